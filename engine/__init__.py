@@ -1,0 +1,37 @@
+"""Differentiate scalar Python code: `Var` records it, `backward()` applies the chain rule.
+
+>>> from chainrule import Var
+>>> x = Var(3.0)
+>>> y = x**2 + x.sin()
+>>> y.backward()
+>>> round(x.grad, 6)
+5.010008
+"""
+
+import importlib
+from types import ModuleType
+
+from .errors import GraphError as GraphError
+from .errors import MissingDependencyError as MissingDependencyError
+from .functions import hardtanh as hardtanh
+from .functions import log_softmax as log_softmax
+from .functions import prod as prod
+from .functions import selu as selu
+from .functions import softmax as softmax
+from .primitive import PRIMITIVES as PRIMITIVES
+from .primitive import Interval as Interval
+from .primitive import Primitive as Primitive
+from .table import *  # noqa: F403  # the rows, by table.__all__
+from .var import Var as Var
+from .var import no_grad as no_grad
+
+__version__ = "0.1.0"
+
+_SUBPACKAGES = ("nn", "viz")
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a subpackage when it is first used, so that ``import chainrule`` stays light."""
+    if name in _SUBPACKAGES:
+        return importlib.import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,19 @@
+"""Catch what chainrule raises: each exception also is the builtin that it refines.
+
+    Exception
+    ├── RuntimeError
+    │   └── GraphError          backward() on a Var that nothing differentiable leads to
+    └── ModuleNotFoundError
+        └── MissingDependencyError   an optional package is needed; the message says what to install
+
+Wrong types are plain ``TypeError``, wrong numbers and lengths plain ``ValueError``, and assigning
+to something computed is an ``AttributeError``.
+"""
+
+
+class GraphError(RuntimeError):
+    """Report that the recorded graph does not allow what was asked of it."""
+
+
+class MissingDependencyError(ModuleNotFoundError):
+    """Report that an optional package is missing, and how to install it."""

@@ -1,0 +1,82 @@
+"""Call the functions that need no row of their own: each is made of rows, and differentiated through them."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+
+from . import table
+from .primitive import Scalar
+
+__all__ = ["hardtanh", "log_softmax", "prod", "selu", "softmax"]
+
+# Klambauer et al. 2017, "Self-Normalizing Neural Networks": the fixed point at mean 0 and variance 1.
+_SELU_ALPHA = 1.6732632423543772
+_SELU_SCALE = 1.0507009873554805
+
+
+def hardtanh(x: Scalar) -> Scalar:
+    """Bring `x` into the range from -1 to 1; the derivative is 0 at both bounds.
+
+    >>> hardtanh(0.5), hardtanh(-3.0)
+    (0.5, -1.0)
+    """
+    return table.clip(x, -1.0, 1.0)
+
+
+def selu(x: Scalar) -> Scalar:
+    """Return the self-normalising exponential linear unit.
+
+    >>> selu(1.0)
+    1.0507009873554805
+    """
+    return _SELU_SCALE * table.elu(x, _SELU_ALPHA)
+
+
+def prod(xs: Iterable[Scalar]) -> Scalar:
+    """Return the product of an iterable, 1 for an empty one.
+
+    >>> prod([2.0, 3.0, 4.0])
+    24.0
+    """
+    return functools.reduce(table.mul, xs, 1.0)
+
+
+def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
+    """Return exp(x) over the sum of all exp(x), for each x of an iterable.
+
+    Derivatives keep their digits where one share is close to 1: that share is computed from the others.
+
+    >>> softmax([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    items = list(xs)
+    if not items:
+        return []
+    powers, total = _relative_powers(items)
+    return [power / total for power in powers]
+
+
+def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
+    """Return the logarithm of each share of `softmax`, without underflow.
+
+    >>> log_softmax([0.0, -1000.0])
+    [-0.0, -1000.0]
+    """
+    items = list(xs)
+    if not items:
+        return []
+    top = _position_of_greatest(items)
+    rest = table.log1p(table.sum([table.exp(x - items[top]) for k, x in enumerate(items) if k != top]))
+    return [-rest if k == top else (x - items[top]) - rest for k, x in enumerate(items)]
+
+
+def _relative_powers(items: list[Scalar]) -> tuple[list[Scalar], Scalar]:
+    """Return exp(x - greatest) for each x, exactly 1.0 for the greatest, and their sum."""
+    top = _position_of_greatest(items)
+    powers = [1.0 if k == top else table.exp(x - items[top]) for k, x in enumerate(items)]
+    return powers, table.sum(powers)
+
+
+def _position_of_greatest(items: list[Scalar]) -> int:
+    return max(range(len(items)), key=items.__getitem__)

@@ -1,0 +1,263 @@
+"""Use Python's floats as IEEE 754 asks: every function here is total, and returns inf or nan where `math` raises."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from fractions import Fraction
+
+inf, nan = math.inf, math.nan
+
+
+def total(function: Callable[..., float], pole: float = nan, overflow: float = inf) -> Callable[..., float]:
+    """Turn the exceptions of a `math` function into values: `pole` for a domain error, `overflow` for that.
+
+    >>> total(math.log, pole=nan)(-1.0)
+    nan
+    """
+
+    def evaluate(*xs: float) -> float:
+        try:
+            return function(*xs)
+        except OverflowError:
+            return overflow
+        except ValueError:
+            return pole
+
+    evaluate.__name__ = function.__name__
+    return evaluate
+
+
+sin, cos, tan = total(math.sin), total(math.cos), total(math.tan)
+asin, acos, acosh = total(math.asin), total(math.acos), total(math.acosh)
+sqrt, exp, exp2, expm1 = total(math.sqrt), total(math.exp), total(math.exp2), total(math.expm1)
+cosh = total(math.cosh)
+fmod = total(math.fmod)
+
+
+def sinh(x: float) -> float:
+    """Return the hyperbolic sine; beyond the range of doubles, infinity with the sign of `x`."""
+    try:
+        return math.sinh(x)
+    except OverflowError:
+        return math.copysign(inf, x)
+
+
+def atanh(x: float) -> float:
+    """Return the inverse hyperbolic tangent: infinite at -1 and 1, nan beyond."""
+    if abs(x) == 1.0:
+        return math.copysign(inf, x)
+    return math.atanh(x) if abs(x) < 1.0 else nan
+
+
+def _logarithm(function: Callable[[float], float], pole: float) -> Callable[[float], float]:
+    def evaluate(x: float) -> float:
+        if x > pole:
+            return function(x)
+        return -inf if x == pole else nan
+
+    return evaluate
+
+
+log, log2, log10 = _logarithm(math.log, 0.0), _logarithm(math.log2, 0.0), _logarithm(math.log10, 0.0)
+log1p = _logarithm(math.log1p, -1.0)
+
+
+def div(x: float, y: float) -> float:
+    """Divide; by zero gives an infinity with the sign of the quotient, and 0/0 nan.
+
+    >>> div(1.0, -0.0)
+    -inf
+    """
+    if y != 0.0:
+        return x / y
+    if x == 0.0 or x != x:
+        return nan
+    return math.copysign(inf, x) * math.copysign(1.0, y)
+
+
+def pow(x: float, y: float) -> float:
+    """Raise `x` to the power `y` as C's pow does.
+
+    >>> pow(0.0, -1.0), pow(-8.0, 1 / 3), pow(-10.0, 309.0)
+    (inf, nan, -inf)
+    """
+    try:
+        return math.pow(x, y)
+    except OverflowError:
+        return -inf if x < 0.0 and math.fmod(y, 2.0) != 0.0 else inf
+    except ValueError:
+        if x != 0.0:
+            return nan
+        odd = math.fmod(y, 2.0) in (1.0, -1.0)
+        return math.copysign(inf, x) if odd else inf
+
+
+def remainder(x: float, y: float) -> float:
+    """Return Python's ``x % y``, whose sign is that of `y`; nan for a zero `y`."""
+    try:
+        return x % y
+    except ZeroDivisionError:
+        return nan
+
+
+def floor_divide(x: float, y: float) -> float:
+    """Return Python's ``x // y``; division by zero as `div` has it."""
+    return x // y if y != 0.0 else div(x, y)
+
+
+def _integral(function: Callable[[float], float]) -> Callable[[float], float]:
+    def evaluate(x: float) -> float:
+        # Adding nothing above 2**52 also keeps inf and nan; copysign keeps -0.0.
+        return math.copysign(float(function(x)), x) if abs(x) < 4503599627370496.0 else x
+
+    return evaluate
+
+
+floor, ceil, trunc, round = _integral(math.floor), _integral(math.ceil), _integral(math.trunc), _integral(round)
+
+
+def sign(x: float) -> float:
+    """Return -1, 0 or 1; a zero and nan are returned as they are."""
+    return math.copysign(1.0, x) if x < 0.0 or x > 0.0 else x
+
+
+def maximum(x: float, y: float) -> float:
+    """Return the greater of two; nan if either is."""
+    return x + y if x != x or y != y else (x if x > y or (x == y and math.copysign(1.0, y) < 0) else y)
+
+
+def minimum(x: float, y: float) -> float:
+    """Return the lesser of two; nan if either is."""
+    return -maximum(-x, -y)
+
+
+def clip(x: float, low: float, high: float) -> float:
+    """Bring `x` into the range from `low` to `high`; nan if any argument is."""
+    return minimum(maximum(x, low), high)
+
+
+def fma(x: float, y: float, z: float) -> float:
+    """Return ``x * y + z`` rounded once.
+
+    >>> fma(0.1, 10.0, -1.0)
+    5.551115123125783e-17
+    """
+    plain = x * y + z
+    if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
+        return plain
+    exact = Fraction(x) * Fraction(y) + Fraction(z)
+    if exact == 0:
+        return plain if x == 0.0 or y == 0.0 or z == 0.0 else 0.0
+    try:
+        # A Fraction becomes a float by int / int, which Python rounds correctly.
+        return float(exact)
+    except OverflowError:
+        return inf if exact > 0 else -inf
+
+
+def cbrt(x: float) -> float:
+    """Return the real cube root, also of negative numbers."""
+    return math.cbrt(x)
+
+
+def log_add_exp(x: float, y: float) -> float:
+    """Return log(exp(x) + exp(y)) without overflow."""
+    if x == y:
+        return x + math.log(2.0)
+    difference = -abs(x - y)
+    return max(x, y) + math.log1p(math.exp(difference)) if difference == difference else x + y
+
+
+def log_sum_exp(*xs: float) -> float:
+    """Return log of the sum of exp(x) without overflow."""
+    top = max(xs)
+    if not math.isfinite(top) or any(x != x for x in xs):
+        return sum(xs) if any(x != x for x in xs) else top
+    # The greatest term is exactly 1: log1p of the others keeps the digits when it dominates.
+    rest = [math.exp(x - top) for x in xs]
+    rest.remove(1.0)
+    return top + math.log1p(math.fsum(rest))
+
+
+def xlogy(x: float, y: float) -> float:
+    """Return ``x * log(y)``, and 0 for a zero `x` (nan only for a nan `y`)."""
+    return 0.0 if x == 0.0 and y == y else x * log(y)
+
+
+def sigmoid(x: float) -> float:
+    """Return 1 / (1 + exp(-x)), accurate in both tails."""
+    if x >= 0.0:
+        return 1.0 / (1.0 + math.exp(-x))
+    power = math.exp(x)
+    return power / (1.0 + power)
+
+
+def softplus(x: float) -> float:
+    """Return log(1 + exp(x)), accurate in both tails."""
+    return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+
+
+def mish(x: float) -> float:
+    """Return x tanh(softplus(x))."""
+    return x * math.tanh(softplus(x))
+
+
+def sine_pi(x: float) -> float:
+    """Return sin(pi x); the argument is reduced without error, so integers give exactly 0.
+
+    >>> sine_pi(1e15 + 0.5), sine_pi(3.0)
+    (1.0, 0.0)
+    """
+    if not math.isfinite(x):
+        return nan
+    r = math.fmod(abs(x), 2.0)
+    half, r = (-1.0, r - 1.0) if r >= 1.0 else (1.0, r)
+    # Now 0 <= r < 1; the sine is taken where its argument is at most pi/4.
+    if r <= 0.25:
+        value = math.sin(math.pi * r)
+    elif r <= 0.75:
+        value = math.cos(math.pi * (0.5 - r))
+    else:
+        value = math.sin(math.pi * (1.0 - r))
+    return math.copysign(1.0, x) * half * value + 0.0
+
+
+def cosine_pi(x: float) -> float:
+    """Return cos(pi x); the argument is reduced without error.
+
+    >>> cosine_pi(0.5), cosine_pi(1e16 + 2)
+    (0.0, 1.0)
+    """
+    if not math.isfinite(x):
+        return nan
+    r = math.fmod(abs(x), 2.0)
+    r = 2.0 - r if r > 1.0 else r
+    if r <= 0.25:
+        return math.cos(math.pi * r)
+    if r <= 0.75:
+        return math.sin(math.pi * (0.5 - r))
+    return -math.cos(math.pi * (1.0 - r))
+
+
+def total_sum(*xs: float) -> float:
+    """Add from left to right, as a chain of ``+`` would."""
+    value = 0.0
+    for x in xs:
+        value += x
+    return value
+
+
+def mean(*xs: float) -> float:
+    """Return the arithmetic mean, also where the sum overflows."""
+    value = total_sum(*xs) / len(xs)
+    return value if math.isfinite(value) else total_sum(*(x / len(xs) for x in xs))
+
+
+def dot(*xs: float) -> float:
+    """Return the inner product of the first half of the arguments with the second."""
+    half = len(xs) // 2
+    value = 0.0
+    for x, y in zip(xs[:half], xs[half:], strict=True):
+        value += x * y
+    return value

@@ -1,0 +1,235 @@
+"""Read here what an operation is: one row that tells its value, its partials and its domain.
+
+A `Primitive` is called like the function it names. Floats give a float; any other number type takes
+part by defining ``__apply__(primitive, args)`` on its class, so that this module need not know `Var`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NoReturn, TypeVar, overload
+
+# A float, or an object whose class defines __apply__: what a rule computes with.
+Scalar = Any
+
+P = TypeVar("P", bound="Primitive")
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""Every operation by name, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Say where an argument may be sampled: the open interval from `low` to `high`.
+
+    >>> 0.5 in Interval(0, 1), 1.0 in Interval(0, 1)
+    (True, False)
+    """
+
+    low: float
+    high: float
+    integers: bool = False
+
+    def __contains__(self, x: float) -> bool:
+        return self.low < x < self.high and (not self.integers or float(x).is_integer())
+
+
+class Primitive:
+    """Hold one operation: all that evaluation, differentiation, drawing and compilation read of it.
+
+    Args:
+        name: the function's name, unique in the registry.
+        symbol: what drawings and listings show.
+        evaluate: floats to float; total, IEEE semantics, never raises.
+        partials: ``partials(y, *xs)``, the derivative of the value ``y`` by each argument, written with
+            operators and other primitives only, so that it serves floats, Vars and traces alike.
+        domain: an `Interval` for each argument, where tests and strategies sample.
+        smooth: false where the arguments stand on a kink or jump; None where there are none.
+        defaults: values of trailing arguments that may be left out.
+        exact: the definition in terms of mpmath, ``exact(mp, *xs)``, to check against; None where
+            mpmath has a function of the same name.
+        code: names or templates by backend, where the operation's own name is not enough.
+        doc: one line for ``help``.
+
+    >>> from chainrule import sin
+    >>> sin.symbol, sin.arity, sin(0.0)
+    ('sin', 1, 0.0)
+    """
+
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        *,
+        evaluate: Callable[..., float],
+        partials: Callable[..., Sequence[Scalar]],
+        domain: tuple[Interval, ...],
+        smooth: Callable[..., bool] | None = None,
+        defaults: tuple[float, ...] = (),
+        exact: Callable[..., Any] | None = None,
+        code: Mapping[str, str] | None = None,
+        doc: str = "",
+    ) -> None:
+        self.name = self.__name__ = name
+        self.symbol = symbol
+        self.evaluate = evaluate
+        self.partials = partials
+        self.domain = domain
+        self.smooth = smooth
+        self.defaults = defaults
+        self.exact = exact
+        self.code = dict(code or {})
+        self.arity = len(domain)
+        self.__doc__ = doc
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Name the arguments as the row's rule names them."""
+        code = self.partials.__code__  # type: ignore[attr-defined]
+        names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
+        return names
+
+    @overload
+    def __call__(self, *args: float) -> float: ...
+    @overload
+    def __call__(self, *args: Any) -> Any: ...
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != self.arity:
+            missing = self.arity - len(args)
+            if not 0 < missing <= len(self.defaults):
+                self._reject_count(len(args))
+            args += self.defaults[-missing:]
+        return self.apply(args)
+
+    def apply(self, args: tuple[Any, ...]) -> Any:
+        """Evaluate on floats, or hand over to the number type that takes part."""
+        for arg in args:
+            if type(arg) is not float:
+                return self._dispatch(args)
+        return self.evaluate(*args)
+
+    def _dispatch(self, args: tuple[Any, ...]) -> Any:
+        taker = None
+        numbers = []
+        for position, arg in enumerate(args):
+            kind = type(arg)
+            if hasattr(kind, "__apply__"):
+                if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
+                    taker = kind
+                numbers.append(arg)
+            else:
+                numbers.append(to_float(arg, self.name, self._argument(position)))
+        if taker is None:
+            return self.evaluate(*numbers)
+        return taker.__apply__(self, tuple(numbers))
+
+    def _argument(self, position: int) -> str:
+        return self.argument_names[position]
+
+    def _reject_count(self, count: int) -> NoReturn:
+        least = self.arity - len(self.defaults)
+        wanted = f"{least}" if not self.defaults else f"{least} to {self.arity}"
+        plural = "" if wanted == "1" else "s"
+        raise TypeError(
+            f"{self.name} expected {wanted} argument{plural} ({', '.join(self.argument_names)}) but got {count}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
+        return find, (self.name,)
+
+    def __copy__(self) -> Primitive:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Primitive:
+        return self
+
+
+class Reduction(Primitive):
+    """Hold an operation on any number of arguments, given as one or more iterables of equal length.
+
+    >>> from chainrule import dot
+    >>> dot([1.0, 2.0], [3.0, 4.0])
+    11.0
+    """
+
+    def __init__(self, name: str, symbol: str, *, iterables: int = 1, empty: float | None = None, **row: Any) -> None:
+        super().__init__(name, symbol, **row)
+        self.iterables = iterables
+        self.empty = empty
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != self.iterables:
+            wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
+            raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
+        columns = [self._column(arg, position) for position, arg in enumerate(args)]
+        if len({len(column) for column in columns}) > 1:
+            lengths = " and ".join(str(len(column)) for column in columns)
+            raise ValueError(f"{self.name} expected iterables of the same length but got lengths {lengths}")
+        if not columns[0]:
+            if self.empty is None:
+                raise ValueError(f"{self.name} expected at least one number but got none")
+            return self.empty
+        return self.apply(tuple(item for column in columns for item in column))
+
+    def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
+        if isinstance(arg, str) or not isinstance(arg, Iterable):
+            raise TypeError(
+                f"{self.name} expected an iterable of floats or Vars but got {describe('xyz'[position], arg)}"
+            )
+        return tuple(arg)
+
+    def _argument(self, position: int) -> str:
+        return f"item {position}"
+
+
+def primitive(name: str, symbol: str, **row: Any) -> Primitive:
+    """Make a row and enter it in the registry; a name that is taken raises `ValueError`."""
+    return _register(Primitive(name, symbol, **row))
+
+
+def reduction(name: str, symbol: str, **row: Any) -> Reduction:
+    """Make a row for any number of arguments and enter it in the registry."""
+    return _register(Reduction(name, symbol, **row))
+
+
+def _register(row: P) -> P:
+    if row.name in PRIMITIVES:
+        raise ValueError(f"primitive expected a new name but got name={row.name!r}, which the table has already")
+    PRIMITIVES[row.name] = row
+    return row
+
+
+def find(name: str) -> Primitive:
+    """Return the operation of that name; `KeyError` names it where there is none."""
+    return PRIMITIVES[name]
+
+
+def describe(name: str, value: object) -> str:
+    """Write ``name=value (type)`` for an error message, cut to a readable length."""
+    text = repr(value)
+    if len(text) > 80:
+        text = text[:77] + "..."
+    return f"{name}={text} ({type(value).__name__})"
+
+
+def to_float(value: Any, function: str, argument: str) -> float:
+    """Convert a real number of any kind to float; `TypeError` names the function and the argument."""
+    if isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "fiub"):
+        try:
+            return float(value)
+        except OverflowError:
+            got = describe(argument, type(value).__name__)
+            raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
+    advice = "; apply it to each item, or use NumPy's function" if getattr(value, "shape", ()) != () else ""
+    raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
+
+
+def is_finite(*values: float) -> bool:
+    """Tell whether every value is neither nan nor infinite."""
+    return all(math.isfinite(value) for value in values)

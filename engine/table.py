@@ -1,0 +1,341 @@
+"""Look up any operation here: each is one row, with its value, its derivative and where that holds.
+
+To add an operation, add a row and its name in ``__all__``: it is then exported, drawn and tested with no
+further line. Rules are written with operators and rows only (never ``math``), so that the same line serves
+floats, Vars and traces; ``/`` and ``**`` follow IEEE in them. They are written as products and quotients that
+neither cancel nor overflow where the derivative itself does not: that is why tanh' is ``1/cosh**2`` and not
+``1 - y**2``. Conventions at kinks and poles stand with their rows.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import reduce
+
+from . import ieee, special
+from .primitive import Interval, primitive, reduction
+
+__all__ = [
+    "abs",
+    "acos",
+    "acosh",
+    "add",
+    "asin",
+    "asinh",
+    "atan",
+    "atan2",
+    "atanh",
+    "cbrt",
+    "ceil",
+    "celu",
+    "clip",
+    "copysign",
+    "cos",
+    "cosh",
+    "degrees",
+    "digamma",
+    "div",
+    "dot",
+    "elu",
+    "erf",
+    "erfc",
+    "erfinv",
+    "exp",
+    "exp2",
+    "exp_remainder",
+    "expm1",
+    "floor",
+    "floor_divide",
+    "fma",
+    "fmod",
+    "gamma",
+    "gelu",
+    "hypot",
+    "leaky_relu",
+    "lgamma",
+    "log",
+    "log10",
+    "log1p",
+    "log2",
+    "log_sigmoid",
+    "logaddexp",
+    "logsumexp",
+    "maximum",
+    "mean",
+    "minimum",
+    "mish",
+    "mul",
+    "neg",
+    "norm",
+    "normal_cdf",
+    "normal_pdf",
+    "one_minus_square",
+    "polygamma",
+    "pow",
+    "radians",
+    "reciprocal",
+    "relu",
+    "remainder",
+    "round",
+    "rsqrt",
+    "sigmoid",
+    "sign",
+    "silu",
+    "sin",
+    "sinc",
+    "sinh",
+    "softplus",
+    "softsign",
+    "spherical_sinc",
+    "sqrt",
+    "square",
+    "stop_gradient",
+    "strong_mul",
+    "sub",
+    "sum",
+    "tan",
+    "tanh",
+    "trunc",
+    "unit",
+    "where",
+    "xlogy",
+]
+
+inf, nan, pi = math.inf, math.nan, math.pi
+
+R = Interval(-inf, inf)
+POSITIVE = Interval(0.0, inf)
+UNIT = Interval(-1.0, 1.0)
+ABOVE_MINUS_1 = Interval(-1.0, inf)
+ABOVE_1 = Interval(1.0, inf)
+ORDER = Interval(0.5, 8.0, integers=True)
+FLAG = Interval(-0.5, 1.5, integers=True)
+
+# fmt: off
+
+# ---- arithmetic ----
+
+add = primitive("add", "+", evaluate=lambda x, y: x + y, partials=lambda z, x, y: (1.0, 1.0), domain=(R, R),
+    exact=lambda mp, x, y: x + y, doc="Return x + y.")
+sub = primitive("sub", "−", evaluate=lambda x, y: x - y, partials=lambda z, x, y: (1.0, -1.0), domain=(R, R),
+    exact=lambda mp, x, y: x - y, code={"numpy": "subtract"}, doc="Return x - y.")
+mul = primitive("mul", "×", evaluate=lambda x, y: x * y, partials=lambda z, x, y: (y, x), domain=(R, R),
+    exact=lambda mp, x, y: x * y, code={"numpy": "multiply"}, doc="Return x * y.")
+div = primitive("div", "÷", evaluate=ieee.div, partials=lambda z, x, y: (1 / y, -(z / y)), domain=(R, POSITIVE),
+    exact=lambda mp, x, y: x / y, code={"numpy": "divide"}, doc="Return x / y; 1/0 is inf.")
+neg = primitive("neg", "−", evaluate=lambda x: -x, partials=lambda y, x: (-1.0,), domain=(R,),
+    exact=lambda mp, x: -x, code={"numpy": "negative"}, doc="Return -x.")
+# 0**0 is 1 with partials 0 and 0. The last branch is for y*x**(y-1) where x**(y-1) alone overflows.
+pow = primitive("pow", "**", evaluate=ieee.pow, domain=(POSITIVE, R),
+    partials=lambda z, x, y: (
+        where(abs(pow(x, y - 1)) < inf, y * pow(x, y - 1), where(x == 0, strong_mul(y, pow(x, y - 1)), y * z / x)),
+        where(x == 0, where(y < 0, -inf, 0.0), z * log(x)),
+    ),
+    exact=lambda mp, x, y: x**y, code={"numpy": "power"}, doc="Return x to the power y.")
+square = primitive("square", "x²", evaluate=lambda x: x * x, partials=lambda y, x: (2 * x,), domain=(R,),
+    exact=lambda mp, x: x * x, doc="Return x * x.")
+reciprocal = primitive("reciprocal", "1/x", evaluate=lambda x: ieee.div(1.0, x), partials=lambda y, x: (-y * y,),
+    domain=(POSITIVE,), exact=lambda mp, x: 1 / x, doc="Return 1 / x.")
+sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / y,), domain=(POSITIVE,),
+    doc="Return the square root; nan below 0, derivative inf at 0.")
+rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x)), partials=lambda y, x: (-0.5 * (y / x),),
+    domain=(POSITIVE,), exact=lambda mp, x: 1 / mp.sqrt(x), doc="Return 1 / sqrt(x).")
+cbrt = primitive("cbrt", "∛", evaluate=ieee.cbrt, partials=lambda y, x: (1 / (3 * y * y),), domain=(R,),
+    smooth=lambda x: x != 0, exact=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)), doc="Return the real cube root.")
+hypot = primitive("hypot", "hypot", evaluate=math.hypot, partials=lambda r, x, y: (unit(x, y), unit(y, x)), domain=(R, R),
+    smooth=lambda x, y: x != 0 or y != 0, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
+fma = primitive("fma", "fma", evaluate=ieee.fma, partials=lambda w, x, y, z: (y, x, 1.0), domain=(R, R, R),
+    exact=lambda mp, x, y, z: x * y + z, doc="Return x*y + z rounded once.")
+fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1.0, -round((x - z) / y)), domain=(R, POSITIVE),
+    smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: mp.sign(x) * mp.fmod(mp.fabs(x), mp.fabs(y)),
+    doc="Return C's remainder of x / y, which has the sign of x.")
+remainder = primitive("remainder", "%", evaluate=ieee.remainder, partials=lambda z, x, y: (1.0, -round((x - z) / y)),
+    domain=(R, POSITIVE), smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: x - y * mp.floor(x / y),
+    doc="Return Python's x % y, which has the sign of y.")
+floor_divide = primitive("floor_divide", "//", evaluate=ieee.floor_divide, partials=lambda z, x, y: (0.0, 0.0),
+    domain=(R, POSITIVE), smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: mp.floor(x / y),
+    doc="Return Python's x // y; derivative 0.")
+
+# ---- steps, signs and choices: derivative 0 at the steps; abs'(0) = 0; ties of max and min share 1/2 each ----
+
+abs = primitive("abs", "|x|", evaluate=math.fabs, partials=lambda y, x: (sign(x),), domain=(R,),
+    smooth=lambda x: x != 0, exact=lambda mp, x: mp.fabs(x), code={"numpy": "absolute"}, doc="Return the absolute value; derivative 0 at 0.")
+sign = primitive("sign", "sign", evaluate=ieee.sign, partials=lambda y, x: (0.0,), domain=(R,),
+    smooth=lambda x: x != 0, doc="Return -1, 0 or 1; derivative 0.")
+floor = primitive("floor", "⌊x⌋", evaluate=ieee.floor, partials=lambda y, x: (0.0,), domain=(R,),
+    smooth=lambda x: x != ieee.floor(x), doc="Return the greatest integer not above x, as a float; derivative 0.")
+ceil = primitive("ceil", "⌈x⌉", evaluate=ieee.ceil, partials=lambda y, x: (0.0,), domain=(R,),
+    smooth=lambda x: x != ieee.floor(x), doc="Return the least integer not below x, as a float; derivative 0.")
+trunc = primitive("trunc", "trunc", evaluate=ieee.trunc, partials=lambda y, x: (0.0,), domain=(R,),
+    smooth=lambda x: x != ieee.floor(x), exact=lambda mp, x: mp.sign(x) * mp.floor(mp.fabs(x)), doc="Drop the fraction; derivative 0.")
+round = primitive("round", "round", evaluate=ieee.round, partials=lambda y, x: (0.0,), domain=(R,),
+    smooth=lambda x: 2 * x != ieee.floor(2 * x), exact=lambda mp, x: mp.nint(x), code={"numpy": "rint"},
+    doc="Round to the nearest integer, halves to even; derivative 0.")
+copysign = primitive("copysign", "copysign", evaluate=math.copysign, partials=lambda z, x, y: (sign(x) * copysign(1.0, y), 0.0),
+    domain=(R, R), smooth=lambda x, y: x != 0 and y != 0, exact=lambda mp, x, y: mp.fabs(x) * mp.sign(y),
+    doc="Return the size of x with the sign of y.")
+maximum = primitive("maximum", "max", evaluate=ieee.maximum, domain=(R, R), smooth=lambda x, y: x != y,
+    partials=lambda z, x, y: (where(x > y, 1.0, where(x == y, 0.5, 0.0)), where(x < y, 1.0, where(x == y, 0.5, 0.0))),
+    exact=lambda mp, x, y: max(x, y), doc="Return the greater of two, nan if either is; a tie shares the derivative.")
+minimum = primitive("minimum", "min", evaluate=ieee.minimum, domain=(R, R), smooth=lambda x, y: x != y,
+    partials=lambda z, x, y: (where(x < y, 1.0, where(x == y, 0.5, 0.0)), where(x > y, 1.0, where(x == y, 0.5, 0.0))),
+    exact=lambda mp, x, y: min(x, y), doc="Return the lesser of two, nan if either is; a tie shares the derivative.")
+# At a bound all three partials are 0.
+clip = primitive("clip", "clip", evaluate=ieee.clip, domain=(R, Interval(-3.0, -1.0), Interval(1.0, 3.0)),
+    partials=lambda y, x, low, high: (
+        where(x > low, where(x < high, 1.0, 0.0), 0.0), where(x < low, 1.0, 0.0), where(x > high, 1.0, 0.0)),
+    smooth=lambda x, low, high: x != low and x != high, exact=lambda mp, x, low, high: min(max(x, low), high),
+    doc="Bring x into the range from low to high; derivative 0 at a bound.")
+where = primitive("where", "where", evaluate=lambda condition, x, y: x if condition else y, domain=(FLAG, R, R),
+    partials=lambda z, condition, x, y: (0.0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
+    exact=lambda mp, condition, x, y: x if condition else y,
+    doc="Return x where the condition holds, else y; the other branch gets derivative 0, even if its own is nan.")
+stop_gradient = primitive("stop_gradient", "stop", evaluate=lambda x: x, partials=lambda y, x: (0.0,), domain=(R,),
+    exact=lambda mp, x: mp.mpf(0), doc="Return x as a constant: its derivative is 0.")
+
+# ---- exponentials and logarithms ----
+
+exp = primitive("exp", "exp", evaluate=ieee.exp, partials=lambda y, x: (y,), domain=(R,), doc="Return e to the power x.")
+exp2 = primitive("exp2", "2ˣ", evaluate=ieee.exp2, partials=lambda y, x: (y * math.log(2.0),), domain=(R,),
+    exact=lambda mp, x: mp.mpf(2) ** x, doc="Return 2 to the power x.")
+expm1 = primitive("expm1", "expm1", evaluate=ieee.expm1, partials=lambda y, x: (exp(x),), domain=(R,),
+    doc="Return exp(x) - 1 without cancellation.")
+log = primitive("log", "ln", evaluate=ieee.log, partials=lambda y, x: (where(x < 0, nan, 1 / x),), domain=(POSITIVE,),
+    doc="Return the natural logarithm: -inf at 0, nan below.")
+log2 = primitive("log2", "log₂", evaluate=ieee.log2, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(2.0) / x),),
+    domain=(POSITIVE,), exact=lambda mp, x: mp.log(x) / mp.log(2), doc="Return the logarithm to base 2.")
+log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(10.0) / x),),
+    domain=(POSITIVE,), doc="Return the logarithm to base 10.")
+log1p = primitive("log1p", "log1p", evaluate=ieee.log1p, partials=lambda y, x: (where(x < -1, nan, 1 / (1 + x)),),
+    domain=(ABOVE_MINUS_1,), doc="Return log(1 + x) without cancellation.")
+logaddexp = primitive("logaddexp", "logaddexp", evaluate=ieee.log_add_exp, partials=lambda z, x, y: (sigmoid(x - y), sigmoid(y - x)),
+    domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), doc="Return log(exp(x) + exp(y)) without overflow.")
+# xlogy(0, 0) is 0 with partials 0 and 0: the -inf by x is not reached.
+xlogy = primitive("xlogy", "x·ln y", evaluate=ieee.xlogy, domain=(R, POSITIVE),
+    partials=lambda z, x, y: (where(y == 0, where(x == 0, 0.0, log(y)), log(y)), where(y < 0, nan, strong_mul(x, 1 / y))),
+    exact=lambda mp, x, y: x * mp.log(y), doc="Return x * log(y), 0 for x = 0.")
+
+# ---- trigonometric and hyperbolic functions ----
+
+sin = primitive("sin", "sin", evaluate=ieee.sin, partials=lambda y, x: (cos(x),), domain=(R,), doc="Return the sine of x (radians).")
+cos = primitive("cos", "cos", evaluate=ieee.cos, partials=lambda y, x: (-sin(x),), domain=(R,), doc="Return the cosine of x (radians).")
+tan = primitive("tan", "tan", evaluate=ieee.tan, partials=lambda y, x: (1 + y * y,), domain=(Interval(-pi / 2, pi / 2),),
+    doc="Return the tangent of x (radians).")
+asin = primitive("asin", "asin", evaluate=ieee.asin, partials=lambda y, x: (1 / sqrt(one_minus_square(x)),), domain=(UNIT,),
+    code={"numpy": "arcsin"}, doc="Return the inverse sine, in radians; nan beyond -1 and 1.")
+acos = primitive("acos", "acos", evaluate=ieee.acos, partials=lambda y, x: (-1 / sqrt(one_minus_square(x)),), domain=(UNIT,),
+    code={"numpy": "arccos"}, doc="Return the inverse cosine, in radians; nan beyond -1 and 1.")
+atan = primitive("atan", "atan", evaluate=math.atan, partials=lambda y, x: (square(unit(1.0, x)),), domain=(R,),
+    code={"numpy": "arctan"}, doc="Return the inverse tangent, in radians.")
+atan2 = primitive("atan2", "atan2", evaluate=math.atan2, domain=(R, R), smooth=lambda y, x: y != 0 or x > 0,
+    partials=lambda z, y, x: (where(hypot(x, y) == 0, 0.0, unit(x, y) / hypot(x, y)), where(hypot(x, y) == 0, 0.0, -unit(y, x) / hypot(x, y))),
+    code={"numpy": "arctan2"}, doc="Return the angle of the point (x, y), in radians; partials 0 at the origin.")
+sinh = primitive("sinh", "sinh", evaluate=ieee.sinh, partials=lambda y, x: (cosh(x),), domain=(R,), doc="Return the hyperbolic sine.")
+cosh = primitive("cosh", "cosh", evaluate=ieee.cosh, partials=lambda y, x: (sinh(x),), domain=(R,), doc="Return the hyperbolic cosine.")
+tanh = primitive("tanh", "tanh", evaluate=math.tanh, partials=lambda y, x: (square(1 / cosh(x)),), domain=(R,),
+    doc="Return the hyperbolic tangent.")
+asinh = primitive("asinh", "asinh", evaluate=math.asinh, partials=lambda y, x: (unit(1.0, x),), domain=(R,),
+    code={"numpy": "arcsinh"}, doc="Return the inverse hyperbolic sine.")
+acosh = primitive("acosh", "acosh", evaluate=ieee.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),), domain=(ABOVE_1,),
+    code={"numpy": "arccosh"}, doc="Return the inverse hyperbolic cosine; nan below 1.")
+atanh = primitive("atanh", "atanh", evaluate=ieee.atanh, partials=lambda y, x: (where(abs(x) > 1, nan, 1 / one_minus_square(x)),),
+    domain=(UNIT,), code={"numpy": "arctanh"}, doc="Return the inverse hyperbolic tangent; nan beyond -1 and 1.")
+sinc = primitive("sinc", "sinc", evaluate=special.sinc, partials=lambda y, x: (-pi * spherical_sinc(1.0, x),), domain=(R,),
+    exact=lambda mp, x: mp.sincpi(x), doc="Return sin(pi x)/(pi x), 1 at 0.")
+degrees = primitive("degrees", "°", evaluate=math.degrees, partials=lambda y, x: (180 / pi,), domain=(R,),
+    code={"numpy": "rad2deg"}, doc="Convert from radians to degrees.")
+radians = primitive("radians", "rad", evaluate=math.radians, partials=lambda y, x: (pi / 180,), domain=(R,),
+    code={"numpy": "deg2rad"}, doc="Convert from degrees to radians.")
+
+# ---- special functions ----
+
+erf = primitive("erf", "erf", evaluate=special.erf, partials=lambda y, x: (2 / math.sqrt(pi) * exp(-x * x),), domain=(R,),
+    doc="Return the error function.")
+erfc = primitive("erfc", "erfc", evaluate=special.erfc, partials=lambda y, x: (-2 / math.sqrt(pi) * exp(-x * x),), domain=(R,),
+    doc="Return 1 - erf(x) without cancellation.")
+erfinv = primitive("erfinv", "erf⁻¹", evaluate=special.erfinv, partials=lambda y, x: (math.sqrt(pi) / 2 * exp(y * y),), domain=(UNIT,),
+    doc="Return the inverse of erf; infinite at -1 and 1.")
+gamma = primitive("gamma", "Γ", evaluate=special.gamma, partials=lambda y, x: (y * digamma(x),), domain=(POSITIVE,),
+    doc="Return the gamma function, also left of 0.")
+lgamma = primitive("lgamma", "ln|Γ|", evaluate=special.lgamma, partials=lambda y, x: (digamma(x),), domain=(POSITIVE,),
+    exact=lambda mp, x: mp.loggamma(x) if x > 0 else mp.log(mp.fabs(mp.gamma(x))), doc="Return log(abs(gamma(x))), also left of 0.")
+digamma = primitive("digamma", "ψ", evaluate=special.digamma, partials=lambda y, x: (polygamma(1.0, x),), domain=(POSITIVE,),
+    doc="Return the derivative of log(gamma(x)), also left of 0.")
+polygamma = primitive("polygamma", "ψ⁽ⁿ⁾", evaluate=special.polygamma, partials=lambda y, n, x: (0.0, polygamma(n + 1, x)),
+    domain=(ORDER, POSITIVE), doc="Return the n-th derivative of digamma; n is a constant.")
+normal_pdf = primitive("normal_pdf", "φ", evaluate=special.normal_pdf, partials=lambda y, x: (-x * y,), domain=(R,),
+    exact=lambda mp, x: mp.npdf(x), doc="Return the density of the standard normal distribution.")
+normal_cdf = primitive("normal_cdf", "Φ", evaluate=special.normal_cdf, partials=lambda y, x: (normal_pdf(x),), domain=(R,),
+    exact=lambda mp, x: mp.ncdf(x), doc="Return the standard normal distribution function.")
+
+# ---- activations: relu'(0) = 0, leaky_relu'(0) the slope of the left branch, elu'(0) = celu'(0) = 1 ----
+
+relu = primitive("relu", "ReLU", evaluate=lambda x: x if x > 0.0 or x != x else 0.0, partials=lambda y, x: (where(x > 0, 1.0, 0.0),), domain=(R,),
+    smooth=lambda x: x != 0, exact=lambda mp, x: max(x, mp.mpf(0)), doc="Return max(x, 0); derivative 0 at 0.")
+leaky_relu = primitive("leaky_relu", "LeakyReLU", evaluate=lambda x, slope: x if x > 0.0 else slope * x, domain=(R, POSITIVE), defaults=(0.01,),
+    partials=lambda y, x, slope: (where(x > 0, 1.0, slope), where(x > 0, 0.0, x)),
+    smooth=lambda x, slope: x != 0, exact=lambda mp, x, slope: x if x > 0 else slope * x, doc="Return x above 0, slope * x below.")
+elu = primitive("elu", "ELU", evaluate=lambda x, alpha: x if x >= 0.0 else alpha * ieee.expm1(x), domain=(R, POSITIVE), defaults=(1.0,),
+    partials=lambda y, x, alpha: (where(x >= 0, 1.0, alpha * exp(x)), where(x >= 0, 0.0, expm1(x))),
+    smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x), doc="Return x above 0, alpha * expm1(x) below.")
+celu = primitive("celu", "CELU", evaluate=lambda x, alpha: x if x >= 0.0 else alpha * ieee.expm1(ieee.div(x, alpha)), domain=(R, POSITIVE), defaults=(1.0,),
+    partials=lambda y, x, alpha: (where(x >= 0, 1.0, exp(x / alpha)), where(x >= 0, 0.0, exp_remainder(x / alpha))),
+    smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x / alpha),
+    doc="Return x above 0, alpha * expm1(x / alpha) below.")
+gelu = primitive("gelu", "GELU", evaluate=lambda x: x * special.normal_cdf(x), partials=lambda y, x: (normal_cdf(x) + x * normal_pdf(x),), domain=(R,),
+    exact=lambda mp, x: x * mp.ncdf(x), doc="Return x times the normal distribution function: the exact GELU.")
+silu = primitive("silu", "SiLU", evaluate=lambda x: x * ieee.sigmoid(x), partials=lambda y, x: (sigmoid(x) * (1 + x * sigmoid(-x)),), domain=(R,),
+    exact=lambda mp, x: x / (1 + mp.exp(-x)), doc="Return x * sigmoid(x), also called swish.")
+mish = primitive("mish", "Mish", evaluate=ieee.mish, domain=(R,),
+    partials=lambda y, x: (tanh(softplus(x)) + x * square(1 / cosh(softplus(x))) * sigmoid(x),),
+    exact=lambda mp, x: x * mp.tanh(mp.log1p(mp.exp(x))), doc="Return x * tanh(softplus(x)).")
+sigmoid = primitive("sigmoid", "σ", evaluate=ieee.sigmoid, partials=lambda y, x: (square(0.5 / cosh(0.5 * x)),), domain=(R,),
+    exact=lambda mp, x: 1 / (1 + mp.exp(-x)), doc="Return 1 / (1 + exp(-x)).")
+log_sigmoid = primitive("log_sigmoid", "ln σ", evaluate=lambda x: -ieee.softplus(-x), partials=lambda y, x: (sigmoid(-x),), domain=(R,),
+    exact=lambda mp, x: -mp.log1p(mp.exp(-x)), doc="Return log(sigmoid(x)).")
+softplus = primitive("softplus", "softplus", evaluate=ieee.softplus, partials=lambda y, x: (sigmoid(x),), domain=(R,),
+    exact=lambda mp, x: mp.log1p(mp.exp(x)), doc="Return log(1 + exp(x)).")
+softsign = primitive("softsign", "softsign", evaluate=lambda x: x / (1.0 + math.fabs(x)), partials=lambda y, x: (square(1 / (1 + abs(x))),), domain=(R,),
+    smooth=lambda x: x != 0, exact=lambda mp, x: x / (1 + mp.fabs(x)), doc="Return x / (1 + abs(x)).")
+
+# ---- operations on any number of arguments ----
+
+sum = reduction("sum", "Σ", evaluate=ieee.total_sum, partials=lambda y, *xs: (1.0,) * len(xs), domain=(R, R, R), empty=0.0,
+    exact=lambda mp, *xs: mp.fsum(xs), doc="Return the sum of an iterable, added from left to right.")
+mean = reduction("mean", "mean", evaluate=ieee.mean, partials=lambda y, *xs: (1 / len(xs),) * len(xs), domain=(R, R, R),
+    exact=lambda mp, *xs: mp.fsum(xs) / len(xs), doc="Return the arithmetic mean of an iterable.")
+dot = reduction("dot", "·", evaluate=ieee.dot, partials=lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], domain=(R, R, R, R), iterables=2, empty=0.0,
+    exact=lambda mp, *xs: mp.fdot(xs[:len(xs) // 2], xs[len(xs) // 2:]), doc="Return the inner product of two iterables of the same length.")
+norm = reduction("norm", "‖x‖", evaluate=math.hypot, partials=lambda y, *xs: [where(y == 0, 0.0, x / y) for x in xs], domain=(R, R, R), empty=0.0,
+    exact=lambda mp, *xs: mp.norm(xs), doc="Return the Euclidean length of an iterable; partials 0 at the origin.")
+logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=lambda y, *xs: _shares(*xs), domain=(R, R, R), empty=-inf,
+    exact=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)), doc="Return the logarithm of the sum of exponentials of an iterable.")
+
+# ---- rows that other rows' derivatives are made of ----
+
+# The product of the chain rule: a factor that is exactly 0 wins over inf and nan.
+strong_mul = primitive("strong_mul", "×", evaluate=lambda x, y: 0.0 if x == 0.0 or y == 0.0 else x * y, partials=lambda z, x, y: (y, x), domain=(R, R),
+    exact=lambda mp, x, y: x * y, doc="Return x * y, and 0 if either is exactly 0.")
+unit = primitive("unit", "unit", evaluate=lambda x, y: x / math.hypot(x, y) if x != 0.0 else x, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
+    partials=lambda z, x, y: (
+        where(hypot(x, y) == 0, 0.0, unit(y, x) * (unit(y, x) / hypot(x, y))),
+        where(hypot(x, y) == 0, 0.0, -z * (unit(y, x) / hypot(x, y)))),
+    exact=lambda mp, x, y: x / mp.hypot(x, y), doc="Return x / hypot(x, y), 0 at the origin.")
+one_minus_square = primitive("one_minus_square", "1−x²", evaluate=lambda x: (1.0 - x) * (1.0 + x), partials=lambda y, x: (-2 * x,), domain=(R,),
+    exact=lambda mp, x: 1 - x * x, doc="Return 1 - x*x, accurate also near -1 and 1.")
+spherical_sinc = primitive("spherical_sinc", "jₙ(πx)", evaluate=special.spherical_sinc, domain=(ORDER, R),
+    partials=lambda y, n, x: (0.0, pi * (strong_mul(n, spherical_sinc(n - 1, x)) - (n + 1) * spherical_sinc(n + 1, x)) / (2 * n + 1)),
+    exact=lambda mp, n, x: mp.sqrt(1 / (2 * mp.fabs(x))) / mp.sqrt(1) * mp.besselj(n + 0.5, mp.pi * mp.fabs(x)) * (mp.sign(x) ** n) if x else mp.mpf(0),
+    doc="Return the spherical Bessel function j of order n at pi*x; n is a constant, sinc is order 0.")
+exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.exp_remainder, partials=lambda y, x: (-x * exp(x),), domain=(R,),
+    exact=lambda mp, x: mp.expm1(x) - x * mp.exp(x), doc="Return expm1(x) - x*exp(x) without cancellation.")
+
+# fmt: on
+
+
+def _shares(*xs: object) -> list[object]:
+    """Return exp(x) over their sum for each x, right even where log(sum) is lost beside x in rounding."""
+    top = stop_gradient(reduce(maximum, xs))
+    weights = [exp(x - top) for x in xs]
+    total = sum(weights)
+    return [weight / total for weight in weights]

@@ -1,0 +1,676 @@
+"""Write scalar code with `Var`, and every operation is recorded; `backward()` then finds all derivatives.
+
+A computed Var is a node of the graph: an operation (a row of the table), its arguments and, found when the
+operation ran, the partial derivative by each of them. `Var.backward` visits the nodes so that each comes
+before its arguments, and at each node adds (gradient of the node) x (partial) to the gradient of the argument:
+that is the chain rule, and all there is to backpropagation. Nothing here recurses on the graph.
+
+Arithmetic is spelled here a second time, beside its rows, for speed; tests hold both spellings equal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import operator
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from . import ieee, table
+from .errors import GraphError
+from .primitive import PRIMITIVES, Primitive, describe, to_float
+
+__all__ = ["Var", "no_grad"]
+
+_NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
+_clock = 1
+_modes = threading.local()
+_no_grad_blocks = 0  # in all threads: while it is 0, no operation needs to ask its thread
+_lock = threading.Lock()
+
+
+class Var:
+    """Hold a number, remember how it was computed, and receive its gradient.
+
+    Args:
+        value: any real number; it is stored as a float.
+        label: a name for drawings and messages.
+        requires_grad: whether gradients are wanted for it.
+
+    >>> x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    >>> z = (x**2 + 3)**2 + y
+    >>> z.backward()
+    >>> z.value, x.grad, y.grad
+    (52.0, 56.0, 1.0)
+    """
+
+    # One or two arguments stand in _a and _b, their partials in _da and _db. A constant argument is not a
+    # node: its field is None and its number stands where the partial would. More arguments, Vars and floats
+    # as they came, stand in _args and their partials in _partials.
+    __slots__ = ("_value", "_grad", "_op", "_a", "_b", "_da", "_db", "_args", "_partials", "_label", "_requires", "_mark")
+
+    def __init__(self, value: Any, label: str | None = None, requires_grad: bool = True) -> None:
+        if type(value) is not float:
+            value = _as_number(value)
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"Var expected a str or None as label but got {describe('label', label)}")
+        self._value = value
+        self._grad = 0.0
+        self._op = None
+        self._a = self._b = None
+        self._da = self._db = 0.0
+        self._args = self._partials = None
+        self._label = label
+        self._requires = bool(requires_grad)
+        self._mark = _NEVER
+
+    # ---- what a Var tells of itself ----
+
+    @property
+    def value(self) -> float:
+        """The number. It can be assigned on a leaf; graphs recorded before keep their derivatives."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        if self._op is not None:
+            raise AttributeError(
+                f"value expected a leaf Var to assign to but got a Var computed by '{self._op.name}'; "
+                "assign to the leaves it was computed from, or make a new Var"
+            )
+        self._value = _as_number(value)
+
+    @property
+    def grad(self) -> float:
+        """The gradient: on a leaf the sum over all sweeps since `zero_grad`, else that of the latest sweep."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad: Any) -> None:
+        self._grad = to_float(grad, "grad", "grad")
+
+    @property
+    def has_grad(self) -> bool:
+        """Whether a sweep has come here since `zero_grad`: tells a gradient of 0 from one never computed."""
+        return self._mark != _NEVER
+
+    @property
+    def label(self) -> str | None:
+        """The name shown in drawings."""
+        return self._label
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        if label is not None and not isinstance(label, str):
+            raise TypeError(f"label expected a str or None but got {describe('label', label)}")
+        self._label = label
+
+    @property
+    def op(self) -> Primitive | None:
+        """The operation that computed this Var; None for a leaf."""
+        return self._op
+
+    @property
+    def parents(self) -> tuple[Var, ...]:
+        """The arguments of the operation, in order; a constant is a Var that requires no gradient."""
+        if self._op is None:
+            return ()
+        if self._args is not None:
+            self._args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in self._args])
+            return self._args
+        # Once shown, a constant stays a node, so that walks by identity see one and the same.
+        if self._a is None:
+            self._a = Var(self._da, None, False)
+        if self._op.arity == 1:
+            return (self._a,)
+        if self._b is None:
+            self._b = Var(self._db, None, False)
+        return (self._a, self._b)
+
+    @property
+    def partials(self) -> tuple[float, ...]:
+        """The derivative by each of `parents`, found when the operation ran; 0 for constants."""
+        if self._op is None:
+            return ()
+        if self._args is not None:
+            return tuple([d if _wants_grad(arg) else 0.0 for arg, d in zip(self._args, self._partials, strict=True)])
+        da = self._da if _wants_grad(self._a) else 0.0
+        return (da,) if self._op.arity == 1 else (da, self._db if _wants_grad(self._b) else 0.0)
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether gradients flow to this Var; it can be assigned on a leaf."""
+        return self._requires
+
+    @requires_grad.setter
+    def requires_grad(self, flag: bool) -> None:
+        if self._op is not None:
+            raise AttributeError(
+                f"requires_grad expected a leaf Var to assign to but got a Var computed by '{self._op.name}'; "
+                "use detach() for a copy without gradient"
+            )
+        self._requires = bool(flag)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether this Var was made by the user, not computed."""
+        return self._op is None
+
+    def __repr__(self) -> str:
+        label = "" if self._label is None else f", label={self._label!r}"
+        return f"Var({self._value!r}, grad={self._grad!r}{label})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self._value, spec) if spec else repr(self)
+
+    # ---- gradients ----
+
+    def backward(self, seed: float = 1.0) -> None:
+        """Add `seed` times the derivative of this Var by each leaf to that leaf's gradient.
+
+        An adjoint or a partial that is exactly 0 propagates nothing (so 0 times infinity never makes nan).
+        Raises `GraphError` where nothing below requires a gradient.
+
+        >>> a = Var(3.0)
+        >>> b = a + a
+        >>> c = b + b
+        >>> c.backward()
+        >>> a.grad
+        4.0
+        """
+        if type(seed) is not float:
+            seed = to_float(seed, "backward", "seed")
+        if not self._requires:
+            raise GraphError(
+                f"backward expected a Var that requires grad but got {self!r}; it was computed from constants "
+                "only, detached, or made inside no_grad()"
+            )
+        if self._op is None:
+            self._grad += seed
+            self._mark = _FRESH
+            return
+        order = _order(self)
+        self._grad = seed
+        for position in range(len(order) - 1, -1, -1):
+            node = order[position]
+            g = node._grad
+            if g == 0.0:
+                continue
+            if node._args is not None:
+                for arg, partial in zip(node._args, node._partials, strict=True):
+                    if partial != 0.0 and type(arg) is Var and arg._requires:
+                        arg._grad += g * partial
+                continue
+            a = node._a
+            if a is not None and a._requires and node._da != 0.0:
+                a._grad += g * node._da
+            b = node._b
+            if b is not None and b._requires and node._db != 0.0:
+                b._grad += g * node._db
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of this Var."""
+        self._grad = 0.0
+        self._mark = _NEVER
+
+    def detach(self) -> Var:
+        """Return a new leaf with this value, through which no gradient flows."""
+        return Var(self._value, self._label, False)
+
+    # ---- arithmetic ----
+
+    def __add__(self, other: Any) -> Any:
+        if type(other) is Var:
+            return _binary(table.add, self._value + other._value, self, other, 1.0, 1.0)
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.add, self._value + other, self, None, 1.0, other)
+
+    def __radd__(self, other: Any) -> Any:
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.add, other + self._value, None, self, other, 1.0)
+
+    def __sub__(self, other: Any) -> Any:
+        if type(other) is Var:
+            return _binary(table.sub, self._value - other._value, self, other, 1.0, -1.0)
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.sub, self._value - other, self, None, 1.0, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.sub, other - self._value, None, self, other, -1.0)
+
+    def __mul__(self, other: Any) -> Any:
+        if type(other) is Var:
+            return _binary(table.mul, self._value * other._value, self, other, other._value, self._value)
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        # The constant is at once the second argument and the partial by the first.
+        return _binary(table.mul, self._value * other, self, None, other, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.mul, other * self._value, None, self, other, other)
+
+    def __truediv__(self, other: Any) -> Any:
+        if type(other) is Var:
+            y = other._value
+            quotient = ieee.div(self._value, y)
+            return _binary(table.div, quotient, self, other, ieee.div(1.0, y), -ieee.div(quotient, y))
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        return _binary(table.div, ieee.div(self._value, other), self, None, ieee.div(1.0, other), other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        other = _operand(other)
+        if other is None:
+            return NotImplemented
+        quotient = ieee.div(other, self._value)
+        return _binary(table.div, quotient, None, self, other, -ieee.div(quotient, self._value))
+
+    def __neg__(self) -> Var:
+        return _unary(table.neg, -self._value, self, -1.0)
+
+    def __pos__(self) -> Var:
+        return self
+
+    def __pow__(self, other: Any, modulus: None = None) -> Any:
+        return NotImplemented if modulus is not None else _operator(table.pow, self, other)
+
+    def __rpow__(self, other: Any, modulus: None = None) -> Any:
+        return NotImplemented if modulus is not None else _operator(table.pow, other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _operator(table.remainder, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _operator(table.remainder, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _operator(table.floor_divide, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _operator(table.floor_divide, other, self)
+
+    def __divmod__(self, other: Any) -> Any:
+        return NotImplemented if _operator(table.remainder, self, other) is NotImplemented else (self // other, self % other)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        return NotImplemented if _operator(table.remainder, other, self) is NotImplemented else (other // self, other % self)
+
+    def __abs__(self) -> Any:
+        return table.abs(self)
+
+    def __floor__(self) -> Any:
+        return table.floor(self)
+
+    def __ceil__(self) -> Any:
+        return table.ceil(self)
+
+    def __trunc__(self) -> Any:
+        return table.trunc(self)
+
+    def __round__(self, ndigits: int | None = None) -> Any:
+        # Rounding to decimals is not a row: its derivative is 0, so the rounded number is a constant.
+        return table.round(self) if ndigits is None else Var(round(self._value, ndigits), None, False)
+
+    # ---- comparisons: by value; the hash is the identity, so that Vars can stand in sets and dicts ----
+
+    def __eq__(self, other: object) -> Any:
+        return _compare(operator.eq, self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return _compare(operator.ne, self, other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _compare(operator.lt, self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return _compare(operator.le, self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _compare(operator.gt, self, other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _compare(operator.ge, self, other)
+
+    def __hash__(self) -> int:
+        return id(self) >> 4
+
+    def __bool__(self) -> bool:
+        return self._value != 0.0
+
+    # ---- functions, methods and NumPy ----
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Offer every row as a method, under NumPy's name too: ``x.sin()``, ``x.arcsin()``."""
+        row = _methods().get(name)
+        if row is None:
+            raise AttributeError(f"'Var' object has no attribute {name!r}")
+
+        def method(*args: Any) -> Any:
+            return row(self, *args)
+
+        method.__name__ = name
+        method.__doc__ = row.__doc__
+        return method
+
+    def __dir__(self) -> list[str]:
+        return [*object.__dir__(self), *_methods()]
+
+    def __float__(self) -> float:
+        raise TypeError(_READ.format(function="float", got=describe("x", self)))
+
+    def __int__(self) -> int:
+        raise TypeError(_READ.format(function="int", got=describe("x", self)))
+
+    def __complex__(self) -> complex:
+        raise TypeError(_READ.format(function="complex", got=describe("x", self)))
+
+    __apply_rank__ = 1
+
+    @staticmethod
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Var:
+        """Run an operation of the table on Vars and floats, and record it."""
+        values = [arg._value if type(arg) is Var else arg for arg in args]
+        value = row.evaluate(*values)
+        if not any([type(arg) is Var and arg._requires for arg in args]) or not _recording():
+            return Var(value, None, False)
+        partials = local_partials(row, value, values)
+        if len(args) == 1:
+            return _unary(row, value, args[0], partials[0])
+        if len(args) == 2 and row.arity == 2:
+            a, b = args
+            if type(a) is not Var:
+                return _binary(row, value, None, b, a, partials[1])
+            if type(b) is not Var:
+                return _binary(row, value, a, None, partials[0], b)
+            return _binary(row, value, a, b, partials[0], partials[1])
+        node = Var(value)
+        node._op = row
+        node._args = args
+        node._partials = tuple(partials)
+        return node
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        rule = _ufuncs().get(ufunc.__name__)
+        if rule is None or method != "__call__" or options:
+            return NotImplemented
+        if all(getattr(item, "ndim", 0) == 0 for item in inputs):
+            return rule(*(item.item() if hasattr(item, "ndim") and type(item) is not Var else item for item in inputs))
+        numpy = sys.modules["numpy"]
+        arrays = []
+        for item in inputs:
+            array = item
+            if type(item) is Var:
+                array = numpy.empty((), object)
+                array[()] = item
+            arrays.append(array)
+        return numpy.frompyfunc(rule, len(inputs), 1)(*arrays)
+
+    def __reduce__(self) -> tuple[Callable[..., Var], tuple[Any, ...]]:
+        """Pickle and copy without recursion: the graph goes as one flat list, leaves as themselves."""
+        if self._op is None:
+            return _restore_leaf, (self._value, self._grad, self._label, self._requires, self._mark)
+        return _restore_graph, (_flatten(self),)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
+
+    def _repr_svg_(self) -> str | None:
+        return self._repr_mimebundle_().get("image/svg+xml")
+
+
+_READ = (
+    "{function} expected a number but got {got}; use .value to read the number, "
+    "or chainrule's own functions (chainrule.sin for math.sin) to keep the gradient"
+)
+
+
+def _as_number(value: Any) -> float:
+    if type(value) is Var:
+        raise TypeError(
+            f"Var expected a number but got {describe('value', value)}; use .value for its number, or the Var itself"
+        )
+    try:
+        return to_float(value, "Var", "value")
+    except TypeError:
+        advice = "make one Var for each number" if hasattr(value, "__len__") and not isinstance(value, str) else ""
+        advice = advice or ("convert it with float()" if isinstance(value, str) else "give a real number")
+        raise TypeError(f"Var expected a number but got {describe('value', value)}; {advice}") from None
+
+
+def _operand(other: Any) -> float | None:
+    """Return the other side of an operator as a float, or None where it is not a number."""
+    if type(other) is float:
+        return other
+    try:
+        return to_float(other, "Var", "other")
+    except TypeError:
+        return None
+
+
+def _wants_grad(arg: Any) -> bool:
+    return type(arg) is Var and bool(arg._requires)
+
+
+def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
+    node = Var(value)
+    if not a._requires or (_no_grad_blocks and not _recording()):
+        node._requires = False
+        return node
+    node._op = row
+    node._a = a
+    node._da = da
+    return node
+
+
+def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: float, db: float) -> Var:
+    """Make the node of a two-argument operation; for a constant argument the number comes as its partial."""
+    node = Var(value)
+    if not ((a is not None and a._requires) or (b is not None and b._requires)) or (
+        _no_grad_blocks and not _recording()
+    ):
+        node._requires = False
+        return node
+    node._op = row
+    node._a = a
+    node._b = b
+    node._da = da
+    node._db = db
+    return node
+
+
+def _operator(row: Primitive, left: Any, right: Any) -> Any:
+    """Run a row for an operator; what is not a number is left to the other side's class."""
+    if type(left) is not Var:
+        left = _operand(left)
+    if type(right) is not Var:
+        right = _operand(right)
+    return NotImplemented if left is None or right is None else Var.__apply__(row, (left, right))
+
+
+def _compare(relation: Callable[[float, float], bool], left: Var, right: object) -> Any:
+    number = right._value if type(right) is Var else _operand(right)
+    return NotImplemented if number is None else relation(left._value, number)
+
+
+def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Sequence[float]:
+    """Return the derivative of a row by each argument at floats.
+
+    Rules are written with ``/`` and ``**``, at which plain floats raise where IEEE has inf or nan: there the
+    rule runs again on constant Vars, whose operators follow IEEE.
+
+    >>> from chainrule import log
+    >>> local_partials(log, float("-inf"), [0.0])
+    [inf]
+    """
+    try:
+        partials: Sequence[float] = row.partials(value, *values)
+    except (ZeroDivisionError, OverflowError):
+        constants = [Var(number, None, False) for number in (value, *values)]
+        partials = [d._value if type(d) is Var else d for d in row.partials(*constants)]
+    return partials
+
+
+def _order(root: Var) -> list[Var]:
+    """List the computed nodes below `root`, arguments before results, their gradients set to 0."""
+    global _clock
+    with _lock:
+        _clock += 1
+        seen = _clock
+    order: list[Var] = []
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            # Everything below the node under this mark is in the list.
+            order.append(stack.pop())
+            continue
+        if node._mark == seen:
+            continue
+        node._mark = seen
+        node._grad = 0.0
+        stack.append(node)
+        stack.append(None)
+        for arg in (node._a, node._b) if node._args is None else node._args:
+            if type(arg) is Var and arg._requires:
+                if arg._op is None:
+                    arg._mark = _FRESH
+                elif arg._mark != seen:
+                    stack.append(arg)
+    return order
+
+
+def _flatten(root: Var) -> list[Any]:
+    """List what is needed to build the graph again: arguments as floats, leaf Vars or places in the list."""
+    order = _order_of_all(root)
+    place = {id(node): position for position, node in enumerate(order)}
+    records = []
+    for node in order:
+        if node._op is None:
+            records.append(node)
+            continue
+        single = node._args is None
+        args = (node._a, node._b) if single else node._args
+        places = tuple([(place[id(arg)],) if type(arg) is Var else arg for arg in args])
+        partials = (node._da, node._db) if single else node._partials
+        records.append((node._op, places, partials, single, node._value, node._grad, node._label, node._mark))
+    return records
+
+
+def _order_of_all(root: Var) -> list[Var]:
+    """List all nodes below `root`, leaves and constants too, arguments before results; change nothing."""
+    order: list[Var] = []
+    seen: set[int] = set()
+    stack: list[Any] = [root]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            order.append(stack.pop())
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append(node)
+            stack.append(None)
+            args = (node._a, node._b) if node._args is None else node._args
+            stack.extend([arg for arg in args if type(arg) is Var and id(arg) not in seen])
+    return order
+
+
+def _restore_leaf(value: float, grad: float, label: str | None, requires: bool, mark: int) -> Var:
+    leaf = Var(value, label, requires)
+    leaf._grad = grad
+    leaf._mark = min(mark, _FRESH)
+    return leaf
+
+
+def _restore_graph(records: list[Any]) -> Var:
+    nodes: list[Var] = []
+    for record in records:
+        if type(record) is Var:
+            nodes.append(record)
+            continue
+        row, places, partials, single, value, grad, label, mark = record
+        node = _restore_leaf(value, grad, label, True, mark)
+        args = tuple([nodes[arg[0]] if type(arg) is tuple else arg for arg in places])
+        node._op = row
+        if single:
+            node._a, node._b = args
+            node._da, node._db = partials
+        else:
+            node._args, node._partials = args, partials
+        nodes.append(node)
+    return nodes[-1]
+
+
+def _recording() -> bool:
+    return not getattr(_modes, "no_grad_depth", 0)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside the block (or the decorated function), in this thread only.
+
+    >>> x = Var(2.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.requires_grad, y.is_leaf
+    (False, True)
+    """
+    global _no_grad_blocks
+    _modes.no_grad_depth = getattr(_modes, "no_grad_depth", 0) + 1
+    with _lock:
+        _no_grad_blocks += 1
+    try:
+        yield
+    finally:
+        _modes.no_grad_depth -= 1
+        with _lock:
+            _no_grad_blocks -= 1
+
+
+_method_table: dict[str, Callable[..., Any]] = {}
+_ufunc_table: dict[str, Callable[..., Any]] = {}
+
+
+def _numpy_name(row: Primitive) -> str:
+    """Return NumPy's name of an operation."""
+    return row.code.get("numpy", row.name)
+
+
+def _methods() -> dict[str, Callable[..., Any]]:
+    """Map method names to rows; made again when a row was added."""
+    if len(_method_table) < len(PRIMITIVES):
+        for row in PRIMITIVES.values():
+            if type(row) is Primitive:
+                _method_table.setdefault(_numpy_name(row), row)
+        _method_table.update((row.name, row) for row in PRIMITIVES.values() if type(row) is Primitive)
+    return _method_table
+
+
+def _ufuncs() -> dict[str, Callable[..., Any]]:
+    if not _ufunc_table:
+        _ufunc_table.update(_methods())
+        for name, relation in (("equal", operator.eq), ("not_equal", operator.ne)):
+            _ufunc_table[name] = relation
+        for name, relation in (("less", operator.lt), ("less_equal", operator.le)):
+            _ufunc_table[name] = relation
+        for name, relation in (("greater", operator.gt), ("greater_equal", operator.ge)):
+            _ufunc_table[name] = relation
+        _ufunc_table["floor_divide"] = operator.floordiv
+        _ufunc_table["divmod"] = divmod
+    return _ufunc_table
