@@ -4,13 +4,14 @@
 >>> x = Var(3.0)
 >>> y = x**2 + x.sin()
 >>> y.backward()
->>> round(x.grad, 6)
+>>> print(f"{x.grad:.6f}")
 5.010008
 """
 
 import importlib
 from types import ModuleType
 
+from . import copying as copying
 from .errors import GraphError as GraphError
 from .errors import MissingDependencyError as MissingDependencyError
 from .functions import hardtanh as hardtanh
@@ -27,11 +28,11 @@ from .var import no_grad as no_grad
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("nn", "viz")
+_ON_DEMAND = ("nn", "testing", "viz")
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Import a subpackage when it is first used, so that ``import chainrule`` stays light."""
-    if name in _SUBPACKAGES:
+    """Import nn, testing or viz when it is first used, so that ``import chainrule`` stays light."""
+    if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -156,6 +156,14 @@ def fma(x: float, y: float, z: float) -> float:
         return inf if exact > 0 else -inf
 
 
+def hypot(x: float, y: float) -> float:
+    """Return sqrt(x*x + y*y) by C's hypot, which rounds better than Python's own."""
+    try:
+        return abs(complex(x, y))
+    except OverflowError:
+        return inf
+
+
 def cbrt(x: float) -> float:
     """Return the real cube root, also of negative numbers."""
     return math.cbrt(x)

@@ -88,7 +88,7 @@ class Primitive:
     @property
     def argument_names(self) -> tuple[str, ...]:
         """Name the arguments as the row's rule names them."""
-        code = self.partials.__code__  # type: ignore[attr-defined]
+        code = self.partials.__code__
         names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
         return names
 

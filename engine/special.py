@@ -13,6 +13,7 @@ inf, nan = math.inf, math.nan
 _BERNOULLI = (
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330,
 )  # fmt: skip
+_GREATEST_ORDER = 150.0  # of polygamma and spherical_sinc: beyond it factorials leave the range of doubles
 _SQRT_PI = math.sqrt(math.pi)
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
 
@@ -101,7 +102,7 @@ def polygamma(n: float, x: float) -> float:
     """Return the n-th derivative of digamma, for integers n >= 0; nan for other n."""
     if n == 0.0:
         return digamma(x)
-    if n < 0.0 or n != math.floor(n) or n > 150.0 or x != x:
+    if not (0.0 < n <= _GREATEST_ORDER) or n != math.floor(n) or x != x:
         return nan
     order = int(n)
     if x <= 0.0:
@@ -151,6 +152,8 @@ def spherical_sinc(n: float, x: float) -> float:
 
     These are the derivatives of sinc without its removable singularity (DLMF 10.51.2).
     """
+    if not (-1.0 <= n <= _GREATEST_ORDER) or n != math.floor(n):
+        return nan
     order = int(n)
     z = math.pi * abs(x)
     sign = -1.0 if x < 0.0 and order % 2 else 1.0

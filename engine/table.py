@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from functools import reduce
+from itertools import accumulate
 
 from . import ieee, special
 from .primitive import Interval, primitive, reduction
@@ -48,6 +49,7 @@ __all__ = [
     "floor_divide",
     "fma",
     "fmod",
+    "fraction",
     "gamma",
     "gelu",
     "hypot",
@@ -142,7 +144,7 @@ rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x
     domain=(POSITIVE,), exact=lambda mp, x: 1 / mp.sqrt(x), doc="Return 1 / sqrt(x).")
 cbrt = primitive("cbrt", "∛", evaluate=ieee.cbrt, partials=lambda y, x: (1 / (3 * y * y),), domain=(R,),
     smooth=lambda x: x != 0, exact=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)), doc="Return the real cube root.")
-hypot = primitive("hypot", "hypot", evaluate=math.hypot, partials=lambda r, x, y: (unit(x, y), unit(y, x)), domain=(R, R),
+hypot = primitive("hypot", "hypot", evaluate=ieee.hypot, partials=lambda r, x, y: (unit(x, y), unit(y, x)), domain=(R, R),
     smooth=lambda x, y: x != 0 or y != 0, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
 fma = primitive("fma", "fma", evaluate=ieee.fma, partials=lambda w, x, y, z: (y, x, 1.0), domain=(R, R, R),
     exact=lambda mp, x, y, z: x * y + z, doc="Return x*y + z rounded once.")
@@ -191,7 +193,7 @@ where = primitive("where", "where", evaluate=lambda condition, x, y: x if condit
     exact=lambda mp, condition, x, y: x if condition else y,
     doc="Return x where the condition holds, else y; the other branch gets derivative 0, even if its own is nan.")
 stop_gradient = primitive("stop_gradient", "stop", evaluate=lambda x: x, partials=lambda y, x: (0.0,), domain=(R,),
-    exact=lambda mp, x: mp.mpf(0), doc="Return x as a constant: its derivative is 0.")
+    exact=lambda mp, x: mp.mpf(float(x)), doc="Return x as a constant: its derivative is 0.")
 
 # ---- exponentials and logarithms ----
 
@@ -316,7 +318,9 @@ logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=la
 # The product of the chain rule: a factor that is exactly 0 wins over inf and nan.
 strong_mul = primitive("strong_mul", "×", evaluate=lambda x, y: 0.0 if x == 0.0 or y == 0.0 else x * y, partials=lambda z, x, y: (y, x), domain=(R, R),
     exact=lambda mp, x, y: x * y, doc="Return x * y, and 0 if either is exactly 0.")
-unit = primitive("unit", "unit", evaluate=lambda x, y: x / math.hypot(x, y) if x != 0.0 else x, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
+fraction = primitive("fraction", "x/(x+y)", evaluate=lambda x, y: ieee.div(x, x + y), partials=lambda z, x, y: (y / square(x + y), -x / square(x + y)),
+    domain=(POSITIVE, POSITIVE), exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y).")
+unit = primitive("unit", "unit", evaluate=lambda x, y: x / ieee.hypot(x, y) if x != 0.0 else x, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
     partials=lambda z, x, y: (
         where(hypot(x, y) == 0, 0.0, unit(y, x) * (unit(y, x) / hypot(x, y))),
         where(hypot(x, y) == 0, 0.0, -z * (unit(y, x) / hypot(x, y)))),
@@ -337,5 +341,7 @@ def _shares(*xs: object) -> list[object]:
     """Return exp(x) over their sum for each x, right even where log(sum) is lost beside x in rounding."""
     top = stop_gradient(reduce(maximum, xs))
     weights = [exp(x - top) for x in xs]
-    total = sum(weights)
-    return [weight / total for weight in weights]
+    # What stands before and after each weight, summed: the sum of the others without a difference.
+    before = list(accumulate(weights, initial=0.0))
+    after = list(accumulate(reversed(weights), initial=0.0))[::-1]
+    return [fraction(weight, left + right) for weight, left, right in zip(weights, before, after[1:], strict=False)]

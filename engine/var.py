@@ -13,22 +13,23 @@ from __future__ import annotations
 import contextlib
 import importlib
 import operator
-import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from . import ieee, table
 from .errors import GraphError
-from .primitive import PRIMITIVES, Primitive, describe, to_float
+from .methods import call_ufunc, methods
+from .primitive import Primitive, describe, to_float
 
-__all__ = ["Var", "no_grad"]
+__all__ = ["Var", "local_partials", "no_grad", "walk"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
 _clock = 1
 _modes = threading.local()
 _no_grad_blocks = 0  # in all threads: while it is 0, no operation needs to ask its thread
 _lock = threading.Lock()
+_sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
 
 
 class Var:
@@ -49,7 +50,33 @@ class Var:
     # One or two arguments stand in _a and _b, their partials in _da and _db. A constant argument is not a
     # node: its field is None and its number stands where the partial would. More arguments, Vars and floats
     # as they came, stand in _args and their partials in _partials.
-    __slots__ = ("_value", "_grad", "_op", "_a", "_b", "_da", "_db", "_args", "_partials", "_label", "_requires", "_mark")
+    __slots__ = (
+        "_a",
+        "_args",
+        "_b",
+        "_da",
+        "_db",
+        "_grad",
+        "_label",
+        "_mark",
+        "_op",
+        "_partials",
+        "_requires",
+        "_value",
+    )
+
+    _value: float
+    _grad: float
+    _op: Primitive | None
+    _a: Var | None
+    _b: Var | None
+    _da: float
+    _db: float
+    _args: tuple[Any, ...] | None
+    _partials: tuple[float, ...]
+    _label: str | None
+    _requires: bool
+    _mark: int
 
     def __init__(self, value: Any, label: str | None = None, requires_grad: bool = True) -> None:
         if type(value) is not float:
@@ -61,7 +88,8 @@ class Var:
         self._op = None
         self._a = self._b = None
         self._da = self._db = 0.0
-        self._args = self._partials = None
+        self._args = None
+        self._partials = ()
         self._label = label
         self._requires = bool(requires_grad)
         self._mark = _NEVER
@@ -90,6 +118,7 @@ class Var:
     @grad.setter
     def grad(self, grad: Any) -> None:
         self._grad = to_float(grad, "grad", "grad")
+        self._mark = _FRESH
 
     @property
     def has_grad(self) -> bool:
@@ -113,31 +142,35 @@ class Var:
         return self._op
 
     @property
-    def parents(self) -> tuple[Var, ...]:
-        """The arguments of the operation, in order; a constant is a Var that requires no gradient."""
+    def args(self) -> tuple[Any, ...]:
+        """The arguments of the operation, in order, as they came: Vars, and floats for constants."""
         if self._op is None:
             return ()
         if self._args is not None:
-            self._args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in self._args])
             return self._args
+        a = self._da if self._a is None else self._a
+        return (a,) if self._op.arity == 1 else (a, self._db if self._b is None else self._b)
+
+    @property
+    def parents(self) -> tuple[Var, ...]:
+        """The arguments of the operation, in order; a constant is a Var that requires no gradient."""
         # Once shown, a constant stays a node, so that walks by identity see one and the same.
-        if self._a is None:
-            self._a = Var(self._da, None, False)
-        if self._op.arity == 1:
-            return (self._a,)
-        if self._b is None:
-            self._b = Var(self._db, None, False)
-        return (self._a, self._b)
+        if self._args is not None:
+            self._args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in self._args])
+        elif self._op is not None:
+            if self._a is None:
+                self._a = Var(self._da, None, False)
+            if self._b is None and self._op.arity == 2:
+                self._b = Var(self._db, None, False)
+        return self.args
 
     @property
     def partials(self) -> tuple[float, ...]:
-        """The derivative by each of `parents`, found when the operation ran; 0 for constants."""
-        if self._op is None:
-            return ()
+        """The derivative by each argument, found when the operation ran; 0 for constants."""
         if self._args is not None:
             return tuple([d if _wants_grad(arg) else 0.0 for arg, d in zip(self._args, self._partials, strict=True)])
-        da = self._da if _wants_grad(self._a) else 0.0
-        return (da,) if self._op.arity == 1 else (da, self._db if _wants_grad(self._b) else 0.0)
+        found = (self._da if _wants_grad(self._a) else 0.0, self._db if _wants_grad(self._b) else 0.0)
+        return found[: len(self.args)]
 
     @property
     def requires_grad(self) -> bool:
@@ -191,24 +224,20 @@ class Var:
             self._grad += seed
             self._mark = _FRESH
             return
-        order = _order(self)
-        self._grad = seed
-        for position in range(len(order) - 1, -1, -1):
-            node = order[position]
-            g = node._grad
-            if g == 0.0:
-                continue
-            if node._args is not None:
-                for arg, partial in zip(node._args, node._partials, strict=True):
-                    if partial != 0.0 and type(arg) is Var and arg._requires:
-                        arg._grad += g * partial
-                continue
-            a = node._a
-            if a is not None and a._requires and node._da != 0.0:
-                a._grad += g * node._da
-            b = node._b
-            if b is not None and b._requires and node._db != 0.0:
-                b._grad += g * node._db
+        with _sweeping:
+            leaves: list[Var] = []
+            order = _order(self, leaves)
+            before = [leaf._grad for leaf in leaves]
+            try:
+                for leaf in leaves:
+                    leaf._grad = 0.0
+                self._grad = seed
+                _propagate(order)
+                # Added once, so that a second sweep adds exactly as much as the first.
+                before = [old + leaf._grad for old, leaf in zip(before, leaves, strict=True)]
+            finally:
+                for grad, leaf in zip(before, leaves, strict=True):
+                    leaf._grad = grad
 
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
@@ -288,7 +317,15 @@ class Var:
         return self
 
     def __pow__(self, other: Any, modulus: None = None) -> Any:
-        return NotImplemented if modulus is not None else _operator(table.pow, self, other)
+        if modulus is not None:
+            return NotImplemented
+        exponent = None if type(other) is Var else _operand(other)
+        if exponent is not None:
+            power = ieee.pow(self._value, exponent - 1.0)
+            if abs(power) < ieee.inf:
+                value = ieee.pow(self._value, exponent)
+                return _binary(table.pow, value, self, None, exponent * power, exponent)
+        return _operator(table.pow, self, other)
 
     def __rpow__(self, other: Any, modulus: None = None) -> Any:
         return NotImplemented if modulus is not None else _operator(table.pow, other, self)
@@ -306,10 +343,12 @@ class Var:
         return _operator(table.floor_divide, other, self)
 
     def __divmod__(self, other: Any) -> Any:
-        return NotImplemented if _operator(table.remainder, self, other) is NotImplemented else (self // other, self % other)
+        rest = self.__mod__(other)
+        return rest if rest is NotImplemented else (self // other, rest)
 
     def __rdivmod__(self, other: Any) -> Any:
-        return NotImplemented if _operator(table.remainder, other, self) is NotImplemented else (other // self, other % self)
+        rest = self.__rmod__(other)
+        return rest if rest is NotImplemented else (other // self, rest)
 
     def __abs__(self) -> Any:
         return table.abs(self)
@@ -357,7 +396,7 @@ class Var:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Offer every row as a method, under NumPy's name too: ``x.sin()``, ``x.arcsin()``."""
-        row = _methods().get(name)
+        row = methods().get(name)
         if row is None:
             raise AttributeError(f"'Var' object has no attribute {name!r}")
 
@@ -369,7 +408,7 @@ class Var:
         return method
 
     def __dir__(self) -> list[str]:
-        return [*object.__dir__(self), *_methods()]
+        return [*object.__dir__(self), *methods()]
 
     def __float__(self) -> float:
         raise TypeError(_READ.format(function="float", got=describe("x", self)))
@@ -387,9 +426,14 @@ class Var:
         """Run an operation of the table on Vars and floats, and record it."""
         values = [arg._value if type(arg) is Var else arg for arg in args]
         value = row.evaluate(*values)
-        if not any([type(arg) is Var and arg._requires for arg in args]) or not _recording():
+        if not any(type(arg) is Var and arg._requires for arg in args) or not _recording():
             return Var(value, None, False)
         partials = local_partials(row, value, values)
+        return Var.record(row, value, args, partials)
+
+    @staticmethod
+    def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
+        """Make the node of an operation that ran: its value, its arguments, the partial by each of them."""
         if len(args) == 1:
             return _unary(row, value, args[0], partials[0])
         if len(args) == 2 and row.arity == 2:
@@ -406,26 +450,7 @@ class Var:
         return node
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        rule = _ufuncs().get(ufunc.__name__)
-        if rule is None or method != "__call__" or options:
-            return NotImplemented
-        if all(getattr(item, "ndim", 0) == 0 for item in inputs):
-            return rule(*(item.item() if hasattr(item, "ndim") and type(item) is not Var else item for item in inputs))
-        numpy = sys.modules["numpy"]
-        arrays = []
-        for item in inputs:
-            array = item
-            if type(item) is Var:
-                array = numpy.empty((), object)
-                array[()] = item
-            arrays.append(array)
-        return numpy.frompyfunc(rule, len(inputs), 1)(*arrays)
-
-    def __reduce__(self) -> tuple[Callable[..., Var], tuple[Any, ...]]:
-        """Pickle and copy without recursion: the graph goes as one flat list, leaves as themselves."""
-        if self._op is None:
-            return _restore_leaf, (self._value, self._grad, self._label, self._requires, self._mark)
-        return _restore_graph, (_flatten(self),)
+        return call_ufunc(ufunc, method, inputs, options)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
@@ -527,12 +552,11 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     return partials
 
 
-def _order(root: Var) -> list[Var]:
-    """List the computed nodes below `root`, arguments before results, their gradients set to 0."""
+def _order(root: Var, leaves: list[Var]) -> list[Var]:
+    """List the computed nodes below `root`, arguments before results, their gradients set to 0; and the leaves."""
     global _clock
-    with _lock:
-        _clock += 1
-        seen = _clock
+    _clock += 1
+    seen = _clock
     order: list[Var] = []
     stack: list[Any] = [root]
     while stack:
@@ -544,37 +568,45 @@ def _order(root: Var) -> list[Var]:
         if node._mark == seen:
             continue
         node._mark = seen
+        if node._op is None:
+            leaves.append(node)
+            continue
         node._grad = 0.0
         stack.append(node)
         stack.append(None)
         for arg in (node._a, node._b) if node._args is None else node._args:
-            if type(arg) is Var and arg._requires:
-                if arg._op is None:
-                    arg._mark = _FRESH
-                elif arg._mark != seen:
-                    stack.append(arg)
+            if type(arg) is Var and arg._requires and arg._mark != seen:
+                stack.append(arg)
     return order
 
 
-def _flatten(root: Var) -> list[Any]:
-    """List what is needed to build the graph again: arguments as floats, leaf Vars or places in the list."""
-    order = _order_of_all(root)
-    place = {id(node): position for position, node in enumerate(order)}
-    records = []
-    for node in order:
-        if node._op is None:
-            records.append(node)
+def _propagate(order: list[Var]) -> None:
+    """Apply the chain rule at each node, results before arguments."""
+    for position in range(len(order) - 1, -1, -1):
+        node = order[position]
+        g = node._grad
+        if g == 0.0:
             continue
-        single = node._args is None
-        args = (node._a, node._b) if single else node._args
-        places = tuple([(place[id(arg)],) if type(arg) is Var else arg for arg in args])
-        partials = (node._da, node._db) if single else node._partials
-        records.append((node._op, places, partials, single, node._value, node._grad, node._label, node._mark))
-    return records
+        if node._args is not None:
+            for arg, partial in zip(node._args, node._partials, strict=True):
+                if partial != 0.0 and type(arg) is Var and arg._requires:
+                    arg._grad += g * partial
+            continue
+        a = node._a
+        if a is not None and a._requires and node._da != 0.0:
+            a._grad += g * node._da
+        b = node._b
+        if b is not None and b._requires and node._db != 0.0:
+            b._grad += g * node._db
 
 
-def _order_of_all(root: Var) -> list[Var]:
-    """List all nodes below `root`, leaves and constants too, arguments before results; change nothing."""
+def walk(root: Var) -> list[Var]:
+    """List all Vars below `root`, leaves and constant Vars too, arguments before results; change nothing.
+
+    >>> x = Var(2.0)
+    >>> [node.value for node in walk(x * x + 1.0)]
+    [2.0, 4.0, 5.0]
+    """
     order: list[Var] = []
     seen: set[int] = set()
     stack: list[Any] = [root]
@@ -589,32 +621,6 @@ def _order_of_all(root: Var) -> list[Var]:
             args = (node._a, node._b) if node._args is None else node._args
             stack.extend([arg for arg in args if type(arg) is Var and id(arg) not in seen])
     return order
-
-
-def _restore_leaf(value: float, grad: float, label: str | None, requires: bool, mark: int) -> Var:
-    leaf = Var(value, label, requires)
-    leaf._grad = grad
-    leaf._mark = min(mark, _FRESH)
-    return leaf
-
-
-def _restore_graph(records: list[Any]) -> Var:
-    nodes: list[Var] = []
-    for record in records:
-        if type(record) is Var:
-            nodes.append(record)
-            continue
-        row, places, partials, single, value, grad, label, mark = record
-        node = _restore_leaf(value, grad, label, True, mark)
-        args = tuple([nodes[arg[0]] if type(arg) is tuple else arg for arg in places])
-        node._op = row
-        if single:
-            node._a, node._b = args
-            node._da, node._db = partials
-        else:
-            node._args, node._partials = args, partials
-        nodes.append(node)
-    return nodes[-1]
 
 
 def _recording() -> bool:
@@ -641,36 +647,3 @@ def no_grad() -> Iterator[None]:
         _modes.no_grad_depth -= 1
         with _lock:
             _no_grad_blocks -= 1
-
-
-_method_table: dict[str, Callable[..., Any]] = {}
-_ufunc_table: dict[str, Callable[..., Any]] = {}
-
-
-def _numpy_name(row: Primitive) -> str:
-    """Return NumPy's name of an operation."""
-    return row.code.get("numpy", row.name)
-
-
-def _methods() -> dict[str, Callable[..., Any]]:
-    """Map method names to rows; made again when a row was added."""
-    if len(_method_table) < len(PRIMITIVES):
-        for row in PRIMITIVES.values():
-            if type(row) is Primitive:
-                _method_table.setdefault(_numpy_name(row), row)
-        _method_table.update((row.name, row) for row in PRIMITIVES.values() if type(row) is Primitive)
-    return _method_table
-
-
-def _ufuncs() -> dict[str, Callable[..., Any]]:
-    if not _ufunc_table:
-        _ufunc_table.update(_methods())
-        for name, relation in (("equal", operator.eq), ("not_equal", operator.ne)):
-            _ufunc_table[name] = relation
-        for name, relation in (("less", operator.lt), ("less_equal", operator.le)):
-            _ufunc_table[name] = relation
-        for name, relation in (("greater", operator.gt), ("greater_equal", operator.ge)):
-            _ufunc_table[name] = relation
-        _ufunc_table["floor_divide"] = operator.floordiv
-        _ufunc_table["divmod"] = divmod
-    return _ufunc_table

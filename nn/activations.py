@@ -1,0 +1,89 @@
+"""Name an activation, and get the function: any function of one argument that chainrule has, or your own."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+from typing import Any
+
+import chainrule
+from chainrule.primitive import describe
+
+Activation = Callable[[Any], Any]
+
+
+def linear(x: Any) -> Any:
+    """Return `x` itself: the activation of a neuron that has none.
+
+    >>> linear(0.5)
+    0.5
+    """
+    return x
+
+
+def find_activation(activation: str | Activation | None) -> Activation:
+    """Return the function that `activation` names; None is "linear", and a function is itself.
+
+    Errors: `ValueError` for a name that is no one-argument function of chainrule, `TypeError` for anything else.
+
+    >>> find_activation("tanh")
+    <primitive tanh>
+    >>> find_activation(None)(0.5)
+    0.5
+    """
+    if activation is None:
+        return linear
+    if callable(activation):
+        return activation
+    if not isinstance(activation, str):
+        raise TypeError(
+            "activation expected the name of a function of chainrule, a function of one argument, or None but got "
+            f"{describe('activation', activation)}"
+        )
+    if activation == "linear":
+        return linear
+    function = getattr(chainrule, activation, None)
+    if not _takes_one_number(function):
+        likely = difflib.get_close_matches(activation, ["linear", *dir(chainrule)], n=10)
+        likely = [name for name in likely if name == "linear" or _takes_one_number(getattr(chainrule, name))]
+        advice = f"; did you mean {likely[0]!r}?" if likely else "; or give the function itself"
+        raise ValueError(
+            "activation expected the name of a one-argument function of chainrule, such as 'tanh', 'relu' or "
+            f"'sigmoid', or 'linear' but got {describe('activation', activation)}{advice}"
+        )
+    found: Activation = function
+    return found
+
+
+def activation_name(activation: Activation) -> str:
+    """Return the name under which the activation chooses an initialisation.
+
+    >>> activation_name(find_activation("relu"))
+    'relu'
+    """
+    return str(getattr(activation, "__name__", type(activation).__name__))
+
+
+def activation_title(activation: Activation) -> str:
+    """Return the name as a class name would have it, for printing.
+
+    >>> [activation_title(find_activation(name)) for name in ("tanh", "relu", "log_sigmoid", None)]
+    ['Tanh', 'ReLU', 'LogSigmoid', 'Linear']
+    """
+    name = activation_name(activation)
+    symbol = str(getattr(activation, "symbol", ""))
+    if symbol.isascii() and symbol.isidentifier():
+        # The symbol has the capitals of the field: ReLU, GELU, LeakyReLU.
+        return symbol[0].upper() + symbol[1:]
+    words = [word for word in name.split("_") if word.isidentifier()]
+    return "".join(word[0].upper() + word[1:] for word in words) or "Custom"
+
+
+def _takes_one_number(function: Any) -> bool:
+    """Tell whether a number gives a number; asked of the function itself, so that no list need be kept."""
+    if isinstance(function, type) or not callable(function):
+        return False
+    try:
+        return isinstance(function(0.5), float)
+    except TypeError:
+        return False

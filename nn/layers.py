@@ -1,0 +1,242 @@
+"""Build a network: a `Neuron`, a `Layer` of them, an `MLP` of layers, or any `Sequential` of your own."""
+
+from __future__ import annotations
+
+import operator
+import random
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, final
+
+import chainrule
+from chainrule import Var
+from chainrule.primitive import describe, to_float
+
+from .activations import Activation, activation_name, activation_title, find_activation
+from .initialise import Initialiser, find_initialiser, random_source
+from .module import Module
+
+_LISTED_NEURONS = 4  # a wider layer is printed as a count
+
+
+@final
+class Neuron(Module):
+    """Compute ``activation(w1*x1 + w2*x2 + ... + b)``.
+
+    Args:
+        nin: the number of inputs.
+        activation: the name of a one-argument function of chainrule, "linear" or None for none, or a function.
+        initialise: "uniform", "xavier", "he", "lecun", a function of (source, nin, nout), or None to choose by the
+            activation.
+        seed: a whole number for the same weights every time, or a `random.Random`.
+        nout: how many neurons share the inputs, for initialisations that ask.
+
+    >>> neuron = Neuron(2, activation="relu", seed=1)
+    >>> neuron
+    ReLUNeuron(2)
+    >>> neuron.load_state_dict({"weights.0": 2.0, "weights.1": -1.0, "bias": 0.5})
+    >>> neuron([1.0, 1.0]).value
+    1.5
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        activation: str | Activation | None = "tanh",
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+        nout: int = 1,
+    ) -> None:
+        self.nin = _size(nin, "Neuron", "nin")
+        self.activation = find_activation(activation)
+        draw = find_initialiser(initialise, activation_name(self.activation))
+        source = random_source(seed)
+        self.weights = [Var(draw(source, self.nin, nout), label=f"w{k}") for k in range(1, self.nin + 1)]
+        self.bias = Var(0.0, label="b")
+
+    def __call__(self, x: Any) -> Any:
+        """Return the output for one row of `nin` numbers or Vars."""
+        return self.forward(_inputs(x, self.nin, "Neuron"))
+
+    def forward(self, row: Sequence[Any]) -> Any:
+        """Return the output for a row that has been checked."""
+        return self.activation(chainrule.dot(self.weights, row) + self.bias)
+
+    def __repr__(self) -> str:
+        return f"{activation_title(self.activation)}Neuron({self.nin})"
+
+
+@final
+class Layer(Module):
+    """Give the same inputs to `nout` neurons.
+
+    Args are those of `Neuron`, and the number of neurons.
+
+    >>> layer = Layer(2, 3, activation="sigmoid", seed=1)
+    >>> layer
+    Layer of [SigmoidNeuron(2), SigmoidNeuron(2), SigmoidNeuron(2)]
+    >>> len(layer([0.5, -0.5]))
+    3
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        activation: str | Activation | None = "tanh",
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+    ) -> None:
+        self.nin = _size(nin, "Layer", "nin")
+        self.nout = _size(nout, "Layer", "nout")
+        source = random_source(seed)
+        self.neurons = [Neuron(nin, activation, initialise, source, self.nout) for _ in range(self.nout)]
+        self.label_parameters()
+
+    def label_parameters(self, mark: str = "") -> None:
+        """Label the weight of input i in neuron j ``w[j,i]`` and its bias ``b[j]``, `mark` before the bracket.
+
+        >>> layer = Layer(2, 1)
+        >>> layer.label_parameters("3")
+        >>> [parameter.label for parameter in layer.parameters()]
+        ['w3[1,1]', 'w3[1,2]', 'b3[1]']
+        """
+        for j, neuron in enumerate(self.neurons, 1):
+            for i, weight in enumerate(neuron.weights, 1):
+                weight.label = f"w{mark}[{j},{i}]"
+            neuron.bias.label = f"b{mark}[{j}]"
+
+    def __call__(self, x: Any) -> Any:
+        """Return the list of outputs for one row of `nin` numbers or Vars; a single output as itself."""
+        return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
+
+    def forward(self, row: Sequence[Any]) -> list[Any]:
+        """Return the list of outputs for a row that has been checked."""
+        return [neuron.forward(row) for neuron in self.neurons]
+
+    def __repr__(self) -> str:
+        if self.nout > _LISTED_NEURONS:
+            return f"Layer of {self.nout} {self.neurons[0]!r}"
+        return f"Layer of {self.neurons!r}"
+
+
+@final
+class MLP(Module):
+    """Feed layers one into the next: a multilayer perceptron.
+
+    Args:
+        nin: the number of inputs.
+        nouts: the number of neurons of each layer; the last is the number of outputs.
+        activation: that of all layers but the last: a name, "linear" or None for none, or a function of one argument.
+        output_activation: that of the last layer.
+        seed: a whole number for the same weights every time, or a `random.Random`.
+        initialise: a name, a function of (source, nin, nout), or None to choose by the activation.
+
+    >>> model = MLP(2, [2, 1], activation="tanh", seed=1)
+    >>> model
+    MLP of [Layer of [TanhNeuron(2), TanhNeuron(2)], Layer of [LinearNeuron(2)]]
+    >>> score = model([1.0, -1.0])
+    >>> score.backward()
+    >>> [parameter.label for parameter in model.parameters()][:3]
+    ['w1[1,1]', 'w1[1,2]', 'b1[1]']
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nouts: Iterable[int],
+        activation: str | Activation | None = "tanh",
+        output_activation: str | Activation | None = None,
+        seed: int | random.Random | None = None,
+        initialise: str | Initialiser | None = None,
+    ) -> None:
+        if isinstance(nouts, str) or not isinstance(nouts, Iterable):
+            raise TypeError(
+                f"MLP expected a list of layer sizes, such as [16, 16, 1], but got {describe('nouts', nouts)}"
+            )
+        sizes = [_size(nin, "MLP", "nin"), *[_size(nout, "MLP", "nouts") for nout in nouts]]
+        if len(sizes) == 1:
+            raise ValueError("MLP expected at least one layer but got nouts=[] (list); give the sizes, such as [16, 1]")
+        source = random_source(seed)
+        activations = [activation] * (len(sizes) - 2) + [output_activation]
+        self.nin, self.nout = sizes[0], sizes[-1]
+        self.layers = [
+            Layer(sizes[k], sizes[k + 1], activations[k], initialise, source) for k in range(len(activations))
+        ]
+        for number, layer in enumerate(self.layers, 1):
+            layer.label_parameters(str(number))
+
+    def __call__(self, x: Any) -> Any:
+        """Return the list of outputs for one row of `nin` numbers or Vars; a single output as itself."""
+        row = _inputs(x, self.nin, "MLP")
+        for layer in self.layers:
+            row = layer.forward(row)
+        return _outputs(row)
+
+    def __repr__(self) -> str:
+        return f"MLP of {self.layers!r}"
+
+
+@final
+class Sequential(Module):
+    """Call modules or plain functions one after the other, each on the output of the one before.
+
+    >>> model = Sequential(Layer(2, 3, "relu", seed=1), Layer(3, 2, None, seed=2), chainrule.softmax)
+    >>> shares = model([1.0, 2.0])
+    >>> round(shares[0].value + shares[1].value, 12)
+    1.0
+    """
+
+    def __init__(self, *stages: Callable[[Any], Any]) -> None:
+        for stage in stages:
+            if not callable(stage):
+                raise TypeError(f"Sequential expected modules or functions but got {describe('stage', stage)}")
+        self.stages = list(stages)
+
+    def __call__(self, x: Any) -> Any:
+        """Return the output of the last stage for the input `x` of the first."""
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+    def __repr__(self) -> str:
+        names = [repr(stage) if isinstance(stage, Module) else activation_name(stage) for stage in self.stages]
+        return f"Sequential of [{', '.join(names)}]"
+
+
+def _inputs(x: Any, nin: int, reader: str) -> Sequence[Any]:
+    """Return a row as a list of Vars, checked.
+
+    A plain number becomes one constant Var for the whole row of neurons: converted once, and drawn once.
+    """
+    if hasattr(x, "tolist") and not isinstance(x, Var):
+        x = x.tolist()  # NumPy's own numbers would be converted one by one
+    if isinstance(x, Iterable) and not isinstance(x, str):
+        row = list(x)
+    else:
+        row = [x]  # the only input of a 1-input model, or a wrong one: the conversion below says so
+    if len(row) != nin:
+        plural = "" if nin == 1 else "s"
+        raise ValueError(f"{reader} expected {nin} input{plural} but got {len(row)} in {describe('x', x)}")
+    for position, item in enumerate(row):
+        if not hasattr(type(item), "__apply__"):
+            if isinstance(item, list | tuple) or getattr(item, "shape", ()) != ():
+                raise TypeError(
+                    f"{reader} expected one row of {nin} numbers or Vars but got several in {describe('x', x)}; "
+                    "call it on each row"
+                )
+            row[position] = Var(to_float(item, reader, f"x[{position}]"), f"x{position + 1}", False)
+    return row
+
+
+def _outputs(row: Sequence[Any]) -> Any:
+    return row[0] if len(row) == 1 else list(row)
+
+
+def _size(size: int, reader: str, name: str) -> int:
+    try:
+        number = operator.index(size)
+    except TypeError:
+        raise TypeError(f"{reader} expected a whole number above 0 but got {describe(name, size)}") from None
+    if number < 1:
+        raise ValueError(f"{reader} expected a whole number above 0 but got {describe(name, size)}")
+    return number

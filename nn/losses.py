@@ -1,0 +1,205 @@
+"""Measure how far predictions are from targets: each loss is one scalar to call `backward()` on.
+
+The losses of numbers take iterables of the same length, nested one level at most and nested alike, and average
+over everything in them. The losses of classes take scores as the network gives them ("logits"), since the
+probability itself cannot say how sure it is once it rounds to 0 or 1.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import chainrule
+from chainrule.primitive import describe, to_float
+
+Scalar = Any
+
+
+def mse(predictions: Iterable[Any], targets: Iterable[Any]) -> Scalar:
+    """Return the mean of the squared errors.
+
+    Errors: `ValueError` where lengths or nesting differ, or nothing is given.
+
+    >>> mse([1.0, 2.0], [1.0, 4.0])
+    2.0
+    >>> mse([[1.0, 2.0], [3.0, 4.0]], [[1.0, 2.0], [3.0, 6.0]])
+    1.0
+    """
+    return _mean_over("mse", predictions, targets, lambda p, t: chainrule.square(p - t))
+
+
+def mae(predictions: Iterable[Any], targets: Iterable[Any]) -> Scalar:
+    """Return the mean of the absolute errors; the derivative at an error of 0 is 0.
+
+    >>> mae([1.0, 2.0], [1.0, 4.0])
+    1.0
+    """
+    return _mean_over("mae", predictions, targets, lambda p, t: chainrule.abs(p - t))
+
+
+def huber(predictions: Iterable[Any], targets: Iterable[Any], delta: float = 1.0) -> Scalar:
+    """Return the mean of half the squared errors, continued as straight lines beyond `delta`.
+
+    Source: Huber 1964, "Robust estimation of a location parameter".
+
+    >>> huber([0.5, 3.0], [0.0, 0.0])
+    1.3125
+    """
+    delta = to_float(delta, "huber", "delta")
+    if not 0.0 < delta < math.inf:
+        raise ValueError(f"huber expected a finite number above 0 but got {describe('delta', delta)}")
+
+    def loss(p: Scalar, t: Scalar) -> Scalar:
+        # Within delta, bounded is the error itself: error**2 / 2. Beyond it: delta * (|error| - delta / 2).
+        error = p - t
+        bounded = chainrule.clip(error, -delta, delta)
+        return bounded * (error - 0.5 * bounded)
+
+    return _mean_over("huber", predictions, targets, loss)
+
+
+def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Scalar:
+    """Return the mean of ``max(0, 1 - target * score)``; targets are -1 or 1.
+
+    >>> hinge([2.0, 0.5], [1, -1])
+    0.75
+    """
+
+    def loss(score: Scalar, target: Scalar) -> Scalar:
+        if type(target) is float and target not in (-1.0, 1.0):
+            raise ValueError(
+                f"hinge expected targets of -1 or 1 but got {describe('target', target)}; "
+                "classes 0 and 1 become them by 2 * target - 1"
+            )
+        return chainrule.relu(1.0 - target * score)
+
+    return _mean_over("hinge", scores, targets, loss)
+
+
+def binary_cross_entropy(logits: Iterable[Any], targets: Iterable[Any]) -> Scalar:
+    """Return the mean of ``-target*log(p) - (1-target)*log(1-p)`` for ``p = sigmoid(logit)``.
+
+    Takes the scores before the sigmoid; targets are 0, 1 or probabilities between. Value and derivatives keep
+    their digits where p rounds to 0 or 1.
+
+    >>> round(binary_cross_entropy([0.0, 2.0], [0, 1]), 6)
+    0.410038
+    >>> binary_cross_entropy([1000.0], [0])
+    1000.0
+    """
+
+    def loss(logit: Scalar, target: Scalar) -> Scalar:
+        if type(target) is float:
+            if not 0.0 <= target <= 1.0:
+                raise ValueError(
+                    f"binary_cross_entropy expected targets from 0 to 1 but got {describe('target', target)}"
+                )
+            if target == 1.0:
+                return chainrule.softplus(-logit)
+            if target == 0.0:
+                return chainrule.softplus(logit)
+        # -log(sigmoid(x)) is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x).
+        return target * chainrule.softplus(-logit) + (1.0 - target) * chainrule.softplus(logit)
+
+    return _mean_over("binary_cross_entropy", logits, targets, loss)
+
+
+def cross_entropy(logits: Iterable[Any], target: Any) -> Scalar:
+    """Return the negative logarithm of the probability that `softmax` of the scores gives to the right class.
+
+    Args:
+        logits: the scores of one sample, one for each class; or a list of such rows.
+        target: the class, counted from 0; or a list of classes, one for each row: the mean is returned.
+
+    Errors: `ValueError` for a class that has no score or for differing lengths, `TypeError` for a class that is
+    no whole number.
+
+    >>> round(cross_entropy([2.0, 0.0, 0.0], 0), 6)
+    0.239545
+    >>> cross_entropy([[1000.0, 0.0], [0.0, 1000.0]], [0, 0])
+    500.0
+    """
+    rows = _items("cross_entropy", "logits", logits)
+    if not _is_row(target):
+        return _cross_entropy_of_one(rows, target)
+    classes = _items("cross_entropy", "target", target)
+    if len(rows) != len(classes):
+        raise ValueError(
+            f"cross_entropy expected a class for each row but got {len(rows)} rows and {len(classes)} classes"
+        )
+    if not rows:
+        raise ValueError("cross_entropy expected at least one row but got none")
+    return chainrule.mean(
+        [
+            _cross_entropy_of_one(_items("cross_entropy", f"logits[{k}]", row), class_)
+            for k, (row, class_) in enumerate(zip(rows, classes, strict=True))
+        ]
+    )
+
+
+def _cross_entropy_of_one(scores: list[Any], target: Any) -> Scalar:
+    try:
+        position = operator.index(target)
+    except TypeError:
+        raise TypeError(f"cross_entropy expected a class counted from 0 but got {describe('target', target)}") from None
+    if any(_is_row(score) for score in scores):
+        raise ValueError(
+            f"cross_entropy expected one row of scores for one class but got several rows and "
+            f"{describe('target', target)}; give a list of classes, one for each row"
+        )
+    if not 0 <= position < len(scores):
+        raise ValueError(
+            f"cross_entropy expected a class from 0 to {len(scores) - 1}, as there are {len(scores)} scores, but got "
+            f"{describe('target', target)}"
+        )
+    return -chainrule.log_softmax(scores)[position]
+
+
+def _mean_over(
+    reader: str, predictions: Iterable[Any], targets: Iterable[Any], loss: Callable[[Scalar, Scalar], Scalar]
+) -> Scalar:
+    """Return the mean of `loss` over all pairs of a prediction and its target."""
+    found, wanted = _items(reader, "predictions", predictions), _items(reader, "targets", targets)
+    pairs = []
+    for position, (p, t) in enumerate(_zip_same(reader, "", found, wanted)):
+        if _is_row(p) != _is_row(t):
+            raise ValueError(
+                f"{reader} expected predictions and targets nested alike but got {describe(f'predictions[{position}]', p)} "
+                f"and {describe(f'targets[{position}]', t)}"
+            )
+        if _is_row(p):
+            place = f"[{position}]"
+            pairs += _zip_same(reader, place, _items(reader, place, p), _items(reader, place, t))
+        else:
+            pairs.append((p, t))
+    if not pairs:
+        raise ValueError(f"{reader} expected at least one prediction but got none")
+    return chainrule.mean([loss(_number(reader, p), _number(reader, t)) for p, t in pairs])
+
+
+def _zip_same(reader: str, place: str, found: list[Any], wanted: list[Any]) -> list[tuple[Any, Any]]:
+    if len(found) != len(wanted):
+        where = f" at {place}" if place else ""
+        raise ValueError(
+            f"{reader} expected as many targets as predictions but got {len(found)} predictions and "
+            f"{len(wanted)} targets{where}"
+        )
+    return list(zip(found, wanted, strict=True))
+
+
+def _items(reader: str, name: str, values: Any) -> list[Any]:
+    if not _is_row(values):
+        raise TypeError(f"{reader} expected an iterable of numbers or Vars but got {describe(name, values)}")
+    # tolist turns NumPy's own numbers into plain ones, at all depths at once.
+    return values.tolist() if hasattr(values, "tolist") else list(values)
+
+
+def _is_row(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "shape", None) != ()
+
+
+def _number(reader: str, value: Any) -> Scalar:
+    return value if type(value) is float or hasattr(type(value), "__apply__") else to_float(value, reader, "item")

@@ -1,0 +1,165 @@
+"""Derive your models from `Module`: it finds their parameters, forgets their gradients, saves and restores them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from chainrule import Var
+from chainrule.primitive import describe, to_float
+
+
+class Module:
+    """Hold parameters, and other modules that do, as ordinary attributes.
+
+    A parameter is a leaf `Var` that requires a gradient. It is found in attributes, and in lists, tuples, dicts and
+    NumPy object arrays in them, however deep; nothing needs to be registered. A subclass defines ``__call__``.
+
+    >>> class Line(Module):
+    ...     def __init__(self):
+    ...         self.slope, self.shift = Var(2.0), Var(1.0)
+    ...     def __call__(self, x):
+    ...         return self.slope * x + self.shift
+    >>> line = Line()
+    >>> line(3.0).value
+    7.0
+    >>> line.state_dict()
+    {'slope': 2.0, 'shift': 1.0}
+    """
+
+    def __call__(self, x: Any) -> Any:
+        """Compute the output for `x`."""
+        raise NotImplementedError(
+            f"{type(self).__name__} expected a __call__ method of its own but has none; define it"
+        )
+
+    def named_parameters(self) -> Iterator[tuple[str, Var]]:
+        """Yield each parameter once with its dotted name, in order of definition.
+
+        A parameter that is reached by several names is yielded under the first. Cycles do no harm.
+
+        >>> from chainrule.nn import Neuron
+        >>> [name for name, _ in Neuron(2).named_parameters()]
+        ['weights.0', 'weights.1', 'bias']
+        """
+        # What was seen is also held, so that no id is given out twice during the walk.
+        seen: dict[int, object] = {}
+        stack: list[tuple[str, object]] = [("", self)]
+        while stack:
+            name, item = stack.pop()
+            if id(item) in seen:
+                continue
+            if isinstance(item, Var):
+                if item.is_leaf and item.requires_grad:
+                    seen[id(item)] = item
+                    yield name, item
+                continue
+            seen[id(item)] = item
+            parts = [(f"{name}.{key}" if name else str(key), part) for key, part in _parts(item)]
+            stack.extend(reversed(parts))
+
+    def parameters(self) -> list[Var]:
+        """Return each parameter once, in order of definition.
+
+        >>> from chainrule.nn import MLP
+        >>> len(MLP(2, [16, 16, 1]).parameters())
+        337
+        """
+        return [parameter for _, parameter in self.named_parameters()]
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of every parameter.
+
+        >>> from chainrule.nn import Neuron
+        >>> neuron = Neuron(1, activation=None)
+        >>> neuron([2.0]).backward()
+        >>> neuron.weights[0].grad
+        2.0
+        >>> neuron.zero_grad()
+        >>> neuron.weights[0].grad
+        0.0
+        """
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, float]:
+        """Return the value of every parameter by its name: plain data, to keep or to write to a file.
+
+        Errors: `ValueError` where two parameters have the same name (as under the keys 1 and "1" of a dict).
+
+        >>> from chainrule.nn import Neuron
+        >>> Neuron(1, initialise=lambda source, nin, nout: 0.5).state_dict()
+        {'weights.0': 0.5, 'bias': 0.0}
+        """
+        return {name: parameter.value for name, parameter in self._parameters_by_name().items()}
+
+    def load_state_dict(self, state: Mapping[str, float]) -> None:
+        """Set every parameter to its value in `state`, as `state_dict` returned it.
+
+        Errors: `ValueError` where names are missing or unexpected, `TypeError` for a value that is no number.
+        Then nothing has been changed.
+
+        >>> from chainrule.nn import Neuron
+        >>> neuron = Neuron(1)
+        >>> neuron.load_state_dict({"weights.0": 2.0, "bias": -1.0})
+        >>> neuron.state_dict()
+        {'weights.0': 2.0, 'bias': -1.0}
+        """
+        if not isinstance(state, Mapping):
+            raise TypeError(f"load_state_dict expected a dict of names and numbers but got {describe('state', state)}")
+        parameters = self._parameters_by_name()
+        missing = [name for name in parameters if name not in state]
+        unexpected = [name for name in state if name not in parameters]
+        if missing or unexpected:
+            faults = [f"{fault}: {_listed(names)}" for fault, names in _faults(missing, unexpected)]
+            raise ValueError(
+                f"load_state_dict expected the {len(parameters)} names that state_dict() of this {type(self).__name__} "
+                f"gives but got {'; '.join(faults)}"
+            )
+        # All values are converted before the first is assigned: an error leaves the model as it was.
+        values = [to_float(state[name], "load_state_dict", name) for name in parameters]
+        for parameter, value in zip(parameters.values(), values, strict=True):
+            parameter.value = value
+
+    def _parameters_by_name(self) -> dict[str, Var]:
+        parameters: dict[str, Var] = {}
+        for name, parameter in self.named_parameters():
+            if name in parameters:
+                raise ValueError(
+                    f"{type(self).__name__} expected a different name for each parameter but got {name!r} twice; "
+                    "rename the attribute or dict key"
+                )
+            parameters[name] = parameter
+        return parameters
+
+    def __repr__(self) -> str:
+        count = len(self.parameters())
+        return f"{type(self).__name__} of {count} parameter{'' if count == 1 else 's'}"
+
+
+def _parts(item: object) -> Iterable[tuple[object, object]]:
+    """Name the parts of what can hold parameters; anything else has none."""
+    if isinstance(item, Module):
+        return vars(item).items()
+    if isinstance(item, dict):
+        return item.items()
+    if isinstance(item, list | tuple):
+        return enumerate(item)
+    kind = getattr(getattr(item, "dtype", None), "kind", None)
+    if kind == "O" and hasattr(item, "tolist"):
+        # A NumPy array of Vars; one without axes gives its only item, which is a part of no list.
+        nested = item.tolist()
+        return enumerate(nested) if isinstance(nested, list) else [(0, nested)]
+    return ()
+
+
+def _faults(missing: list[str], unexpected: list[str]) -> Iterator[tuple[str, list[str]]]:
+    if missing:
+        yield "missing", missing
+    if unexpected:
+        yield "unexpected", unexpected
+
+
+def _listed(names: list[Any], most: int = 5) -> str:
+    shown = ", ".join(repr(name) for name in names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"

@@ -1,0 +1,158 @@
+"""Move parameters against their gradients: make an optimiser of `model.parameters()` and call `step()`.
+
+An optimiser is one scalar rule, `update`, from a parameter's value, gradient and memory to its new value and
+memory. To write your own, derive from `Optimiser` and define that rule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any, final
+
+from chainrule import Var
+from chainrule.primitive import describe, to_float
+
+Memory = tuple[Any, ...]
+
+
+class Optimiser:
+    """Apply one update rule to each of a list of parameters; derive from it to make an optimiser.
+
+    Args:
+        parameters: leaf Vars that require gradients, as `Module.parameters` gives them.
+        lr: the learning rate, 0 or above; it can be assigned between steps.
+        memory: what `update` remembers of a parameter before the first step.
+
+    Errors: `TypeError` for parameters that are no Vars, `ValueError` for computed or constant ones, for none, and
+    for numbers out of range.
+
+    >>> class SignDescent(Optimiser):
+    ...     def update(self, value, grad, memory, lr):
+    ...         return value - math.copysign(lr, grad), memory
+    >>> x = Var(3.0)
+    >>> optimiser = SignDescent([x], lr=0.5)
+    >>> (x * x).backward()
+    >>> optimiser.step()
+    >>> x.value
+    2.5
+    """
+
+    def __init__(self, parameters: Iterable[Var], lr: float, memory: Memory = ()) -> None:
+        self.parameters = _checked(parameters, type(self).__name__)
+        self.lr = lr
+        self.memories: list[Memory] = [memory] * len(self.parameters)
+
+    @property
+    def lr(self) -> float:
+        """The learning rate of the next step."""
+        return self._lr
+
+    @lr.setter
+    def lr(self, lr: float) -> None:
+        self._lr = self._in_range("lr", lr, math.inf)
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value and memory of one parameter; written in plain arithmetic."""
+        raise NotImplementedError(f"{type(self).__name__} expected an update method of its own but has none; define it")
+
+    def step(self) -> None:
+        """Update every parameter once by its gradient.
+
+        >>> x = Var(3.0)
+        >>> (x * x).backward()
+        >>> SGD([x], lr=0.5).step()
+        >>> x.value
+        0.0
+        """
+        for position, parameter in enumerate(self.parameters):
+            parameter.value, self.memories[position] = self.update(
+                parameter.value, parameter.grad, self.memories[position], self._lr
+            )
+
+    def zero_grad(self) -> None:
+        """Forget the gradient of every parameter: `backward` adds to what is there.
+
+        >>> x = Var(3.0)
+        >>> (x * x).backward()
+        >>> SGD([x], lr=0.5).zero_grad()
+        >>> x.grad
+        0.0
+        """
+        for parameter in self.parameters:
+            parameter.zero_grad()
+
+    def _in_range(self, name: str, number: float, below: float) -> float:
+        number = to_float(number, type(self).__name__, name)
+        if not 0.0 <= number < below:
+            wanted = "a finite number, 0 or above," if below == math.inf else f"a number from 0 to below {below:g}"
+            raise ValueError(f"{type(self).__name__} expected {wanted} but got {describe(name, number)}")
+        return number
+
+
+@final
+class SGD(Optimiser):
+    """Step down the gradient: stochastic gradient descent.
+
+    ``velocity = momentum * velocity + grad + weight_decay * value`` and ``value -= lr * velocity``; with `nesterov`,
+    ``value -= lr * (grad + weight_decay * value + momentum * velocity)``: the gradient as seen one step ahead.
+
+    Args:
+        parameters: leaf Vars that require gradients.
+        lr: the learning rate, 0 or above; it can be assigned between steps.
+        momentum: the share of the velocity that is kept, from 0 to below 1.
+        nesterov: whether to look ahead; needs momentum.
+        weight_decay: how strongly values are drawn to 0.
+
+    Source: Sutskever, Martens, Dahl and Hinton 2013, "On the importance of initialization and momentum".
+
+    >>> x = Var(1.0)
+    >>> optimiser = SGD([x], lr=0.1, momentum=0.5)
+    >>> for _ in range(2):
+    ...     optimiser.zero_grad()
+    ...     (x * x).backward()
+    ...     optimiser.step()
+    >>> round(x.value, 12)
+    0.54
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Var],
+        lr: float = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, memory=(0.0,))
+        self.momentum = self._in_range("momentum", momentum, 1.0)
+        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+        self.nesterov = bool(nesterov)
+        if self.nesterov and self.momentum == 0.0:
+            raise ValueError("SGD expected momentum above 0 for nesterov=True but got momentum=0.0 (float)")
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter, and its velocity as the memory."""
+        slope = grad + self.weight_decay * value
+        velocity = self.momentum * memory[0] + slope
+        direction = slope + self.momentum * velocity if self.nesterov else velocity
+        return value - lr * direction, (velocity,)
+
+
+def _checked(parameters: Iterable[Var], reader: str) -> list[Var]:
+    if isinstance(parameters, str) or not isinstance(parameters, Iterable):
+        raise TypeError(
+            f"{reader} expected the list that model.parameters() returns but got {describe('parameters', parameters)}"
+        )
+    found = list(parameters)
+    if not found:
+        raise ValueError(f"{reader} expected at least one parameter but got none")
+    for position, parameter in enumerate(found):
+        got = describe(f"parameters[{position}]", parameter)
+        if not isinstance(parameter, Var):
+            raise TypeError(f"{reader} expected Vars but got {got}")
+        if not parameter.is_leaf or not parameter.requires_grad:
+            raise ValueError(f"{reader} expected leaf Vars that require gradients but got {got}")
+    if len({id(parameter) for parameter in found}) < len(found):
+        raise ValueError(f"{reader} expected each parameter once but got one twice")
+    return found

@@ -1,0 +1,85 @@
+"""Imports point one way, files stay short, and the folders hold what the design page says."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
+
+# Within each folder a module may import those before it in its line.
+LAYERS = {
+    "engine": [
+        "errors",
+        "primitive",
+        "ieee",
+        "special",
+        "table",
+        "methods",
+        "var",
+        "copying",
+        "functions",
+        "testing",
+        "__init__",
+    ],
+}
+LIMIT = 400
+# The table is a table; var.py is one class and the sweep over its fields, which only one compiled module can share.
+LONG = {"table": 500, "var": 650}
+
+
+def modules(folder):
+    return sorted(path for path in (ROOT / folder).rglob("*.py") if "__pycache__" not in path.parts)
+
+
+def imports(path):
+    """Yield (level, module) of every import statement, also those inside functions."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((0, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.level, node.module
+        elif isinstance(node, ast.ImportFrom):
+            yield from ((node.level, alias.name) for alias in node.names)
+
+
+@pytest.mark.parametrize("folder", LAYERS)
+def test_modules_import_downwards_only(folder):
+    order = LAYERS[folder]
+    assert sorted(order) == sorted(path.stem for path in modules(folder)), "name every module in LAYERS"
+    for path in modules(folder):
+        allowed = order[: order.index(path.stem)]
+        for level, module in imports(path):
+            if level:
+                assert module.split(".")[0] in allowed, f"{path.name} may import {allowed}, not {module!r}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folders_keep_apart(folder):
+    for path in modules(folder):
+        for level, module in imports(path):
+            assert level <= 1, f"{path} reaches across folders with a relative import"
+            if folder == "engine":
+                assert not module.startswith("chainrule"), (
+                    f"{path} imports {module}; inside a folder imports are relative"
+                )
+            for other in {"nn", "viz"} - {folder}:
+                assert not module.startswith(f"chainrule.{other}"), f"{path} imports {module}"
+            assert not module.startswith("tests")
+
+
+@pytest.mark.parametrize("folder", [*FOLDERS, "tests", "demos"])
+def test_files_are_short_and_say_what_they_are_for(folder):
+    for path in modules(folder):
+        text = path.read_text()
+        limit = LONG.get(path.stem, LIMIT)
+        assert len(text.splitlines()) <= limit, f"{path} has more than {limit} lines"
+        assert ast.get_docstring(ast.parse(text)), f"{path} opens with no docstring"
+        assert path.stem != "utils"
+
+
+def test_root_holds_the_given_folders_only():
+    allowed = {"engine", "nn", "viz", "tests", "demos", "build", "dist", "out"}
+    found = {path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")}
+    assert {name for name in found - allowed if not name.endswith(".egg-info")} == set()

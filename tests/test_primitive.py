@@ -1,0 +1,109 @@
+"""What a Primitive accepts, refuses and says."""
+
+import copy
+import math
+import pickle
+from fractions import Fraction
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import Var
+from chainrule.primitive import PRIMITIVES, Interval, primitive
+
+
+def test_floats_give_floats_and_vars_give_vars():
+    assert cr.exp(0.0) == 1.0 and type(cr.exp(0.0)) is float
+    assert type(cr.exp(Var(0.0))) is Var
+
+
+@pytest.mark.parametrize(
+    "number", [2, True, Fraction(1, 2), np.float64(0.5), np.float32(0.5), np.int64(3), np.bool_(True), np.array(0.5)]
+)
+def test_any_real_number_is_taken(number):
+    result = cr.sin(number)
+    assert type(result) is float and result == math.sin(float(number))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("1", r"^cos expected a float or Var but got x='1' \(str\)$"),
+        (None, r"^cos expected a float or Var but got x=None \(NoneType\)$"),
+        (1j, r"^cos expected a float or Var but got x=1j \(complex\)$"),
+        ([1.0], r"^cos expected a float or Var but got x=\[1.0\] \(list\)$"),
+        (np.array([1.0]), "apply it to each item, or use NumPy's function$"),
+    ],
+)
+def test_other_types_are_refused(wrong, message):
+    with pytest.raises(TypeError, match=message):
+        cr.cos(wrong)
+
+
+def test_a_number_beyond_doubles_is_refused():
+    with pytest.raises(OverflowError, match="sin expected a number within the range of doubles"):
+        cr.sin(10**400)
+
+
+def test_a_long_value_is_cut_in_the_message():
+    with pytest.raises(TypeError) as caught:
+        cr.cos("x" * 1000)
+    assert len(str(caught.value)) < 200
+
+
+def test_argument_count():
+    with pytest.raises(TypeError, match=r"^hypot expected 2 arguments \(x, y\) but got 1$"):
+        cr.hypot(1.0)
+    with pytest.raises(TypeError, match=r"^leaky_relu expected 1 to 2 arguments \(x, slope\) but got 3$"):
+        cr.leaky_relu(1.0, 2.0, 3.0)
+    with pytest.raises(TypeError, match=r"^sin expected 1 argument \(x\) but got 0$"):
+        cr.sin()
+
+
+def test_defaults_fill_trailing_arguments():
+    assert cr.leaky_relu(-1.0) == -0.01
+    assert cr.leaky_relu(-1.0, 0.5) == -0.5
+
+
+def test_reductions_take_any_iterable():
+    xs = [Var(1.0), Var(2.0)]
+    assert cr.sum(x for x in xs).value == 3.0
+    assert cr.dot({1.0: None}, (2.0,)) == 2.0
+    assert cr.norm(np.array([3.0, 4.0])) == 5.0
+    assert cr.mean(np.array([Var(3.0), 4.0], dtype=object)).value == 3.5
+
+
+def test_reductions_of_nothing():
+    assert cr.sum([]) == 0.0 and cr.dot([], []) == 0.0 and cr.norm([]) == 0.0 and cr.prod([]) == 1.0
+    assert cr.logsumexp([]) == -math.inf
+    assert cr.softmax([]) == [] and cr.log_softmax([]) == []
+    with pytest.raises(ValueError, match="mean expected at least one number but got none"):
+        cr.mean([])
+
+
+def test_reductions_refuse_what_they_cannot_take():
+    with pytest.raises(ValueError, match="dot expected iterables of the same length but got lengths 1 and 2"):
+        cr.dot([1.0], [1.0, 2.0])
+    with pytest.raises(TypeError, match=r"sum expected an iterable of floats or Vars but got x=3.0 \(float\)"):
+        cr.sum(3.0)
+    with pytest.raises(TypeError, match="sum expected an iterable of floats or Vars but got x='12'"):
+        cr.sum("12")
+    with pytest.raises(TypeError, match="sum expected an iterable of numbers but got 2 arguments"):
+        cr.sum(1.0, 2.0)
+    with pytest.raises(TypeError, match=r"sum expected a float or Var but got item 1='2' \(str\)"):
+        cr.sum([1.0, "2"])
+
+
+def test_a_name_is_taken_once():
+    with pytest.raises(ValueError, match="primitive expected a new name but got name='sin'"):
+        primitive("sin", "sin", evaluate=math.sin, partials=lambda y, x: (1.0,), domain=(Interval(-1, 1),))
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda row: pickle.loads(pickle.dumps(row))])
+def test_a_row_is_one_object(copied):
+    assert copied(PRIMITIVES["sin"]) is cr.sin
+
+
+def test_help_and_repr_name_the_operation():
+    assert repr(cr.sinc) == "<primitive sinc>"
+    assert cr.sinc.__name__ == "sinc" and "sin(pi x)" in cr.sinc.__doc__

@@ -1,0 +1,43 @@
+"""Every code block of the README runs, and its first two commands are the ones that CI and the demos serve."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", README, flags=re.MULTILINE | re.DOTALL)
+
+
+def test_python_blocks_run(tmp_path, monkeypatch):
+    """One namespace from top to bottom, as a reader would type them."""
+    pytest.importorskip("numpy")
+    pytest.importorskip("pygraphviz")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner()
+    for number, (language, code) in enumerate(BLOCKS):
+        if language != "python":
+            continue
+        if ">>>" in code:
+            runner.run(doctest.DocTestParser().get_doctest(code, names, f"README block {number}", None, 0), clear_globs=False)
+            names.update(runner.test.globs if hasattr(runner, "test") else {})
+        else:
+            exec(compile(code, f"README block {number}", "exec"), names)
+    assert runner.summarize(verbose=False).failed == 0
+    assert names["x"].grad == 56.0
+    assert names["y"].grad == 1.0
+    assert (tmp_path / "graph.svg").read_text() == (ROOT / "demos" / "example.svg").read_text()
+
+
+def test_the_two_commands_stand_first():
+    commands = [code.strip() for language, code in BLOCKS if language == "sh"]
+    assert commands == ['pip install ".[all]" && python demos/gates.py', 'pip install -e ".[all,test]" && pytest']
+    assert BLOCKS[0][0] == BLOCKS[1][0] == "sh"
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text()):
+        assert (ROOT / target).exists(), target

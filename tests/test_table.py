@@ -1,0 +1,70 @@
+"""Every row against its definition; no operation is named here, so a new row is tested without a new line."""
+
+import math
+
+import chainrule
+import pytest
+from chainrule import PRIMITIVES, Var, table
+from chainrule.primitive import Reduction
+from chainrule.testing import check_primitive, sample
+from chainrule.var import local_partials
+from hypothesis import given
+from hypothesis import strategies as st
+
+ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items()]
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0)
+
+
+@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("seed", range(4))
+def test_value_and_first_partials_equal_mpmath(row, seed):
+    assert check_primitive(row, sample(row, 10, seed), order=1) >= 10
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_second_partials_through_the_rule_equal_mpmath(row):
+    check_primitive(row, sample(row, 6, seed=9), order=2)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_is_total(row):
+    """No float makes a row or its rule raise: IEEE values come instead."""
+    shifted = SPECIAL[3:] + SPECIAL[:3]
+    for point in zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][: row.arity], strict=True):
+        value = row.evaluate(*point)
+        assert type(value) is float
+        assert len(local_partials(row, value, point)) == row.arity
+
+
+@pytest.mark.parametrize("row", ROWS)
+@given(data=st.data())
+def test_var_and_float_agree(row, data):
+    point = [data.draw(st.floats()) for _ in range(row.arity)]
+    plain = row.apply(tuple(point))
+    recorded = row.apply(tuple(Var(x) for x in point))
+    assert recorded.op is row
+    assert recorded.value == plain or (math.isnan(recorded.value) and math.isnan(plain))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_records_partials_and_parents(row):
+    (point,) = sample(row, 1)
+    xs = [Var(x) for x in point]
+    node = row.apply(tuple(xs))
+    assert all(parent is x for parent, x in zip(node.parents, xs, strict=True))
+    assert list(node.partials) == list(local_partials(row, node.value, point))
+    node.backward()
+    assert [x.grad for x in xs] == list(node.partials)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_is_exported_under_its_name_and_documented(row):
+    assert getattr(table, row.name) is row
+    assert getattr(chainrule, row.name) is row
+    assert row.__doc__.endswith(".") and "\n" not in row.__doc__
+    assert len(row.argument_names) == row.arity or isinstance(row, Reduction)
+
+
+def test_all_is_the_list_of_rows():
+    assert table.__all__ == sorted(table.__all__)
+    assert set(table.__all__) == set(PRIMITIVES)

@@ -1,0 +1,25 @@
+"""Show a `Var` as its graph where a notebook asks what it looks like."""
+
+from __future__ import annotations
+
+import contextlib
+
+import graphviz
+from chainrule import Var
+
+from .render import to_svg
+
+
+def mimebundle(root: Var | graphviz.Digraph) -> dict[str, str]:
+    """Return what a notebook shows for `root`: text always, and a picture where one can be made.
+
+    A graph above the limit of `draw`, or a missing Graphviz, leaves the text; nothing is raised.
+
+    >>> x = Var(2.0)
+    >>> mimebundle(x)["text/plain"]
+    'Var(2.0, grad=0.0)'
+    """
+    bundle = {"text/plain": repr(root)}
+    with contextlib.suppress(ImportError, OSError, RuntimeError, ValueError):
+        bundle["image/svg+xml"] = to_svg(root)
+    return bundle
