@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib
-from tqdm import tqdm
-
 import chainrule as cr
 from chainrule import nn
-
-matplotlib.use("Agg")  # draws to files, with or without a screen
-import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure
+from tqdm import tqdm
 
 POINTS = 100
 ITERATIONS = 2000
@@ -57,7 +53,8 @@ def train(model: nn.Module, celsius: list[float]) -> None:
 
 def draw(path: Path, celsius: list[float], untrained: list[float], trained: list[float]) -> None:
     """Save the true line and both predictions."""
-    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
     axes.plot(celsius, [fahrenheit(c) for c in celsius], color="0.75", linewidth=7, label="true: 9/5 C + 32")
     axes.plot(celsius, untrained, color="tab:orange", linestyle="--", label="network before training")
     axes.plot(celsius, trained, color="tab:blue", label=f"network after {ITERATIONS} iterations")
@@ -66,7 +63,6 @@ def draw(path: Path, celsius: list[float], untrained: list[float], trained: list
     axes.legend()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 def main() -> None:
@@ -82,9 +78,8 @@ def main() -> None:
     print(f"greatest error after {ITERATIONS} iterations: {worst_error(model, celsius):.2g} °F")
 
     shift, slope = line_of(model)
-    print(
-        f"learned: F = {slope:.4f} C + {shift:.4f}; so 100 °C, far outside the examples, are {slope * 100 + shift:.1f} °F"
-    )
+    print(f"learned: F = {slope:.4f} C + {shift:.4f}")
+    print(f"so 100 °C, far outside the examples, are {slope * 100 + shift:.1f} °F")
     path = Path("out/celsius.png")
     draw(path, celsius, untrained, trained)
     print(f"picture: {path}")

@@ -2,16 +2,12 @@
 
 from pathlib import Path
 
-import matplotlib
+import chainrule as cr
+from chainrule import nn
+from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
-
-import chainrule as cr
-from chainrule import nn
-
-matplotlib.use("Agg")  # draws to files, with or without a screen
-import matplotlib.pyplot as plt  # noqa: E402
 
 EPOCHS = 100
 SEED = 0
@@ -54,7 +50,8 @@ def draw(
     path: Path, history: list[list[float]], held_out: Rows, actual: list[int], found: list[int], names: list[str]
 ) -> None:
     """Save the learning curves, and the held-out flowers with those that were mistaken ringed."""
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.5), layout="constrained")
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
     training, validation = zip(*history, strict=True)
     left.plot(training, color="0.5", label="training flowers")
     left.plot(validation, color="tab:blue", label="held-out flowers")
@@ -82,7 +79,6 @@ def draw(
         axes.legend()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 def main() -> None:

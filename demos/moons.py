@@ -2,14 +2,10 @@
 
 from pathlib import Path
 
-import matplotlib
-from sklearn.datasets import make_moons
-
 import chainrule as cr
 from chainrule import Var, nn
-
-matplotlib.use("Agg")  # draws to files, with or without a screen
-import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure
+from sklearn.datasets import make_moons
 
 SAMPLES = 100
 STEPS = 100
@@ -48,7 +44,8 @@ def train(model: nn.Module, points: list[list[float]], labels: list[int]) -> tup
 
 def draw_training(path: Path, losses: list[float], accuracies: list[float]) -> None:
     """Save the loss and the accuracy of each step."""
-    figure, (above, below) = plt.subplots(2, 1, sharex=True, figsize=(7, 5), layout="constrained")
+    figure = Figure(figsize=(7, 5), layout="constrained")
+    above, below = figure.subplots(2, 1, sharex=True)
     above.plot(losses, color="tab:red")
     above.set(title="Two moons: training", ylabel="loss (hinge + L2)", yscale="log")
     below.plot([100 * accuracy for accuracy in accuracies], color="tab:blue")
@@ -56,7 +53,6 @@ def draw_training(path: Path, losses: list[float], accuracies: list[float]) -> N
     for axes in (above, below):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 def draw_border(path: Path, model: nn.Module, points: list[list[float]], labels: list[int]) -> None:
@@ -67,7 +63,8 @@ def draw_border(path: Path, model: nn.Module, points: list[list[float]], labels:
     with cr.no_grad():
         scores = [[model([a, b]).value for a in across] for b in upward]
 
-    figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axes = figure.subplots()
     levels = [-8, -4, -2, -1, 0, 1, 2, 4, 8]
     shades = axes.contourf(across, upward, scores, levels=levels, cmap="RdBu", alpha=0.7, extend="both")
     axes.contour(across, upward, scores, levels=[0], colors="black", linewidths=1.5)
@@ -86,7 +83,6 @@ def draw_border(path: Path, model: nn.Module, points: list[list[float]], labels:
     axes.set(title="Two moons: the border found", xlabel="first coordinate", ylabel="second coordinate", aspect="equal")
     axes.legend(loc="upper right", framealpha=1)
     figure.savefig(path, dpi=150)
-    plt.close(figure)
 
 
 def main() -> None:

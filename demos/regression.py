@@ -6,14 +6,10 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
-from tqdm import tqdm
-
 import chainrule as cr
 from chainrule import nn
-
-matplotlib.use("Agg")  # draws to files, with or without a screen
-import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure
+from tqdm import tqdm
 
 FEATURES = 5
 NOISE = 0.1  # standard deviation of what no model can predict
@@ -86,7 +82,8 @@ class Regression:
     def draw_learning_curve(self, path: Path) -> None:
         """Save the losses over the mini-batches."""
         batches, losses = zip(*self.validation_losses, strict=True)
-        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        figure = Figure(figsize=(7, 4.5), layout="constrained")
+        axes = figure.subplots()
         axes.plot(
             range(len(self.training_losses)), self.training_losses, color="0.75", linewidth=0.8, label="training batch"
         )
@@ -97,7 +94,6 @@ class Regression:
         axes.legend()
         path.parent.mkdir(exist_ok=True)
         figure.savefig(path, dpi=150)
-        plt.close(figure)
 
 
 def generate(rows: int, source: random.Random) -> tuple[list[tuple[float, ...]], list[float]]:
@@ -120,8 +116,8 @@ def main() -> None:
     print(f"{regression.model}, {len(regression.model.parameters())} parameters, {len(X):,} rows, mini-batches of 64")
     try:
         regression.predict(X_new)
-    except NotFittedError as error:
-        print(f"before fit: {error}")
+    except NotFittedError as refusal:
+        print(f"before fit: {refusal}")
 
     regression.fit(X, y, epochs=arguments.epochs)
     error = nn.mse(regression.predict(X_new), y_new)

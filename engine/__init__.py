@@ -23,6 +23,13 @@ from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
 from .table import *  # noqa: F403  # the rows, by table.__all__
+from .transforms import grad as grad
+from .transforms import hessian as hessian
+from .transforms import hvp as hvp
+from .transforms import jacobian as jacobian
+from .transforms import jvp as jvp
+from .transforms import value_and_grad as value_and_grad
+from .transforms import vjp as vjp
 from .var import Var as Var
 from .var import no_grad as no_grad
 

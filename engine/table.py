@@ -73,6 +73,7 @@ __all__ = [
     "normal_pdf",
     "one_minus_square",
     "polygamma",
+    "pos",
     "pow",
     "radians",
     "reciprocal",
@@ -127,6 +128,8 @@ div = primitive("div", "÷", evaluate=ieee.div, partials=lambda z, x, y: (1 / y,
     exact=lambda mp, x, y: x / y, code={"numpy": "divide"}, doc="Return x / y; 1/0 is inf.")
 neg = primitive("neg", "−", evaluate=lambda x: -x, partials=lambda y, x: (-1.0,), domain=(R,),
     exact=lambda mp, x: -x, code={"numpy": "negative"}, doc="Return -x.")
+pos = primitive("pos", "+", evaluate=lambda x: x, partials=lambda y, x: (1.0,), domain=(R,), exact=lambda mp, x: x, code={"numpy": "positive"},
+    doc="Return x itself, as a node of its own.")
 # 0**0 is 1 with partials 0 and 0. The last branch is for y*x**(y-1) where x**(y-1) alone overflows.
 pow = primitive("pow", "**", evaluate=ieee.pow, domain=(POSITIVE, R),
     partials=lambda z, x, y: (

@@ -22,7 +22,7 @@ from .errors import GraphError
 from .methods import call_ufunc, methods
 from .primitive import Primitive, describe, to_float
 
-__all__ = ["Var", "local_partials", "no_grad", "walk"]
+__all__ = ["Var", "gradients", "local_partials", "no_grad", "recording", "walk"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
 _clock = 1
@@ -225,19 +225,7 @@ class Var:
             self._mark = _FRESH
             return
         with _sweeping:
-            leaves: list[Var] = []
-            order = _order(self, leaves)
-            before = [leaf._grad for leaf in leaves]
-            try:
-                for leaf in leaves:
-                    leaf._grad = 0.0
-                self._grad = seed
-                _propagate(order)
-                # Added once, so that a second sweep adds exactly as much as the first.
-                before = [old + leaf._grad for old, leaf in zip(before, leaves, strict=True)]
-            finally:
-                for grad, leaf in zip(before, leaves, strict=True):
-                    leaf._grad = grad
+            _sweep(self, seed, None)
 
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
@@ -552,6 +540,44 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     return partials
 
 
+def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
+    """Return the derivatives by some leaves and change none of their gradients; None if there are more leaves.
+
+    >>> x, y = Var(2.0), Var(3.0)
+    >>> gradients(x * y, [x, y]), gradients(x * y, [x])
+    ([3.0, 2.0], None)
+    """
+    if not root._requires:
+        return [0.0] * len(inputs)
+    with _sweeping:
+        found = _sweep(root, 1.0, {id(leaf) for leaf in inputs})
+    return None if found is None else [found.get(id(leaf), 0.0) for leaf in inputs]
+
+
+def _sweep(root: Var, seed: float, only: set[int] | None) -> dict[int, float] | None:
+    """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
+    leaves: list[Var] = []
+    order = _order(root, leaves)
+    if only is not None and any(id(leaf) not in only for leaf in leaves):
+        return None
+    before = [leaf._grad for leaf in leaves]
+    found = None
+    try:
+        for leaf in leaves:
+            leaf._grad = 0.0
+        root._grad = seed
+        _propagate(order)
+        if only is not None:
+            found = {id(leaf): leaf._grad for leaf in leaves}
+        else:
+            # Added once, so that a second sweep adds exactly as much as the first.
+            before = [old + leaf._grad for old, leaf in zip(before, leaves, strict=True)]
+    finally:
+        for grad, leaf in zip(before, leaves, strict=True):
+            leaf._grad = grad
+    return found
+
+
 def _order(root: Var, leaves: list[Var]) -> list[Var]:
     """List the computed nodes below `root`, arguments before results, their gradients set to 0; and the leaves."""
     global _clock
@@ -621,6 +647,17 @@ def walk(root: Var) -> list[Var]:
             args = (node._a, node._b) if node._args is None else node._args
             stack.extend([arg for arg in args if type(arg) is Var and id(arg) not in seen])
     return order
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[bool]:
+    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
+    depth = getattr(_modes, "no_grad_depth", 0)
+    _modes.no_grad_depth = 0
+    try:
+        yield not depth
+    finally:
+        _modes.no_grad_depth = depth
 
 
 def _recording() -> bool:

@@ -42,17 +42,17 @@ def find_activation(activation: str | Activation | None) -> Activation:
         )
     if activation == "linear":
         return linear
-    function = getattr(chainrule, activation, None)
+    function: Any = getattr(chainrule, activation, None)
     if not _takes_one_number(function):
         likely = difflib.get_close_matches(activation, ["linear", *dir(chainrule)], n=10)
         likely = [name for name in likely if name == "linear" or _takes_one_number(getattr(chainrule, name))]
-        advice = f"; did you mean {likely[0]!r}?" if likely else "; or give the function itself"
+        guesses = " or ".join(repr(name) for name in likely[:2])
+        advice = f"; did you mean {guesses}?" if likely else "; or give the function itself"
         raise ValueError(
             "activation expected the name of a one-argument function of chainrule, such as 'tanh', 'relu' or "
             f"'sigmoid', or 'linear' but got {describe('activation', activation)}{advice}"
         )
-    found: Activation = function
-    return found
+    return function
 
 
 def activation_name(activation: Activation) -> str:

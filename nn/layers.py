@@ -210,10 +210,8 @@ def _inputs(x: Any, nin: int, reader: str) -> Sequence[Any]:
     """
     if hasattr(x, "tolist") and not isinstance(x, Var):
         x = x.tolist()  # NumPy's own numbers would be converted one by one
-    if isinstance(x, Iterable) and not isinstance(x, str):
-        row = list(x)
-    else:
-        row = [x]  # the only input of a 1-input model, or a wrong one: the conversion below says so
+    # One that is no row is the only input of a 1-input model, or wrong: then the conversion below says so.
+    row = list(x) if isinstance(x, Iterable) and not isinstance(x, str) else [x]
     if len(row) != nin:
         plural = "" if nin == 1 else "s"
         raise ValueError(f"{reader} expected {nin} input{plural} but got {len(row)} in {describe('x', x)}")

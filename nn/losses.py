@@ -150,6 +150,8 @@ def _cross_entropy_of_one(scores: list[Any], target: Any) -> Scalar:
             f"cross_entropy expected one row of scores for one class but got several rows and "
             f"{describe('target', target)}; give a list of classes, one for each row"
         )
+    if not scores:
+        raise ValueError("cross_entropy expected at least one score but got none")
     if not 0 <= position < len(scores):
         raise ValueError(
             f"cross_entropy expected a class from 0 to {len(scores) - 1}, as there are {len(scores)} scores, but got "
@@ -166,10 +168,8 @@ def _mean_over(
     pairs = []
     for position, (p, t) in enumerate(_zip_same(reader, "", found, wanted)):
         if _is_row(p) != _is_row(t):
-            raise ValueError(
-                f"{reader} expected predictions and targets nested alike but got {describe(f'predictions[{position}]', p)} "
-                f"and {describe(f'targets[{position}]', t)}"
-            )
+            got = f"{describe(f'predictions[{position}]', p)} and {describe(f'targets[{position}]', t)}"
+            raise ValueError(f"{reader} expected predictions and targets nested alike but got {got}")
         if _is_row(p):
             place = f"[{position}]"
             pairs += _zip_same(reader, place, _items(reader, place, p), _items(reader, place, t))

@@ -22,14 +22,21 @@ def test_python_blocks_run(tmp_path, monkeypatch):
         if language != "python":
             continue
         if ">>>" in code:
-            runner.run(doctest.DocTestParser().get_doctest(code, names, f"README block {number}", None, 0), clear_globs=False)
+            runner.run(
+                doctest.DocTestParser().get_doctest(code, names, f"README block {number}", None, 0), clear_globs=False
+            )
             names.update(runner.test.globs if hasattr(runner, "test") else {})
         else:
             exec(compile(code, f"README block {number}", "exec"), names)
     assert runner.summarize(verbose=False).failed == 0
     assert names["x"].grad == 56.0
     assert names["y"].grad == 1.0
-    assert (tmp_path / "graph.svg").read_text() == (ROOT / "demos" / "example.svg").read_text()
+    # The layout depends on the fonts of the machine, the texts do not.
+    texts = [
+        re.findall(r"<text[^>]*>([^<]*)<", path.read_text())
+        for path in (tmp_path / "graph.svg", ROOT / "demos/example.svg")
+    ]
+    assert texts[0] == texts[1]
 
 
 def test_the_two_commands_stand_first():

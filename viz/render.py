@@ -97,18 +97,18 @@ def _digraph(function: str, root: Any, options: dict[str, Any]) -> graphviz.Digr
 
 def _run(digraph: graphviz.Digraph, picture_format: str) -> bytes:
     source = digraph.source.encode()
-    trouble = ""
+    troubles = []
     for command in _commands(picture_format):
         try:
             done = subprocess.run(command, input=source, capture_output=True, creationflags=_NO_WINDOW)
         except OSError as error:
-            trouble = str(error)
+            troubles.append(str(error))
             continue
         if done.returncode == 0 and done.stdout:
             return tidy(done.stdout.decode()).encode() if picture_format == "svg" else done.stdout
-        trouble = _last_words(done)
-    if trouble:
-        raise RuntimeError(f"Graphviz could not make the {picture_format.upper()} picture: {trouble}")
+        troubles.append(_last_words(done))
+    if troubles:
+        raise RuntimeError(f"Graphviz could not make the {picture_format.upper()} picture: {'; '.join(troubles)}")
     raise MissingDependencyError(
         'drawing a picture needs Graphviz, but neither pygraphviz nor dot was found; run pip install "chainrule[viz]", '
         "or install Graphviz from graphviz.org so that dot is on the PATH"
@@ -122,14 +122,16 @@ def _commands(picture_format: str) -> Iterator[list[str]]:
     if dot is not None:
         yield [dot, f"-T{picture_format}", *options]
     package = importlib.util.find_spec("pygraphviz")
-    if package is not None and package.origin is not None and sys.executable:
+    # In a frozen application sys.executable is the application itself.
+    if package is not None and package.origin is not None and sys.executable and not hasattr(sys, "frozen"):
         folder = Path(package.origin).parent.parent
         yield [sys.executable, "-I", "-c", _PYGRAPHVIZ, str(folder), picture_format, *options]
 
 
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
     """Pick from the error output of a process what says why it failed."""
-    lines = [line for line in done.stderr.decode(errors="replace").splitlines() if "rror" in line]
+    lines = done.stderr.decode(errors="replace").splitlines()
+    lines = [line for line in lines if "rror" in line and not line.startswith(" ")]
     return "; ".join(lines[-2:]) or f"{Path(done.args[0]).name} ended with code {done.returncode}"
 
 

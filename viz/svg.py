@@ -26,8 +26,8 @@ def tidy(source: str) -> str:
         element.tag = _plain(element.tag)
         element.attrib = {_plain(name): value for name, value in element.attrib.items()}
         linked = linked or "xlink:href" in element.attrib
-    for side in ("width", "height"):
-        root.attrib[side] = root.get(side, "").removesuffix("pt")
+    for side in {"width", "height"} & root.attrib.keys():
+        root.attrib[side] = root.attrib[side].removesuffix("pt")
     root.attrib["role"] = "img"
     root.attrib["xmlns"] = "http://www.w3.org/2000/svg"
     if linked:

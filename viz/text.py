@@ -6,6 +6,7 @@ Values are cards with label, value and gradient; operations stand between them. 
 from __future__ import annotations
 
 import html
+import importlib
 import operator
 import re
 from typing import Any
@@ -67,10 +68,9 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     """Be a `graphviz.Digraph` that notebooks can show with no ``dot`` on the PATH."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
-        # Imported late: showing is built on rendering, and rendering on this module.
-        from .notebook import mimebundle
-
-        return mimebundle(self)
+        # Looked up when asked: rendering is built on this module.
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
 
 def draw(root: Var, *, direction: str = "LR", max_nodes: int = 500) -> graphviz.Digraph:
@@ -91,7 +91,7 @@ def draw(root: Var, *, direction: str = "LR", max_nodes: int = 500) -> graphviz.
     ...         print(line.strip())
     v0 -> op2
     v1 -> op2
-    op2 -> v2
+    op2 -> v2 [weight=8]
     """
     if not isinstance(root, Var):
         raise TypeError(f"draw expected a Var but got {describe('root', root)}")
@@ -114,16 +114,17 @@ def draw(root: Var, *, direction: str = "LR", max_nodes: int = 500) -> graphviz.
 def _add(drawing: graphviz.Digraph, place: int, node: Node, nodes: list[Node]) -> None:
     """Add a value, and before it the operation that made it."""
     if node.op is not None:
-        symbol = node.op.symbol
+        symbol = node.op.symbol.strip() or node.op.name
         shape = CIRCLE if len(symbol) <= 2 else PILL
         style = OPERATION | shape | {"class": "operation", "tooltip": _tooltip(node.op.name)}
-        drawing.node(f"op{place}", f"<{_markup(symbol)}>", style)
+        drawing.node(f"op{place}", f"<{_markup(symbol)}>", _attributes=style)
     style = CARDS[node.role] | {"class": node.role, "tooltip": _tooltip(_sentence(node))}
-    drawing.node(f"v{place}", _card(node), style)
+    drawing.node(f"v{place}", _card(node), _attributes=style)
     if node.op is not None:
         for arg in node.args:
-            drawing.edge(f"v{arg}", f"op{place}", None, SIDEWAYS if nodes[arg].role == "constant" else None)
-        drawing.edge(f"op{place}", f"v{place}", None, RESULT)
+            pull = SIDEWAYS if nodes[arg].role == "constant" else None
+            drawing.edge(f"v{arg}", f"op{place}", _attributes=pull)
+        drawing.edge(f"op{place}", f"v{place}", _attributes=RESULT)
 
 
 def _card(node: Node) -> str:

@@ -1,0 +1,125 @@
+"""Differentiate along a recorded graph, forwards or in reverse, with numbers or with Vars.
+
+A sweep with numbers uses the partials stored at the nodes. A sweep with Vars asks each row's rule again with the
+nodes themselves as arguments: what comes out is a recorded expression, which can be differentiated in turn. That
+gives every order. It also leaves no room for perturbation confusion: a derivative is taken by given nodes of the
+graph, not by an epsilon that another derivative could mistake for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import table
+from .primitive import Scalar
+from .var import Var
+
+
+def is_node(x: Any) -> bool:
+    """Tell whether `x` is a recorded number, not a plain one."""
+    return hasattr(type(x), "__apply__")
+
+
+@dataclass
+class Recorded:
+    """Hold the part of a graph that leads from some inputs to some results."""
+
+    inputs: Sequence[Any]
+    results: Sequence[Any]
+    order: list[Any]  # the computed nodes between them, arguments before results
+    active: set[int]  # the same and the inputs, by identity
+    foreign: bool  # whether a result depends on anything else that gradients are wanted for
+
+
+def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
+    """Find the nodes between inputs and results, in order."""
+    sources = {id(node) for node in inputs}
+    active = set(sources)
+    foreign = any(node.op is not None for node in inputs)
+    order: list[Any] = []
+    seen: set[int] = set(sources)
+    stack: list[Any] = [result for result in reversed(results) if is_node(result)]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            node = stack.pop()
+            if any(id(arg) in active for arg in node.args):
+                active.add(id(node))
+                order.append(node)
+            continue
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.op is None:
+            foreign = foreign or node.requires_grad
+            continue
+        stack.append(node)
+        stack.append(None)
+        stack.extend([arg for arg in node.args if is_node(arg) and id(arg) not in seen])
+    return Recorded(inputs, results, order, active, foreign)
+
+
+def chain(gradient: Scalar, partial: Scalar) -> Scalar:
+    """Multiply two factors of the chain rule: exactly 0 wins over inf and nan, and 1 costs nothing."""
+    if type(gradient) is float:
+        if gradient == 0.0 or gradient == 1.0:
+            return partial if gradient else 0.0
+        if type(partial) is float:
+            return gradient * partial if partial != 0.0 else 0.0
+    if type(partial) is float and (partial == 0.0 or partial == 1.0):
+        return gradient if partial else 0.0
+    product = gradient * partial
+    if type(product) is Var and product.value == product.value:
+        return product
+    return table.strong_mul(gradient, partial)
+
+
+def _plus(left: Scalar, right: Scalar) -> Scalar:
+    if type(left) is float and left == 0.0:
+        return right
+    return left if type(right) is float and right == 0.0 else left + right
+
+
+def _partials(node: Any, symbolic: bool) -> Sequence[Scalar]:
+    if not symbolic:
+        return node.partials
+    partials: Sequence[Scalar]
+    try:
+        partials = node.op.partials(node, *node.args)
+    except (ZeroDivisionError, OverflowError):
+        # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
+        partials = node.op.partials(node, *[arg if is_node(arg) else Var(arg, None, False) for arg in node.args])
+    return partials
+
+
+def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
+    """Return the derivative of sum(seed * result) by each input."""
+    gradients: dict[int, Scalar] = {}
+    for result, seed in zip(graph.results, seeds, strict=True):
+        if id(result) in graph.active:
+            gradients[id(result)] = _plus(gradients.get(id(result), 0.0), seed)
+    for node in reversed(graph.order):
+        gradient = gradients.pop(id(node), 0.0)
+        if type(gradient) is float and gradient == 0.0:
+            continue
+        for arg, partial in zip(node.args, _partials(node, symbolic), strict=True):
+            if id(arg) in graph.active:
+                gradients[id(arg)] = _plus(gradients.get(id(arg), 0.0), chain(gradient, partial))
+    return [gradients.get(id(node), 0.0) for node in graph.inputs]
+
+
+def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
+    """Return the derivative of each result along the direction `tangents` of the inputs."""
+    moved: dict[int, Scalar] = {}
+    for node, tangent in zip(graph.inputs, tangents, strict=True):
+        moved[id(node)] = _plus(moved.get(id(node), 0.0), tangent)
+    for node in graph.order:
+        total: Scalar = 0.0
+        tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
+        if any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
+            for tangent, partial in zip(tangents_in, _partials(node, symbolic), strict=True):
+                total = _plus(total, chain(tangent, partial))
+        moved[id(node)] = total
+    return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]

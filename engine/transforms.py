@@ -1,0 +1,299 @@
+"""Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, and nest them at will.
+
+A function takes positional arguments, each a number or a nested list, tuple, dict or NumPy array of numbers. It runs
+once on recorded copies of its arguments; sweeps over what it recorded give the derivatives. Results are floats,
+unless they depend on Vars from outside (a closure, or an enclosing derivative): then they are Vars, and can be
+differentiated by those. Nothing is stored in anybody's ``grad``.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import table
+from .primitive import Scalar, describe
+from .structure import NUMBER, Structure, blocks, flatten, unflatten
+from .sweeps import Recorded, between, forward, is_node, reverse
+from .var import Var, gradients, recording
+
+__all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
+
+Function = Callable[..., Any]
+
+
+@dataclass
+class _Run:
+    """Hold one run of a function on recorded copies of its arguments."""
+
+    inputs: list[Any]
+    results: list[Any]
+    argument: Structure
+    result: Structure
+    value: Any
+
+
+def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Return the function that computes the gradient of `f`, in the structure of the argument.
+
+    Args:
+        f: a function of numbers that returns one number.
+        argnums: the position of the argument to differentiate by; a tuple gives a tuple of gradients.
+
+    >>> grad(lambda x: x**3)(2.0)
+    12.0
+    >>> grad(grad(lambda x: x**3))(2.0)
+    12.0
+    >>> grad(lambda p, x: p["w"] * x + p["b"])({"w": 2.0, "b": 1.0}, 5.0)
+    {'w': 5.0, 'b': 1.0}
+    """
+    both = value_and_grad(f, argnums)
+
+    @functools.wraps(f, updated=())
+    def gradient(*args: Any) -> Any:
+        return both(*args)[1]
+
+    return gradient
+
+
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Return the function that computes the value of `f` and its gradient in one run.
+
+    >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
+    (6.0, (3.0, 2.0))
+    """
+
+    @functools.wraps(f, updated=())
+    def both(*args: Any) -> tuple[Any, Any]:
+        with recording() as outside:
+            run = _run("grad", f, args, argnums)
+            if run.result is not NUMBER:
+                raise TypeError(
+                    f"grad expected {_name(f)} to return one number but got {run.result}; use jacobian for several"
+                )
+            found = _numbers(run)
+            if found is None:
+                graph = between(run.inputs, run.results)
+                found = _settle(reverse(graph, [1.0], graph.foreign and outside), run.inputs, outside)
+            (value,) = _settle(run.results, run.inputs, outside)
+        return value, unflatten(run.argument, found)
+
+    return both
+
+
+def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Return the function that computes all first derivatives of `f`.
+
+    The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the
+    argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). The mode with fewer sweeps is used.
+
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    [[3.0, 2.0], [1.0, 1.0]]
+    """
+
+    @functools.wraps(f, updated=())
+    def rows(*args: Any) -> Any:
+        with recording() as outside:
+            run = _run("jacobian", f, args, argnums)
+            graph = between(run.inputs, run.results)
+            symbolic = graph.foreign and outside
+            matrix = _matrix(graph, symbolic)
+            settled = [_settle(row, run.inputs, outside) for row in matrix]
+        return blocks(run.result, run.argument, settled)
+
+    return rows
+
+
+def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+    """Return the function that computes all second derivatives of `f`.
+
+    One reverse sweep records the gradient; the sweeps over that record are reverse ones too, one for each input.
+
+    >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
+    [[6.0, 4.0], [4.0, 0.0]]
+    """
+
+    @functools.wraps(f, updated=())
+    def table_of(*args: Any) -> Any:
+        with recording() as outside:
+            run = _run("hessian", f, args, argnums)
+            if run.result is not NUMBER:
+                raise TypeError(
+                    f"hessian expected {_name(f)} to return one number but got {run.result}; use jacobian of grad"
+                )
+            second = second_order(run.inputs, run.results)
+            matrix = _matrix(second, second.foreign and outside)
+            settled = [_settle(row, run.inputs, outside) for row in matrix]
+        return blocks(run.argument, run.argument, settled)
+
+    return table_of
+
+
+def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
+    """Return the value of `f` and its derivative along `tangents`, by one forward sweep.
+
+    Args:
+        f: a function of positional arguments, returning any structure of numbers.
+        args: a tuple of the arguments, or the one argument itself.
+        tangents: the direction, in the structure of `args`.
+
+    >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
+    (6.0, 3.0)
+    """
+    args, direction = _direction("jvp", args, tangents)
+    with recording() as outside:
+        run = _run("jvp", f, args, tuple(range(len(args))))
+        graph = between(run.inputs, run.results)
+        symbolic = (graph.foreign or any(map(is_node, direction))) and outside
+        moved = _settle(forward(graph, direction, symbolic), run.inputs, outside)
+        values = _settle(run.results, run.inputs, outside)
+    return unflatten(run.result, values), unflatten(run.result, moved)
+
+
+def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+    """Return the value of `f` and the function that pulls a cotangent of it back to all arguments.
+
+    >>> value, pull = vjp(lambda x, y: [x * y, x + y], 2.0, 3.0)
+    >>> value, pull([1.0, 10.0])
+    ([6.0, 5.0], (13.0, 12.0))
+    """
+    with recording() as outside:
+        run = _run("vjp", f, args, tuple(range(len(args))))
+        graph = between(run.inputs, run.results)
+        values = _settle(run.results, run.inputs, outside)
+
+    def pull(cotangent: Any) -> tuple[Any, ...]:
+        """Return sum(cotangent * derivative) by each argument."""
+        seeds, structure = flatten(cotangent, "vjp", "cotangent")
+        if structure != run.result:
+            raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
+        with recording() as outside:
+            symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
+            found = _settle(reverse(graph, seeds, symbolic), run.inputs, outside)
+        pulled: tuple[Any, ...] = unflatten(run.argument, found)
+        return pulled
+
+    return unflatten(run.result, values), pull
+
+
+def hvp(f: Function, args: Any, vector: Any) -> Any:
+    """Return the product of the Hessian of `f` with a vector, at the cost of a few sweeps.
+
+    Args:
+        f: a function of positional arguments that returns one number.
+        args: a tuple of the arguments, or the one argument itself.
+        vector: in the structure of `args`, as is the result (for one argument, of that argument).
+
+    >>> hvp(lambda x: x[0] ** 2 * x[1], ([2.0, 3.0],), ([1.0, 0.0],))
+    [6.0, 4.0]
+    """
+    args, direction = _direction("hvp", args, vector)
+    with recording() as outside:
+        run = _run("hvp", f, args, tuple(range(len(args))))
+        if run.result is not NUMBER:
+            raise TypeError(f"hvp expected {_name(f)} to return one number but got {run.result}")
+        second = second_order(run.inputs, run.results)
+        symbolic = (second.foreign or any(map(is_node, direction))) and outside
+        product = _settle(forward(second, direction, symbolic), run.inputs, outside)
+    whole = unflatten(run.argument, product)
+    return whole if len(args) > 1 else whole[0]
+
+
+def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
+    """Record the gradient of one result, and return the graph from the inputs to it."""
+    first = between(inputs, results)
+    second = between(inputs, reverse(first, [1.0], True))
+    second.foreign = second.foreign or first.foreign
+    return second
+
+
+def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[int, ...]) -> _Run:
+    positions = argnums if isinstance(argnums, tuple) else (argnums,)
+    for position in positions:
+        if not isinstance(position, int) or not -len(args) <= position < len(args):
+            raise ValueError(
+                f"{function} expected argnums within the {len(args)} positional arguments given but got "
+                f"{describe('argnums', argnums)}"
+            )
+    call = list(args)
+    inputs: list[Any] = []
+    structures = []
+    for position in positions:
+        numbers, structure = flatten(args[position], function, f"argument {position}")
+        copies = [_copy(number) for number in numbers]
+        inputs += copies
+        structures.append(structure)
+        call[position] = unflatten(structure, copies)
+    result = f(*call)
+    results, shape = _flatten_result(function, f, result)
+    argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
+    return _Run(inputs, results, argument, shape, result)
+
+
+def _copy(number: Any) -> Any:
+    """Return a node of its own for an input: a leaf, or a copy that an enclosing derivative can see through."""
+    if type(number) is float:
+        return Var(number)
+    if type(number) is Var and not number.requires_grad:
+        return Var(number.value)
+    return table.pos(number)
+
+
+def _flatten_result(function: str, f: Function, result: Any) -> tuple[list[Any], Structure]:
+    if result is None:
+        raise TypeError(f"{function} expected {_name(f)} to return a number but got None; is a return missing?")
+    return flatten(result, function, f"the result of {_name(f)}")
+
+
+def _name(f: Function) -> str:
+    return getattr(f, "__name__", repr(f))
+
+
+def _numbers(run: _Run) -> list[float] | None:
+    """Return the gradient by the stored partials, at the speed of `backward`; None where Vars are involved."""
+    (root,) = run.results
+    if type(root) is not Var:
+        return None if is_node(root) else [0.0] * len(run.inputs)
+    return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
+
+
+def _matrix(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
+    """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
+    rows, columns = len(graph.results), len(graph.inputs)
+    if rows <= columns:
+        units = _units(rows)
+        return [reverse(graph, unit, symbolic) for unit in units]
+    transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]
+    return [[column[row] for column in transposed] for row in range(rows)]
+
+
+def _units(count: int) -> list[list[float]]:
+    return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]
+
+
+def _settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
+    """Make floats of the Vars that depend on nothing but the function's own inputs."""
+    settled = []
+    for number in numbers:
+        if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
+            number = number.value
+        settled.append(number)
+    return settled
+
+
+def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
+    return between([node for node in inputs if node.op is None], [number]).foreign
+
+
+def _direction(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    if not isinstance(args, tuple):
+        args, tangents = (args,), (tangents,)
+    elif not isinstance(tangents, tuple) and len(args) == 1:
+        tangents = (tangents,)
+    direction, structure = flatten(tangents, function, "the direction")
+    expected = flatten(args, function, "args")[1]
+    if structure != expected:
+        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
+    return args, direction

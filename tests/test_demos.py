@@ -1,0 +1,69 @@
+"""Every script in demos/ runs without a warning, says what it should, and leaves pictures that open."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+DEMOS = Path(__file__).resolve().parent.parent / "demos"
+SCRIPTS = sorted(path.name for path in DEMOS.glob("*.py"))
+
+# What a script needs to be quick enough for a test.
+ARGUMENTS = {"regression.py": ["--rows", "4000"]}
+
+# Numbers that a script must print, and their bounds. gates.py and layers.py stop by themselves where they are wrong.
+MEASURED = {
+    "celsius.py": (r"greatest error after 2000 iterations: (\S+) °F", 0.0, 0.01),
+    "iris.py": (r"accuracy on the held-out third: \d+ of 50, (\S+)%", 93.0, 100.0),
+    "moons.py": (r"accuracy after 100 steps: (\S+)%", 98.0, 100.0),
+    "regression.py": (r"variance explained: (\S+) %", 85.0, 100.0),
+}
+
+
+def check_picture(path):
+    """Read the file far enough to know that it is a picture."""
+    if path.suffix == ".svg":
+        root = ElementTree.parse(path).getroot()
+        assert root.tag.endswith("svg")
+        assert sum(1 for _ in root.iter()) > 10
+    else:
+        assert path.suffix == ".png"
+        data = path.read_bytes()
+        assert data.startswith(b"\x89PNG\r\n\x1a\n")
+        assert data.endswith(b"IEND\xaeB`\x82")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_demo_runs(script, tmp_path):
+    command = [sys.executable, "-W", "error", str(DEMOS / script), *ARGUMENTS.get(script, [])]
+    environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip(), "a demo prints what it does"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    pictures = list((tmp_path / "out").iterdir())
+    assert pictures
+    for picture in pictures:
+        check_picture(picture)
+        assert f"out/{picture.name}" in done.stdout
+        assert f"`{picture.name}" in (DEMOS / "README.md").read_text(encoding="utf-8")
+    if script in MEASURED:
+        pattern, low, high = MEASURED[script]
+        found = re.search(pattern, done.stdout)
+        assert found, done.stdout
+        assert low <= float(found[1]) <= high
+
+
+def test_the_readme_names_every_demo():
+    text = (DEMOS / "README.md").read_text(encoding="utf-8")
+    assert set(SCRIPTS) == set(re.findall(r"\]\((\w+\.py)\)", text))
+
+
+def test_what_is_said_of_demos_is_said_of_scripts_that_exist():
+    assert set(ARGUMENTS) | set(MEASURED) <= set(SCRIPTS)

@@ -1,0 +1,102 @@
+"""Optimisers: the recurrence written out, torch's, and errors that say what to do."""
+
+import math
+
+import pytest
+from chainrule import Var, nn
+
+
+def descend(optimiser, x, steps):
+    """Minimise x**4 / 4, whose slope is x**3, and return where x was."""
+    path = []
+    for _ in range(steps):
+        optimiser.zero_grad()
+        (x**4 / 4).backward()
+        optimiser.step()
+        path.append(x.value)
+    return path
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_follows_the_recurrence(momentum, weight_decay, nesterov):
+    if nesterov and not momentum:
+        momentum = 0.5
+    x = Var(1.5)
+    path = descend(nn.SGD([x], 0.05, momentum, nesterov, weight_decay), x, 20)
+    expected, value, velocity = [], 1.5, 0.0
+    for _ in range(20):
+        slope = value**3 + weight_decay * value
+        velocity = momentum * velocity + slope
+        value -= 0.05 * (slope + momentum * velocity if nesterov else velocity)
+        expected.append(value)
+    assert path == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}, {"momentum": 0.5, "weight_decay": 0.1}],
+    ids=str,
+)
+def test_sgd_agrees_with_torch(options):
+    torch = pytest.importorskip("torch")
+    x, theirs = Var(1.5), torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    path = descend(nn.SGD([x], lr=0.05, **options), x, 20)
+    optimiser = torch.optim.SGD([theirs], lr=0.05, **options)
+    for _ in range(20):
+        optimiser.zero_grad()
+        (theirs**4 / 4).backward()
+        optimiser.step()
+    assert path[-1] == pytest.approx(theirs.item(), rel=1e-13)
+
+
+def test_each_parameter_has_its_own_velocity():
+    a, b = Var(1.0), Var(1.0)
+    optimiser = nn.SGD([a, b], lr=0.1, momentum=0.5)
+    a.grad, b.grad = 1.0, 0.0
+    optimiser.step()
+    optimiser.zero_grad()
+    optimiser.step()
+    assert (a.value, b.value) == (pytest.approx(0.85), 1.0)
+
+
+def test_the_learning_rate_can_be_assigned():
+    x = Var(1.0)
+    optimiser = nn.SGD([x], lr=1.0)
+    optimiser.lr = 0.25
+    x.grad = 1.0
+    optimiser.step()
+    assert x.value == 0.75
+    with pytest.raises(ValueError, match=r"SGD expected a finite number, 0 or above, but got lr=-1\.0"):
+        optimiser.lr = -1.0
+
+
+def test_parameters_may_come_from_a_generator():
+    model = nn.Neuron(2)
+    optimiser = nn.SGD((p for p in model.parameters()), lr=0.1)
+    assert len(optimiser.parameters) == 3
+
+
+@pytest.mark.parametrize(
+    ("make", "error", "message"),
+    [
+        (lambda x: nn.SGD([x], lr=-0.1), ValueError, r"SGD expected a finite number, 0 or above, but got lr=-0.1"),
+        (lambda x: nn.SGD([x], lr=math.inf), ValueError, "lr=inf"),
+        (lambda x: nn.SGD([x], lr=math.nan), ValueError, "lr=nan"),
+        (lambda x: nn.SGD([x], lr="0.1"), TypeError, r"SGD expected a float or Var but got lr='0.1' \(str\)"),
+        (lambda x: nn.SGD([x], momentum=1.0), ValueError, "a number from 0 to below 1 but got momentum=1.0"),
+        (lambda x: nn.SGD([x], weight_decay=-1), ValueError, "weight_decay=-1"),
+        (lambda x: nn.SGD([x], nesterov=True), ValueError, "momentum above 0 for nesterov=True"),
+        (lambda x: nn.SGD([]), ValueError, "at least one parameter but got none"),
+        (lambda x: nn.SGD(x), TypeError, "the list that model.parameters"),
+        (lambda x: nn.SGD([1.0]), TypeError, r"SGD expected Vars but got parameters\[0\]=1.0 \(float\)"),
+        (lambda x: nn.SGD([x * 2]), ValueError, "leaf Vars that require gradients"),
+        (lambda x: nn.SGD([x.detach()]), ValueError, "leaf Vars that require gradients"),
+        (lambda x: nn.SGD([x, x]), ValueError, "each parameter once but got one twice"),
+        (lambda x: nn.Optimiser([x], 0.1).step(), NotImplementedError, "Optimiser expected an update method"),
+    ],
+)
+def test_wrong_optimisers(make, error, message):
+    with pytest.raises(error, match=message):
+        make(Var(1.0))
