@@ -12,16 +12,21 @@ import importlib
 from types import ModuleType
 
 from . import copying as copying
+from .checkpointing import checkpoint as checkpoint
 from .errors import GraphError as GraphError
 from .errors import MissingDependencyError as MissingDependencyError
+from .errors import NonFiniteError as NonFiniteError
 from .functions import hardtanh as hardtanh
 from .functions import log_softmax as log_softmax
 from .functions import prod as prod
 from .functions import selu as selu
 from .functions import softmax as softmax
+from .modes import no_grad as no_grad
+from .modes import strict as strict
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
+from .series import taylor as taylor
 from .table import *  # noqa: F403  # the rows, by table.__all__
 from .transforms import grad as grad
 from .transforms import hessian as hessian
@@ -31,7 +36,6 @@ from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
 from .var import Var as Var
-from .var import no_grad as no_grad
 
 __version__ = "0.1.0"
 

@@ -3,6 +3,8 @@
     Exception
     ├── RuntimeError
     │   └── GraphError          backward() on a Var that nothing differentiable leads to
+    ├── FloatingPointError
+    │   └── NonFiniteError      inside strict(): an operation or a sweep first made nan or inf
     └── ModuleNotFoundError
         └── MissingDependencyError   an optional package is needed; the message says what to install
 
@@ -13,6 +15,10 @@ to something computed is an ``AttributeError``.
 
 class GraphError(RuntimeError):
     """Report that the recorded graph does not allow what was asked of it."""
+
+
+class NonFiniteError(FloatingPointError):
+    """Report the operation that first made nan or inf, inside `strict`."""
 
 
 class MissingDependencyError(ModuleNotFoundError):

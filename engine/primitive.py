@@ -6,6 +6,7 @@ part by defining ``__apply__(primitive, args)`` on its class, so that this modul
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -83,6 +84,9 @@ class Primitive:
         self.exact = exact
         self.code = dict(code or {})
         self.arity = len(domain)
+        self.custom = False
+        # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
+        self.replay: Callable[..., Any] | None = None
         self.__doc__ = doc
 
     @property
@@ -116,17 +120,23 @@ class Primitive:
         numbers = []
         for position, arg in enumerate(args):
             kind = type(arg)
-            if hasattr(kind, "__apply__"):
+            # The kinds met most come first: asking a class for __apply__, and to_float, cost several times more.
+            if kind is taker or kind is float:
+                numbers.append(arg)
+            elif kind is bool:
+                numbers.append(1.0 if arg else 0.0)
+            elif hasattr(kind, "__apply__"):
                 if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
                     taker = kind
                 numbers.append(arg)
             else:
-                numbers.append(to_float(arg, self.name, self._argument(position)))
+                numbers.append(to_float(arg, self.name, self.name_of(position)))
         if taker is None:
             return self.evaluate(*numbers)
         return taker.__apply__(self, tuple(numbers))
 
-    def _argument(self, position: int) -> str:
+    def name_of(self, position: int) -> str:
+        """Name one argument, for messages."""
         return self.argument_names[position]
 
     def _reject_count(self, count: int) -> NoReturn:
@@ -167,15 +177,18 @@ class Reduction(Primitive):
         if len(args) != self.iterables:
             wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
             raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
-        columns = [self._column(arg, position) for position, arg in enumerate(args)]
-        if len({len(column) for column in columns}) > 1:
+        columns = [
+            arg if type(arg) is list or type(arg) is tuple else self._column(arg, position)
+            for position, arg in enumerate(args)
+        ]
+        if len(columns) > 1 and len({len(column) for column in columns}) > 1:
             lengths = " and ".join(str(len(column)) for column in columns)
             raise ValueError(f"{self.name} expected iterables of the same length but got lengths {lengths}")
         if not columns[0]:
             if self.empty is None:
                 raise ValueError(f"{self.name} expected at least one number but got none")
             return self.empty
-        return self.apply(tuple(item for column in columns for item in column))
+        return self.apply(tuple(columns[0]) if len(columns) == 1 else tuple(itertools.chain.from_iterable(columns)))
 
     def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
         if isinstance(arg, str) or not isinstance(arg, Iterable):
@@ -184,7 +197,8 @@ class Reduction(Primitive):
             )
         return tuple(arg)
 
-    def _argument(self, position: int) -> str:
+    def name_of(self, position: int) -> str:
+        """Name one argument, for messages."""
         return f"item {position}"
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .modes import check_gradient, is_strict, lenient
 from .primitive import Scalar
 from .var import Var
 
@@ -30,14 +31,15 @@ class Recorded:
     results: Sequence[Any]
     order: list[Any]  # the computed nodes between them, arguments before results
     active: set[int]  # the same and the inputs, by identity
-    foreign: bool  # whether a result depends on anything else that gradients are wanted for
+    others: list[Any]  # leaves beside the inputs that gradients are wanted for
+    foreign: bool  # whether a result may depend on any Var from outside
 
 
 def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
     """Find the nodes between inputs and results, in order."""
     sources = {id(node) for node in inputs}
     active = set(sources)
-    foreign = any(node.op is not None for node in inputs)
+    others: list[Any] = []
     order: list[Any] = []
     seen: set[int] = set(sources)
     stack: list[Any] = [result for result in reversed(results) if is_node(result)]
@@ -53,12 +55,14 @@ def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
             continue
         seen.add(id(node))
         if node.op is None:
-            foreign = foreign or node.requires_grad
+            if node.requires_grad:
+                others.append(node)
             continue
         stack.append(node)
         stack.append(None)
         stack.extend([arg for arg in node.args if is_node(arg) and id(arg) not in seen])
-    return Recorded(inputs, results, order, active, foreign)
+    foreign = bool(others) or any(node.op is not None for node in inputs)
+    return Recorded(inputs, results, order, active, others, foreign)
 
 
 def chain(gradient: Scalar, partial: Scalar) -> Scalar:
@@ -76,7 +80,8 @@ def chain(gradient: Scalar, partial: Scalar) -> Scalar:
     return table.strong_mul(gradient, partial)
 
 
-def _plus(left: Scalar, right: Scalar) -> Scalar:
+def plus(left: Scalar, right: Scalar) -> Scalar:
+    """Add, where exactly 0 costs nothing."""
     if type(left) is float and left == 0.0:
         return right
     return left if type(right) is float and right == 0.0 else left + right
@@ -86,12 +91,28 @@ def _partials(node: Any, symbolic: bool) -> Sequence[Scalar]:
     if not symbolic:
         return node.partials
     partials: Sequence[Scalar]
-    try:
-        partials = node.op.partials(node, *node.args)
-    except (ZeroDivisionError, OverflowError):
-        # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
-        partials = node.op.partials(node, *[arg if is_node(arg) else Var(arg, None, False) for arg in node.args])
+    with lenient():
+        try:
+            partials = node.op.partials(node, *node.args)
+        except (ZeroDivisionError, OverflowError):
+            # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
+            partials = node.op.partials(node, *[arg if is_node(arg) else Var(arg, None, False) for arg in node.args])
     return partials
+
+
+def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scalar:
+    """Return one product of the chain rule, and raise in strict mode where it first is nan or inf."""
+    if not is_strict():
+        return chain(gradient, partial)
+    with lenient():
+        product = chain(gradient, partial)
+    values = [_number(arg) for arg in node.args]
+    check_gradient(node, node.op, position, values, _number(gradient), _number(partial), _number(product))
+    return product
+
+
+def _number(x: Scalar) -> float:
+    return x.value if type(x) is Var else x
 
 
 def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
@@ -99,14 +120,15 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
     gradients: dict[int, Scalar] = {}
     for result, seed in zip(graph.results, seeds, strict=True):
         if id(result) in graph.active:
-            gradients[id(result)] = _plus(gradients.get(id(result), 0.0), seed)
+            gradients[id(result)] = plus(gradients.get(id(result), 0.0), seed)
     for node in reversed(graph.order):
         gradient = gradients.pop(id(node), 0.0)
         if type(gradient) is float and gradient == 0.0:
             continue
-        for arg, partial in zip(node.args, _partials(node, symbolic), strict=True):
+        for position, (arg, partial) in enumerate(zip(node.args, _partials(node, symbolic), strict=True)):
             if id(arg) in graph.active:
-                gradients[id(arg)] = _plus(gradients.get(id(arg), 0.0), chain(gradient, partial))
+                product = _linked(node, position, gradient, partial)
+                gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
     return [gradients.get(id(node), 0.0) for node in graph.inputs]
 
 
@@ -114,12 +136,12 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
     """Return the derivative of each result along the direction `tangents` of the inputs."""
     moved: dict[int, Scalar] = {}
     for node, tangent in zip(graph.inputs, tangents, strict=True):
-        moved[id(node)] = _plus(moved.get(id(node), 0.0), tangent)
+        moved[id(node)] = plus(moved.get(id(node), 0.0), tangent)
     for node in graph.order:
         total: Scalar = 0.0
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
-            for tangent, partial in zip(tangents_in, _partials(node, symbolic), strict=True):
-                total = _plus(total, chain(tangent, partial))
+            for position, (tangent, partial) in enumerate(zip(tangents_in, _partials(node, symbolic), strict=True)):
+                total = plus(total, _linked(node, position, tangent, partial))
         moved[id(node)] = total
     return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]

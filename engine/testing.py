@@ -12,10 +12,24 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from .errors import MissingDependencyError
+from .gradcheck import check_grads as check_grads
 from .primitive import Interval, Primitive
+from .strategies import Expression as Expression
+from .strategies import arguments as arguments
+from .strategies import expressions as expressions
 from .var import Var, local_partials
 
-__all__ = ["check_primitive", "exact_partial", "exact_value", "sample", "second_partials"]
+__all__ = [
+    "Expression",
+    "arguments",
+    "check_grads",
+    "check_primitive",
+    "exact_partial",
+    "exact_value",
+    "expressions",
+    "sample",
+    "second_partials",
+]
 
 # The least normal double: below it a double loses digits, and no relative bound is asked.
 _LEAST_NORMAL = 2.2250738585072014e-308

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .modes import recording
 from .primitive import Scalar, describe
+from .sparsity import sparse_jacobian
 from .structure import NUMBER, Structure, blocks, flatten, unflatten
 from .sweeps import Recorded, between, forward, is_node, reverse
-from .var import Var, gradients, recording
+from .var import Var, gradients
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -76,15 +78,21 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
             found = _numbers(run)
             if found is None:
                 graph = between(run.inputs, run.results)
-                found = _settle(reverse(graph, [1.0], graph.foreign and outside), run.inputs, outside)
-            (value,) = _settle(run.results, run.inputs, outside)
+                found = settle(reverse(graph, [1.0], graph.foreign and outside), run.inputs, outside)
+            (value,) = settle(run.results, run.inputs, outside)
         return value, unflatten(run.argument, found)
 
     return both
 
 
-def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False) -> Function:
     """Return the function that computes all first derivatives of `f`.
+
+    Args:
+        f: a function of numbers that returns a number or a structure of numbers.
+        argnums: the position of the argument to differentiate by, or a tuple of positions.
+        sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
+            argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the
     argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). The mode with fewer sweeps is used.
@@ -98,18 +106,21 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
         with recording() as outside:
             run = _run("jacobian", f, args, argnums)
             graph = between(run.inputs, run.results)
+            if sparse:
+                return _sparse("jacobian", graph, run.inputs)
             symbolic = graph.foreign and outside
             matrix = _matrix(graph, symbolic)
-            settled = [_settle(row, run.inputs, outside) for row in matrix]
+            settled = [settle(row, run.inputs, outside) for row in matrix]
         return blocks(run.result, run.argument, settled)
 
     return rows
 
 
-def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+def hessian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False) -> Function:
     """Return the function that computes all second derivatives of `f`.
 
-    One reverse sweep records the gradient; the sweeps over that record are reverse ones too, one for each input.
+    One reverse sweep records the gradient; that record is swept once for each input, or with ``sparse=True`` once for
+    each colour of inputs that share no row (three for a tridiagonal Hessian), which gives a SciPy CSR array.
 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
@@ -124,8 +135,10 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
                     f"hessian expected {_name(f)} to return one number but got {run.result}; use jacobian of grad"
                 )
             second = second_order(run.inputs, run.results)
+            if sparse:
+                return _sparse("hessian", second, run.inputs)
             matrix = _matrix(second, second.foreign and outside)
-            settled = [_settle(row, run.inputs, outside) for row in matrix]
+            settled = [settle(row, run.inputs, outside) for row in matrix]
         return blocks(run.argument, run.argument, settled)
 
     return table_of
@@ -147,8 +160,8 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
         run = _run("jvp", f, args, tuple(range(len(args))))
         graph = between(run.inputs, run.results)
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
-        moved = _settle(forward(graph, direction, symbolic), run.inputs, outside)
-        values = _settle(run.results, run.inputs, outside)
+        moved = settle(forward(graph, direction, symbolic), run.inputs, outside)
+        values = settle(run.results, run.inputs, outside)
     return unflatten(run.result, values), unflatten(run.result, moved)
 
 
@@ -162,7 +175,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
     with recording() as outside:
         run = _run("vjp", f, args, tuple(range(len(args))))
         graph = between(run.inputs, run.results)
-        values = _settle(run.results, run.inputs, outside)
+        values = settle(run.results, run.inputs, outside)
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         """Return sum(cotangent * derivative) by each argument."""
@@ -171,7 +184,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
         with recording() as outside:
             symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
-            found = _settle(reverse(graph, seeds, symbolic), run.inputs, outside)
+            found = settle(reverse(graph, seeds, symbolic), run.inputs, outside)
         pulled: tuple[Any, ...] = unflatten(run.argument, found)
         return pulled
 
@@ -196,7 +209,7 @@ def hvp(f: Function, args: Any, vector: Any) -> Any:
             raise TypeError(f"hvp expected {_name(f)} to return one number but got {run.result}")
         second = second_order(run.inputs, run.results)
         symbolic = (second.foreign or any(map(is_node, direction))) and outside
-        product = _settle(forward(second, direction, symbolic), run.inputs, outside)
+        product = settle(forward(second, direction, symbolic), run.inputs, outside)
     whole = unflatten(run.argument, product)
     return whole if len(args) > 1 else whole[0]
 
@@ -222,7 +235,7 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
     structures = []
     for position in positions:
         numbers, structure = flatten(args[position], function, f"argument {position}")
-        copies = [_copy(number) for number in numbers]
+        copies = [traced_copy(number) for number in numbers]
         inputs += copies
         structures.append(structure)
         call[position] = unflatten(structure, copies)
@@ -232,7 +245,7 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
     return _Run(inputs, results, argument, shape, result)
 
 
-def _copy(number: Any) -> Any:
+def traced_copy(number: Any) -> Any:
     """Return a node of its own for an input: a leaf, or a copy that an enclosing derivative can see through."""
     if type(number) is float:
         return Var(number)
@@ -259,6 +272,12 @@ def _numbers(run: _Run) -> list[float] | None:
     return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
 
 
+def _sparse(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
+    if any(type(node) is not Var or node.op is not None for node in inputs):
+        raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
+    return sparse_jacobian(graph)[0]
+
+
 def _matrix(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
     """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
     rows, columns = len(graph.results), len(graph.inputs)
@@ -273,7 +292,7 @@ def _units(count: int) -> list[list[float]]:
     return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]
 
 
-def _settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
+def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
     """Make floats of the Vars that depend on nothing but the function's own inputs."""
     settled = []
     for number in numbers:

@@ -10,25 +10,23 @@ Arithmetic is spelled here a second time, beside its rows, for speed; tests hold
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import operator
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import ieee, table
 from .errors import GraphError
 from .methods import call_ufunc, methods
+from .modes import check_gradient, check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
-__all__ = ["Var", "gradients", "local_partials", "no_grad", "recording", "walk"]
+__all__ = ["Var", "gradients", "local_partials", "walk"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
 _clock = 1
-_modes = threading.local()
-_no_grad_blocks = 0  # in all threads: while it is 0, no operation needs to ask its thread
-_lock = threading.Lock()
+_watched = 0  # open blocks of no_grad and strict in all threads
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
 
 
@@ -414,10 +412,11 @@ class Var:
         """Run an operation of the table on Vars and floats, and record it."""
         values = [arg._value if type(arg) is Var else arg for arg in args]
         value = row.evaluate(*values)
-        if not any(type(arg) is Var and arg._requires for arg in args) or not _recording():
+        if not any(type(arg) is Var and arg._requires for arg in args) or not is_recording():
+            if _watched and is_strict():
+                check_value(row, value, values)
             return Var(value, None, False)
-        partials = local_partials(row, value, values)
-        return Var.record(row, value, args, partials)
+        return Var.record(row, value, args, local_partials(row, value, values))
 
     @staticmethod
     def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
@@ -432,6 +431,8 @@ class Var:
                 return _binary(row, value, a, None, partials[0], b)
             return _binary(row, value, a, b, partials[0], partials[1])
         node = Var(value)
+        if _watched and _is_constant(row, value, args, node):
+            return node
         node._op = row
         node._args = args
         node._partials = tuple(partials)
@@ -483,7 +484,9 @@ def _wants_grad(arg: Any) -> bool:
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
     node = Var(value)
-    if not a._requires or (_no_grad_blocks and not _recording()):
+    if _watched and _is_constant(row, value, (a,), node):
+        return node
+    if not a._requires:
         node._requires = False
         return node
     node._op = row
@@ -495,9 +498,9 @@ def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
 def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: float, db: float) -> Var:
     """Make the node of a two-argument operation; for a constant argument the number comes as its partial."""
     node = Var(value)
-    if not ((a is not None and a._requires) or (b is not None and b._requires)) or (
-        _no_grad_blocks and not _recording()
-    ):
+    if _watched and _is_constant(row, value, (da if a is None else a, db if b is None else b), node):
+        return node
+    if not ((a is not None and a._requires) or (b is not None and b._requires)):
         node._requires = False
         return node
     node._op = row
@@ -506,6 +509,15 @@ def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: floa
     node._da = da
     node._db = db
     return node
+
+
+def _is_constant(row: Primitive, value: float, args: Sequence[Any], node: Var) -> bool:
+    """Ask this thread's modes: check the value where `strict` is on, and tell whether `no_grad` makes a constant."""
+    if is_strict():
+        check_value(row, value, [arg._value if type(arg) is Var else arg for arg in args])
+        remember(node)
+    node._requires = is_recording()
+    return not node._requires
 
 
 def _operator(row: Primitive, left: Any, right: Any) -> Any:
@@ -536,7 +548,8 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
         partials: Sequence[float] = row.partials(value, *values)
     except (ZeroDivisionError, OverflowError):
         constants = [Var(number, None, False) for number in (value, *values)]
-        partials = [d._value if type(d) is Var else d for d in row.partials(*constants)]
+        with lenient():
+            partials = [d._value if type(d) is Var else d for d in row.partials(*constants)]
     return partials
 
 
@@ -566,7 +579,10 @@ def _sweep(root: Var, seed: float, only: set[int] | None) -> dict[int, float] | 
         for leaf in leaves:
             leaf._grad = 0.0
         root._grad = seed
-        _propagate(order)
+        if _watched and is_strict():
+            _propagate_strictly(order)
+        else:
+            _propagate(order)
         if only is not None:
             found = {id(leaf): leaf._grad for leaf in leaves}
         else:
@@ -626,6 +642,25 @@ def _propagate(order: list[Var]) -> None:
             b._grad += g * node._db
 
 
+def _propagate_strictly(order: list[Var]) -> None:
+    """Do what `_propagate` does, and raise where a gradient first becomes nan or inf."""
+    for node in reversed(order):
+        row, values = node._op, [arg._value if type(arg) is Var else arg for arg in node.args]
+        for position, (arg, partial) in enumerate(zip(node.args, node.partials, strict=True)):
+            if row is not None and node._grad != 0.0 and partial != 0.0:
+                product = node._grad * partial
+                check_gradient(node, row, position, values, node._grad, partial, product)
+                arg._grad += product
+
+
+def _set_watched(blocks: int) -> None:
+    global _watched
+    _watched = blocks
+
+
+listen(_set_watched)
+
+
 def walk(root: Var) -> list[Var]:
     """List all Vars below `root`, leaves and constant Vars too, arguments before results; change nothing.
 
@@ -647,40 +682,3 @@ def walk(root: Var) -> list[Var]:
             args = (node._a, node._b) if node._args is None else node._args
             stack.extend([arg for arg in args if type(arg) is Var and id(arg) not in seen])
     return order
-
-
-@contextlib.contextmanager
-def recording() -> Iterator[bool]:
-    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
-    depth = getattr(_modes, "no_grad_depth", 0)
-    _modes.no_grad_depth = 0
-    try:
-        yield not depth
-    finally:
-        _modes.no_grad_depth = depth
-
-
-def _recording() -> bool:
-    return not getattr(_modes, "no_grad_depth", 0)
-
-
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside the block (or the decorated function), in this thread only.
-
-    >>> x = Var(2.0)
-    >>> with no_grad():
-    ...     y = x * x
-    >>> y.requires_grad, y.is_leaf
-    (False, True)
-    """
-    global _no_grad_blocks
-    _modes.no_grad_depth = getattr(_modes, "no_grad_depth", 0) + 1
-    with _lock:
-        _no_grad_blocks += 1
-    try:
-        yield
-    finally:
-        _modes.no_grad_depth -= 1
-        with _lock:
-            _no_grad_blocks -= 1

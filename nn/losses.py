@@ -79,32 +79,39 @@ def hinge(scores: Iterable[Any], targets: Iterable[Any]) -> Scalar:
     return _mean_over("hinge", scores, targets, loss)
 
 
-def binary_cross_entropy(logits: Iterable[Any], targets: Iterable[Any]) -> Scalar:
-    """Return the mean of ``-target*log(p) - (1-target)*log(1-p)`` for ``p = sigmoid(logit)``.
+def binary_cross_entropy(predictions: Iterable[Any], targets: Iterable[Any], *, from_logits: bool = False) -> Scalar:
+    """Return the mean of ``-target*log(p) - (1-target)*log(1-p)``.
 
-    Takes the scores before the sigmoid; targets are 0, 1 or probabilities between. Value and derivatives keep
-    their digits where p rounds to 0 or 1.
+    Args:
+        predictions: probabilities from 0 to 1; with `from_logits`, the scores before the sigmoid, which keeps all
+            digits where a probability would round to 0 or 1.
+        targets: 0, 1 or probabilities between.
+        from_logits: what the predictions are.
 
-    >>> round(binary_cross_entropy([0.0, 2.0], [0, 1]), 6)
-    0.410038
-    >>> binary_cross_entropy([1000.0], [0])
+    >>> round(binary_cross_entropy([0.5, 0.9], [0, 1]), 6)
+    0.399254
+    >>> binary_cross_entropy([1000.0], [0], from_logits=True)
     1000.0
     """
 
-    def loss(logit: Scalar, target: Scalar) -> Scalar:
-        if type(target) is float:
-            if not 0.0 <= target <= 1.0:
-                raise ValueError(
-                    f"binary_cross_entropy expected targets from 0 to 1 but got {describe('target', target)}"
-                )
-            if target == 1.0:
-                return chainrule.softplus(-logit)
-            if target == 0.0:
-                return chainrule.softplus(logit)
-        # -log(sigmoid(x)) is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x).
-        return target * chainrule.softplus(-logit) + (1.0 - target) * chainrule.softplus(logit)
+    def loss(prediction: Scalar, target: Scalar) -> Scalar:
+        if type(target) is float and not 0.0 <= target <= 1.0:
+            raise ValueError(f"binary_cross_entropy expected targets from 0 to 1 but got {describe('target', target)}")
+        if from_logits:
+            # -log(sigmoid(x)) is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x).
+            yes, no = chainrule.softplus(-prediction), chainrule.softplus(prediction)
+        elif not 0.0 <= prediction <= 1.0:
+            raise ValueError(
+                f"binary_cross_entropy expected predictions from 0 to 1 but got {describe('prediction', prediction)}; "
+                "pass from_logits=True for scores"
+            )
+        else:
+            yes, no = -chainrule.log(prediction), -chainrule.log1p(-prediction)
+        if type(target) is float and target in (0.0, 1.0):
+            return yes if target else no
+        return target * yes + (1.0 - target) * no
 
-    return _mean_over("binary_cross_entropy", logits, targets, loss)
+    return _mean_over("binary_cross_entropy", predictions, targets, loss)
 
 
 def cross_entropy(logits: Iterable[Any], target: Any) -> Scalar:

@@ -10,7 +10,7 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 
 # Within each folder a module may import those before it in its line.
 LAYERS = {
-    "engine": "errors primitive ieee special table methods var copying functions structure sweeps transforms testing __init__",
+    "engine": "errors primitive ieee special table methods operators modes var copying functions structure sweeps sparsity transforms series checkpointing gradcheck strategies testing __init__",
     "viz": "picture svg text render notebook __init__",
 }
 LIMIT = 400

@@ -1,7 +1,9 @@
 """Losses: values and gradients as torch has them, digits kept at the extremes, errors that say what to do."""
 
+import functools
 import math
 
+import chainrule
 import pytest
 from chainrule import Var, nn
 
@@ -20,6 +22,10 @@ SIGNS = [[1.0, -1.0, -1.0], [1.0, 1.0, -1.0]]
 SHARES = [[1.0, 0.0, 0.25], [0.0, 1.0, 1.0]]
 
 
+def _map(function, nested):
+    return [_map(function, item) if isinstance(item, list) else function(item) for item in nested]
+
+
 @pytest.mark.parametrize(
     ("loss", "reference", "targets"),
     [
@@ -33,12 +39,17 @@ SHARES = [[1.0, 0.0, 0.25], [0.0, 1.0, 1.0]]
         ),
         (nn.hinge, lambda torch, p, t: torch.clamp(1 - p * t, min=0).mean(), SIGNS),
         (
-            nn.binary_cross_entropy,
+            functools.partial(nn.binary_cross_entropy, from_logits=True),
             lambda torch, p, t: torch.nn.functional.binary_cross_entropy_with_logits(p, t),
             SHARES,
         ),
+        (
+            lambda p, t: nn.binary_cross_entropy(_map(chainrule.sigmoid, p), t),
+            lambda torch, p, t: torch.nn.functional.binary_cross_entropy(torch.sigmoid(p), t),
+            SHARES,
+        ),
     ],
-    ids=["mse", "mae", "huber", "huber 0.4", "hinge", "binary_cross_entropy"],
+    ids=["mse", "mae", "huber", "huber 0.4", "hinge", "binary_cross_entropy of logits", "binary_cross_entropy"],
 )
 @pytest.mark.parametrize("nested", [True, False])
 def test_losses_agree_with_torch(loss, reference, targets, nested):
@@ -85,7 +96,7 @@ def test_confident_scores_keep_their_digits(sure, value):
         assert other.grad == pytest.approx(share, rel=1e-12)
 
     score = Var(sure)
-    loss = nn.binary_cross_entropy([score], [1])
+    loss = nn.binary_cross_entropy([score], [1], from_logits=True)
     loss.backward()
     assert loss.value == pytest.approx(value, rel=1e-12)
     assert score.grad == pytest.approx(-share, rel=1e-12, abs=1e-300)
@@ -110,7 +121,7 @@ def test_targets_can_be_vars():
     nn.mse([1.0], [target]).backward()
     assert target.grad == 4.0
     share = Var(1.0)
-    nn.binary_cross_entropy([2.0], [share]).backward()
+    nn.binary_cross_entropy([2.0], [share], from_logits=True).backward()
     assert share.grad == pytest.approx(-2.0)
 
 
@@ -133,6 +144,11 @@ def test_targets_can_be_vars():
         (lambda: nn.mse("12", [1, 2]), TypeError, "mse expected an iterable"),
         (lambda: nn.huber([1.0], [1.0], delta=0.0), ValueError, r"huber expected .* above 0 but got delta=0.0"),
         (lambda: nn.hinge([1.0], [0.0]), ValueError, r"hinge expected targets of -1 or 1 but got target=0.0"),
+        (
+            lambda: nn.binary_cross_entropy([2.0], [1]),
+            ValueError,
+            r"predictions from 0 to 1 but got prediction=2.0 .*from_logits=True",
+        ),
         (lambda: nn.binary_cross_entropy([1.0], [-1]), ValueError, r"targets from 0 to 1 but got target=-1.0"),
         (lambda: nn.cross_entropy([1.0, 2.0], 2), ValueError, r"class from 0 to 1, .* 2 scores, but got target=2"),
         (lambda: nn.cross_entropy([1.0, 2.0], -1), ValueError, r"class from 0 to 1"),

@@ -1,0 +1,173 @@
+"""Switch, for the code of a block and this thread only, recording off (`no_grad`) or the search for nan on (`strict`)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .errors import NonFiniteError
+from .primitive import Primitive
+
+__all__ = ["no_grad", "strict"]
+
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_lock = threading.Lock()
+_blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its thread's modes
+_listeners: list[Callable[[int], None]] = []
+
+
+class _Modes(threading.local):
+    """Hold one thread's modes, and in strict mode where its nodes were recorded."""
+
+    no_grad_depth = 0
+    strict_depth = 0
+
+    def __init__(self) -> None:
+        self.places: dict[int, tuple[Any, str]] = {}
+
+
+modes = _Modes()
+
+
+def listen(listener: Callable[[int], None]) -> None:
+    """Have the number of open blocks told to a module that keeps it where it is quick to read."""
+    _listeners.append(listener)
+
+
+def _change(step: int) -> None:
+    global _blocks
+    with _lock:
+        _blocks += step
+        for listener in _listeners:
+            listener(_blocks)
+
+
+@contextlib.contextmanager
+def no_grad() -> Iterator[None]:
+    """Record nothing inside the block (or the decorated function), in this thread only.
+
+    >>> from chainrule import Var
+    >>> x = Var(2.0)
+    >>> with no_grad():
+    ...     y = x * x
+    >>> y.requires_grad, y.is_leaf
+    (False, True)
+    """
+    modes.no_grad_depth += 1
+    _change(1)
+    try:
+        yield
+    finally:
+        modes.no_grad_depth -= 1
+        _change(-1)
+
+
+@contextlib.contextmanager
+def recording() -> Iterator[bool]:
+    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
+    depth = modes.no_grad_depth
+    modes.no_grad_depth = 0
+    try:
+        yield not depth
+    finally:
+        modes.no_grad_depth = depth
+
+
+@contextlib.contextmanager
+def strict() -> Iterator[None]:
+    """Raise `NonFiniteError` where an operation on Vars first makes nan or inf, or a sweep first makes a gradient so.
+
+    The message names the operation, its operands and the line of your code. What was nan or infinite before the
+    operation is not blamed on it. In a sweep the line is known for nodes recorded inside the block.
+
+    >>> from chainrule import Var, log, sqrt
+    >>> with strict():
+    ...     y = log(Var(0.0))
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.NonFiniteError: log made -inf of x=0.0 at <doctest chainrule.modes.strict[1]>, line 2
+    >>> with strict():
+    ...     sqrt(Var(0.0)).backward()
+    Traceback (most recent call last):
+        ...
+    chainrule.errors.NonFiniteError: the gradient by x of sqrt became inf: gradient 1.0 times partial inf at x=0.0, \
+recorded at <doctest chainrule.modes.strict[2]>, line 2
+    """
+    modes.strict_depth += 1
+    _change(1)
+    try:
+        yield
+    finally:
+        modes.strict_depth -= 1
+        if not modes.strict_depth:
+            modes.places.clear()
+        _change(-1)
+
+
+@contextlib.contextmanager
+def lenient() -> Iterator[bool]:
+    """Let the numbers inside a derivative rule be infinite even within `strict`, and tell whether it is on."""
+    depth = modes.strict_depth
+    modes.strict_depth = 0
+    try:
+        yield depth > 0
+    finally:
+        modes.strict_depth = depth
+
+
+def is_recording() -> bool:
+    """Tell whether this thread records."""
+    return not modes.no_grad_depth
+
+
+def is_strict() -> bool:
+    """Tell whether this thread searches for nan and inf."""
+    return modes.strict_depth > 0
+
+
+def check_value(row: Primitive, value: float, values: Sequence[float]) -> None:
+    """Raise if an operation made nan or inf of operands that had none."""
+    if math.isfinite(value) or any(x != x or (math.isinf(x) and value == value) for x in values):
+        return
+    raise NonFiniteError(f"{row.name} made {value} of {_operands(row, values)} at {user_line()}")
+
+
+def check_gradient(
+    node: Any, row: Primitive, position: int, values: Sequence[float], gradient: float, partial: float, product: float
+) -> None:
+    """Raise if a sweep made nan or inf at one argument of a node, out of a finite gradient."""
+    if math.isfinite(product) or not math.isfinite(gradient):
+        return
+    _, line = modes.places.get(id(node), (None, None))
+    where = f", recorded at {line}" if line else ", recorded outside strict()"
+    raise NonFiniteError(
+        f"the gradient by {row.name_of(position)} of {row.name} became {product}: gradient {gradient} times partial "
+        f"{partial} at {_operands(row, values)}{where}"
+    )
+
+
+def remember(node: Any) -> None:
+    """Keep, until the block ends, which line of the user's recorded a node."""
+    modes.places[id(node)] = (node, user_line())
+
+
+def _operands(row: Primitive, values: Sequence[float]) -> str:
+    shown = [f"{row.name_of(position)}={value!r}" for position, value in enumerate(values[:6])]
+    return ", ".join(shown) + (f" and {len(values) - 6} more" if len(values) > 6 else "")
+
+
+def user_line() -> str:
+    """Return file and line of the innermost frame outside this package."""
+    frame = sys._getframe(1)
+    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
+        frame = frame.f_back
+    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
+
+
+def _is_ours(filename: str) -> bool:
+    return os.path.dirname(os.path.abspath(filename)) == _HERE or filename == contextlib.__file__

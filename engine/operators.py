@@ -1,0 +1,93 @@
+"""Give a number type Python's operators: each calls its row, so that the type need only say how a row applies."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import table
+from .methods import methods
+from .primitive import Primitive, to_float
+
+
+class Operators:
+    """Spell arithmetic as rows of the table; the class below defines ``__apply__(row, args)``."""
+
+    __slots__ = ()
+    __apply_rank__ = 0
+
+    def __add__(self, other: Any) -> Any:
+        return _apply(table.add, self, other)
+
+    def __radd__(self, other: Any) -> Any:
+        return _apply(table.add, other, self)
+
+    def __sub__(self, other: Any) -> Any:
+        return _apply(table.sub, self, other)
+
+    def __rsub__(self, other: Any) -> Any:
+        return _apply(table.sub, other, self)
+
+    def __mul__(self, other: Any) -> Any:
+        return _apply(table.mul, self, other)
+
+    def __rmul__(self, other: Any) -> Any:
+        return _apply(table.mul, other, self)
+
+    def __truediv__(self, other: Any) -> Any:
+        return _apply(table.div, self, other)
+
+    def __rtruediv__(self, other: Any) -> Any:
+        return _apply(table.div, other, self)
+
+    def __pow__(self, other: Any) -> Any:
+        return _apply(table.pow, self, other)
+
+    def __rpow__(self, other: Any) -> Any:
+        return _apply(table.pow, other, self)
+
+    def __mod__(self, other: Any) -> Any:
+        return _apply(table.remainder, self, other)
+
+    def __rmod__(self, other: Any) -> Any:
+        return _apply(table.remainder, other, self)
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _apply(table.floor_divide, self, other)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _apply(table.floor_divide, other, self)
+
+    def __neg__(self) -> Any:
+        return table.neg(self)
+
+    def __pos__(self) -> Any:
+        return self
+
+    def __abs__(self) -> Any:
+        return table.abs(self)
+
+    def __floor__(self) -> Any:
+        return table.floor(self)
+
+    def __ceil__(self) -> Any:
+        return table.ceil(self)
+
+    def __trunc__(self) -> Any:
+        return table.trunc(self)
+
+    def __round__(self) -> Any:
+        return table.round(self)
+
+    def __getattr__(self, name: str) -> Any:
+        row = methods().get(name)
+        if row is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return lambda *args: row(self, *args)
+
+
+def _apply(row: Primitive, left: Any, right: Any) -> Any:
+    try:
+        args = [arg if hasattr(type(arg), "__apply__") else to_float(arg, row.name, "other") for arg in (left, right)]
+    except TypeError:
+        return NotImplemented
+    return row.apply(tuple(args))

@@ -1,0 +1,217 @@
+"""Expand a function in its Taylor series: all derivatives to an order in one pass over the recorded graph.
+
+For z = f(x, y) with partials p = df/dx and q = df/dy along a curve, z' = p x' + q y'. The coefficients of a series
+follow from that one at a time: the k-th of z needs the partials up to order k-1 only, and those are what the row's
+rule gives for the series of x, y and z itself, of which that much is known already. So the rules that serve the other
+modes serve here too, and an operation costs O(order**2). Equal operations on equal series are one series, so sin needs
+cos and cos needs that same sin. Only what is singular in this form has a recurrence of its own: division and powers.
+(Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 13.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from . import table
+from .modes import recording
+from .operators import Operators
+from .primitive import PRIMITIVES, Primitive, Scalar, describe
+from .structure import flatten, unflatten
+from .sweeps import between, chain, is_node, plus
+from .transforms import settle, traced_copy
+from .var import Var
+
+__all__ = ["taylor"]
+
+
+def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
+    """Return the Taylor coefficients of `f` at `x`: f, f', f''/2, f'''/6, ... to the given order.
+
+    Args:
+        f: a function of one number; where it returns a structure, each number in it becomes a list.
+        x: a float or a Var.
+        order: the highest derivative, 0 or more.
+
+    >>> taylor(lambda x: 1 / (1 - x), 0.0, 4)
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    if not isinstance(order, int) or isinstance(order, bool) or order < 0:
+        raise ValueError(f"taylor expected an order of 0 or more but got {describe('order', order)}")
+    with recording() as outside:
+        (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
+        source = traced_copy(number)
+        results, shape = flatten(f(source), "taylor", "the result")
+        graph = between([source], results)
+        expansion = _Expansion(order)
+        series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
+        symbolic = graph.foreign and outside
+        for node in graph.order:
+            args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
+            series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
+            # Arguments first, so that no coefficient is asked for down a long chain of calls.
+            series[id(node)].coefficient(order)
+        found = []
+        for result in results:
+            expanded = series.get(id(result))
+            coefficients = [expanded.coefficient(k) for k in range(order + 1)] if expanded else [result] + [0.0] * order
+            found.append(settle(coefficients, [source], outside))
+    return unflatten(shape, found)
+
+
+def _reject(x: Any) -> Any:
+    raise TypeError(f"taylor expected one number but got {describe('x', x)}; expand t -> f(x + t * direction) instead")
+
+
+def _plain(source: Any) -> Any:
+    return source.value if type(source) is Var and source.op is None else source
+
+
+class _Expansion:
+    """Keep one series for each operation on given series, and the order that all are wanted to."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.known: dict[tuple[Any, ...], Series] = {}
+        self.alive: list[Any] = []  # keys name arguments by identity
+
+    def apply(self, row: Primitive, args: tuple[Any, ...], value: Scalar | None = None) -> Series:
+        """Return the series of an operation on series and constants."""
+        key = (row.name, *[arg if type(arg) is float else id(arg) for arg in args])
+        if row.replay is not None:
+            replayed: Series = row.replay(*args)
+            return replayed
+        if key not in self.known:
+            self.alive.append(args)
+            if value is None:
+                value = row.apply(tuple([arg.coefficient(0) if type(arg) is Series else arg for arg in args]))
+            self.known[key] = Series(self, row, args, [value])
+        return self.known[key]
+
+
+class Series(Operators):
+    """Hold a truncated power series whose coefficients are found when they are asked for."""
+
+    __slots__ = ("args", "coefficients", "expansion", "row", "rule")
+
+    def __init__(
+        self,
+        expansion: _Expansion,
+        row: Primitive | None = None,
+        args: tuple[Any, ...] = (),
+        coefficients: Sequence[Scalar] = (),
+    ) -> None:
+        self.expansion = expansion
+        self.row = row
+        self.args = args
+        self.coefficients = list(coefficients)
+        self.rule: Sequence[Any] | None = None
+
+    __apply_rank__ = 2
+
+    @staticmethod
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
+        if row is table.where:
+            # The condition is a number: only the series of the branch taken matters.
+            return args[1] if _at_zero(args[0]) else args[2]
+        expansion = next(arg.expansion for arg in args if type(arg) is Series)
+        return expansion.apply(row, args)
+
+    def coefficient(self, k: int) -> Scalar:
+        """Return the coefficient of t**k."""
+        while len(self.coefficients) <= k:
+            self.coefficients.append(self._next(len(self.coefficients)))
+        return self.coefficients[k]
+
+    def _next(self, k: int) -> Scalar:
+        if self.row is None:
+            return 0.0
+        recurrence = _RECURRENCES.get(self.row.name)
+        if recurrence is not None:
+            found = recurrence(self, k)
+            if found is not None:
+                return found
+        if self.rule is None:
+            self.rule = _rule(self)
+        # z_k = 1/k * sum over arguments and j of j x_j p_(k-j)
+        total: Scalar = 0.0
+        for arg, partial in zip(self.args, self.rule, strict=True):
+            if type(arg) is Series:
+                for j in range(1, k + 1):
+                    total = plus(total, chain(j * arg.coefficient(j), _coefficient(partial, k - j)))
+        return total / k
+
+    def __eq__(self, other: object) -> Any:
+        return _at_zero(self) == _at_zero(other)
+
+    def __ne__(self, other: object) -> Any:
+        return _at_zero(self) != _at_zero(other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _at_zero(self) < _at_zero(other)
+
+    def __le__(self, other: Any) -> Any:
+        return _at_zero(self) <= _at_zero(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _at_zero(self) > _at_zero(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _at_zero(self) >= _at_zero(other)
+
+    __hash__ = object.__hash__
+
+
+def _at_zero(x: Any) -> Any:
+    return x.coefficient(0) if type(x) is Series else x
+
+
+def _coefficient(x: Any, k: int) -> Scalar:
+    if type(x) is Series:
+        return x.coefficient(k)
+    return x if k == 0 else 0.0
+
+
+def _rule(series: Series) -> Sequence[Any]:
+    row = series.row
+    assert row is not None
+    try:
+        return row.partials(series, *series.args)
+    except (ZeroDivisionError, OverflowError):
+        # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
+        constants = [Var(arg, None, False) if type(arg) is float else arg for arg in series.args]
+        return row.partials(series, *constants)
+
+
+def _quotient(z: Series, k: int) -> Scalar:
+    """z y = x gives z_k = (x_k - sum over j of y_j z_(k-j)) / y_0."""
+    x, y = z.args
+    total = _coefficient(x, k)
+    for j in range(1, k + 1):
+        total = plus(total, -1.0 * chain(_coefficient(y, j), z.coefficient(k - j)))
+    return table.div(total, _coefficient(y, 0))
+
+
+def _power(z: Series, k: int) -> Scalar | None:
+    """z = x**n gives x z' = n z x'; a whole exponent up to 64 is multiplied out, which is right at x = 0 too."""
+    x, n = z.args
+    if type(n) is not float or type(x) is not Series:
+        return None
+    if n == 0.0:
+        return 0.0
+    if 0.0 < n <= 64.0 and n == int(n):
+        if z.rule is None:
+            product = x
+            for bit in bin(int(n))[3:]:
+                product = product * product
+                product = product * x if bit == "1" else product
+            z.rule = (product,)
+        return _coefficient(z.rule[0], k)
+    total: Scalar = 0.0
+    for j in range(1, k + 1):
+        total = plus(total, (n * j - (k - j)) * chain(x.coefficient(j), z.coefficient(k - j)))
+    return table.div(total, k * x.coefficient(0))
+
+
+_RECURRENCES: dict[str, Callable[[Series, int], Scalar | None]] = {"div": _quotient, "pow": _power}
+assert _RECURRENCES.keys() <= PRIMITIVES.keys()
