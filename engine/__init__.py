@@ -26,6 +26,7 @@ from .modes import strict as strict
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
+from .primitive import custom_primitive as custom_primitive
 from .series import taylor as taylor
 from .table import *  # noqa: F403  # the rows, by table.__all__
 from .transforms import grad as grad
@@ -36,6 +37,8 @@ from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
 from .var import Var as Var
+
+primitive = custom_primitive  # the decorator; the module of that name stays importable
 
 __version__ = "0.1.0"
 

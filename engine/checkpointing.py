@@ -53,7 +53,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                 if type(result) is not Var or not result.requires_grad:
                     found.append(result)
                     continue
-                leaves = [leaf for leaf in between(nodes, [result]).others]
+                leaves = between(nodes, [result]).others
                 partials = iter(reverse(between([*nodes, *leaves], [result]), [1.0], False))
                 own = [next(partials) if is_node(number) else 0.0 for number in inputs]
                 key = (structure, place, len(leaves))

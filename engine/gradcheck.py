@@ -16,7 +16,7 @@ from typing import Any
 from .primitive import Scalar, describe
 from .structure import flatten, unflatten
 from .transforms import grad, jvp
-from .var import Var
+from .var import Var, walk
 
 __all__ = ["check_grads"]
 
@@ -119,7 +119,7 @@ def _value(x: Any) -> float:
 
 
 def _compare(what: str, f: Callable[[Any], Any], got: float, tolerance: float, unit: float) -> None:
-    expected, error = difference(lambda t: _value(f(t)), abs(got))
+    expected, error = difference(lambda t: _value(f(t)), abs(got), _rounding(f))
     if not math.isfinite(expected) and not math.isfinite(got):
         return
     size = max(abs(expected), abs(got))
@@ -135,8 +135,23 @@ def _compare(what: str, f: Callable[[Any], Any], got: float, tolerance: float, u
     )
 
 
-def difference(f: Callable[[float], float], scale: float = 0.0) -> tuple[float, float]:
+def _rounding(f: Callable[[Any], Any]) -> float:
+    """Return how uncertain rounding makes a value of `f`, from its graph: the sum over nodes of what an ulp there does.
+
+    A function that cancels inside (x - tanh(x) near 0) is less certain than its value's own ulp says.
+    """
+    root = f(Var(0.0))
+    if type(root) is not Var or not root.requires_grad:
+        return 0.0
+    root.backward()
+    steps = (abs(node.grad * node.value) for node in walk(root) if node.op is not None)
+    return 1.1e-16 * sum(step for step in steps if math.isfinite(step))
+
+
+def difference(f: Callable[[float], float], scale: float = 0.0, rounding: float = 0.0) -> tuple[float, float]:
     """Return the derivative of `f` at 0 by extrapolated central differences, and how uncertain it is.
+
+    Errors of the size `rounding` in the values are allowed for; the search ends early at 1e-12 of `scale`.
 
     >>> import math
     >>> slope, error = difference(math.exp)
@@ -145,7 +160,7 @@ def difference(f: Callable[[float], float], scale: float = 0.0) -> tuple[float, 
     """
     best, least = math.nan, math.inf
     for first in _FIRST_STEPS:
-        found, error = _ridders(f, first)
+        found, error = _ridders(f, first, rounding)
         if error < least:
             best, least = found, error
         if least < 1e-12 * max(abs(best), scale):
@@ -153,14 +168,14 @@ def difference(f: Callable[[float], float], scale: float = 0.0) -> tuple[float, 
     return best, least
 
 
-def _ridders(f: Callable[[float], float], step: float) -> tuple[float, float]:
+def _ridders(f: Callable[[float], float], step: float, rounding: float) -> tuple[float, float]:
     best, least = math.nan, math.inf
     before: list[float] = []
     for _ in range(_ROWS):
         up, down = f(step), f(-step)
         row = [(up - down) / (2.0 * step)]
         # Rounding of the two values alone makes the quotient uncertain by this much.
-        noise = 2.3e-16 * (abs(up) + abs(down)) / (2.0 * step)
+        noise = max(2.3e-16 * (abs(up) + abs(down)), rounding) / (2.0 * step)
         factor = _SHRINK * _SHRINK
         for column, older in enumerate(before):
             row.append((row[column] * factor - older) / (factor - 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 import sys
 from collections.abc import Callable
@@ -9,7 +10,6 @@ from typing import Any
 
 from .primitive import PRIMITIVES, Primitive
 
-_methods: dict[str, Primitive] = {}
 _comparisons: dict[str, Callable[[Any, Any], Any]] = {
     "equal": operator.eq,
     "not_equal": operator.ne,
@@ -20,23 +20,30 @@ _comparisons: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def methods() -> dict[str, Primitive]:
-    """Map method names to rows: each row's own name, and NumPy's where that differs.
+def method_row(name: str) -> Primitive | None:
+    """Return the row that a method name means: the row's own name, or NumPy's where that differs.
 
     >>> import chainrule
-    >>> methods()["arcsin"] is methods()["asin"] is chainrule.asin
+    >>> method_row("arcsin") is method_row("asin") is chainrule.asin
     True
     """
-    if len(_methods) < len(PRIMITIVES):
-        rows = [row for row in PRIMITIVES.values() if type(row) is Primitive]
-        _methods.update((row.code.get("numpy", row.name), row) for row in rows)
-        _methods.update((row.name, row) for row in rows)
-    return _methods
+    row = PRIMITIVES.get(name) or _numpy_names().get(name)
+    return row if type(row) is Primitive else None
+
+
+def method_names() -> list[str]:
+    """List the names that `method_row` knows."""
+    return [name for name in (*PRIMITIVES, *_numpy_names()) if method_row(name)]
+
+
+@functools.cache
+def _numpy_names() -> dict[str, Primitive]:
+    return {row.code["numpy"]: row for row in PRIMITIVES.values() if "numpy" in row.code}
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
-    rule = methods().get(ufunc.__name__) or _comparisons.get(ufunc.__name__)
+    rule = method_row(ufunc.__name__) or _comparisons.get(ufunc.__name__)
     if rule is None or method != "__call__" or options:
         return NotImplemented
     if all(getattr(item, "ndim", 0) == 0 for item in inputs):

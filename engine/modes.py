@@ -1,4 +1,4 @@
-"""Switch, for the code of a block and this thread only, recording off (`no_grad`) or the search for nan on (`strict`)."""
+"""Switch, for a block of code and this thread only, recording off (`no_grad`) or the search for nan on (`strict`)."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from . import table
-from .methods import methods
+from .methods import method_row
 from .primitive import Primitive, to_float
 
 
@@ -79,7 +79,7 @@ class Operators:
         return table.round(self)
 
     def __getattr__(self, name: str) -> Any:
-        row = methods().get(name)
+        row = method_row(name)
         if row is None:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         return lambda *args: row(self, *args)

@@ -56,6 +56,8 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
             expanded = series.get(id(result))
             coefficients = [expanded.coefficient(k) for k in range(order + 1)] if expanded else [result] + [0.0] * order
             found.append(settle(coefficients, [source], outside))
+        if type(source) is Var and source.op is None:
+            source.requires_grad = False
     return unflatten(shape, found)
 
 

@@ -80,8 +80,8 @@ def sparse_jacobian(graph: Recorded) -> tuple[Any, int]:
             entries += [(r, c, found[c]) for c, places in enumerate(columns) for r in places if by_row[r] == chosen]
     sparse = _scipy_sparse()
     values = [value for _, _, value in entries]
-    places = ([row for row, _, _ in entries], [column for _, column, _ in entries])
-    return sparse.coo_array((values, places), shape=(height, width), dtype=float).tocsr(), sweeps
+    indices = ([row for row, _, _ in entries], [column for _, column, _ in entries])
+    return sparse.coo_array((values, indices), shape=(height, width), dtype=float).tocsr(), sweeps
 
 
 def _scipy_sparse() -> Any:

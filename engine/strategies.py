@@ -95,7 +95,8 @@ def arguments(row: Primitive, edges: bool = False) -> Any:
     """
     st = _strategies()
     points = st.tuples(*[_numbers(st, interval, edges) for interval in row.domain])
-    return points if edges or row.smooth is None else points.filter(lambda point: bool(row.smooth(*point)))  # type: ignore[misc]
+    smooth = row.smooth
+    return points if edges or smooth is None else points.filter(lambda point: bool(smooth(*point)))
 
 
 def expressions(

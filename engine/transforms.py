@@ -34,7 +34,12 @@ class _Run:
     results: list[Any]
     argument: Structure
     result: Structure
-    value: Any
+
+    def close(self) -> None:
+        """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
+        for node in self.inputs:
+            if type(node) is Var and node.op is None:
+                node.requires_grad = False
 
 
 def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
@@ -80,6 +85,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
                 graph = between(run.inputs, run.results)
                 found = settle(reverse(graph, [1.0], graph.foreign and outside), run.inputs, outside)
             (value,) = settle(run.results, run.inputs, outside)
+            run.close()
         return value, unflatten(run.argument, found)
 
     return both
@@ -111,6 +117,7 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = 
             symbolic = graph.foreign and outside
             matrix = _matrix(graph, symbolic)
             settled = [settle(row, run.inputs, outside) for row in matrix]
+            run.close()
         return blocks(run.result, run.argument, settled)
 
     return rows
@@ -139,6 +146,7 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = F
                 return _sparse("hessian", second, run.inputs)
             matrix = _matrix(second, second.foreign and outside)
             settled = [settle(row, run.inputs, outside) for row in matrix]
+            run.close()
         return blocks(run.argument, run.argument, settled)
 
     return table_of
@@ -162,6 +170,7 @@ def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
         moved = settle(forward(graph, direction, symbolic), run.inputs, outside)
         values = settle(run.results, run.inputs, outside)
+        run.close()
     return unflatten(run.result, values), unflatten(run.result, moved)
 
 
@@ -176,6 +185,7 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
         run = _run("vjp", f, args, tuple(range(len(args))))
         graph = between(run.inputs, run.results)
         values = settle(run.results, run.inputs, outside)
+        run.close()
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         """Return sum(cotangent * derivative) by each argument."""
@@ -210,6 +220,7 @@ def hvp(f: Function, args: Any, vector: Any) -> Any:
         second = second_order(run.inputs, run.results)
         symbolic = (second.foreign or any(map(is_node, direction))) and outside
         product = settle(forward(second, direction, symbolic), run.inputs, outside)
+        run.close()
     whole = unflatten(run.argument, product)
     return whole if len(args) > 1 else whole[0]
 
@@ -242,7 +253,7 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
     result = f(*call)
     results, shape = _flatten_result(function, f, result)
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return _Run(inputs, results, argument, shape, result)
+    return _Run(inputs, results, argument, shape)
 
 
 def traced_copy(number: Any) -> Any:
@@ -303,7 +314,22 @@ def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> l
 
 
 def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
-    return between([node for node in inputs if node.op is None], [number]).foreign
+    """Look for a leaf of somebody else's below `number`; an input that copies an outer Var counts as one."""
+    own = {id(node): node.op is not None for node in inputs}
+    seen: set[int] = set()
+    stack = [number]
+    while stack:
+        node = stack.pop()
+        if id(node) in own:
+            if own[id(node)]:
+                return True
+        elif node.op is None:
+            if node.requires_grad:
+                return True
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.extend([arg for arg in node.args if type(arg) is Var])
+    return False
 
 
 def _direction(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:

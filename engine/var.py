@@ -18,7 +18,7 @@ from typing import Any
 
 from . import ieee, table
 from .errors import GraphError
-from .methods import call_ufunc, methods
+from .methods import call_ufunc, method_names, method_row
 from .modes import check_gradient, check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
@@ -157,17 +157,17 @@ class Var:
             self._args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in self._args])
         elif self._op is not None:
             if self._a is None:
-                self._a = Var(self._da, None, False)
+                self._a, self._da = Var(self._da, None, False), 0.0
             if self._b is None and self._op.arity == 2:
-                self._b = Var(self._db, None, False)
+                self._b, self._db = Var(self._db, None, False), 0.0
         return self.args
 
     @property
     def partials(self) -> tuple[float, ...]:
-        """The derivative by each argument, found when the operation ran; 0 for constants."""
+        """The derivative by each argument, found when the operation ran; 0 for a constant number."""
         if self._args is not None:
-            return tuple([d if _wants_grad(arg) else 0.0 for arg, d in zip(self._args, self._partials, strict=True)])
-        found = (self._da if _wants_grad(self._a) else 0.0, self._db if _wants_grad(self._b) else 0.0)
+            return self._partials
+        found = (0.0 if self._a is None else self._da, 0.0 if self._b is None else self._db)
         return found[: len(self.args)]
 
     @property
@@ -382,7 +382,7 @@ class Var:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Offer every row as a method, under NumPy's name too: ``x.sin()``, ``x.arcsin()``."""
-        row = methods().get(name)
+        row = method_row(name)
         if row is None:
             raise AttributeError(f"'Var' object has no attribute {name!r}")
 
@@ -394,7 +394,7 @@ class Var:
         return method
 
     def __dir__(self) -> list[str]:
-        return [*object.__dir__(self), *methods()]
+        return [*object.__dir__(self), *method_names()]
 
     def __float__(self) -> float:
         raise TypeError(_READ.format(function="float", got=describe("x", self)))
@@ -476,10 +476,6 @@ def _operand(other: Any) -> float | None:
         return to_float(other, "Var", "other")
     except TypeError:
         return None
-
-
-def _wants_grad(arg: Any) -> bool:
-    return type(arg) is Var and bool(arg._requires)
 
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
@@ -570,14 +566,19 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
 def _sweep(root: Var, seed: float, only: set[int] | None) -> dict[int, float] | None:
     """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
     leaves: list[Var] = []
-    order = _order(root, leaves)
+    marks: list[tuple[Var, int]] = []
+    order = _order(root, leaves, None if only is None else marks)
     if only is not None and any(id(leaf) not in only for leaf in leaves):
+        for node, mark in marks:
+            node._mark = mark
         return None
     before = [leaf._grad for leaf in leaves]
     found = None
     try:
         for leaf in leaves:
             leaf._grad = 0.0
+        for node in order:
+            node._grad = 0.0
         root._grad = seed
         if _watched and is_strict():
             _propagate_strictly(order)
@@ -594,8 +595,8 @@ def _sweep(root: Var, seed: float, only: set[int] | None) -> dict[int, float] | 
     return found
 
 
-def _order(root: Var, leaves: list[Var]) -> list[Var]:
-    """List the computed nodes below `root`, arguments before results, their gradients set to 0; and the leaves."""
+def _order(root: Var, leaves: list[Var], marks: list[tuple[Var, int]] | None) -> list[Var]:
+    """List the computed nodes below `root`, arguments before results; and the leaves, and marks as they were."""
     global _clock
     _clock += 1
     seen = _clock
@@ -609,11 +610,12 @@ def _order(root: Var, leaves: list[Var]) -> list[Var]:
             continue
         if node._mark == seen:
             continue
+        if marks is not None:
+            marks.append((node, node._mark))
         node._mark = seen
         if node._op is None:
             leaves.append(node)
             continue
-        node._grad = 0.0
         stack.append(node)
         stack.append(None)
         for arg in (node._a, node._b) if node._args is None else node._args:

@@ -35,7 +35,7 @@ PROBLEMS: list[Problem] = []
 
 
 def problem(number: int, start: Sequence[float], *minima: str) -> Callable[[Any], Any]:
-    """List the decorated residuals as the problem of that number; a problem of several sizes is listed several times."""
+    """List the decorated residuals as the problem of that number; one of several sizes is listed several times."""
 
     def list_it(residuals: Any) -> Any:
         name = residuals.__name__.replace("_", " ")
@@ -43,11 +43,6 @@ def problem(number: int, start: Sequence[float], *minima: str) -> Callable[[Any]
         return residuals
 
     return list_it
-
-
-def total(items: Any) -> Any:
-    """Return the sum from the left."""
-    return sum(items)
 
 
 @problem(1, [-1.2, 1], "0")
@@ -201,7 +196,7 @@ OSBORNE_2 = [
 def Osborne_2(ops, x):
     def model(t):
         peaks = [x[k] * ops.exp(-((t - x[k + 7]) ** 2) * x[k + 4]) for k in (1, 2, 3)]
-        return x[0] * ops.exp(-t * x[4]) + total(peaks)
+        return x[0] * ops.exp(-t * x[4]) + sum(peaks)
 
     return [y - model(i / 10) for i, y in enumerate(OSBORNE_2)]
 
@@ -211,8 +206,8 @@ def Osborne_2(ops, x):
 @problem(20, [0] * 12, "4.72238e-10")
 def Watson(ops, x):
     def residual(t):
-        slope = total(j * x[j] * t ** (j - 1) for j in range(1, len(x)))
-        return slope - total(x[j] * t**j for j in range(len(x))) ** 2 - 1
+        slope = sum(j * x[j] * t ** (j - 1) for j in range(1, len(x)))
+        return slope - sum(x[j] * t**j for j in range(len(x))) ** 2 - 1
 
     return [residual(i / 29) for i in range(1, 30)] + [x[0], x[1] - x[0] ** 2 - 1]
 
@@ -230,7 +225,7 @@ def extended_Powell_singular(ops, x):
 @problem(23, range(1, 5), "2.24997e-5")
 @problem(23, range(1, 11), "7.08765e-5")
 def penalty_I(ops, x):
-    return [math.sqrt(1e-5) * (xi - 1) for xi in x] + [total(xi**2 for xi in x) - 0.25]
+    return [math.sqrt(1e-5) * (xi - 1) for xi in x] + [sum(xi**2 for xi in x) - 0.25]
 
 
 @problem(24, [0.5] * 4, "9.37629e-6")
@@ -243,26 +238,26 @@ def penalty_II(ops, x):
         x[0] - 0.2,
         *(root * (powers[i] + powers[i - 1] - ys[i - 1]) for i in range(1, n)),
         *(root * (power - math.exp(-1 / 10)) for power in powers[1:]),
-        total((n - j) * x[j] ** 2 for j in range(n)) - 1,
+        sum((n - j) * x[j] ** 2 for j in range(n)) - 1,
     ]
 
 
 @problem(25, [1 - j / 10 for j in range(1, 11)], "0")
 def variably_dimensioned(ops, x):
-    moment = total(j * (xj - 1) for j, xj in enumerate(x, 1))
+    moment = sum(j * (xj - 1) for j, xj in enumerate(x, 1))
     return [xi - 1 for xi in x] + [moment, moment**2]
 
 
 @problem(26, [1 / 5] * 5, "0")
 def trigonometric(ops, x):
     cosines = [ops.cos(xi) for xi in x]
-    rest = len(x) - total(cosines)
+    rest = len(x) - sum(cosines)
     return [rest + i * (1 - cosines[i - 1]) - ops.sin(x[i - 1]) for i in range(1, len(x) + 1)]
 
 
 @problem(27, [0.5] * 10, "0", "1")
 def Brown_almost_linear(ops, x):
-    everything = total(x)
+    everything = sum(x)
     product = x[0]
     for xi in x[1:]:
         product = product * xi
@@ -288,8 +283,8 @@ def discrete_integral_equation(ops, x):
     cubes = [(xj + t + 1) ** 3 for xj, t in zip(x, ts, strict=True)]
 
     def residual(i):
-        below = total(ts[j] * cubes[j] for j in range(i + 1))
-        above = total((1 - ts[j]) * cubes[j] for j in range(i + 1, len(x)))
+        below = sum(ts[j] * cubes[j] for j in range(i + 1))
+        above = sum((1 - ts[j]) * cubes[j] for j in range(i + 1, len(x)))
         return x[i] + h * ((1 - ts[i]) * below + ts[i] * above) / 2
 
     return [residual(i) for i in range(len(x))]
@@ -305,7 +300,7 @@ def Broyden_tridiagonal(ops, x):
 def Broyden_banded(ops, x):
     def residual(i):
         band = [j for j in range(max(0, i - 5), min(len(x), i + 2)) if j != i]
-        return x[i] * (2 + 5 * x[i] ** 2) + 1 - total(x[j] * (1 + x[j]) for j in band)
+        return x[i] * (2 + 5 * x[i] ** 2) + 1 - sum(x[j] * (1 + x[j]) for j in band)
 
     return [residual(i) for i in range(len(x))]
 
@@ -313,20 +308,20 @@ def Broyden_banded(ops, x):
 # Sizes n and m of the linear problems; their minima are m - n, m (m - 1) / 2 (2m + 1), (m² + 3m - 6) / 2 (2m - 3).
 @problem(32, [1] * 10, "10")
 def linear_of_full_rank(ops, x):
-    share = 2 / 20 * total(x)
+    share = 2 / 20 * sum(x)
     return [xi - share - 1 for xi in x] + [-share - 1] * (20 - len(x))
 
 
 @problem(33, [1] * 10, "4.63414")
 def linear_of_rank_1(ops, x):
-    moment = total(j * xj for j, xj in enumerate(x, 1))
+    moment = sum(j * xj for j, xj in enumerate(x, 1))
     return [i * moment - 1 for i in range(1, 21)]
 
 
 @problem(34, [1] * 10, "6.13513")
 def linear_of_rank_1_with_zeros(ops, x):
-    moment = total(j * xj for j, xj in enumerate(x[1:-1], 2))
-    return [0 * x[0] - 1, *((i - 1) * moment - 1 for i in range(2, 20)), 0 * x[-1] - 1]
+    moment = sum(j * xj for j, xj in enumerate(x[1:-1], 2))
+    return [-1, *((i - 1) * moment - 1 for i in range(2, 20)), -1]
 
 
 @problem(35, [j / 8 for j in range(1, 8)], "0")
@@ -338,6 +333,6 @@ def Chebyquad(ops, x):
     before, now = [1] * n, [2 * xj - 1 for xj in x]
     residuals = []
     for i in range(1, n + 1):
-        residuals.append(total(now) / n + (0 if i % 2 else 1 / (i * i - 1)))
+        residuals.append(sum(now) / n + (0 if i % 2 else 1 / (i * i - 1)))
         before, now = now, [2 * (2 * xj - 1) * a - b for xj, a, b in zip(x, now, before, strict=True)]
     return residuals

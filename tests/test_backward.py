@@ -201,7 +201,7 @@ class TestAgainstOthers:
     def test_linear_in_the_seed(self, drawn, seed):
         expression, point = drawn
         once = gradients(expression, point)
-        assert gradients(expression, point, seed) == pytest.approx([seed * g for g in once], rel=1e-12, abs=1e-300)
+        assert gradients(expression, point, seed) == pytest.approx([seed * g for g in once], rel=1e-9, abs=1e-12)
 
     @given(expressions_at_points(TAME))
     def test_backward_twice_doubles_leaves(self, drawn):

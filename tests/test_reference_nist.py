@@ -19,7 +19,7 @@ OTHERWISE = {
     ("Eckerle4", 0): {"x_scale": "jac"},  # 18 steps instead of 220
 }
 
-# The residuals of Lanczos1 are 1e-13: rounding of the model's values, which are about 1, is a thousandth of that.
+# The residuals of Lanczos1 are 1e-13; the rounding of the model's values, which are about 1, is a thousandth of that.
 ROUNDED = {"Lanczos1": 1e-2}
 
 
@@ -40,7 +40,7 @@ def fit(problem, k):
 
 
 def polish(problem, b):
-    """Follow Newton's method with our gradient and Hessian until it stands still.
+    """Follow Newton's method with our gradient and Hessian until its steps vanish.
 
     SciPy stops where the sum of squares stands still, which is so at half the digits of the parameters already.
     """
@@ -50,7 +50,7 @@ def polish(problem, b):
         unit = 1 / np.sqrt(np.abs(np.diag(hessian)))
         step = unit * np.linalg.solve(unit[:, None] * hessian * unit, unit * cr.grad(f)(b))
         b = b - step
-        if np.all(np.abs(step) <= 1e-12 * np.abs(b)):
+        if np.all(np.abs(step) <= 1e-8 * np.abs(b)):  # the next would be about the square of that
             return b
     pytest.fail(f"Newton's method still moves by {step} at {b}")
     return None
@@ -72,12 +72,12 @@ def test_fit_has_the_certified_digits(problem, k):
     assert found.success, found.message
     b = polish(problem, found.x)
     assert digits(b, problem.certified) >= 10
-    assert printed(b) == printed(problem.certified)
 
     total = math.fsum(residual**2 for residual in problem.residuals(b.tolist()))
     if problem.name in ROUNDED:
         assert total == pytest.approx(problem.sum_of_squares, rel=ROUNDED[problem.name])
     else:
+        assert printed(b) == printed(problem.certified)
         assert printed([total]) == printed([problem.sum_of_squares])
 
 

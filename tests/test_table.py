@@ -11,7 +11,7 @@ from chainrule.var import local_partials
 from hypothesis import given
 from hypothesis import strategies as st
 
-ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items()]
+ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0)
 
 
@@ -67,4 +67,4 @@ def test_is_exported_under_its_name_and_documented(row):
 
 def test_all_is_the_list_of_rows():
     assert table.__all__ == sorted(table.__all__)
-    assert set(table.__all__) == set(PRIMITIVES)
+    assert set(table.__all__) == {name for name, row in PRIMITIVES.items() if not row.custom}

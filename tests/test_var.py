@@ -199,7 +199,7 @@ class TestSelf:
     def test_every_one_argument_function_is_a_method(self):
         x = Var(0.5)
         for name, row in cr.PRIMITIVES.items():
-            if row.arity == 1:
+            if row.arity == 1 and not row.custom:
                 method = getattr(x, name)()
                 assert method.op is row or not method.requires_grad
                 assert name in dir(x)
