@@ -171,6 +171,9 @@ def difference(f: Callable[[float], float], scale: float = 0.0, rounding: float 
 def _ridders(f: Callable[[float], float], step: float, rounding: float) -> tuple[float, float]:
     best, least = math.nan, math.inf
     before: list[float] = []
+    # Near the edge of a domain the first step may lead out of it.
+    while not math.isfinite(f(step) - f(-step)) and step > 1e-15:
+        step *= 0.1
     for _ in range(_ROWS):
         up, down = f(step), f(-step)
         row = [(up - down) / (2.0 * step)]

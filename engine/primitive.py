@@ -245,7 +245,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
         columns = {key: item for key, item in vars(definition).items() if not key.startswith("__")} | columns
     else:
         columns = {"evaluate": definition} | columns
-    name = columns.pop("name", definition.__name__)
+    name = columns.pop("name", None) or definition.__name__
     for column in ("evaluate", "partials"):
         if not callable(columns.get(column)):
             raise TypeError(

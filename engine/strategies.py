@@ -145,7 +145,7 @@ def _bounds(name: str, given: int | tuple[int, int]) -> tuple[int, int]:
     low, high = given if isinstance(given, tuple) else (given, given)
     if not 1 <= low <= high:
         raise ValueError(
-            f"expressions expected {name} of 1 or more, least before most, but got {describe(name, given)}"
+            f"expressions expected {name} of 1 or more, least first, but got {describe(name, given)}"
         )
     return low, high
 

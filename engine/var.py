@@ -649,7 +649,7 @@ def _propagate_strictly(order: list[Var]) -> None:
     for node in reversed(order):
         row, values = node._op, [arg._value if type(arg) is Var else arg for arg in node.args]
         for position, (arg, partial) in enumerate(zip(node.args, node.partials, strict=True)):
-            if row is not None and node._grad != 0.0 and partial != 0.0:
+            if row is not None and node._grad != 0.0 and partial != 0.0 and type(arg) is Var and arg._requires:
                 product = node._grad * partial
                 check_gradient(node, row, position, values, node._grad, partial, product)
                 arg._grad += product

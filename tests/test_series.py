@@ -1,0 +1,106 @@
+"""Taylor series: every smooth row to order 20 against mpmath, and series that are known by heart."""
+
+import math
+
+import chainrule as cr
+import pytest
+from chainrule import PRIMITIVES, Var, taylor
+from chainrule.testing import sample
+
+mpmath = pytest.importorskip("mpmath")
+ORDER = 20
+
+
+def definition(row):
+    if row.exact is not None:
+        return lambda *xs: row.exact(mpmath.mp, *xs)
+    return getattr(mpmath.mp, row.name)
+
+
+def around(row, point, position):
+    """Return the row as a function of one argument, for mpmath and for us."""
+    exact = definition(row)
+    with_x = lambda x: [x if k == position else y for k, y in enumerate(point)]  # noqa: E731
+    return lambda x: exact(*map(mpmath.mpf, with_x(x))), lambda x: row.apply(tuple(with_x(x)))
+
+
+CASES = [
+    pytest.param(row, k, id=f"{name}-{k}")
+    for name, row in PRIMITIVES.items()
+    for k, interval in enumerate(row.domain)
+    if not interval.integers and not row.custom
+]
+
+
+@pytest.mark.parametrize(("row", "position"), CASES)
+def test_rows_to_order_20(row, position):
+    with mpmath.workdps(30):
+        for point in sample(row, 1, seed=3):
+            exact, ours = around(row, point, position)
+            expected = mpmath.taylor(exact, mpmath.mpf(point[position]), ORDER)
+            got = taylor(ours, point[position], ORDER)
+            scale = max(abs(c) for c in expected)
+            for k, (theirs, mine) in enumerate(zip(expected, got, strict=True)):
+                noise = mpmath.mpf(10) ** -20 * scale
+                assert abs(mine - theirs) <= 1e-9 * abs(theirs) + noise, (k, theirs, mine)
+
+
+def test_known_series():
+    assert taylor(cr.exp, 0.0, 6) == pytest.approx([1 / math.factorial(k) for k in range(7)], rel=1e-15)
+    assert taylor(lambda x: 1 / (1 - x), 0.0, 5) == [1.0] * 6
+    assert taylor(lambda x: (1 + x) ** 4, 0.0, 6) == [1.0, 4.0, 6.0, 4.0, 1.0, 0.0, 0.0]
+    assert taylor(lambda x: x**3, 0.0, 4) == [0.0, 0.0, 0.0, 1.0, 0.0]
+    assert taylor(cr.sinc, 0.0, 4) == pytest.approx([1, 0, -(math.pi**2) / 6, 0, math.pi**4 / 120], abs=1e-14)
+    assert taylor(lambda x: (1 + x) ** 0.5, 0.0, 3) == [1.0, 0.5, -0.125, 0.0625]
+
+
+def test_structures_become_lists():
+    assert taylor(lambda x: {"x": x, "squares": [x * x, 3.0]}, 2.0, 2) == {
+        "x": [2.0, 1.0, 0.0],
+        "squares": [[4.0, 4.0, 1.0], [3.0, 0.0, 0.0]],
+    }
+
+
+def test_order_zero_is_the_value():
+    assert taylor(cr.sin, 1.0, 0) == [math.sin(1.0)]
+
+
+def test_nests_in_derivatives():
+    second = lambda a: taylor(lambda x: cr.exp(a * x), 0.0, 2)[2]  # a**2 / 2  # noqa: E731
+    assert second(3.0) == 4.5
+    assert cr.grad(second)(3.0) == 3.0
+    assert cr.grad(cr.grad(second))(3.0) == 1.0
+    assert cr.grad(lambda x: taylor(cr.sin, x, 3)[3])(0.5) == pytest.approx(math.sin(0.5) / 6, rel=1e-14)
+    x = Var(3.0)
+    second(x).backward()
+    assert x.grad == 3.0
+
+
+def test_a_long_chain():
+    def f(x):
+        for _ in range(20_000):
+            x = x * 1.0001
+        return x
+
+    assert taylor(f, 1.0, 2)[1] == pytest.approx(1.0001**20_000, rel=1e-9)
+
+
+def test_cost_grows_with_the_square_of_the_order(monkeypatch):
+    """Products of coefficients counted, not time: four times the order is about 16 times the work, not 64."""
+    from chainrule import series
+
+    counts = []
+    for order in (10, 40):
+        products = 0
+        plain = series.chain
+
+        def counting(gradient, partial, plain=plain):
+            nonlocal products
+            products += 1
+            return plain(gradient, partial)
+
+        monkeypatch.setattr(series, "chain", counting)
+        taylor(lambda x: cr.tanh(cr.exp(cr.sin(x)) / (2 + cr.cos(x))) * cr.atan(x), 0.3, order)
+        monkeypatch.setattr(series, "chain", plain)
+        counts.append(products)
+    assert counts[1] < 22 * counts[0]
