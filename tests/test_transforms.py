@@ -203,7 +203,7 @@ class TestErrors:
         def two(x):
             return [x, x]
 
-        with pytest.raises(TypeError, match=r"grad expected two to return one number but got \[number, number\]; use jac"):
+        with pytest.raises(TypeError, match=r"grad expected two to return one number but got \[number, number\]; use"):
             grad(two)(1.0)
         with pytest.raises(TypeError, match="to return a number but got None; is a return missing"):
             grad(lambda x: None)(1.0)

@@ -144,7 +144,7 @@ class TestErrors:
             Var(wrong)
 
     def test_var_of_var(self):
-        with pytest.raises(TypeError, match="use .value for its number, or the Var itself"):
+        with pytest.raises(TypeError, match=r"use \.value for its number, or the Var itself"):
             Var(Var(1.0))
 
     def test_label_must_be_text(self):
