@@ -37,6 +37,7 @@ from .transforms import jvp as jvp
 from .transforms import value_and_grad as value_and_grad
 from .transforms import vjp as vjp
 from .var import Var as Var
+from .var import core as core
 
 primitive = custom_primitive  # the decorator; the module of that name stays importable
 

@@ -20,7 +20,7 @@ _Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None
 def _reduce(root: Var) -> tuple[Callable[..., Var], tuple[Any, ...]]:
     if root.op is None:
         return _leaf, (root.value, root.label, root.requires_grad, root.grad if root.has_grad else None)
-    order = walk(root)
+    order: list[Var] = walk(root)
     place = {id(node): position for position, node in enumerate(order)}
     return _graph, ([node if node.op is None else _record(node, node.op, place) for node in order],)
 
@@ -43,6 +43,7 @@ def _graph(records: list[Var | _Record]) -> Var:
         if isinstance(record, Var):
             nodes.append(record)
             continue
+        assert isinstance(record, tuple)
         row, args, partials, value, label, grad = record
         node = Var.record(row, value, tuple([nodes[arg[0]] if type(arg) is tuple else arg for arg in args]), partials)
         node.label = label

@@ -13,7 +13,7 @@ from typing import Any
 from .errors import MissingDependencyError
 from .primitive import Primitive
 
-__all__ = ["exact_partial", "exact_value", "relative_error"]
+__all__ = ["exact_partial", "exact_value", "relative_error", "show"]
 
 # The least normal double: below it a double loses digits, and no relative bound is asked.
 LEAST_NORMAL = 2.2250738585072014e-308
@@ -83,6 +83,12 @@ def relative_error(exact: Any, got: float) -> float | None:
     if not (LEAST_NORMAL <= size <= GREATEST):
         return None
     return float(abs(got - exact) / size) if math.isfinite(got) else math.inf
+
+
+def show(exact: Any) -> str:
+    """Write an exact number with as many digits as a double has."""
+    text: str = _mpmath().nstr(exact, 17)
+    return text
 
 
 def _difference(f: Callable[..., Any], xs: list[Any], by: tuple[int, ...], steps: Sequence[int]) -> tuple[Any, Any]:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from fractions import Fraction
 
+from . import decimals
+
 inf, nan = math.inf, math.nan
 
 
@@ -32,6 +34,7 @@ sin, cos, tan = total(math.sin), total(math.cos), total(math.tan)
 asin, acos, acosh = total(math.asin), total(math.acos), total(math.acosh)
 sqrt, exp, exp2, expm1 = total(math.sqrt), total(math.exp), total(math.exp2), total(math.expm1)
 cosh = total(math.cosh)
+tanh = math.tanh
 fmod = total(math.fmod)
 
 
@@ -169,23 +172,52 @@ def cbrt(x: float) -> float:
     return math.cbrt(x)
 
 
+def strong_mul(x: float, y: float) -> float:
+    """Multiply; a factor that is exactly 0 wins over inf and nan."""
+    product = x * y
+    return product if product == product or (x != 0.0 and y != 0.0) else 0.0
+
+
+def unit(x: float, y: float) -> float:
+    """Return x / hypot(x, y): `x` itself at the origin; two infinities count as equal."""
+    r = hypot(x, y)
+    if 1e-300 < r < inf:
+        return x / r
+    if x == 0.0 and y == 0.0:
+        return x
+    if math.isinf(x):
+        return math.copysign(math.sqrt(0.5) if math.isinf(y) else 1.0, x) if y == y else nan
+    if math.isinf(y) or r != r:
+        return x / r
+    scale = 2.0**-600 if r > 1.0 else 2.0**600
+    return unit(x * scale, y * scale)
+
+
+def fraction(x: float, y: float) -> float:
+    """Return x / (x + y), also where the sum overflows."""
+    total = x + y
+    return div(x, total) if abs(total) < inf else div(0.5 * x, 0.5 * x + 0.5 * y)
+
+
 def log_add_exp(x: float, y: float) -> float:
     """Return log(exp(x) + exp(y)) without overflow."""
-    if x == y:
-        return x + math.log(2.0)
-    difference = -abs(x - y)
-    return max(x, y) + math.log1p(math.exp(difference)) if difference == difference else x + y
+    if x != x or y != y:
+        return x + y
+    top = x if x > y else y
+    value = top + math.log1p(math.exp(-abs(x - y)) if x != y else 1.0)
+    return value if abs(value) >= 0.01 * abs(top) else decimals.log_sum_exp((x, y))
 
 
 def log_sum_exp(*xs: float) -> float:
     """Return log of the sum of exp(x) without overflow."""
     top = max(xs)
     if not math.isfinite(top) or any(x != x for x in xs):
-        return sum(xs) if any(x != x for x in xs) else top
+        return total_sum(*xs) if any(x != x for x in xs) else top
     # The greatest term is exactly 1: log1p of the others keeps the digits when it dominates.
     rest = [math.exp(x - top) for x in xs]
     rest.remove(1.0)
-    return top + math.log1p(math.fsum(rest))
+    value = top + math.log1p(math.fsum(rest))
+    return value if abs(value) >= 0.01 * abs(top) else decimals.log_sum_exp(xs)
 
 
 def xlogy(x: float, y: float) -> float:
@@ -206,9 +238,31 @@ def softplus(x: float) -> float:
     return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
 
 
+def silu(x: float) -> float:
+    """Return x sigmoid(x)."""
+    return x * sigmoid(x) if x != -inf else -0.0
+
+
 def mish(x: float) -> float:
     """Return x tanh(softplus(x))."""
-    return x * math.tanh(softplus(x))
+    return x * math.tanh(softplus(x)) if x != -inf else -0.0
+
+
+def softsign(x: float) -> float:
+    """Return x / (1 + abs(x))."""
+    return x / (1.0 + abs(x)) if abs(x) < inf or x != x else math.copysign(1.0, x)
+
+
+def celu(x: float, alpha: float) -> float:
+    """Return x above 0, alpha expm1(x / alpha) below."""
+    quotient = div(x, alpha)
+    return x if x >= 0.0 or abs(quotient) < 1e-17 else alpha * expm1(quotient)
+
+
+def sech_square(x: float) -> float:
+    """Return 1 / cosh(x)**2."""
+    root = 1.0 / cosh(x)
+    return root * root
 
 
 def sine_pi(x: float) -> float:

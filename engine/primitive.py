@@ -86,6 +86,9 @@ class Primitive:
         self.code = dict(code or {})
         self.arity = len(domain)
         self.custom = False
+        # Set by var.py where it spells the row out: what to call when the first argument is of that type.
+        self.fast: Callable[..., Any] | None = None
+        self.fast_type: type | None = None
         # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
         self.replay: Callable[..., Any] | None = None
         self.__doc__ = doc
@@ -102,12 +105,14 @@ class Primitive:
     @overload
     def __call__(self, *args: Any) -> Any: ...
     def __call__(self, *args: Any) -> Any:
-        if len(args) != self.arity:
-            missing = self.arity - len(args)
-            if not 0 < missing <= len(self.defaults):
-                self._reject_count(len(args))
-            args += self.defaults[-missing:]
-        return self.apply(args)
+        if len(args) == self.arity:
+            if type(args[0]) is self.fast_type and self.fast is not None:
+                return self.fast(*args)
+            return self.apply(args)
+        missing = self.arity - len(args)
+        if not 0 < missing <= len(self.defaults):
+            self._reject_count(len(args))
+        return self.apply(args + self.defaults[-missing:])
 
     def apply(self, args: tuple[Any, ...]) -> Any:
         """Evaluate on floats, or hand over to the number type that takes part."""

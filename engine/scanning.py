@@ -37,6 +37,11 @@ _MARKS = (
 _GRID = [k / 16 for k in range(-96, 97)]
 
 
+# These add from left to right, as a chain of + would: their values are compared beside the sum of what is added.
+_CHAINS = ("sum", "mean", "dot")
+_SHARES = ("softmax",)
+
+
 class Deviation(NamedTuple):
     """Hold one comparison: `by` is () for the value, (i,) for a partial, (i, j) for a second partial."""
 
@@ -74,6 +79,9 @@ def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[D
     exact = exact_value(row, point)
     value = row.evaluate(*point)
     error = relative_error(exact, value)
+    if error is not None and row.name in _CHAINS:
+        size = exact_value(row, [abs(x) for x in point])
+        error = float(abs(value - exact) / size) if math.isfinite(value) else None
     if error is None:
         return []
     found = [Deviation((), exact, value, error)]
@@ -84,17 +92,26 @@ def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[D
     for i in places:
         exact = exact_partial(row, point, i)
         error = relative_error(exact, partials[i])
-        if error is None:
-            return found
-        found.append(Deviation((i,), exact, partials[i], error))
-    if order > 1:
+        if error is not None:
+            found.append(Deviation((i,), exact, partials[i], error))
+    if order > 1 and len(found) > len(places):
         seconds = second_partials(row, point)
         for i, j in itertools.product(places, places):
             exact = exact_partial(row, point, i, j)
             error = relative_error(exact, seconds[i][j])
+            if error is not None and error > 1e-9:
+                error = _conditioned_error(row, point, (i, j), exact, seconds[i][j])
             if error is not None:
                 found.append(Deviation((i, j), exact, seconds[i][j], error))
     return found
+
+
+def _conditioned_error(row: Primitive, point: Sequence[float], by: tuple[int, ...], exact: Any, got: float) -> float:
+    """Return the error beside what arguments moved by a thousandth would change: so a zero close by is allowed for."""
+    # Shares depend on differences of arguments; where two are equal the zero is far from any argument's own size.
+    least = 1.0 if row.name in _SHARES else 0.0
+    moved = [max(abs(x), least) * abs(exact_partial(row, point, *by, k)) for k, x in enumerate(point)]
+    return float(abs(got - exact) / (abs(exact) + max(moved) / 1000)) if math.isfinite(got) else math.inf
 
 
 def second_partials(row: Primitive, point: Sequence[float]) -> list[list[float]]:
@@ -133,7 +150,8 @@ def scan_points(row: Primitive, seed: int = 0) -> Iterator[tuple[float, ...]]:
         if row.arity > 1 and not any(interval.integers for interval in row.domain) and source.random() < 0.5:
             source.shuffle(point)
         if all(math.isfinite(x) for x in point):
-            yield tuple(point)
+            # mpmath has no -0.0.
+            yield tuple([x + 0.0 for x in point])
 
 
 def _draw(source: random.Random, row: Primitive, position: int) -> float:

@@ -1,9 +1,14 @@
-"""Evaluate the special functions that Python's `math` lacks, to a few units in the last place, on plain floats."""
+"""Evaluate the special functions that Python's `math` lacks, to a few units in the last place, on plain floats.
+
+Close to a zero of a function its terms cancel: there `decimals` adds them up.
+"""
 
 from __future__ import annotations
 
 import math
 
+from . import decimals
+from .decimals import cotangent_derivative, sinc_series, sinc_terms
 from .ieee import cosine_pi, div, exp, sine_pi, total
 from .ieee import pow as power
 
@@ -13,7 +18,15 @@ inf, nan = math.inf, math.nan
 _BERNOULLI = (
     1 / 6, -1 / 30, 1 / 42, -1 / 30, 5 / 66, -691 / 2730, 7 / 6, -3617 / 510, 43867 / 798, -174611 / 330,
 )  # fmt: skip
-_GREATEST_ORDER = 150.0  # of polygamma and spherical_sinc: beyond it factorials leave the range of doubles
+# (-1)**k (zeta(k) - 1)/k for k = 2, 3, ...: lgamma around 1 and 2 (NIST DLMF 5.7.3).
+_ZETA = (
+    0.3224670334241132, -0.0673523010531981, 0.020580808427784546, -0.007385551028673986, 0.0028905103307415234,
+    -0.001192753911703261, 0.0005096695247430425, -0.00022315475845357939, 9.945751278180853e-05, -4.492623673813314e-05,
+    2.050721277567069e-05, -9.439488275268397e-06, 4.374866789907488e-06, -2.039215753801366e-06, 9.55141213040742e-07,
+    -4.492469198764566e-07, 2.1207184805554665e-07, -1.0043224823968099e-07,
+)  # fmt: skip
+_ONE_MINUS_EULER = 0.42278433509846714
+_GREATEST_ORDER = 150.0  # of polygamma and sinc_derivative: beyond it factorials leave the range of doubles
 _SQRT_PI = math.sqrt(math.pi)
 _SQRT_2PI = math.sqrt(2.0 * math.pi)
 
@@ -32,7 +45,22 @@ def gamma(x: float) -> float:
         return nan
 
 
-lgamma = total(math.lgamma, pole=inf)
+_lgamma = total(math.lgamma, pole=inf)
+
+
+def lgamma(x: float) -> float:
+    """Return log(abs(gamma(x))): infinite at 0 and the negative integers."""
+    if 0.75 < x < 1.25 or 1.75 < x < 2.25:
+        z = x - 1.0 if x < 1.5 else x - 2.0
+        value = 0.0
+        for coefficient in reversed(_ZETA):
+            value = (value + coefficient) * z
+        value = (value + _ONE_MINUS_EULER) * z
+        return value - math.log1p(z) if x < 1.5 else value
+    value = _lgamma(x)
+    if x < 0.0 and abs(value) < 0.05 * (1.0 + _lgamma(1.0 - x)):
+        return decimals.log_gamma(x)
+    return value
 
 
 def erfinv(x: float) -> float:
@@ -70,6 +98,22 @@ def normal_cdf(x: float) -> float:
     return 0.5 * math.erfc(-x / math.sqrt(2.0))
 
 
+def gelu(x: float) -> float:
+    """Return x normal_cdf(x)."""
+    return x * normal_cdf(x) if x != -inf else -0.0
+
+
+def gelu_slope(x: float) -> float:
+    """Return the derivative of gelu, normal_cdf(x) + x normal_pdf(x); its zero is near -0.75."""
+    distance = (x - _GELU_ROOT_HIGH) - _GELU_ROOT_LOW
+    if abs(distance) > 0.01:
+        return normal_cdf(x) + x * normal_pdf(x) if abs(x) != inf else float(x > 0.0)
+    value = 0.0
+    for coefficient in reversed(_AT_GELU_ROOT):
+        value = (value + coefficient) * distance
+    return value
+
+
 def digamma(x: float) -> float:
     """Return the logarithmic derivative of gamma; nan at negative integers, infinite at 0."""
     if x <= 0.0:
@@ -78,7 +122,9 @@ def digamma(x: float) -> float:
         if x == -inf or x == math.floor(x):
             return nan
         # Reflection, DLMF 5.5.4.
-        return digamma(1.0 - x) - math.pi * cosine_pi(x) / sine_pi(x)
+        mirrored = digamma(1.0 - x)
+        value = mirrored - math.pi * cosine_pi(x) / sine_pi(x)
+        return value if abs(value) > 0.02 * mirrored else decimals.polygamma(0, x)
     distance = (x - _ROOT_HIGH) - _ROOT_LOW
     if abs(distance) < 0.4:
         value = 0.0
@@ -110,13 +156,16 @@ def polygamma(n: float, x: float) -> float:
             return inf if order % 2 or x == -inf else nan
         # Reflection, DLMF 5.15.6.
         mirrored = polygamma(n, 1.0 - x) * (-1.0 if order % 2 else 1.0)
-        return mirrored - math.pi * _cotangent_derivative(order, x)
+        value = mirrored - cotangent_derivative(order, div(cosine_pi(x), sine_pi(x))) * math.pi ** (order + 1)
+        return value if abs(value) > 0.02 * abs(mirrored) else decimals.polygamma(order, x)
     if x == inf:
         return 0.0
     factorial = float(math.factorial(order))
+    half = float((order + 1) // 2)
     value = 0.0
     while x < 15.0 + order:
-        value += div(factorial, power(x, n + 1.0))
+        # In two steps, because x**(n + 1) alone may leave the range.
+        value += div(div(factorial, power(x, half)), power(x, n + 1.0 - half))
         x += 1.0
     # DLMF 5.15.8, each term (2k+n-1)!/(2k)!/x**(2k+n) made from the one before.
     term = factorial / order * power(x, -n)
@@ -128,60 +177,41 @@ def polygamma(n: float, x: float) -> float:
     return value if order % 2 else -value
 
 
-def _cotangent_derivative(order: int, x: float) -> float:
-    """Return the derivative of that order of cot(pi x), a polynomial in cot(pi x)."""
-    polynomial = [0.0, 1.0]
-    for _ in range(order):
-        derivative = [k * c for k, c in enumerate(polynomial)][1:]
-        # cot' = -(1 + cot**2)
-        polynomial = [-(a + b) for a, b in zip([*derivative, 0.0, 0.0], [0.0, 0.0, *derivative], strict=True)]
-    cotangent = div(cosine_pi(x), sine_pi(x))
-    value = 0.0
-    for coefficient in reversed(polynomial):
-        value = value * cotangent + coefficient
-    return value * math.pi**order
-
-
 def sinc(x: float) -> float:
     """Return sin(pi x)/(pi x), 1 at 0."""
+    if math.isinf(x):
+        return 0.0
     return sine_pi(x) / (math.pi * x) if x != 0.0 else 1.0
 
 
-def spherical_sinc(n: float, x: float) -> float:
-    """Return the spherical Bessel function j of order n at pi x; order 0 is `sinc`.
-
-    These are the derivatives of sinc without its removable singularity (DLMF 10.51.2).
-    """
-    if not (-1.0 <= n <= _GREATEST_ORDER) or n != math.floor(n):
+def sinc_derivative(n: float, x: float) -> float:
+    """Return the derivative of sinc of order n, a whole number >= 0; nan for other n."""
+    if n == 0.0:
+        return sinc(x)
+    if not (0.0 < n <= _GREATEST_ORDER) or n != math.floor(n) or x != x:
         return nan
+    if math.isinf(x):
+        return 0.0
     order = int(n)
     z = math.pi * abs(x)
-    sign = -1.0 if x < 0.0 and order % 2 else 1.0
-    if order < 0:
-        return math.copysign(1.0, x) * div(cosine_pi(x), z)
-    if math.isinf(z):
-        return 0.0 if math.isfinite(x) else nan
-    if z > max(order, 1.0):
-        # Upward recurrence, stable here: j(n+1) = (2n+1)/z j(n) - j(n-1).
-        before, value = cosine_pi(x) / z, sine_pi(abs(x)) / z
-        for k in range(order):
-            before, value = value, (2 * k + 1) / z * value - before
-        return sign * value
-    term = 1.0
-    for k in range(1, order + 1):
-        term *= z / (2 * k + 1)
-    value, k = term, 0
-    while abs(term) > 1e-17 * abs(value):
-        k += 1
-        term *= -0.5 * z * z / (k * (2 * order + 2 * k + 1))
-        value += term
-    return sign * value
+    if z < 3.0:
+        value = sinc_series(order, z, 1e-17)
+        lost = abs(value) < 0.02 / (order + 1.0) * (z if order % 2 else 1.0)
+    else:
+        terms = list(sinc_terms(order, 1.0 / math.pi / abs(x), sine_pi(abs(x)), cosine_pi(x)))
+        value = math.fsum(terms)
+        lost = abs(value) < 0.02 * max(map(abs, terms))
+    if lost:
+        return decimals.sinc_derivative(order, x)
+    return value * math.pi**order * (-1.0 if x < 0.0 and order % 2 else 1.0)
 
 
 def exp_remainder(x: float) -> float:
     """Return expm1(x) - x exp(x), which is -x**2/2 at first, without cancellation."""
     if abs(x) > 0.5:
-        return math.expm1(x) - x * math.exp(x) if x < 700.0 else -exp(x + math.log(x - 1.0))
+        if x > 700.0:
+            return -exp(x + math.log(x - 1.0))
+        return math.expm1(x) - x * math.exp(x) if x > -800.0 else -1.0
     # -sum over k >= 2 of (k - 1)/k! x**k
     value = 0.0
     for k in range(19, 1, -1):
@@ -200,4 +230,11 @@ _AT_ROOT = (
     -7.569179582195066e-05, 5.178575795222081e-05, -3.5430070947659604e-05, 2.424006611860132e-05,
     -1.6584242271854135e-05, 1.134638458466385e-05, -7.762817668462094e-06, 5.3110609208898636e-06,
     -3.6336507898010456e-06, 2.486022733129538e-06, -1.7008538854332607e-06, 1.1636675363548843e-06,
+)  # fmt: skip
+
+# The same for the derivative of gelu at its zero.
+_GELU_ROOT_HIGH, _GELU_ROOT_LOW = -0.7517915246935645, 1.4956759177009883e-17
+_AT_GELU_ROOT = (
+    0.4314939923140469, 0.388284982990552, -0.018199676398671087, -0.1140082332972217, -0.014771522148244337,
+    0.019421679838189067, 0.004539228379125415, -0.002239538068073497,
 )  # fmt: skip

@@ -144,9 +144,7 @@ def expressions(
 def _bounds(name: str, given: int | tuple[int, int]) -> tuple[int, int]:
     low, high = given if isinstance(given, tuple) else (given, given)
     if not 1 <= low <= high:
-        raise ValueError(
-            f"expressions expected {name} of 1 or more, least first, but got {describe(name, given)}"
-        )
+        raise ValueError(f"expressions expected {name} of 1 or more, least first, but got {describe(name, given)}")
     return low, high
 
 

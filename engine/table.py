@@ -10,11 +10,13 @@ neither cancel nor overflow where the derivative itself does not: that is why ta
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import reduce
 from itertools import accumulate
+from typing import Any
 
 from . import ieee, special
-from .primitive import Interval, primitive, reduction
+from .primitive import Interval, Scalar, primitive, reduction
 
 __all__ = [
     "abs",
@@ -52,6 +54,7 @@ __all__ = [
     "fraction",
     "gamma",
     "gelu",
+    "gelu_slope",
     "hypot",
     "leaky_relu",
     "lgamma",
@@ -81,19 +84,21 @@ __all__ = [
     "remainder",
     "round",
     "rsqrt",
+    "sech_square",
     "sigmoid",
     "sign",
     "silu",
     "sin",
     "sinc",
+    "sinc_derivative",
     "sinh",
     "softplus",
     "softsign",
-    "spherical_sinc",
     "sqrt",
     "square",
     "stop_gradient",
     "strong_mul",
+    "strong_sub",
     "sub",
     "sum",
     "tan",
@@ -130,18 +135,14 @@ neg = primitive("neg", "−", evaluate=lambda x: -x, partials=lambda y, x: (-1.0
     exact=lambda mp, x: -x, code={"numpy": "negative"}, doc="Return -x.")
 pos = primitive("pos", "+", evaluate=lambda x: x, partials=lambda y, x: (1.0,), domain=(R,), exact=lambda mp, x: x, code={"numpy": "positive"},
     doc="Return x itself, as a node of its own.")
-# 0**0 is 1 with partials 0 and 0. The last branch is for y*x**(y-1) where x**(y-1) alone overflows.
-pow = primitive("pow", "**", evaluate=ieee.pow, domain=(POSITIVE, R),
-    partials=lambda z, x, y: (
-        where(abs(pow(x, y - 1)) < inf, y * pow(x, y - 1), where(x == 0, strong_mul(y, pow(x, y - 1)), y * z / x)),
-        where(x == 0, where(y < 0, -inf, 0.0), z * log(x)),
-    ),
+# 0**0 is 1 with partials 0 and 0.
+pow = primitive("pow", "**", evaluate=ieee.pow, domain=(POSITIVE, R), partials=lambda z, x, y: _power_partials(z, x, y),
     exact=lambda mp, x, y: x**y, code={"numpy": "power"}, doc="Return x to the power y.")
 square = primitive("square", "x²", evaluate=lambda x: x * x, partials=lambda y, x: (2 * x,), domain=(R,),
     exact=lambda mp, x: x * x, doc="Return x * x.")
 reciprocal = primitive("reciprocal", "1/x", evaluate=lambda x: ieee.div(1.0, x), partials=lambda y, x: (-y * y,),
     domain=(POSITIVE,), exact=lambda mp, x: 1 / x, doc="Return 1 / x.")
-sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / y,), domain=(POSITIVE,),
+sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / abs(y),), domain=(POSITIVE,),
     doc="Return the square root; nan below 0, derivative inf at 0.")
 rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x)), partials=lambda y, x: (-0.5 * (y / x),),
     domain=(POSITIVE,), exact=lambda mp, x: 1 / mp.sqrt(x), doc="Return 1 / sqrt(x).")
@@ -151,10 +152,10 @@ hypot = primitive("hypot", "hypot", evaluate=ieee.hypot, partials=lambda r, x, y
     smooth=lambda x, y: x != 0 or y != 0, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
 fma = primitive("fma", "fma", evaluate=ieee.fma, partials=lambda w, x, y, z: (y, x, 1.0), domain=(R, R, R),
     exact=lambda mp, x, y, z: x * y + z, doc="Return x*y + z rounded once.")
-fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1.0, -round((x - z) / y)), domain=(R, POSITIVE),
-    smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: mp.sign(x) * mp.fmod(mp.fabs(x), mp.fabs(y)),
+fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1.0, -round(x / y - z / y)), domain=(R, POSITIVE),
+    smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: x - y * mp.sign(x / y) * mp.floor(mp.fabs(x / y)),
     doc="Return C's remainder of x / y, which has the sign of x.")
-remainder = primitive("remainder", "%", evaluate=ieee.remainder, partials=lambda z, x, y: (1.0, -round((x - z) / y)),
+remainder = primitive("remainder", "%", evaluate=ieee.remainder, partials=lambda z, x, y: (1.0, -floor_divide(x, y)),
     domain=(R, POSITIVE), smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: x - y * mp.floor(x / y),
     doc="Return Python's x % y, which has the sign of y.")
 floor_divide = primitive("floor_divide", "//", evaluate=ieee.floor_divide, partials=lambda z, x, y: (0.0, 0.0),
@@ -177,7 +178,7 @@ round = primitive("round", "round", evaluate=ieee.round, partials=lambda y, x: (
     smooth=lambda x: 2 * x != ieee.floor(2 * x), exact=lambda mp, x: mp.nint(x), code={"numpy": "rint"},
     doc="Round to the nearest integer, halves to even; derivative 0.")
 copysign = primitive("copysign", "copysign", evaluate=math.copysign, partials=lambda z, x, y: (sign(x) * copysign(1.0, y), 0.0),
-    domain=(R, R), smooth=lambda x, y: x != 0 and y != 0, exact=lambda mp, x, y: mp.fabs(x) * mp.sign(y),
+    domain=(R, R), smooth=lambda x, y: x != 0 and y != 0, exact=lambda mp, x, y: mp.fabs(x) * (1 if y >= 0 else -1),
     doc="Return the size of x with the sign of y.")
 maximum = primitive("maximum", "max", evaluate=ieee.maximum, domain=(R, R), smooth=lambda x, y: x != y,
     partials=lambda z, x, y: (where(x > y, 1.0, where(x == y, 0.5, 0.0)), where(x < y, 1.0, where(x == y, 0.5, 0.0))),
@@ -188,8 +189,8 @@ minimum = primitive("minimum", "min", evaluate=ieee.minimum, domain=(R, R), smoo
 # At a bound all three partials are 0.
 clip = primitive("clip", "clip", evaluate=ieee.clip, domain=(R, Interval(-3.0, -1.0), Interval(1.0, 3.0)),
     partials=lambda y, x, low, high: (
-        where(x > low, where(x < high, 1.0, 0.0), 0.0), where(x < low, 1.0, 0.0), where(x > high, 1.0, 0.0)),
-    smooth=lambda x, low, high: x != low and x != high, exact=lambda mp, x, low, high: min(max(x, low), high),
+        where(x > low, where(x < high, 1.0, 0.0), 0.0), where(x < low, where(low < high, 1.0, 0.0), 0.0), where(maximum(x, low) > high, 1.0, 0.0)),
+    smooth=lambda x, low, high: x != low and max(x, low) != high, exact=lambda mp, x, low, high: min(max(x, low), high),
     doc="Bring x into the range from low to high; derivative 0 at a bound.")
 where = primitive("where", "where", evaluate=lambda condition, x, y: x if condition else y, domain=(FLAG, R, R),
     partials=lambda z, condition, x, y: (0.0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
@@ -201,23 +202,23 @@ stop_gradient = primitive("stop_gradient", "stop", evaluate=lambda x: x, partial
 # ---- exponentials and logarithms ----
 
 exp = primitive("exp", "exp", evaluate=ieee.exp, partials=lambda y, x: (y,), domain=(R,), doc="Return e to the power x.")
-exp2 = primitive("exp2", "2ˣ", evaluate=ieee.exp2, partials=lambda y, x: (y * math.log(2.0),), domain=(R,),
+exp2 = primitive("exp2", "2ˣ", evaluate=ieee.exp2, partials=lambda y, x: (2 * (math.log(2.0) * exp2(x - 1)),), domain=(R,),
     exact=lambda mp, x: mp.mpf(2) ** x, doc="Return 2 to the power x.")
 expm1 = primitive("expm1", "expm1", evaluate=ieee.expm1, partials=lambda y, x: (exp(x),), domain=(R,),
     doc="Return exp(x) - 1 without cancellation.")
-log = primitive("log", "ln", evaluate=ieee.log, partials=lambda y, x: (where(x < 0, nan, 1 / x),), domain=(POSITIVE,),
+log = primitive("log", "ln", evaluate=ieee.log, partials=lambda y, x: (where(x < 0, nan, 1 / abs(x)),), domain=(POSITIVE,),
     doc="Return the natural logarithm: -inf at 0, nan below.")
-log2 = primitive("log2", "log₂", evaluate=ieee.log2, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(2.0) / x),),
+log2 = primitive("log2", "log₂", evaluate=ieee.log2, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(2.0) / abs(x)),),
     domain=(POSITIVE,), exact=lambda mp, x: mp.log(x) / mp.log(2), doc="Return the logarithm to base 2.")
-log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(10.0) / x),),
+log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(10.0) / abs(x)),),
     domain=(POSITIVE,), doc="Return the logarithm to base 10.")
 log1p = primitive("log1p", "log1p", evaluate=ieee.log1p, partials=lambda y, x: (where(x < -1, nan, 1 / (1 + x)),),
     domain=(ABOVE_MINUS_1,), doc="Return log(1 + x) without cancellation.")
-logaddexp = primitive("logaddexp", "logaddexp", evaluate=ieee.log_add_exp, partials=lambda z, x, y: (sigmoid(x - y), sigmoid(y - x)),
+logaddexp = primitive("logaddexp", "logaddexp", evaluate=ieee.log_add_exp, partials=lambda z, x, y: (sigmoid(strong_sub(x, y)), sigmoid(strong_sub(y, x))),
     domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), doc="Return log(exp(x) + exp(y)) without overflow.")
 # xlogy(0, 0) is 0 with partials 0 and 0: the -inf by x is not reached.
 xlogy = primitive("xlogy", "x·ln y", evaluate=ieee.xlogy, domain=(R, POSITIVE),
-    partials=lambda z, x, y: (where(y == 0, where(x == 0, 0.0, log(y)), log(y)), where(y < 0, nan, strong_mul(x, 1 / y))),
+    partials=lambda z, x, y: (where(y == 0, where(x == 0, 0.0, log(y)), log(y)), where(y < 0, nan, where(y == 0, strong_mul(x, 1 / y), x / y))),
     exact=lambda mp, x, y: x * mp.log(y), doc="Return x * log(y), 0 for x = 0.")
 
 # ---- trigonometric and hyperbolic functions ----
@@ -233,11 +234,11 @@ acos = primitive("acos", "acos", evaluate=ieee.acos, partials=lambda y, x: (-1 /
 atan = primitive("atan", "atan", evaluate=math.atan, partials=lambda y, x: (square(unit(1.0, x)),), domain=(R,),
     code={"numpy": "arctan"}, doc="Return the inverse tangent, in radians.")
 atan2 = primitive("atan2", "atan2", evaluate=math.atan2, domain=(R, R), smooth=lambda y, x: y != 0 or x > 0,
-    partials=lambda z, y, x: (where(hypot(x, y) == 0, 0.0, unit(x, y) / hypot(x, y)), where(hypot(x, y) == 0, 0.0, -unit(y, x) / hypot(x, y))),
+    partials=lambda z, y, x: _angle_partials(hypot(x, y), y, x),
     code={"numpy": "arctan2"}, doc="Return the angle of the point (x, y), in radians; partials 0 at the origin.")
 sinh = primitive("sinh", "sinh", evaluate=ieee.sinh, partials=lambda y, x: (cosh(x),), domain=(R,), doc="Return the hyperbolic sine.")
 cosh = primitive("cosh", "cosh", evaluate=ieee.cosh, partials=lambda y, x: (sinh(x),), domain=(R,), doc="Return the hyperbolic cosine.")
-tanh = primitive("tanh", "tanh", evaluate=math.tanh, partials=lambda y, x: (square(1 / cosh(x)),), domain=(R,),
+tanh = primitive("tanh", "tanh", evaluate=math.tanh, partials=lambda y, x: (sech_square(x),), domain=(R,),
     doc="Return the hyperbolic tangent.")
 asinh = primitive("asinh", "asinh", evaluate=math.asinh, partials=lambda y, x: (unit(1.0, x),), domain=(R,),
     code={"numpy": "arcsinh"}, doc="Return the inverse hyperbolic sine.")
@@ -245,7 +246,7 @@ acosh = primitive("acosh", "acosh", evaluate=ieee.acosh, partials=lambda y, x: (
     code={"numpy": "arccosh"}, doc="Return the inverse hyperbolic cosine; nan below 1.")
 atanh = primitive("atanh", "atanh", evaluate=ieee.atanh, partials=lambda y, x: (where(abs(x) > 1, nan, 1 / one_minus_square(x)),),
     domain=(UNIT,), code={"numpy": "arctanh"}, doc="Return the inverse hyperbolic tangent; nan beyond -1 and 1.")
-sinc = primitive("sinc", "sinc", evaluate=special.sinc, partials=lambda y, x: (-pi * spherical_sinc(1.0, x),), domain=(R,),
+sinc = primitive("sinc", "sinc", evaluate=special.sinc, partials=lambda y, x: (sinc_derivative(1.0, x),), domain=(R,),
     exact=lambda mp, x: mp.sincpi(x), doc="Return sin(pi x)/(pi x), 1 at 0.")
 degrees = primitive("degrees", "°", evaluate=math.degrees, partials=lambda y, x: (180 / pi,), domain=(R,),
     code={"numpy": "rad2deg"}, doc="Convert from radians to degrees.")
@@ -263,12 +264,12 @@ erfinv = primitive("erfinv", "erf⁻¹", evaluate=special.erfinv, partials=lambd
 gamma = primitive("gamma", "Γ", evaluate=special.gamma, partials=lambda y, x: (y * digamma(x),), domain=(POSITIVE,),
     doc="Return the gamma function, also left of 0.")
 lgamma = primitive("lgamma", "ln|Γ|", evaluate=special.lgamma, partials=lambda y, x: (digamma(x),), domain=(POSITIVE,),
-    exact=lambda mp, x: mp.loggamma(x) if x > 0 else mp.log(mp.fabs(mp.gamma(x))), doc="Return log(abs(gamma(x))), also left of 0.")
+    exact=lambda mp, x: mp.loggamma(x) if x > 0 else mp.log(mp.pi / mp.fabs(mp.sinpi(x))) - mp.loggamma(1 - x), doc="Return log(abs(gamma(x))), also left of 0.")
 digamma = primitive("digamma", "ψ", evaluate=special.digamma, partials=lambda y, x: (polygamma(1.0, x),), domain=(POSITIVE,),
     doc="Return the derivative of log(gamma(x)), also left of 0.")
 polygamma = primitive("polygamma", "ψ⁽ⁿ⁾", evaluate=special.polygamma, partials=lambda y, n, x: (0.0, polygamma(n + 1, x)),
-    domain=(ORDER, POSITIVE), doc="Return the n-th derivative of digamma; n is a constant.")
-normal_pdf = primitive("normal_pdf", "φ", evaluate=special.normal_pdf, partials=lambda y, x: (-x * y,), domain=(R,),
+    domain=(ORDER, POSITIVE), exact=lambda mp, n, x: _exact_polygamma(mp, n, x), doc="Return the n-th derivative of digamma; n is a constant.")
+normal_pdf = primitive("normal_pdf", "φ", evaluate=special.normal_pdf, partials=lambda y, x: (strong_mul(-x, y),), domain=(R,),
     exact=lambda mp, x: mp.npdf(x), doc="Return the density of the standard normal distribution.")
 normal_cdf = primitive("normal_cdf", "Φ", evaluate=special.normal_cdf, partials=lambda y, x: (normal_pdf(x),), domain=(R,),
     exact=lambda mp, x: mp.ncdf(x), doc="Return the standard normal distribution function.")
@@ -281,26 +282,25 @@ leaky_relu = primitive("leaky_relu", "LeakyReLU", evaluate=lambda x, slope: x if
     partials=lambda y, x, slope: (where(x > 0, 1.0, slope), where(x > 0, 0.0, x)),
     smooth=lambda x, slope: x != 0, exact=lambda mp, x, slope: x if x > 0 else slope * x, doc="Return x above 0, slope * x below.")
 elu = primitive("elu", "ELU", evaluate=lambda x, alpha: x if x >= 0.0 else alpha * ieee.expm1(x), domain=(R, POSITIVE), defaults=(1.0,),
-    partials=lambda y, x, alpha: (where(x >= 0, 1.0, alpha * exp(x)), where(x >= 0, 0.0, expm1(x))),
+    partials=lambda y, x, alpha: (where(x >= 0, 1.0, _scaled_exp(alpha, 0.5 * x)), where(x >= 0, 0.0, expm1(x))),
     smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x), doc="Return x above 0, alpha * expm1(x) below.")
-celu = primitive("celu", "CELU", evaluate=lambda x, alpha: x if x >= 0.0 else alpha * ieee.expm1(ieee.div(x, alpha)), domain=(R, POSITIVE), defaults=(1.0,),
+celu = primitive("celu", "CELU", evaluate=ieee.celu, domain=(R, POSITIVE), defaults=(1.0,),
     partials=lambda y, x, alpha: (where(x >= 0, 1.0, exp(x / alpha)), where(x >= 0, 0.0, exp_remainder(x / alpha))),
     smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x / alpha),
     doc="Return x above 0, alpha * expm1(x / alpha) below.")
-gelu = primitive("gelu", "GELU", evaluate=lambda x: x * special.normal_cdf(x), partials=lambda y, x: (normal_cdf(x) + x * normal_pdf(x),), domain=(R,),
+gelu = primitive("gelu", "GELU", evaluate=special.gelu, partials=lambda y, x: (gelu_slope(x),), domain=(R,),
     exact=lambda mp, x: x * mp.ncdf(x), doc="Return x times the normal distribution function: the exact GELU.")
-silu = primitive("silu", "SiLU", evaluate=lambda x: x * ieee.sigmoid(x), partials=lambda y, x: (sigmoid(x) * (1 + x * sigmoid(-x)),), domain=(R,),
+silu = primitive("silu", "SiLU", evaluate=ieee.silu, partials=lambda y, x: (_silu_slope(x),), domain=(R,),
     exact=lambda mp, x: x / (1 + mp.exp(-x)), doc="Return x * sigmoid(x), also called swish.")
-mish = primitive("mish", "Mish", evaluate=ieee.mish, domain=(R,),
-    partials=lambda y, x: (tanh(softplus(x)) + x * square(1 / cosh(softplus(x))) * sigmoid(x),),
+mish = primitive("mish", "Mish", evaluate=ieee.mish, partials=lambda y, x: (_mish_slope(x),), domain=(R,),
     exact=lambda mp, x: x * mp.tanh(mp.log1p(mp.exp(x))), doc="Return x * tanh(softplus(x)).")
-sigmoid = primitive("sigmoid", "σ", evaluate=ieee.sigmoid, partials=lambda y, x: (square(0.5 / cosh(0.5 * x)),), domain=(R,),
+sigmoid = primitive("sigmoid", "σ", evaluate=ieee.sigmoid, partials=lambda y, x: (0.25 * sech_square(0.5 * x),), domain=(R,),
     exact=lambda mp, x: 1 / (1 + mp.exp(-x)), doc="Return 1 / (1 + exp(-x)).")
 log_sigmoid = primitive("log_sigmoid", "ln σ", evaluate=lambda x: -ieee.softplus(-x), partials=lambda y, x: (sigmoid(-x),), domain=(R,),
     exact=lambda mp, x: -mp.log1p(mp.exp(-x)), doc="Return log(sigmoid(x)).")
 softplus = primitive("softplus", "softplus", evaluate=ieee.softplus, partials=lambda y, x: (sigmoid(x),), domain=(R,),
     exact=lambda mp, x: mp.log1p(mp.exp(x)), doc="Return log(1 + exp(x)).")
-softsign = primitive("softsign", "softsign", evaluate=lambda x: x / (1.0 + math.fabs(x)), partials=lambda y, x: (square(1 / (1 + abs(x))),), domain=(R,),
+softsign = primitive("softsign", "softsign", evaluate=ieee.softsign, partials=lambda y, x: (square(1 / (1 + abs(x))),), domain=(R,),
     smooth=lambda x: x != 0, exact=lambda mp, x: x / (1 + mp.fabs(x)), doc="Return x / (1 + abs(x)).")
 
 # ---- operations on any number of arguments ----
@@ -311,40 +311,133 @@ mean = reduction("mean", "mean", evaluate=ieee.mean, partials=lambda y, *xs: (1 
     exact=lambda mp, *xs: mp.fsum(xs) / len(xs), doc="Return the arithmetic mean of an iterable.")
 dot = reduction("dot", "·", evaluate=ieee.dot, partials=lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], domain=(R, R, R, R), iterables=2, empty=0.0,
     exact=lambda mp, *xs: mp.fdot(xs[:len(xs) // 2], xs[len(xs) // 2:]), doc="Return the inner product of two iterables of the same length.")
-norm = reduction("norm", "‖x‖", evaluate=math.hypot, partials=lambda y, *xs: [where(y == 0, 0.0, x / y) for x in xs], domain=(R, R, R), empty=0.0,
+norm = reduction("norm", "‖x‖", evaluate=math.hypot, partials=lambda y, *xs: _directions(y, xs), domain=(R, R, R), empty=0.0,
     exact=lambda mp, *xs: mp.norm(xs), doc="Return the Euclidean length of an iterable; partials 0 at the origin.")
 logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=lambda y, *xs: _shares(*xs), domain=(R, R, R), empty=-inf,
-    exact=lambda mp, *xs: mp.log(mp.fsum(mp.exp(x) for x in xs)), doc="Return the logarithm of the sum of exponentials of an iterable.")
+    exact=lambda mp, *xs: max(xs) + mp.log(mp.fsum(mp.exp(x - max(xs)) for x in xs)), doc="Return the logarithm of the sum of exponentials of an iterable.")
 
 # ---- rows that other rows' derivatives are made of ----
 
 # The product of the chain rule: a factor that is exactly 0 wins over inf and nan.
-strong_mul = primitive("strong_mul", "×", evaluate=lambda x, y: 0.0 if x == 0.0 or y == 0.0 else x * y, partials=lambda z, x, y: (y, x), domain=(R, R),
+strong_mul = primitive("strong_mul", "×", evaluate=ieee.strong_mul, partials=lambda z, x, y: (y, x), domain=(R, R),
     exact=lambda mp, x, y: x * y, doc="Return x * y, and 0 if either is exactly 0.")
-fraction = primitive("fraction", "x/(x+y)", evaluate=lambda x, y: ieee.div(x, x + y), partials=lambda z, x, y: (y / square(x + y), -x / square(x + y)),
+strong_sub = primitive("strong_sub", "−", evaluate=lambda x, y: 0.0 if x == y else x - y, partials=lambda z, x, y: (1.0, -1.0), domain=(R, R),
+    exact=lambda mp, x, y: x - y, doc="Return x - y, and 0 also where both are the same infinity.")
+fraction = primitive("fraction", "x/(x+y)", evaluate=ieee.fraction, partials=lambda z, x, y: (fraction(y, x) / (x + y), -z / (x + y)),
     domain=(POSITIVE, POSITIVE), exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y).")
-unit = primitive("unit", "unit", evaluate=lambda x, y: x / ieee.hypot(x, y) if x != 0.0 else x, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
+unit = primitive("unit", "unit", evaluate=ieee.unit, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
     partials=lambda z, x, y: (
         where(hypot(x, y) == 0, 0.0, unit(y, x) * (unit(y, x) / hypot(x, y))),
         where(hypot(x, y) == 0, 0.0, -z * (unit(y, x) / hypot(x, y)))),
     exact=lambda mp, x, y: x / mp.hypot(x, y), doc="Return x / hypot(x, y), 0 at the origin.")
 one_minus_square = primitive("one_minus_square", "1−x²", evaluate=lambda x: (1.0 - x) * (1.0 + x), partials=lambda y, x: (-2 * x,), domain=(R,),
     exact=lambda mp, x: 1 - x * x, doc="Return 1 - x*x, accurate also near -1 and 1.")
-spherical_sinc = primitive("spherical_sinc", "jₙ(πx)", evaluate=special.spherical_sinc, domain=(ORDER, R),
-    partials=lambda y, n, x: (0.0, pi * (strong_mul(n, spherical_sinc(n - 1, x)) - (n + 1) * spherical_sinc(n + 1, x)) / (2 * n + 1)),
-    exact=lambda mp, n, x: mp.sqrt(1 / (2 * mp.fabs(x))) / mp.sqrt(1) * mp.besselj(n + 0.5, mp.pi * mp.fabs(x)) * (mp.sign(x) ** n) if x else mp.mpf(0),
-    doc="Return the spherical Bessel function j of order n at pi*x; n is a constant, sinc is order 0.")
-exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.exp_remainder, partials=lambda y, x: (-x * exp(x),), domain=(R,),
+sech_square = primitive("sech_square", "sech²", evaluate=ieee.sech_square, partials=lambda y, x: (-2 * y * tanh(x),), domain=(R,),
+    exact=lambda mp, x: 1 / mp.cosh(x)**2, doc="Return 1 / cosh(x)**2, the derivative of tanh.")
+gelu_slope = primitive("gelu_slope", "GELU′", evaluate=special.gelu_slope, domain=(R,),
+    partials=lambda y, x: (strong_mul(fma(-x, x, 2.0), normal_pdf(x)),),
+    exact=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x), doc="Return the derivative of gelu.")
+sinc_derivative = primitive("sinc_derivative", "sinc⁽ⁿ⁾", evaluate=special.sinc_derivative, partials=lambda y, n, x: (0.0, sinc_derivative(n + 1, x)),
+    domain=(ORDER, R), exact=lambda mp, n, x: _exact_sinc_derivative(mp, n, x), doc="Return the n-th derivative of sinc; n is a constant.")
+exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.exp_remainder, partials=lambda y, x: (strong_mul(-x, exp(x)),), domain=(R,),
     exact=lambda mp, x: mp.expm1(x) - x * mp.exp(x), doc="Return expm1(x) - x*exp(x) without cancellation.")
 
 # fmt: on
 
 
-def _shares(*xs: object) -> list[object]:
+# ---- rules too long for a line ----
+
+# The zeros of silu' and mish', each in two doubles, and exp there.
+_SILU_ZERO, _SILU_ZERO_MORE, _SILU_EXP = -1.2784645427610737, 1.0946994183093437e-16, 0.2784645427610738
+_MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044e-17, 0.3034825352815289
+
+
+def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
+    power = pow(x, y - 1)
+    whole = strong_mul(y, power)
+    # For a small y: x**(y - 1) may overflow where y times it does not, and so may its derivative.
+    small = where(x == 0, whole, y * z / x)
+    return (
+        where(y < 0.5, where(y > -1, small, whole), whole),
+        where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x))),
+    )
+
+
+def _angle_partials(r: Scalar, y: Scalar, x: Scalar) -> tuple[Scalar, Scalar]:
+    return where(r == 0, 0.0, unit(x, y) / r), where(r == 0, 0.0, -unit(y, x) / r)
+
+
+def _scaled_exp(factor: Scalar, half: Scalar) -> Scalar:
+    """Return factor * exp(2 * half), also where that exponential alone underflows."""
+    root = exp(half)
+    return factor * root * root
+
+
+def _silu_slope(x: Scalar) -> Scalar:
+    """Return s (1 + x (1 - s)) for s = sigmoid(x); left of 0 as s (1 - s) (1 + x + exp(x)), of which the zero is known."""
+    left, right = sigmoid(x), sigmoid(-x)
+    distance = (x - _SILU_ZERO) + _SILU_ZERO_MORE
+    # 1 + x + exp(x), less what that is at the zero: two terms of the same sign.
+    below = strong_mul(left * right, distance + _SILU_EXP * expm1(distance))
+    return where(x > 0, left * (1 + strong_mul(x, right)), below)
+
+
+def _mish_slope(x: Scalar) -> Scalar:
+    """Return t + x (1 - t**2) sigmoid(x) for t = tanh(softplus(x)); left of 0 so that no digit is lost at the zero.
+
+    With e = exp(x) it is e w / (e**2 + 2 e + 2)**2 and w = 4 (x + 1) + 4 e**2 + e**3 + e (4 x + 6).
+    """
+    log1pexp = softplus(x)
+    above = tanh(log1pexp) + strong_mul(x, sech_square(log1pexp) * sigmoid(x))
+    distance = (x - _MISH_ZERO) + _MISH_ZERO_MORE
+    growth = expm1(distance)
+    e = exp(x)
+    # Each summand of w, less what it is at the zero.
+    w = 4 * distance + (_MISH_EXP * growth) * (4 * (e + _MISH_EXP) + (e * e + e * _MISH_EXP + _MISH_EXP * _MISH_EXP))
+    w = w + _MISH_EXP * ((4 * x + 6) * growth + 4 * distance)
+    return where(x > 0, above, strong_mul(e, w) * square(1 / (e * (e + 2) + 2)))
+
+
+def _directions(r: Scalar, xs: Sequence[Scalar]) -> list[Scalar]:
+    """Return x / r for each x; for one that makes up most of r so that its derivative does not cancel."""
+    great = [abs(x) >= 0.9 * r for x in xs]
+    rest = norm([where(flag, 0.0, x) for flag, x in zip(great, xs, strict=True)])
+    return [where(flag, unit(x, rest), x / r) for flag, x in zip(great, xs, strict=True)]
+
+
+def _shares(*xs: Scalar) -> list[Scalar]:
     """Return exp(x) over their sum for each x, right even where log(sum) is lost beside x in rounding."""
     top = stop_gradient(reduce(maximum, xs))
-    weights = [exp(x - top) for x in xs]
+    weights = [exp(strong_sub(x, top)) for x in xs]
     # What stands before and after each weight, summed: the sum of the others without a difference.
     before = list(accumulate(weights, initial=0.0))
     after = list(accumulate(reversed(weights), initial=0.0))[::-1]
     return [fraction(weight, left + right) for weight, left, right in zip(weights, before, after[1:], strict=False)]
+
+
+# ---- definitions too long for a line ----
+
+
+def _exact_polygamma(mp: Any, n: Any, x: Any) -> Any:
+    """Return polygamma; left of 0 by reflection, the derivatives of cot(pi x) by the Leibniz rule from cot' = -1 - cot**2."""
+    if x > 0:
+        return mp.psi(n, x)
+    order = int(n)
+    cotangents = [mp.cospi(x) / mp.sinpi(x)]
+    for k in range(order):
+        square = mp.fsum(mp.binomial(k, j) * cotangents[j] * cotangents[k - j] for j in range(k + 1))
+        cotangents.append(-square - (1 if k == 0 else 0))
+    return (-1) ** order * mp.psi(n, 1 - x) - mp.pi ** (order + 1) * cotangents[order]
+
+
+def _exact_sinc_derivative(mp: Any, n: Any, x: Any) -> Any:
+    """Return the integral of (pi t)**n cos(pi x t + n pi / 2) for t from 0 to 1 as a series or by parts."""
+    order, z = int(n), mp.pi * x
+    if abs(z) < 40:
+        odd = order % 2
+        series = mp.hyp1f2(mp.mpf(order + 1 + odd) / 2, odd + mp.mpf(1) / 2, mp.mpf(order + 3 + odd) / 2, -z * z / 4)
+        return mp.pi**order * (-1) ** ((order + odd) // 2) * z**odd / (order + 1 + odd) * series
+    sine, cosine = mp.sinpi(x), mp.cospi(x)
+    waves = (sine, cosine, -sine, -cosine)
+    terms = [mp.ff(order, k) * (-1) ** k * waves[(order - k) % 4] / z ** (k + 1) for k in range(order + 1)]
+    return mp.pi**order * mp.fsum(terms)

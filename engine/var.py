@@ -16,20 +16,59 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
+try:
+    import cython
+except ImportError:
+    from . import uncompiled as cython
+
 from . import ieee, table
 from .errors import GraphError
 from .methods import call_ufunc, method_names, method_row
 from .modes import check_gradient, check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
-__all__ = ["Var", "gradients", "local_partials", "walk"]
+if cython.compiled:
+    pass  # var.pxd declares these as C's own functions, which follow IEEE as they are
+else:
+    from .ieee import cos as c_cos
+    from .ieee import cosh as c_cosh
+    from .ieee import exp as c_exp
+    from .ieee import log as c_log
+    from .ieee import pow as c_pow
+    from .ieee import sin as c_sin
+    from .ieee import sqrt as c_sqrt
+    from .ieee import tanh as c_tanh
+    from .uncompiled import check_signals
+
+__all__ = ["Var", "core", "gradients", "local_partials", "walk"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
 _clock = 1
 _watched = 0  # open blocks of no_grad and strict in all threads
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
+_dying: list[Any] = []  # arguments of freed nodes that wait to be freed
+_depth = 0  # of nested frees
+_DEEPEST = 50
+_INF, _NAN = ieee.inf, ieee.nan
+_EXACT = 2**53  # integers below it are floats exactly
+
+_ADD, _SUB, _MUL, _DIV, _NEG, _POW = table.add, table.sub, table.mul, table.div, table.neg, table.pow
+_EXP, _LOG, _SQRT, _SIN, _COS, _TANH = table.exp, table.log, table.sqrt, table.sin, table.cos, table.tanh
+_SIGMOID, _RELU, _ABS, _MAXIMUM, _MINIMUM = table.sigmoid, table.relu, table.abs, table.maximum, table.minimum
+_SUM, _DOT = table.sum, table.dot
 
 
+def core() -> str:
+    """Tell whether the engine's core is "compiled" (by Cython, at installation) or "interpreted"; results are equal."""
+    return "compiled" if cython.compiled else "interpreted"
+
+
+# cclass must stand next to the class. Without the collector a graph costs a third: it holds no cycles, so that
+# counting references frees it.
+@cython.final
+@cython.no_gc
+@cython.freelist(4096)
+@cython.cclass
 class Var:
     """Hold a number, remember how it was computed, and receive its gradient.
 
@@ -63,19 +102,8 @@ class Var:
         "_value",
     )
 
-    _value: float
-    _grad: float
-    _op: Primitive | None
-    _a: Var | None
-    _b: Var | None
-    _da: float
-    _db: float
-    _args: tuple[Any, ...] | None
-    _partials: tuple[float, ...]
-    _label: str | None
-    _requires: bool
-    _mark: int
-
+    # Without this, C would refuse a wrong type before the message below could name it.
+    @cython.annotation_typing(False)
     def __init__(self, value: Any, label: str | None = None, requires_grad: bool = True) -> None:
         if type(value) is not float:
             value = _as_number(value)
@@ -83,11 +111,12 @@ class Var:
             raise TypeError(f"Var expected a str or None as label but got {describe('label', label)}")
         self._value = value
         self._grad = 0.0
-        self._op = None
-        self._a = self._b = None
+        self._op: Primitive | None = None
+        self._a: Var | None = None
+        self._b: Var | None = None
         self._da = self._db = 0.0
-        self._args = None
-        self._partials = ()
+        self._args: tuple[Any, ...] | None = None
+        self._partials: tuple[float, ...] | None = None
         self._label = label
         self._requires = bool(requires_grad)
         self._mark = _NEVER
@@ -129,7 +158,7 @@ class Var:
         return self._label
 
     @label.setter
-    def label(self, label: str | None) -> None:
+    def label(self, label: Any) -> None:
         if label is not None and not isinstance(label, str):
             raise TypeError(f"label expected a str or None but got {describe('label', label)}")
         self._label = label
@@ -165,7 +194,7 @@ class Var:
     @property
     def partials(self) -> tuple[float, ...]:
         """The derivative by each argument, found when the operation ran; 0 for a constant number."""
-        if self._args is not None:
+        if self._partials is not None:
             return self._partials
         found = (0.0 if self._a is None else self._da, 0.0 if self._b is None else self._db)
         return found[: len(self.args)]
@@ -198,6 +227,7 @@ class Var:
 
     # ---- gradients ----
 
+    @cython.annotation_typing(False)
     def backward(self, seed: float = 1.0) -> None:
         """Add `seed` times the derivative of this Var by each leaf to that leaf's gradient.
 
@@ -238,66 +268,58 @@ class Var:
 
     def __add__(self, other: Any) -> Any:
         if type(other) is Var:
-            return _binary(table.add, self._value + other._value, self, other, 1.0, 1.0)
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
-        return _binary(table.add, self._value + other, self, None, 1.0, other)
+            rhs: Var = other
+            return _binary(_ADD, self._value + rhs._value, self, rhs, 1.0, 1.0)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_ADD, self._value + number, self, None, 1.0, number)
 
     def __radd__(self, other: Any) -> Any:
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
-        return _binary(table.add, other + self._value, None, self, other, 1.0)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_ADD, number + self._value, None, self, number, 1.0)
 
     def __sub__(self, other: Any) -> Any:
         if type(other) is Var:
-            return _binary(table.sub, self._value - other._value, self, other, 1.0, -1.0)
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
-        return _binary(table.sub, self._value - other, self, None, 1.0, other)
+            rhs: Var = other
+            return _binary(_SUB, self._value - rhs._value, self, rhs, 1.0, -1.0)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_SUB, self._value - number, self, None, 1.0, number)
 
     def __rsub__(self, other: Any) -> Any:
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
-        return _binary(table.sub, other - self._value, None, self, other, -1.0)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_SUB, number - self._value, None, self, number, -1.0)
 
     def __mul__(self, other: Any) -> Any:
         if type(other) is Var:
-            return _binary(table.mul, self._value * other._value, self, other, other._value, self._value)
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
+            rhs: Var = other
+            return _binary(_MUL, self._value * rhs._value, self, rhs, rhs._value, self._value)
         # The constant is at once the second argument and the partial by the first.
-        return _binary(table.mul, self._value * other, self, None, other, other)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_MUL, self._value * number, self, None, number, number)
 
     def __rmul__(self, other: Any) -> Any:
-        other = _operand(other)
-        if other is None:
-            return NotImplemented
-        return _binary(table.mul, other * self._value, None, self, other, other)
+        number = other if type(other) is float else _operand(other)
+        return NotImplemented if number is None else _binary(_MUL, number * self._value, None, self, number, number)
 
     def __truediv__(self, other: Any) -> Any:
         if type(other) is Var:
-            y = other._value
-            quotient = ieee.div(self._value, y)
-            return _binary(table.div, quotient, self, other, ieee.div(1.0, y), -ieee.div(quotient, y))
-        other = _operand(other)
-        if other is None:
+            rhs: Var = other
+            y = rhs._value
+            quotient = _div(self._value, y)
+            return _binary(_DIV, quotient, self, rhs, _div(1.0, y), -_div(quotient, y))
+        number = other if type(other) is float else _operand(other)
+        if number is None:
             return NotImplemented
-        return _binary(table.div, ieee.div(self._value, other), self, None, ieee.div(1.0, other), other)
+        return _binary(_DIV, _div(self._value, number), self, None, _div(1.0, number), number)
 
     def __rtruediv__(self, other: Any) -> Any:
-        other = _operand(other)
-        if other is None:
+        number = other if type(other) is float else _operand(other)
+        if number is None:
             return NotImplemented
-        quotient = ieee.div(other, self._value)
-        return _binary(table.div, quotient, None, self, other, -ieee.div(quotient, self._value))
+        quotient = _div(number, self._value)
+        return _binary(_DIV, quotient, None, self, number, -_div(quotient, self._value))
 
     def __neg__(self) -> Var:
-        return _unary(table.neg, -self._value, self, -1.0)
+        return _unary(_NEG, -self._value, self, -1.0)
 
     def __pos__(self) -> Var:
         return self
@@ -305,16 +327,15 @@ class Var:
     def __pow__(self, other: Any, modulus: None = None) -> Any:
         if modulus is not None:
             return NotImplemented
-        exponent = None if type(other) is Var else _operand(other)
-        if exponent is not None:
-            power = ieee.pow(self._value, exponent - 1.0)
-            if abs(power) < ieee.inf:
-                value = ieee.pow(self._value, exponent)
-                return _binary(table.pow, value, self, None, exponent * power, exponent)
-        return _operator(table.pow, self, other)
+        number = None if type(other) is Var else other if type(other) is float else _operand(other)
+        if number is not None:
+            power = c_pow(self._value, number - 1.0)
+            if -_INF < power < _INF:
+                return _binary(_POW, c_pow(self._value, number), self, None, number * power, number)
+        return _operator(_POW, self, other)
 
     def __rpow__(self, other: Any, modulus: None = None) -> Any:
-        return NotImplemented if modulus is not None else _operator(table.pow, other, self)
+        return NotImplemented if modulus is not None else _operator(_POW, other, self)
 
     def __mod__(self, other: Any) -> Any:
         return _operator(table.remainder, self, other)
@@ -337,7 +358,7 @@ class Var:
         return rest if rest is NotImplemented else (other // self, rest)
 
     def __abs__(self) -> Any:
-        return table.abs(self)
+        return self.abs()
 
     def __floor__(self) -> Any:
         return table.floor(self)
@@ -378,6 +399,63 @@ class Var:
     def __bool__(self) -> bool:
         return self._value != 0.0
 
+    # ---- functions met most, as their rows have them ----
+
+    def exp(self) -> Var:
+        """Return e to the power of this."""
+        value = c_exp(self._value)
+        return _unary(_EXP, value, self, value)
+
+    def log(self) -> Var:
+        """Return the natural logarithm."""
+        x = self._value
+        return _unary(_LOG, c_log(x), self, _NAN if x < 0.0 else _div(1.0, abs(x)))
+
+    def sqrt(self) -> Var:
+        """Return the square root."""
+        value = c_sqrt(self._value)
+        return _unary(_SQRT, value, self, _div(0.5, abs(value)))
+
+    def sin(self) -> Var:
+        """Return the sine."""
+        return _unary(_SIN, c_sin(self._value), self, c_cos(self._value))
+
+    def cos(self) -> Var:
+        """Return the cosine."""
+        return _unary(_COS, c_cos(self._value), self, -c_sin(self._value))
+
+    def tanh(self) -> Var:
+        """Return the hyperbolic tangent."""
+        root = 1.0 / c_cosh(self._value)
+        return _unary(_TANH, c_tanh(self._value), self, root * root)
+
+    def sigmoid(self) -> Var:
+        """Return 1 / (1 + exp(-x))."""
+        x = self._value
+        power = c_exp(-x if x >= 0.0 else x)
+        root = 0.5 / c_cosh(0.5 * x)
+        return _unary(_SIGMOID, 1.0 / (1.0 + power) if x >= 0.0 else power / (1.0 + power), self, root * root)
+
+    def relu(self) -> Var:
+        """Return max(x, 0)."""
+        x = self._value
+        return _unary(_RELU, 0.0 if x <= 0.0 else x, self, 1.0 if x > 0.0 else 0.0)
+
+    def abs(self) -> Var:
+        """Return the absolute value."""
+        x = self._value
+        if x > 0.0:
+            return _unary(_ABS, x, self, 1.0)
+        return _unary(_ABS, -x, self, -1.0) if x < 0.0 else _unary(_ABS, x * x, self, x)
+
+    def maximum(self, other: Any) -> Var:
+        """Return the greater of two."""
+        return _extremum(_MAXIMUM, self, other, True)
+
+    def minimum(self, other: Any) -> Var:
+        """Return the lesser of two."""
+        return _extremum(_MINIMUM, self, other, False)
+
     # ---- functions, methods and NumPy ----
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -410,12 +488,16 @@ class Var:
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Var:
         """Run an operation of the table on Vars and floats, and record it."""
-        values = [arg._value if type(arg) is Var else arg for arg in args]
+        if row is _DOT or row is _SUM:
+            found = _run_dot(args) if row is _DOT else _run_sum(args)
+            if found is not None:
+                return found
+        values = [_number(arg) for arg in args]
         value = row.evaluate(*values)
-        if not any(type(arg) is Var and arg._requires for arg in args) or not is_recording():
+        if not _any_wants_gradient(args) or not is_recording():
             if _watched and is_strict():
                 check_value(row, value, values)
-            return Var(value, None, False)
+            return _leaf(value, False)
         return Var.record(row, value, args, local_partials(row, value, values))
 
     @staticmethod
@@ -430,16 +512,28 @@ class Var:
             if type(b) is not Var:
                 return _binary(row, value, a, None, partials[0], b)
             return _binary(row, value, a, b, partials[0], partials[1])
-        node = Var(value)
-        if _watched and _is_constant(row, value, args, node):
-            return node
-        node._op = row
-        node._args = args
-        node._partials = tuple(partials)
-        return node
+        return _nary(row, value, args, tuple(partials))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
+
+    def __dealloc__(self) -> None:
+        """Free the graph below without recursion: called by C, where no collector unties long chains."""
+        global _depth
+        if self._a is None and self._args is None and self._b is None:
+            return
+        if _depth >= _DEEPEST:
+            # The first of these calls, below on the stack, will free them.
+            _dying.append((self._a, self._b, self._args))
+            return
+        _depth += 1
+        self._a = self._b = None
+        self._args = None
+        _depth -= 1
+        while _depth == 0 and _dying:
+            _depth += 1
+            _dying.pop()
+            _depth -= 1
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
@@ -468,52 +562,174 @@ def _as_number(value: Any) -> float:
         raise TypeError(f"Var expected a number but got {describe('value', value)}; {advice}") from None
 
 
-def _operand(other: Any) -> float | None:
+def _number(arg: Any) -> float:
+    if type(arg) is Var:
+        node: Var = arg
+        return node._value
+    return arg
+
+
+def _wants_gradient(arg: Any) -> Any:
+    if type(arg) is Var:
+        node: Var = arg
+        return node._requires
+    return False
+
+
+def _any_wants_gradient(args: Any) -> Any:
+    for arg in args:  # noqa: SIM110  # a generator would cost more than it asks
+        if _wants_gradient(arg):
+            return True
+    return False
+
+
+def _operand(other: Any) -> Any:
     """Return the other side of an operator as a float, or None where it is not a number."""
     if type(other) is float:
         return other
+    if type(other) is int and -_EXACT < other < _EXACT:
+        return float(other)
     try:
         return to_float(other, "Var", "other")
     except TypeError:
         return None
 
 
+def _div(x: float, y: float) -> float:
+    return x / y if y != 0.0 else ieee.div(x, y)
+
+
+def _leaf(value: float, requires: bool) -> Var:
+    """Make a Var, as the constructor does, of what is a float already."""
+    node: Var = Var.__new__(Var)
+    if not cython.compiled:
+        _blank(node)
+    node._value = value
+    node._requires = requires
+    return node
+
+
+def _blank(node: Var) -> None:
+    """Set the fields that C sets by itself."""
+    node._grad = node._da = node._db = 0.0
+    node._op = node._a = node._b = node._args = node._partials = node._label = None
+    node._mark = _NEVER
+
+
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
-    node = Var(value)
-    if _watched and _is_constant(row, value, (a,), node):
-        return node
-    if not a._requires:
-        node._requires = False
-        return node
+    if (_watched or not a._requires) and _is_constant(row, value, (a,)):
+        return _leaf(value, False)
+    node: Var = Var.__new__(Var)
+    if not cython.compiled:
+        _blank(node)
+    node._value = value
     node._op = row
     node._a = a
     node._da = da
+    node._requires = True
+    if _watched:
+        _note(node)
     return node
 
 
 def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: float, db: float) -> Var:
     """Make the node of a two-argument operation; for a constant argument the number comes as its partial."""
-    node = Var(value)
-    if _watched and _is_constant(row, value, (da if a is None else a, db if b is None else b), node):
-        return node
-    if not ((a is not None and a._requires) or (b is not None and b._requires)):
-        node._requires = False
-        return node
+    if (_watched or ((a is None or not a._requires) and (b is None or not b._requires))) and _is_constant(
+        row, value, (da if a is None else a, db if b is None else b)
+    ):
+        return _leaf(value, False)
+    node: Var = Var.__new__(Var)
+    if cython.compiled:
+        node._a = a
+        node._b = b
+    else:
+        # What _blank does, spelled out: this is where interpreted code spends its time.
+        node._grad = 0.0
+        node._a = a
+        node._b = b
+        node._args = node._partials = node._label = None
+        node._mark = _NEVER
+    node._value = value
     node._op = row
-    node._a = a
-    node._b = b
     node._da = da
     node._db = db
+    node._requires = True
+    if _watched:
+        _note(node)
     return node
 
 
-def _is_constant(row: Primitive, value: float, args: Sequence[Any], node: Var) -> bool:
-    """Ask this thread's modes: check the value where `strict` is on, and tell whether `no_grad` makes a constant."""
+def _nary(row: Primitive, value: float, args: Any, partials: Any) -> Var:
+    if _watched and _is_constant(row, value, args):
+        return _leaf(value, False)
+    node = _leaf(value, True)
+    node._op = row
+    node._args = args
+    node._partials = partials
+    if _watched:
+        _note(node)
+    return node
+
+
+def _is_constant(row: Primitive, value: float, args: Any) -> Any:
+    """Tell whether an operation goes unrecorded; while `strict` is on, check its value."""
+    if _watched and is_strict():
+        check_value(row, value, [_number(arg) for arg in args])
+    return not is_recording() or not _any_wants_gradient(args)
+
+
+def _note(node: Var) -> Any:
     if is_strict():
-        check_value(row, value, [arg._value if type(arg) is Var else arg for arg in args])
         remember(node)
-    node._requires = is_recording()
-    return not node._requires
+
+
+def _extremum(row: Primitive, x: Var, other: Any, greater: bool) -> Var:
+    """Run maximum or minimum: a tie shares the derivative, a nan is the result."""
+    y: Var | None = other if type(other) is Var else None
+    number = other if y is None else y._value
+    if type(number) is not float:
+        found: Var = Var.__apply__(row, (x, to_float(number, row.name, "y")))
+        return found
+    difference = x._value - number if greater else number - x._value
+    if difference > 0.0:
+        return _binary(row, x._value, x, y, 1.0, 0.0 if y is not None else number)
+    if difference < 0.0:
+        return _binary(row, number, x, y, 0.0, 1.0 if y is not None else number)
+    # Ties, signed zeros, infinities and nan are left to the row.
+    partials = local_partials(row, row.evaluate(x._value, number), [x._value, number])
+    return _binary(row, row.evaluate(x._value, number), x, y, partials[0], partials[1] if y is not None else number)
+
+
+def _run_sum(args: Any) -> Any:
+    total = 0.0
+    wanted = False
+    for arg in args:
+        if type(arg) is Var:
+            x: Var = arg
+            total += x._value
+            wanted = wanted or x._requires
+        else:
+            total += arg
+    return _nary(_SUM, total, args, (1.0,) * len(args)) if wanted else None
+
+
+def _run_dot(args: Any) -> Any:
+    half = len(args) // 2
+    total = 0.0
+    wanted = False
+    values = []
+    for arg in args:
+        if type(arg) is Var:
+            x: Var = arg
+            values.append(x._value)
+            wanted = wanted or x._requires
+        else:
+            values.append(arg)
+    if not wanted:
+        return None
+    for k in range(half):
+        total += values[k] * values[half + k]
+    return _nary(_DOT, total, args, (*values[half:], *values[:half]))
 
 
 def _operator(row: Primitive, left: Any, right: Any) -> Any:
@@ -526,7 +742,7 @@ def _operator(row: Primitive, left: Any, right: Any) -> Any:
 
 
 def _compare(relation: Callable[[float, float], bool], left: Var, right: object) -> Any:
-    number = right._value if type(right) is Var else _operand(right)
+    number = _number(right) if type(right) is Var else _operand(right)
     return NotImplemented if number is None else relation(left._value, number)
 
 
@@ -545,7 +761,7 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     except (ZeroDivisionError, OverflowError):
         constants = [Var(number, None, False) for number in (value, *values)]
         with lenient():
-            partials = [d._value if type(d) is Var else d for d in row.partials(*constants)]
+            partials = [_number(d) for d in row.partials(*constants)]
     return partials
 
 
@@ -563,39 +779,44 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     return None if found is None else [found.get(id(leaf), 0.0) for leaf in inputs]
 
 
-def _sweep(root: Var, seed: float, only: set[int] | None) -> dict[int, float] | None:
+def _sweep(root: Var, seed: float, only: Any) -> Any:
     """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
     leaves: list[Var] = []
     marks: list[tuple[Var, int]] = []
     order = _order(root, leaves, None if only is None else marks)
-    if only is not None and any(id(leaf) not in only for leaf in leaves):
-        for node, mark in marks:
+    if only is not None and not only.issuperset(map(id, leaves)):
+        for item, mark in marks:
+            node: Var = item
             node._mark = mark
         return None
-    before = [leaf._grad for leaf in leaves]
-    found = None
+    before = []
     try:
-        for leaf in leaves:
+        for item in leaves:
+            leaf: Var = item
+            before.append(leaf._grad)
             leaf._grad = 0.0
-        for node in order:
+        for item in order:
+            node = item
             node._grad = 0.0
         root._grad = seed
         if _watched and is_strict():
             _propagate_strictly(order)
         else:
             _propagate(order)
-        if only is not None:
-            found = {id(leaf): leaf._grad for leaf in leaves}
-        else:
+        if only is None:
             # Added once, so that a second sweep adds exactly as much as the first.
-            before = [old + leaf._grad for old, leaf in zip(before, leaves, strict=True)]
+            for position, item in enumerate(leaves):
+                leaf = item
+                before[position] += leaf._grad
+            return None
+        return {id(item): item.grad for item in leaves}
     finally:
-        for grad, leaf in zip(before, leaves, strict=True):
+        for grad, item in zip(before, leaves, strict=False):
+            leaf = item
             leaf._grad = grad
-    return found
 
 
-def _order(root: Var, leaves: list[Var], marks: list[tuple[Var, int]] | None) -> list[Var]:
+def _order(root: Var, leaves: Any, marks: Any) -> Any:
     """List the computed nodes below `root`, arguments before results; and the leaves, and marks as they were."""
     global _clock
     _clock += 1
@@ -603,11 +824,12 @@ def _order(root: Var, leaves: list[Var], marks: list[tuple[Var, int]] | None) ->
     order: list[Var] = []
     stack: list[Any] = [root]
     while stack:
-        node = stack.pop()
-        if node is None:
+        item = stack.pop()
+        if item is None:
             # Everything below the node under this mark is in the list.
             order.append(stack.pop())
             continue
+        node: Var = item
         if node._mark == seen:
             continue
         if marks is not None:
@@ -618,41 +840,62 @@ def _order(root: Var, leaves: list[Var], marks: list[tuple[Var, int]] | None) ->
             continue
         stack.append(node)
         stack.append(None)
-        for arg in (node._a, node._b) if node._args is None else node._args:
-            if type(arg) is Var and arg._requires and arg._mark != seen:
-                stack.append(arg)
+        if node._args is None:
+            a, b = node._a, node._b
+            if a is not None and a._requires and a._mark != seen:
+                stack.append(a)
+            if b is not None and b._requires and b._mark != seen:
+                stack.append(b)
+            continue
+        for arg in node._args:
+            if type(arg) is Var:
+                operand: Var = arg
+                if operand._requires and operand._mark != seen:
+                    stack.append(operand)
     return order
 
 
-def _propagate(order: list[Var]) -> None:
+def _propagate(order: Any) -> Any:
     """Apply the chain rule at each node, results before arguments."""
     for position in range(len(order) - 1, -1, -1):
+        # C code runs on through Ctrl-C unless it asks.
+        if cython.compiled and position & 0xFFFF == 0:
+            check_signals()
         node = order[position]
         g = node._grad
         if g == 0.0:
             continue
-        if node._args is not None:
-            for arg, partial in zip(node._args, node._partials, strict=True):
-                if partial != 0.0 and type(arg) is Var and arg._requires:
-                    arg._grad += g * partial
+        args = node._args
+        if args is not None:
+            partials = node._partials
+            for k in range(len(partials)):
+                arg = args[k]
+                if type(arg) is Var:
+                    leaf: Var = arg
+                    d = partials[k]
+                    if d != 0.0 and leaf._requires:
+                        leaf._grad += g * d
             continue
         a = node._a
-        if a is not None and a._requires and node._da != 0.0:
+        if a is not None and node._da != 0.0 and a._requires:
             a._grad += g * node._da
         b = node._b
-        if b is not None and b._requires and node._db != 0.0:
+        if b is not None and node._db != 0.0 and b._requires:
             b._grad += g * node._db
 
 
 def _propagate_strictly(order: list[Var]) -> None:
     """Do what `_propagate` does, and raise where a gradient first becomes nan or inf."""
-    for node in reversed(order):
-        row, values = node._op, [arg._value if type(arg) is Var else arg for arg in node.args]
+    for item in reversed(order):
+        node: Var = item
+        row: Any = node._op
+        values = [_number(arg) for arg in node.args]
         for position, (arg, partial) in enumerate(zip(node.args, node.partials, strict=True)):
-            if row is not None and node._grad != 0.0 and partial != 0.0 and type(arg) is Var and arg._requires:
+            if node._grad != 0.0 and partial != 0.0 and _wants_gradient(arg):
                 product = node._grad * partial
                 check_gradient(node, row, position, values, node._grad, partial, product)
-                arg._grad += product
+                operand: Var = arg
+                operand._grad += product
 
 
 def _set_watched(blocks: int) -> None:
@@ -681,6 +924,10 @@ def walk(root: Var) -> list[Var]:
             seen.add(id(node))
             stack.append(node)
             stack.append(None)
-            args = (node._a, node._b) if node._args is None else node._args
-            stack.extend([arg for arg in args if type(arg) is Var and id(arg) not in seen])
+            stack.extend([arg for arg in node.args if type(arg) is Var and id(arg) not in seen])
     return order
+
+
+for _name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum"):
+    _row = getattr(table, _name)
+    _row.fast, _row.fast_type = getattr(Var, _name), Var

@@ -59,7 +59,8 @@ class Neuron(Module):
 
     def forward(self, row: Sequence[Any]) -> Any:
         """Return the output for a row that has been checked."""
-        return self.activation(chainrule.dot(self.weights, row) + self.bias)
+        # One node for the sum: the bias is the weight of an input that is always 1.
+        return self.activation(chainrule.dot([*self.weights, self.bias], [*row, 1.0]))
 
     def __repr__(self) -> str:
         return f"{activation_title(self.activation)}Neuron({self.nin})"

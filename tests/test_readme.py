@@ -17,15 +17,14 @@ def test_python_blocks_run(tmp_path, monkeypatch):
     pytest.importorskip("pygraphviz")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
-    runner = doctest.DocTestRunner()
+    runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
     for number, (language, code) in enumerate(BLOCKS):
         if language != "python":
             continue
         if ">>>" in code:
-            runner.run(
-                doctest.DocTestParser().get_doctest(code, names, f"README block {number}", None, 0), clear_globs=False
-            )
-            names.update(runner.test.globs if hasattr(runner, "test") else {})
+            example = doctest.DocTestParser().get_doctest(code, names, f"README block {number}", None, 0)
+            runner.run(example, clear_globs=False)
+            names.update(example.globs)
         else:
             exec(compile(code, f"README block {number}", "exec"), names)
     assert runner.summarize(verbose=False).failed == 0

@@ -1,0 +1,66 @@
+# C types for var.py, read by Cython at installation. The decorators of the class stand in var.py: here they are ignored.
+cimport cython
+
+cdef extern from "math.h" nogil:
+    double c_cos "cos" (double)
+    double c_cosh "cosh" (double)
+    double c_exp "exp" (double)
+    double c_log "log" (double)
+    double c_pow "pow" (double, double)
+    double c_sin "sin" (double)
+    double c_sqrt "sqrt" (double)
+    double c_tanh "tanh" (double)
+
+cdef extern from "Python.h":
+    int check_signals "PyErr_CheckSignals" () except -1
+
+cdef long _clock
+cdef int _watched
+cdef int _depth
+cdef int _DEEPEST
+cdef double _INF, _NAN
+cdef long _NEVER
+cdef long _FRESH
+cdef list _dying
+cdef object _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _SQRT, _SIN, _COS, _TANH
+cdef object _SIGMOID, _RELU, _ABS, _MAXIMUM, _MINIMUM, _SUM, _DOT
+
+cdef class Var:
+    cdef double _value
+    cdef double _grad
+    cdef double _da
+    cdef double _db
+    cdef object _op
+    cdef Var _a
+    cdef Var _b
+    cdef tuple _args
+    cdef tuple _partials
+    cdef str _label
+    cdef long _mark
+    cdef bint _requires
+
+cdef double _number(arg) except? -1.0
+cdef bint _wants_gradient(arg) except -1
+cdef double _div(double x, double y)
+cdef Var _leaf(double value, bint requires)
+cdef Var _unary(object row, double value, Var a, double da)
+cdef Var _binary(object row, double value, Var a, Var b, double da, double db)
+cdef object _is_constant(object row, double value, tuple args)
+cdef object _note(Var node)
+cdef Var _nary(object row, double value, tuple args, tuple partials)
+cdef Var _extremum(object row, Var x, object other, bint greater)
+
+cdef object _sweep(Var root, double seed, object only)
+
+@cython.locals(seen=long, a=Var, b=Var)
+cdef list _order(Var root, list leaves, list marks)
+
+@cython.locals(node=Var, a=Var, b=Var, leaf=Var, position=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
+cdef object _propagate(list order)
+
+@cython.locals(total=double, wanted=bint, x=Var)
+cdef object _run_sum(tuple args)
+
+@cython.locals(total=double, wanted=bint, x=Var, k=Py_ssize_t, half=Py_ssize_t, values=list)
+cdef object _run_dot(tuple args)
+cdef object _any_wants_gradient(tuple args)
