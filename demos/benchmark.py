@@ -2,7 +2,7 @@
 
 Every engine has a process of its own, a fresh one for each workload of `workloads.py`. First each says its values
 and gradients, and a difference ends the run. Then they take turns, one at a time, so that whatever else the machine
-does strikes all alike: a turn lasts half a second or one step, whichever is longer, and gives the mean of its steps.
+does strikes all alike: a turn lasts two seconds, or one step where that is longer, and gives the mean of its steps.
 Every step starts from the same parameters, so all engines do the same work however many steps fit in a turn.
 """
 
@@ -30,6 +30,7 @@ from workloads import GPT, Chain, Moons
 
 TOLERANCE = 1e-9  # relative, between values and gradients of the engines
 ROUNDING = 1e-12  # of the greatest gradient: what may be left where terms cancel
+SECONDS = 2.0  # of a turn
 LIMIT = 120.0  # seconds after which an engine takes no more turns at a workload
 MISSING = "not installed"
 PHASES = ["build", "sweep", "update", "free"]
@@ -105,7 +106,7 @@ class Worker:
     def turn(self, seconds: float) -> list[float]:
         """Repeat the step for some time; return the mean seconds of each phase."""
         phases = self.step()
-        if sum(phases) > seconds / 2:
+        if sum(phases) > seconds:
             return phases
         steps: list[list[float]] = []  # without the first, which warmed the caches
         end = time.perf_counter() + seconds
@@ -350,7 +351,7 @@ def main() -> None:
         elif arguments.quick:
             results[name] = measure_time(peers, workload, 1, 0.01)
         else:
-            results[name] = measure_time(peers, workload, arguments.repeats, 0.5)
+            results[name] = measure_time(peers, workload, arguments.repeats, SECONDS)
         if not arguments.quick:
             end(peers)
     end(peers)

@@ -69,6 +69,7 @@ class Engine:
 
 class Micrograd(Engine):
     name = package = "micrograd"
+    sized = False
 
     def __init__(self) -> None:
         self.number = import_module("micrograd.engine").Value

@@ -125,6 +125,11 @@ def _spread(point: Sequence[float]) -> int:
     return math.ceil(max(sizes) - min(sizes))
 
 
+def is_defined(row: Primitive) -> bool:
+    """Tell whether a row has a definition to compare with: its own, or mpmath's function of that name."""
+    return row.exact is not None or (not row.custom and hasattr(_mpmath(), row.name))
+
+
 def _definition(row: Primitive) -> Callable[..., Any]:
     mp = _mpmath()
     if row.exact is not None:

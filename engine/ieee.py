@@ -10,6 +10,9 @@ from . import decimals
 
 inf, nan = math.inf, math.nan
 
+# The zero of silu' in two doubles, and exp there.
+_SILU_ZERO, _SILU_ZERO_MORE, _SILU_EXP = -1.2784645427610737, -1.0946994183093437e-16, 0.2784645427610738
+
 
 def total(function: Callable[..., float], pole: float = nan, overflow: float = inf) -> Callable[..., float]:
     """Turn the exceptions of a `math` function into values: `pole` for a domain error, `overflow` for that.
@@ -243,6 +246,16 @@ def silu(x: float) -> float:
     return x * sigmoid(x) if x != -inf else -0.0
 
 
+def silu_slope(x: float) -> float:
+    """Return the derivative of silu, s (1 + x (1 - s)) for s = sigmoid(x); its zero is near -1.28."""
+    left, right = sigmoid(x), sigmoid(-x)
+    if not x < 0.0:
+        return left * (1.0 + x * right) if x != inf else 1.0
+    # It is s (1 - s) (1 + x + exp(x)); the last factor, less what that is at its zero, is two terms of the same sign.
+    distance = (x - _SILU_ZERO) - _SILU_ZERO_MORE
+    return left * right * (distance + _SILU_EXP * math.expm1(distance)) if left != 0.0 else -0.0
+
+
 def mish(x: float) -> float:
     """Return x tanh(softplus(x))."""
     return x * math.tanh(softplus(x)) if x != -inf else -0.0
@@ -256,7 +269,12 @@ def softsign(x: float) -> float:
 def celu(x: float, alpha: float) -> float:
     """Return x above 0, alpha expm1(x / alpha) below."""
     quotient = div(x, alpha)
-    return x if x >= 0.0 or abs(quotient) < 1e-17 else alpha * expm1(quotient)
+    if x >= 0.0 or abs(quotient) < 1e-17:
+        return x
+    if quotient > 700.0:
+        root = exp(0.5 * quotient)
+        return alpha * root * root
+    return alpha * expm1(quotient)
 
 
 def sech_square(x: float) -> float:

@@ -88,6 +88,7 @@ __all__ = [
     "sigmoid",
     "sign",
     "silu",
+    "silu_slope",
     "sin",
     "sinc",
     "sinc_derivative",
@@ -142,7 +143,7 @@ square = primitive("square", "x²", evaluate=lambda x: x * x, partials=lambda y,
     exact=lambda mp, x: x * x, doc="Return x * x.")
 reciprocal = primitive("reciprocal", "1/x", evaluate=lambda x: ieee.div(1.0, x), partials=lambda y, x: (-y * y,),
     domain=(POSITIVE,), exact=lambda mp, x: 1 / x, doc="Return 1 / x.")
-sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / abs(y),), domain=(POSITIVE,),
+sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / (y + 0.0),), domain=(POSITIVE,),
     doc="Return the square root; nan below 0, derivative inf at 0.")
 rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x)), partials=lambda y, x: (-0.5 * (y / x),),
     domain=(POSITIVE,), exact=lambda mp, x: 1 / mp.sqrt(x), doc="Return 1 / sqrt(x).")
@@ -206,11 +207,11 @@ exp2 = primitive("exp2", "2ˣ", evaluate=ieee.exp2, partials=lambda y, x: (2 * (
     exact=lambda mp, x: mp.mpf(2) ** x, doc="Return 2 to the power x.")
 expm1 = primitive("expm1", "expm1", evaluate=ieee.expm1, partials=lambda y, x: (exp(x),), domain=(R,),
     doc="Return exp(x) - 1 without cancellation.")
-log = primitive("log", "ln", evaluate=ieee.log, partials=lambda y, x: (where(x < 0, nan, 1 / abs(x)),), domain=(POSITIVE,),
+log = primitive("log", "ln", evaluate=ieee.log, partials=lambda y, x: (where(x < 0, nan, 1 / (x + 0.0)),), domain=(POSITIVE,),
     doc="Return the natural logarithm: -inf at 0, nan below.")
-log2 = primitive("log2", "log₂", evaluate=ieee.log2, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(2.0) / abs(x)),),
+log2 = primitive("log2", "log₂", evaluate=ieee.log2, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(2.0) / (x + 0.0)),),
     domain=(POSITIVE,), exact=lambda mp, x: mp.log(x) / mp.log(2), doc="Return the logarithm to base 2.")
-log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(10.0) / abs(x)),),
+log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, x: (where(x < 0, nan, 1 / math.log(10.0) / (x + 0.0)),),
     domain=(POSITIVE,), doc="Return the logarithm to base 10.")
 log1p = primitive("log1p", "log1p", evaluate=ieee.log1p, partials=lambda y, x: (where(x < -1, nan, 1 / (1 + x)),),
     domain=(ABOVE_MINUS_1,), doc="Return log(1 + x) without cancellation.")
@@ -290,7 +291,7 @@ celu = primitive("celu", "CELU", evaluate=ieee.celu, domain=(R, POSITIVE), defau
     doc="Return x above 0, alpha * expm1(x / alpha) below.")
 gelu = primitive("gelu", "GELU", evaluate=special.gelu, partials=lambda y, x: (gelu_slope(x),), domain=(R,),
     exact=lambda mp, x: x * mp.ncdf(x), doc="Return x times the normal distribution function: the exact GELU.")
-silu = primitive("silu", "SiLU", evaluate=ieee.silu, partials=lambda y, x: (_silu_slope(x),), domain=(R,),
+silu = primitive("silu", "SiLU", evaluate=ieee.silu, partials=lambda y, x: (silu_slope(x),), domain=(R,),
     exact=lambda mp, x: x / (1 + mp.exp(-x)), doc="Return x * sigmoid(x), also called swish.")
 mish = primitive("mish", "Mish", evaluate=ieee.mish, partials=lambda y, x: (_mish_slope(x),), domain=(R,),
     exact=lambda mp, x: x * mp.tanh(mp.log1p(mp.exp(x))), doc="Return x * tanh(softplus(x)).")
@@ -337,6 +338,8 @@ sech_square = primitive("sech_square", "sech²", evaluate=ieee.sech_square, part
 gelu_slope = primitive("gelu_slope", "GELU′", evaluate=special.gelu_slope, domain=(R,),
     partials=lambda y, x: (strong_mul(fma(-x, x, 2.0), normal_pdf(x)),),
     exact=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x), doc="Return the derivative of gelu.")
+silu_slope = primitive("silu_slope", "SiLU′", evaluate=ieee.silu_slope, partials=lambda y, x: (-0.25 * strong_mul(sech_square(0.5 * x), _silu_bend(abs(x))),), domain=(R,),
+    exact=lambda mp, x: (1 + x / (1 + mp.exp(x))) / (1 + mp.exp(-x)), doc="Return the derivative of silu.")
 sinc_derivative = primitive("sinc_derivative", "sinc⁽ⁿ⁾", evaluate=special.sinc_derivative, partials=lambda y, n, x: (0.0, sinc_derivative(n + 1, x)),
     domain=(ORDER, R), exact=lambda mp, n, x: _exact_sinc_derivative(mp, n, x), doc="Return the n-th derivative of sinc; n is a constant.")
 exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.exp_remainder, partials=lambda y, x: (strong_mul(-x, exp(x)),), domain=(R,),
@@ -347,18 +350,16 @@ exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.ex
 
 # ---- rules too long for a line ----
 
-# The zeros of silu' and mish', each in two doubles, and exp there.
-_SILU_ZERO, _SILU_ZERO_MORE, _SILU_EXP = -1.2784645427610737, 1.0946994183093437e-16, 0.2784645427610738
+# The zeros of silu'' and mish', each in two doubles; there tanh(x/2) and exp(x).
+_BEND_ZERO, _BEND_ZERO_MORE, _BEND_TANH = 2.3993572805154675, 1.8464872855353363e-16, 0.8335565596009648
 _MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044e-17, 0.3034825352815289
 
 
 def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     power = pow(x, y - 1)
-    whole = strong_mul(y, power)
-    # For a small y: x**(y - 1) may overflow where y times it does not, and so may its derivative.
-    small = where(x == 0, whole, y * z / x)
+    # The last branch is for an x**(y - 1) that overflows where y times it does not.
     return (
-        where(y < 0.5, where(y > -1, small, whole), whole),
+        where(abs(power) < inf, y * power, where(x == 0, strong_mul(y, power), y * z / x)),
         where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x))),
     )
 
@@ -373,13 +374,12 @@ def _scaled_exp(factor: Scalar, half: Scalar) -> Scalar:
     return factor * root * root
 
 
-def _silu_slope(x: Scalar) -> Scalar:
-    """Return s (1 + x (1 - s)) for s = sigmoid(x); left of 0 as s (1 - s) (1 + x + exp(x)), of which the zero is known."""
-    left, right = sigmoid(x), sigmoid(-x)
-    distance = (x - _SILU_ZERO) + _SILU_ZERO_MORE
-    # 1 + x + exp(x), less what that is at the zero: two terms of the same sign.
-    below = strong_mul(left * right, distance + _SILU_EXP * expm1(distance))
-    return where(x > 0, left * (1 + strong_mul(x, right)), below)
+def _silu_bend(x: Scalar) -> Scalar:
+    """Return x tanh(x/2) - 2 for x >= 0, less what that is at its zero z: two terms of the same sign."""
+    distance = (x - _BEND_ZERO) - _BEND_ZERO_MORE
+    # tanh(a) - tanh(b) = tanh(a - b) (1 - tanh(a) tanh(b))
+    t = tanh(0.5 * x)
+    return distance * t + _BEND_ZERO * (tanh(0.5 * distance) * (1 - _BEND_TANH * t))
 
 
 def _mish_slope(x: Scalar) -> Scalar:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 
 from .exact import exact_partial as exact_partial
 from .exact import exact_value as exact_value
-from .exact import show
+from .exact import is_defined, show
 from .gradcheck import check_grads as check_grads
 from .primitive import Interval, Primitive
 from .scanning import deviations
@@ -78,7 +78,8 @@ def check_primitive(
         order: 1 for values and first partials, 2 for second ones too (those to 1,000 times the tolerance).
         tolerance: the greatest relative error; asked only where the true number is a normal double.
 
-    Raises `AssertionError` that names the row, the point, expected and got.
+    Raises `AssertionError` that names the row, the point, expected and got. A row of your own without a definition in
+    column `exact` is compared with differences of its values, as `check_grads` does it.
 
     >>> from chainrule import tanh
     >>> check_primitive(tanh, [(0.5,), (-3.0,)])
@@ -87,6 +88,13 @@ def check_primitive(
     compared = 0
     for point in sample(row, 20) if points is None else points:
         xs = tuple([float(x) for x in point])
+        if not is_defined(row):
+            try:
+                check_grads(lambda *xs: row.apply(xs), *xs, order=order)
+            except AssertionError as error:
+                raise AssertionError(f"{row.name}{xs}: {error}") from None
+            compared += 1
+            continue
         for by, exact, got, error in deviations(row, xs, order):
             if error > (tolerance if len(by) < 2 else 1e3 * tolerance):
                 what = ("{}", "the partial of {} by argument {}", "the second partial of {} by arguments {} and {}")

@@ -28,12 +28,13 @@ def check(key, name):
     return benchmark.Worker(engines.ENGINES[key]()).check(small(name))
 
 
-def run(*arguments, folder, path=""):
-    """Run the script in a folder, with modules from a path before those installed."""
+def run(*arguments, folder):
+    """Run the script in a folder, with the modules that lie there before those installed."""
+    paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.run(
         [sys.executable, "-W", "error", str(DEMOS / "benchmark.py"), *arguments],
         cwd=folder,
-        env=os.environ | {"PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join([str(path), *sys.path[1:]])},
+        env=os.environ | {"PYTHONIOENCODING": "utf-8", "PYTHONPATH": os.pathsep.join(paths)},
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -114,18 +115,14 @@ def test_one_table_for_each_workload(tmp_path):
 
 def test_a_missing_engine_is_told(tmp_path):
     (tmp_path / "autograd.py").write_text("raise ImportError")
-    done = run(
-        "eager", "--quick", "--only", "chain", "--peers", "chainrule", "autograd", folder=tmp_path, path=tmp_path
-    )
+    done = run("eager", "--quick", "--only", "chain", "--peers", "chainrule", "autograd", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\nautograd: not installed\n" in done.stdout
 
 
 def test_an_engine_that_ends_is_told(tmp_path):
     (tmp_path / "autograd.py").write_text("import os; os._exit(3)")
-    done = run(
-        "eager", "--quick", "--only", "chain", "--peers", "chainrule", "autograd", folder=tmp_path, path=tmp_path
-    )
+    done = run("eager", "--quick", "--only", "chain", "--peers", "chainrule", "autograd", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "\nautograd: no result: its process ended with code 3\n" in done.stdout
 
@@ -137,7 +134,7 @@ def test_nothing_is_timed_where_an_engine_is_wrong(tmp_path):
     (tmp_path / "micrograd" / "__init__.py").write_text("")
     (tmp_path / "micrograd" / "engine.py").write_text(wrong)
     arguments = ["eager", "--quick", "--only", "chain", "--peers", "chainrule", "micrograd"]
-    done = run(*arguments, folder=tmp_path, path=tmp_path)
+    done = run(*arguments, folder=tmp_path)
     assert done.returncode == 1
     assert done.stderr.startswith("mismatch, so nothing is timed: gradients is")
     assert "step ms" not in done.stdout
