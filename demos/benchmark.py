@@ -320,7 +320,7 @@ def draw(path: Path, results: dict[str, dict[str, float]]) -> None:
         bars = axes.barh(list(numbers), list(numbers.values()), color=colours)
         axes.bar_label(bars, [short(number) for number in numbers.values()], padding=3)
         axes.set(xscale="log", title=workload, xlabel="bytes per operation" if workload == "memory" else "ms per step")
-        axes.margins(x=0.1)
+        axes.margins(x=0.15)
         axes.invert_yaxis()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)

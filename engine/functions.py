@@ -67,14 +67,16 @@ def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     if not items:
         return []
     top = _position_of_greatest(items)
-    rest = table.log1p(table.sum([table.exp(x - items[top]) for k, x in enumerate(items) if k != top]))
-    return [-rest if k == top else (x - items[top]) - rest for k, x in enumerate(items)]
+    # Of equal items, infinite ones too, the difference is 0.
+    below = [table.strong_sub(x, items[top]) for x in items]
+    rest = table.log1p(table.sum([table.exp(x) for k, x in enumerate(below) if k != top]))
+    return [-rest if k == top else x - rest for k, x in enumerate(below)]
 
 
 def _relative_powers(items: list[Scalar]) -> tuple[list[Scalar], Scalar]:
     """Return exp(x - greatest) for each x, exactly 1.0 for the greatest, and their sum."""
     top = _position_of_greatest(items)
-    powers = [1.0 if k == top else table.exp(x - items[top]) for k, x in enumerate(items)]
+    powers = [1.0 if k == top else table.exp(table.strong_sub(x, items[top])) for k, x in enumerate(items)]
     return powers, table.sum(powers)
 
 

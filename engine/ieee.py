@@ -197,9 +197,13 @@ def unit(x: float, y: float) -> float:
 
 
 def fraction(x: float, y: float) -> float:
-    """Return x / (x + y), also where the sum overflows."""
+    """Return x / (x + y), also where the sum overflows; two infinities of one sign count as equal."""
     total = x + y
-    return div(x, total) if abs(total) < inf else div(0.5 * x, 0.5 * x + 0.5 * y)
+    if abs(total) < inf or total != total:
+        return div(x, total)
+    if math.isinf(x):
+        return 0.5 if math.isinf(y) else 1.0
+    return 0.5 * x / (0.5 * x + 0.5 * y)
 
 
 def log_add_exp(x: float, y: float) -> float:

@@ -153,7 +153,7 @@ def polygamma(n: float, x: float) -> float:
     order = int(n)
     if x <= 0.0:
         if x == -inf or x == math.floor(x):
-            return inf if order % 2 or x == -inf else nan
+            return inf if order % 2 and x != -inf else nan
         # Reflection, DLMF 5.15.6.
         mirrored = polygamma(n, 1.0 - x) * (-1.0 if order % 2 else 1.0)
         value = mirrored - cotangent_derivative(order, div(cosine_pi(x), sine_pi(x))) * math.pi ** (order + 1)

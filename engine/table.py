@@ -357,9 +357,10 @@ _MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044
 
 def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     power = pow(x, y - 1)
-    # The last branch is for an x**(y - 1) that overflows where y times it does not.
+    # x**(y - 1) may overflow where y times it does not.
+    otherwise = where(x == 0, strong_mul(y, power), where(abs(z) < inf, y * z / x, y * power))
     return (
-        where(abs(power) < inf, y * power, where(x == 0, strong_mul(y, power), y * z / x)),
+        where(abs(power) < inf, y * power, otherwise),
         where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x))),
     )
 
@@ -375,11 +376,12 @@ def _scaled_exp(factor: Scalar, half: Scalar) -> Scalar:
 
 
 def _silu_bend(x: Scalar) -> Scalar:
-    """Return x tanh(x/2) - 2 for x >= 0, less what that is at its zero z: two terms of the same sign."""
+    """Return x tanh(x/2) - 2 for x >= 0; around its zero less what it is there: two terms of the same sign."""
+    t = tanh(0.5 * x)
     distance = (x - _BEND_ZERO) - _BEND_ZERO_MORE
     # tanh(a) - tanh(b) = tanh(a - b) (1 - tanh(a) tanh(b))
-    t = tanh(0.5 * x)
-    return distance * t + _BEND_ZERO * (tanh(0.5 * distance) * (1 - _BEND_TANH * t))
+    around = distance * t + _BEND_ZERO * (tanh(0.5 * distance) * (1 - _BEND_TANH * t))
+    return where(abs(distance) < 1, around, x * t - 2)
 
 
 def _mish_slope(x: Scalar) -> Scalar:
