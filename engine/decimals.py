@@ -136,7 +136,7 @@ def _bernoulli(count: int = 30) -> tuple[Decimal, ...]:
     """Return the Bernoulli numbers B(2), B(4), ... by their recurrence (NIST DLMF 24.5.3)."""
     numbers = [Fraction(1)]
     for n in range(1, 2 * count + 1):
-        numbers.append(-sum(math.comb(n + 1, k) * numbers[k] for k in range(n)) / (n + 1))
+        numbers.append(-sum((math.comb(n + 1, k) * numbers[k] for k in range(n)), Fraction(0)) / (n + 1))
     with localcontext(_context(_DIGITS)):
         return tuple(Decimal(b.numerator) / b.denominator for b in numbers[2::2])
 

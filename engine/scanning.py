@@ -256,12 +256,11 @@ def _zero(function: Callable[[float], float], a: float, b: float) -> float | Non
 
 def _composite(name: str, function: Callable[..., Any], domain: tuple[Interval, ...], **row: Any) -> Primitive:
     """Make a row, outside the registry, of a function made of rows: its partials come from the transforms."""
-    positions = tuple(range(len(domain)))
     return Primitive(
         name,
         name,
         evaluate=function,
-        partials=lambda y, *xs: grad(function, argnums=positions)(*xs),
+        partials=lambda y, *xs: grad(function, argnums=tuple(range(len(xs))))(*xs),
         domain=domain,
         doc=function.__doc__ or "",
         **row,

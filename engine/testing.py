@@ -22,6 +22,7 @@ from .scanning import second_partials as second_partials
 from .strategies import Expression as Expression
 from .strategies import arguments as arguments
 from .strategies import expressions as expressions
+
 __all__ = [
     "Expression",
     "arguments",
@@ -91,8 +92,8 @@ def check_primitive(
         if not is_defined(row):
             try:
                 check_grads(lambda *xs: row.apply(xs), *xs, order=order)
-            except AssertionError as error:
-                raise AssertionError(f"{row.name}{xs}: {error}") from None
+            except AssertionError as problem:
+                raise AssertionError(f"{row.name}{xs}: {problem}") from None
             compared += 1
             continue
         for by, exact, got, error in deviations(row, xs, order):

@@ -11,8 +11,8 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors uncompiled primitive decimals ieee special table methods operators modes var copying functions structure sweeps sparsity
-        transforms series checkpointing gradcheck strategies exact scanning testing __init__
+        errors uncompiled primitive decimals ieee special table methods operators modes var copying functions structure
+        sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing __init__
     """,
     "viz": "picture svg text render notebook __init__",
     "nn": "module activations initialise layers losses optimisers __init__",

@@ -8,13 +8,12 @@ import sys
 import threading
 import time
 
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-
 import chainrule as cr
+import pytest
 from chainrule import PRIMITIVES, Var
 from chainrule.var import local_partials
+from hypothesis import given
+from hypothesis import strategies as st
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 1e-300, -1e-300, 1e300, -1e300, 5e-324, 20.0, 40.0, -40.0, 354.0, 709.0]
 EDGES += [710.5, -745.5, 1500.0, math.pi / 2, math.inf, -math.inf, math.nan]
@@ -65,7 +64,13 @@ def test_sum_and_dot(xs, ys):
 
 @pytest.mark.parametrize("constant", [2, 2.0, True, -3, 0, 2**60, 10**30])
 def test_integers_as_constants(constant):
-    for operation in (lambda x, c: x + c, lambda x, c: c - x, lambda x, c: x * c, lambda x, c: c / x, lambda x, c: x**c):
+    for operation in (
+        lambda x, c: x + c,
+        lambda x, c: c - x,
+        lambda x, c: x * c,
+        lambda x, c: c / x,
+        lambda x, c: x**c,
+    ):
         x, y = Var(1.5), Var(1.5)
         one, other = operation(x, constant), operation(y, float(constant))
         assert one.value == other.value
@@ -93,7 +98,9 @@ def test_a_neuron_is_one_dot_and_an_activation():
 
 
 def run(script, timeout=300):
-    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=timeout
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 

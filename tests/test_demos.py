@@ -14,7 +14,7 @@ PARTS = {"engines.py", "workloads.py"}  # of benchmark.py
 SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 
 # What a script needs to be quick enough for a test.
-ARGUMENTS = {"benchmark.py": ["eager", "--quick"], "regression.py": ["--rows", "4000"]}
+ARGUMENTS = {"accuracy.py": ["--quick"], "benchmark.py": ["eager", "--quick"], "regression.py": ["--rows", "4000"]}
 
 # Numbers that a script must print, and their bounds. gates.py and layers.py stop by themselves where they are wrong.
 MEASURED = {

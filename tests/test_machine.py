@@ -120,7 +120,9 @@ class Engine(RuleBasedStateMachine):
 
 
 TestEngine = Engine.TestCase
-TestEngine.settings = settings(max_examples=60, stateful_step_count=25, suppress_health_check=[HealthCheck.filter_too_much])
+TestEngine.settings = settings(
+    max_examples=60, stateful_step_count=25, suppress_health_check=[HealthCheck.filter_too_much]
+)
 
 
 def test_the_machine_notices_a_wrong_engine():
