@@ -22,7 +22,7 @@ def extensions() -> list[Extension]:
     (package / "__init__.py").touch()
     for name in ("var.py", "var.pxd"):
         shutil.copy(Path("engine") / name, package)
-    core = Extension("chainrule.var", [str(package / "var.py")], optional=True)
+    core = Extension("chainrule.var", [str(package / "var.py")])
     directives = {
         "auto_pickle": False,  # copying.py says how a graph is pickled
         "boundscheck": False,
@@ -31,6 +31,8 @@ def extensions() -> list[Extension]:
         "wraparound": False,
     }
     modules: list[Extension] = cythonize([core], compiler_directives=directives, quiet=True)
+    for module in modules:
+        module.optional = True  # cythonize drops it: without a compiler, install the .py alone
     return modules
 
 

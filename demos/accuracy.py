@@ -1,197 +1,281 @@
-"""Measure how exact derivatives are over the whole range of doubles, beside torch, JAX and autograd.
+"""See how exact values and derivatives are, from 1e-300 to 1e300: chainrule beside PyTorch, JAX and autograd.
 
-Every function is differentiated at points of all magnitudes, many of them close to the edges of its domain, its poles,
-kinks, overflow and zeros, and compared with mpmath wherever the true value and derivative are normal doubles.
+Every operation is tried at points of all magnitudes, and closer and closer to its domain's edges, poles, kinks, zeros
+and overflow. mpmath says, with 50 digits, what each value and first derivative should be; where that is a normal
+double, a relative error above 1e-12 counts. Exit status 1 if chainrule has one.
 """
 
 import argparse
-import importlib
-import math
 import os
-import sys
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
 
-import chainrule
 from chainrule import PRIMITIVES
 from chainrule.exact import relative_error
-from chainrule.scanning import COMPOSITES, scan
+from chainrule.scanning import COMPOSITES, scan, value_error
 from tqdm import tqdm
 
-BOUND = 1e-12
-# What a function is called elsewhere, where neither our name nor NumPy's is right.
-ALIASES = {
-    "degrees": "rad2deg",
-    "radians": "deg2rad",
-    "lgamma": "gammaln",
-    "log_sigmoid": "logsigmoid",
-    "normal_cdf": "ndtr",
-    "neg": "negative",
-}
-REFERENCES = {
-    "torch": ("torch", "torch.special", "torch.nn.functional"),
-    "jax": ("jax.numpy", "jax.nn", "jax.scipy.special"),
-    "autograd": ("autograd.numpy", "autograd.scipy.special"),
-}
+ROWS = {row.name: row for row in (*PRIMITIVES.values(), *COMPOSITES)}
+TOLERANCE = 1e-12
+PEERS = ("torch", "jax", "autograd")
+
+Columns = Sequence[Sequence[float]]
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--points", type=int, default=500, help="points for each function (default 500)")
-    parser.add_argument("--only", nargs="+", metavar="NAME", help="these functions only")
-    parser.add_argument("--quick", action="store_true", help="six functions, 30 points each")
-    options = parser.parse_args()
-    rows = {row.name: row for row in (*PRIMITIVES.values(), *COMPOSITES)}
-    names = options.only or (["exp", "tanh", "expm1", "div", "gelu", "softmax"] if options.quick else list(rows))
-    unknown = [name for name in names if name not in rows]
-    if unknown:
-        parser.error(f"--only expected names of functions but got {', '.join(unknown)}")
-    count = 30 if options.quick else options.points
+class Point(NamedTuple):
+    """Hold what a function should give at a point, and how far off chainrule is."""
 
-    os.environ["JAX_ENABLE_X64"] = "1"
-    libraries = {library: load(modules) for library, modules in REFERENCES.items()}
-    installed = [library for library, modules in libraries.items() if modules]
-    print(f"chainrule {chainrule.__version__} beside {', '.join(installed) or 'no other library (none is installed)'}")
-    print(f"share of first derivatives with a relative error above {BOUND:g}, at {count} points a function\n")
-    print(f"{'function':16}{'points':>7}{'chainrule':>11}" + "".join(f"{library:>10}" for library in installed), end="")
-    print("   worst point of chainrule")
-
-    totals = {library: [0, 0] for library in ("chainrule", *installed)}
-    wrong = {}
-    points = 0
-    for name in tqdm(names, unit="function", disable=None, leave=False):
-        row = rows[name]
-        found = list(scan(row, count))
-        points += len(found)
-        shares = {"chainrule": measure([d.error for _, deviations in found for d in deviations if d.by])}
-        for library in installed:
-            shares[library] = measure(errors_of(library, libraries[library], row, found))
-        for library, share in shares.items():
-            if share is not None:
-                totals[library] = [a + b for a, b in zip(totals[library], share, strict=True)]
-        wrong[name] = {library: share and share[0] / share[1] for library, share in shares.items()}
-        tqdm.write(line(name, len(found), shares, worst(found)))
-    print(line("all", points, totals, ""))
-    draw(wrong, installed)
-    return 1 if totals["chainrule"][0] else 0
+    arguments: tuple[float, ...]
+    exact: dict[tuple[int, ...], Any]  # () the value, (i,) the derivative by argument i
+    error: float
 
 
-def load(modules):
-    """Import a library's modules; an empty list where it is not installed."""
+def examine(task: tuple[str, int, int]) -> list[Point]:
+    """Scan one function: this is what each process does."""
+    name, count, seed = task
+    points = []
+    for arguments, found in scan(ROWS[name], count, seed=seed):
+        points.append(Point(arguments, {item.by: item.exact for item in found}, max(item.error for item in found)))
+    return points
+
+
+# ---- the other libraries: each finds a function by our name, and runs it on columns of arguments ----
+
+
+class Torch:
+    """PyTorch in double precision."""
+
+    def __init__(self) -> None:
+        import torch
+
+        self.torch = torch
+        functional, special = torch.nn.functional, torch.special
+        self.modules = (torch, functional, special)
+        stacked: dict[str, Callable[..., Any]] = {
+            "sum": lambda xs: xs.sum(0),
+            "mean": lambda xs: xs.mean(0),
+            "norm": lambda xs: torch.linalg.vector_norm(xs, dim=0),
+            "logsumexp": lambda xs: torch.logsumexp(xs, 0),
+            "softmax": lambda xs: functional.softmax(xs, 0)[0],
+            "log_softmax": lambda xs: functional.log_softmax(xs, 0)[0],
+        }
+        self.own: dict[str, Callable[..., Any] | None] = {
+            "degrees": torch.rad2deg,
+            "radians": torch.deg2rad,
+            "clip": lambda x, low, high: torch.clamp(x, low, high),
+            "where": lambda condition, x, y: torch.where(condition != 0, x, y),
+            "normal_cdf": special.ndtr,
+            "log_sigmoid": functional.logsigmoid,
+            "dot": lambda a, b, c, d: a * c + b * d,
+            "fma": lambda x, y, z: x * y + z,
+            # Other functions by these names, or other arguments.
+            **dict.fromkeys(("elu", "celu", "leaky_relu", "polygamma", "norm"), None),
+            **{name: lambda *xs, f=f: f(torch.stack(xs)) for name, f in stacked.items()},
+        }
+
+    def run(self, function: Callable[..., Any], columns: Columns) -> tuple[Any, list[Any]]:
+        xs = [self.torch.tensor(column, dtype=self.torch.float64, requires_grad=True) for column in columns]
+        values = function(*xs)
+        if not values.requires_grad:
+            return values.tolist(), [[0.0] * len(columns[0])] * len(columns)
+        partials = self.torch.autograd.grad(values.sum(), xs, allow_unused=True, materialize_grads=True)
+        return values.tolist(), [partial.tolist() for partial in partials]
+
+
+class NumpyLike:
+    """What JAX and autograd have in common: NumPy's names."""
+
+    def __init__(self, np: Any, special: Any, *modules: ModuleType) -> None:
+        self.np, self.special = np, special
+        self.modules = (np, special, *modules)
+        aliases = {
+            **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan"},
+            **{"atan2": "arctan2", "atanh": "arctanh", "div": "divide", "mul": "multiply", "neg": "negative"},
+            **{"sub": "subtract", "pow": "power", "lgamma": "gammaln", "remainder": "mod", "normal_cdf": "ndtr"},
+        }
+        self.own: dict[str, Callable[..., Any] | None] = {name: self.find(other) for name, other in aliases.items()}
+        self.own |= {
+            "where": lambda condition, x, y: np.where(condition != 0, x, y),
+            "dot": lambda a, b, c, d: a * c + b * d,
+            "fma": lambda x, y, z: x * y + z,
+            "sum": lambda *xs: np.sum(np.stack(xs), axis=0),
+            "mean": lambda *xs: np.mean(np.stack(xs), axis=0),
+            "norm": lambda *xs: np.linalg.norm(np.stack(xs), axis=0),
+            "logsumexp": lambda *xs: special.logsumexp(np.stack(xs), axis=0),
+            "polygamma": None,
+        }
+
+    def find(self, name: str) -> Callable[..., Any] | None:
+        return next((getattr(module, name) for module in self.modules if hasattr(module, name)), None)
+
+
+class Jax(NumpyLike):
+    """JAX with 64 bits, on the processor."""
+
+    def __init__(self) -> None:
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        import jax
+
+        jax.config.update("jax_enable_x64", True)
+        self.jax = jax
+        super().__init__(jax.numpy, jax.scipy.special, jax.nn, jax.lax)
+        self.own |= {
+            "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+            "softsign": jax.nn.soft_sign,
+            "hardtanh": jax.nn.hard_tanh,
+            "normal_pdf": jax.scipy.stats.norm.pdf,
+            "softmax": lambda *xs: jax.nn.softmax(jax.numpy.stack(xs), axis=0)[0],
+            "log_softmax": lambda *xs: jax.nn.log_softmax(jax.numpy.stack(xs), axis=0)[0],
+        }
+
+    def run(self, function: Callable[..., Any], columns: Columns) -> tuple[Any, list[Any]]:
+        values, pull = self.jax.vjp(function, *[self.np.array(column) for column in columns])
+        return values.tolist(), [partial.tolist() for partial in pull(self.np.ones_like(values))]
+
+
+class Autograd(NumpyLike):
+    """HIPS autograd."""
+
+    def __init__(self) -> None:
+        import autograd
+        from autograd.scipy import special, stats
+
+        self.make_vjp = autograd.make_vjp
+        super().__init__(autograd.numpy, special)
+        self.own |= {"sigmoid": special.expit, "normal_pdf": stats.norm.pdf, "normal_cdf": stats.norm.cdf}
+
+    def run(self, function: Callable[..., Any], columns: Columns) -> tuple[Any, list[Any]]:
+        xs = [self.np.array(column) for column in columns]
+        partials = []
+        for position in range(len(xs)):
+            pull, values = self.make_vjp(function, position)(*xs)
+            partials.append(pull(self.np.ones_like(values)).tolist())
+        return values.tolist(), partials
+
+
+def load(names: Sequence[str]) -> dict[str, Any]:
+    """Import those of the other libraries that are installed."""
+    loaded: dict[str, Any] = {}
+    for name, peer in zip(PEERS, (Torch, Jax, Autograd), strict=True):
+        try:
+            if name in names:
+                loaded[name] = peer()
+        except ImportError:
+            print(f"{name} is not installed")
+    return loaded
+
+
+def errors_of(peer: Any, name: str, points: Sequence[Point]) -> list[float] | None:
+    """Return another library's greatest error at each point; None where it has no such function or derivative."""
+    function = peer.own[name] if name in peer.own else NumpyLike.find(peer, name)
+    if function is None:
+        return None
     try:
-        return [importlib.import_module(module) for module in modules]
-    except ImportError:
-        return []
-
-
-def measure(errors):
-    """Count the errors beyond the bound, and all; None where there are none to judge by."""
-    return None if not errors else [sum(not error <= BOUND for error in errors), len(errors)]
-
-
-def line(name, points, shares, remark):
-    text = f"{name:16}{points:>7}"
-    for library, share in shares.items():
-        shown = f"{share[0] / share[1]:.1%}" if share and share[1] else "-"
-        text += f"{shown:>{11 if library == 'chainrule' else 10}}"
-    return f"{text}   {remark}"
-
-
-def worst(found):
-    """Name the point at which chainrule is furthest off."""
-    deviations = [(d.error, point, d.by[0]) for point, list_ in found for d in list_ if d.by]
-    if not deviations:
-        return "no derivative to compare"
-    error, point, position = max(deviations, key=lambda item: item[0])
-    shown = ", ".join(f"{x:.6g}" for x in point)
-    return f"{error:.1e} at ({shown})" + (f" by argument {position}" if len(point) > 1 else "")
-
-
-def errors_of(library, modules, row, found):
-    """Return the errors of another library's partials at the same points; none where it lacks the function."""
-    function = find(modules, row)
-    if function is None or row.arity > 2 or any(interval.integers for interval in row.domain):
-        return []
+        values, partials = peer.run(function, list(zip(*[point.arguments for point in points], strict=True)))
+    except Exception:
+        # A function without a derivative, or with other arguments: each library has its own exception for it.
+        return None
     errors = []
-    columns = list(zip(*[point for point, _ in found], strict=True))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for position in range(row.arity):
-            try:
-                got = DERIVATIVES[library](function, columns, position)
-            except (TypeError, ValueError, NotImplementedError, AttributeError, RuntimeError):
-                return []
-            for (_, deviations), derivative in zip(found, got, strict=True):
-                for deviation in deviations:
-                    if deviation.by == (position,):
-                        error = relative_error(deviation.exact, float(derivative))
-                        errors.append(math.inf if error is None else error)
+    for k, point in enumerate(points):
+        off = [
+            relative_error(exact, partials[by[0]][k])
+            if by
+            else value_error(ROWS[name], point.arguments, exact, values[k])
+            for by, exact in point.exact.items()
+        ]
+        errors.append(max((error for error in off if error is not None), default=0.0))
     return errors
 
 
-def find(modules, row):
-    names = (row.name, row.code.get("numpy", row.name), ALIASES.get(row.name, row.name))
-    return next((getattr(module, name) for module in modules for name in names if hasattr(module, name)), None)
+# ---- the table and the picture ----
 
 
-def by_torch(function, columns, position):
-    import torch
-
-    xs = [torch.tensor(column, dtype=torch.float64) for column in columns]
-    xs[position].requires_grad_()
-    function(*xs).sum().backward()
-    return xs[position].grad.tolist()
+def share(errors: Sequence[float] | None) -> str:
+    if errors is None:
+        return "–"
+    return f"{100 * sum(not error <= TOLERANCE for error in errors) / len(errors):.1f} %"
 
 
-def by_jax(function, columns, position):
-    import jax
-    import jax.numpy as jnp
+def table(errors: dict[str, dict[str, list[float] | None]], points: dict[str, list[Point]]) -> Iterator[str]:
+    """Yield a line for each function: points, share beyond the tolerance by library, chainrule's worst point."""
+    width = max(map(len, points))
+    head = "".join(f"{name:>11}" for name in errors)
+    yield f"{'':{width}}  points{head}   chainrule's greatest error, and where"
+    for name, found in points.items():
+        shares = "".join(f"{share(own[name]):>11}" for own in errors.values())
+        worst = max(found, key=lambda point: point.error)
+        where = ", ".join(f"{x:.17g}" for x in worst.arguments)
+        # The definition itself carries 50 digits.
+        greatest = f"{worst.error:.1e} at ({where})" if worst.error > 1e-40 else "none"
+        yield f"{name:{width}}  {len(found):6}{shares}   {greatest}"
+    total = sum(map(len, points.values()))
+    everything = {
+        peer: [error for found in own.values() if found for error in found] for peer, own in errors.items()
+    }
+    shares = "".join(f"{share(found) if found else '–':>11}" for found in everything.values())
+    yield f"{'together':{width}}  {total:6}{shares}   {len(points)} functions"
 
-    xs = [jnp.array(column) for column in columns]
-    return jax.vmap(jax.grad(function, argnums=position))(*xs).tolist()
 
+def draw(errors: dict[str, dict[str, list[float] | None]], path: Path) -> None:
+    """Save which share of the points has an error above any given one."""
+    from matplotlib.figure import Figure
 
-def by_autograd(function, columns, position):
-    import autograd
-    import autograd.numpy as anp
-
-    return autograd.elementwise_grad(function, position)(*[anp.array(column) for column in columns]).tolist()
-
-
-DERIVATIVES = {"torch": by_torch, "jax": by_jax, "autograd": by_autograd}
-
-
-def draw(wrong, installed):
-    """Draw the functions at which a library is furthest off; without matplotlib say so."""
-    try:
-        import matplotlib
-    except ImportError:
-        print("no picture: matplotlib is not installed")
-        return
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    def most(name):
-        return max((wrong[name][library] or 0.0 for library in installed), default=0.0)
-
-    names = sorted(wrong, key=most, reverse=True)[:25]
-    libraries = ["chainrule", *installed]
-    figure, axes = pyplot.subplots(figsize=(8, 0.6 + 0.32 * len(names)), layout="constrained")
-    for k, library in enumerate(libraries):
-        places = [place + 0.8 * k / len(libraries) for place in range(len(names))]
-        shares = [100.0 * (wrong[name][library] or 0.0) for name in names]
-        axes.barh(places, shares, height=0.8 / len(libraries), label=library)
-    axes.set_yticks([place + 0.4 - 0.4 / len(libraries) for place in range(len(names))], names)
-    axes.invert_yaxis()
-    axes.set_xlabel(f"points with a relative error above {BOUND:g} (%)")
-    axes.set_title("First derivatives over the range of doubles")
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for peer, own in errors.items():
+        found = sorted((min(error, 1e3) for errors in own.values() if errors for error in errors), reverse=True)
+        if found:
+            axes.step(
+                [max(error, 1e-18) for error in found],
+                [100 * (k + 1) / len(found) for k in range(len(found))],
+                label=peer,
+                where="post",
+            )
+    axes.axvline(TOLERANCE, color="0.6", linestyle="--", label="bound")
+    axes.set(xscale="log", yscale="log", xlim=(1e-17, 1e1), ylim=(1e-3, 100))
+    axes.set(title="Exactness", xlabel="relative error", ylabel="% of points with a greater one")
+    axes.grid(alpha=0.3)
     axes.legend()
-    axes.grid(axis="x", alpha=0.3)
-    path = Path("out") / "accuracy.png"
     path.parent.mkdir(exist_ok=True)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--points", type=int, default=500, help="how many for each function (default: %(default)s)")
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=ROWS, help="which functions (default: all)")
+    parser.add_argument("--peers", nargs="*", default=PEERS, choices=PEERS, help="beside which libraries")
+    parser.add_argument("--seed", type=int, default=0, help="other points for another number")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many processes (default: %(default)s)")
+    parser.add_argument("--quick", action="store_true", help="5 points for each function, beside PyTorch alone")
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.points, arguments.peers = 5, ("torch",)
+
+    names = arguments.only or list(ROWS)
+    tasks = [(name, arguments.points, arguments.seed) for name in names]
+    with ProcessPoolExecutor(arguments.jobs, mp_context=get_context("spawn")) as processes:
+        results = processes.map(examine, tasks)
+        points = dict(zip(names, tqdm(results, total=len(tasks), desc="mpmath", unit="function"), strict=True))
+
+    errors: dict[str, dict[str, list[float] | None]]
+    errors = {"chainrule": {name: [point.error for point in found] for name, found in points.items()}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, peer in load(arguments.peers).items():
+            functions = tqdm(points.items(), desc=name, unit="function")
+            errors[name] = {function: errors_of(peer, function, found) for function, found in functions}
+    print("\n".join(table(errors, points)))
+    path = Path("out/accuracy.png")
+    draw(errors, path)
     print(f"picture: {path}")
+    return int(any(not error <= TOLERANCE for found in errors["chainrule"].values() for error in found or ()))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

@@ -20,7 +20,7 @@ from .primitive import Interval, Primitive
 from .transforms import grad
 from .var import Var, local_partials
 
-__all__ = ["COMPOSITES", "Deviation", "deviations", "scan", "scan_points", "second_partials"]
+__all__ = ["COMPOSITES", "Deviation", "deviations", "scan", "scan_points", "second_partials", "value_error"]
 
 # Where functions begin, end, bend, overflow, underflow or change their formula; of both signs.
 _MARKS = (
@@ -86,10 +86,7 @@ def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[D
     """
     exact = exact_value(row, point)
     value = row.evaluate(*point)
-    error = relative_error(exact, value)
-    if error is not None and row.name in _CHAINS:
-        size = exact_value(row, [abs(x) for x in point])
-        error = float(abs(value - exact) / size) if math.isfinite(value) else None
+    error = value_error(row, point, exact, value)
     if error is None:
         return []
     found = [Deviation((), exact, value, error)]
@@ -105,6 +102,16 @@ def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[D
     if order > 1 and len(found) > len(places):
         found += _second_deviations(row, point, places)
     return found
+
+
+def value_error(row: Primitive, point: Sequence[float], exact: Any, got: float) -> float | None:
+    """Return the relative error of a value, as `relative_error` does; of a chain of additions beside what is added."""
+    error = relative_error(exact, got)
+    if error is None or row.name not in _CHAINS:
+        return error
+    size = exact_value(row, [abs(x) for x in point])
+    # A sum that overflows half way is as it is defined.
+    return float(abs(got - exact) / (size or 1)) if math.isfinite(got) else None
 
 
 def _second_deviations(row: Primitive, point: Sequence[float], places: Sequence[int]) -> Iterator[Deviation]:
