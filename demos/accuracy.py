@@ -148,6 +148,8 @@ class Autograd(NumpyLike):
         self.make_vjp = autograd.make_vjp
         super().__init__(autograd.numpy, special)
         self.own |= {"sigmoid": special.expit, "normal_pdf": stats.norm.pdf, "normal_cdf": stats.norm.cdf}
+        # The derivative of its digamma asks for zeta at negative numbers, which does not return.
+        self.own["digamma"] = None
 
     def run(self, function: Callable[..., Any], columns: Columns) -> tuple[Any, list[Any]]:
         xs = [self.np.array(column) for column in columns]
