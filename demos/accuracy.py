@@ -94,9 +94,21 @@ class NumpyLike:
         self.np, self.special = np, special
         self.modules = (np, special, *modules)
         aliases = {
-            **{"acos": "arccos", "acosh": "arccosh", "asin": "arcsin", "asinh": "arcsinh", "atan": "arctan"},
-            **{"atan2": "arctan2", "atanh": "arctanh", "div": "divide", "mul": "multiply", "neg": "negative"},
-            **{"sub": "subtract", "pow": "power", "lgamma": "gammaln", "remainder": "mod", "normal_cdf": "ndtr"},
+            "acos": "arccos",
+            "acosh": "arccosh",
+            "asin": "arcsin",
+            "asinh": "arcsinh",
+            "atan": "arctan",
+            "atan2": "arctan2",
+            "atanh": "arctanh",
+            "div": "divide",
+            "mul": "multiply",
+            "neg": "negative",
+            "sub": "subtract",
+            "pow": "power",
+            "lgamma": "gammaln",
+            "remainder": "mod",
+            "normal_cdf": "ndtr",
         }
         self.own: dict[str, Callable[..., Any] | None] = {name: self.find(other) for name, other in aliases.items()}
         self.own |= {
@@ -216,9 +228,7 @@ def table(errors: dict[str, dict[str, list[float] | None]], points: dict[str, li
         greatest = f"{worst.error:.1e} at ({where})" if worst.error > 1e-40 else "none"
         yield f"{name:{width}}  {len(found):6}{shares}   {greatest}"
     total = sum(map(len, points.values()))
-    everything = {
-        peer: [error for found in own.values() if found for error in found] for peer, own in errors.items()
-    }
+    everything = {peer: [error for found in own.values() if found for error in found] for peer, own in errors.items()}
     shares = "".join(f"{share(found) if found else '–':>11}" for found in everything.values())
     yield f"{'together':{width}}  {total:6}{shares}   {len(points)} functions"
 
