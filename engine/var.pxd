@@ -33,9 +33,7 @@ cdef class Var:
     cdef object _op
     cdef Var _a
     cdef Var _b
-    cdef tuple _args
-    cdef tuple _partials
-    cdef str _label
+    cdef tuple _more
     cdef long _mark
     cdef bint _requires
 
@@ -52,10 +50,10 @@ cdef Var _extremum(object row, Var x, object other, bint greater)
 
 cdef object _sweep(Var root, double seed, object only)
 
-@cython.locals(seen=long, a=Var, b=Var)
-cdef list _order(Var root, list leaves, list marks)
+@cython.locals(seen=long, a=Var, b=Var, more=tuple, wants_a=bint, wants_b=bint)
+cdef list _order(Var root, list leaves, list before, list marks)
 
-@cython.locals(node=Var, a=Var, b=Var, leaf=Var, position=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
+@cython.locals(node=Var, a=Var, b=Var, leaf=Var, more=tuple, args=tuple, partials=tuple, position=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
 cdef object _propagate(list order)
 
 @cython.locals(total=double, wanted=bint, x=Var)

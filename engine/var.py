@@ -85,19 +85,18 @@ class Var:
     """
 
     # One or two arguments stand in _a and _b, their partials in _da and _db. A constant argument is not a
-    # node: its field is None and its number stands where the partial would. More arguments, Vars and floats
-    # as they came, stand in _args and their partials in _partials.
+    # node: its field is None and its number stands where the partial would. What few nodes have is in _more,
+    # to keep the others small: arguments of an n-ary operation, Vars and floats as they came, their partials,
+    # and the label.
     __slots__ = (
         "_a",
-        "_args",
         "_b",
         "_da",
         "_db",
         "_grad",
-        "_label",
         "_mark",
+        "_more",
         "_op",
-        "_partials",
         "_requires",
         "_value",
     )
@@ -115,9 +114,7 @@ class Var:
         self._a: Var | None = None
         self._b: Var | None = None
         self._da = self._db = 0.0
-        self._args: tuple[Any, ...] | None = None
-        self._partials: tuple[float, ...] | None = None
-        self._label = label
+        self._more: tuple[Any, Any, str | None] | None = None if label is None else (None, None, label)
         self._requires = bool(requires_grad)
         self._mark = _NEVER
 
@@ -155,13 +152,14 @@ class Var:
     @property
     def label(self) -> str | None:
         """The name shown in drawings."""
-        return self._label
+        return None if self._more is None else self._more[2]
 
     @label.setter
     def label(self, label: Any) -> None:
         if label is not None and not isinstance(label, str):
             raise TypeError(f"label expected a str or None but got {describe('label', label)}")
-        self._label = label
+        args, partials, _ = self._more or _NO_MORE
+        self._more = (args, partials, label)
 
     @property
     def op(self) -> Primitive | None:
@@ -173,8 +171,9 @@ class Var:
         """The arguments of the operation, in order, as they came: Vars, and floats for constants."""
         if self._op is None:
             return ()
-        if self._args is not None:
-            return self._args
+        if self._more is not None and self._more[0] is not None:
+            args: tuple[Any, ...] = self._more[0]
+            return args
         a = self._da if self._a is None else self._a
         return (a,) if self._op.arity == 1 else (a, self._db if self._b is None else self._b)
 
@@ -182,8 +181,10 @@ class Var:
     def parents(self) -> tuple[Var, ...]:
         """The arguments of the operation, in order; a constant is a Var that requires no gradient."""
         # Once shown, a constant stays a node, so that walks by identity see one and the same.
-        if self._args is not None:
-            self._args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in self._args])
+        args, partials, label = self._more or _NO_MORE
+        if args is not None:
+            args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in args])
+            self._more = (args, partials, label)
         elif self._op is not None:
             if self._a is None:
                 self._a, self._da = Var(self._da, None, False), 0.0
@@ -194,8 +195,9 @@ class Var:
     @property
     def partials(self) -> tuple[float, ...]:
         """The derivative by each argument, found when the operation ran; 0 for a constant number."""
-        if self._partials is not None:
-            return self._partials
+        if self._more is not None and self._more[1] is not None:
+            partials: tuple[float, ...] = self._more[1]
+            return partials
         found = (0.0 if self._a is None else self._da, 0.0 if self._b is None else self._db)
         return found[: len(self.args)]
 
@@ -219,7 +221,7 @@ class Var:
         return self._op is None
 
     def __repr__(self) -> str:
-        label = "" if self._label is None else f", label={self._label!r}"
+        label = "" if self.label is None else f", label={self.label!r}"
         return f"Var({self._value!r}, grad={self._grad!r}{label})"
 
     def __format__(self, spec: str) -> str:
@@ -262,7 +264,7 @@ class Var:
 
     def detach(self) -> Var:
         """Return a new leaf with this value, through which no gradient flows."""
-        return Var(self._value, self._label, False)
+        return Var(self._value, self.label, False)
 
     # ---- arithmetic ----
 
@@ -520,15 +522,15 @@ class Var:
     def __dealloc__(self) -> None:
         """Free the graph below without recursion: called by C, where no collector unties long chains."""
         global _depth
-        if self._a is None and self._args is None and self._b is None:
+        if self._a is None and self._more is None and self._b is None:
             return
         if _depth >= _DEEPEST:
             # The first of these calls, below on the stack, will free them.
-            _dying.append((self._a, self._b, self._args))
+            _dying.append((self._a, self._b, self._more))
             return
         _depth += 1
         self._a = self._b = None
-        self._args = None
+        self._more = None
         _depth -= 1
         while _depth == 0 and _dying:
             _depth += 1
@@ -543,6 +545,7 @@ class Var:
         return self._repr_mimebundle_().get("image/svg+xml")
 
 
+_NO_MORE = (None, None, None)
 _READ = (
     "{function} expected a number but got {got}; use .value to read the number, "
     "or chainrule's own functions (chainrule.sin for math.sin) to keep the gradient"
@@ -612,7 +615,7 @@ def _leaf(value: float, requires: bool) -> Var:
 def _blank(node: Var) -> None:
     """Set the fields that C sets by itself."""
     node._grad = node._da = node._db = 0.0
-    node._op = node._a = node._b = node._args = node._partials = node._label = None
+    node._op = node._a = node._b = node._more = None
     node._mark = _NEVER
 
 
@@ -647,7 +650,7 @@ def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: floa
         node._grad = 0.0
         node._a = a
         node._b = b
-        node._args = node._partials = node._label = None
+        node._more = None
         node._mark = _NEVER
     node._value = value
     node._op = row
@@ -664,8 +667,7 @@ def _nary(row: Primitive, value: float, args: Any, partials: Any) -> Var:
         return _leaf(value, False)
     node = _leaf(value, True)
     node._op = row
-    node._args = args
-    node._partials = partials
+    node._more = (args, partials, None)
     if _watched:
         _note(node)
     return node
@@ -782,22 +784,15 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
 def _sweep(root: Var, seed: float, only: Any) -> Any:
     """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
     leaves: list[Var] = []
+    before: list[float] = []
     marks: list[tuple[Var, int]] = []
-    order = _order(root, leaves, None if only is None else marks)
-    if only is not None and not only.issuperset(map(id, leaves)):
-        for item, mark in marks:
-            node: Var = item
-            node._mark = mark
-        return None
-    before = []
     try:
-        for item in leaves:
-            leaf: Var = item
-            before.append(leaf._grad)
-            leaf._grad = 0.0
-        for item in order:
-            node = item
-            node._grad = 0.0
+        order = _order(root, leaves, before, None if only is None else marks)
+        if only is not None and not only.issuperset(map(id, leaves)):
+            for item, mark in marks:
+                node: Var = item
+                node._mark = mark
+            return None
         root._grad = seed
         if _watched and is_strict():
             _propagate_strictly(order)
@@ -806,7 +801,7 @@ def _sweep(root: Var, seed: float, only: Any) -> Any:
         if only is None:
             # Added once, so that a second sweep adds exactly as much as the first.
             for position, item in enumerate(leaves):
-                leaf = item
+                leaf: Var = item
                 before[position] += leaf._grad
             return None
         return {id(item): item.grad for item in leaves}
@@ -816,8 +811,12 @@ def _sweep(root: Var, seed: float, only: Any) -> Any:
             leaf._grad = grad
 
 
-def _order(root: Var, leaves: Any, marks: Any) -> Any:
-    """List the computed nodes below `root`, arguments before results; and the leaves, and marks as they were."""
+def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
+    """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
+
+    The leaves' gradients before, and the marks if asked for, are kept in lists of the caller's, who can so undo
+    what an interrupted search has done.
+    """
     global _clock
     _clock += 1
     seen = _clock
@@ -836,21 +835,32 @@ def _order(root: Var, leaves: Any, marks: Any) -> Any:
             marks.append((node, node._mark))
         node._mark = seen
         if node._op is None:
+            before.append(node._grad)
             leaves.append(node)
+            node._grad = 0.0
+            continue
+        node._grad = 0.0
+        more = node._more
+        if more is None or more[0] is None:
+            a, b = node._a, node._b
+            wants_a = a is not None and a._mark != seen and a._requires
+            wants_b = b is not None and b._mark != seen and b._requires
+            if not wants_a and not wants_b:
+                order.append(node)
+                continue
+            stack.append(node)
+            stack.append(None)
+            if wants_a:
+                stack.append(a)
+            if wants_b:
+                stack.append(b)
             continue
         stack.append(node)
         stack.append(None)
-        if node._args is None:
-            a, b = node._a, node._b
-            if a is not None and a._requires and a._mark != seen:
-                stack.append(a)
-            if b is not None and b._requires and b._mark != seen:
-                stack.append(b)
-            continue
-        for arg in node._args:
+        for arg in more[0]:
             if type(arg) is Var:
                 operand: Var = arg
-                if operand._requires and operand._mark != seen:
+                if operand._mark != seen and operand._requires:
                     stack.append(operand)
     return order
 
@@ -865,9 +875,9 @@ def _propagate(order: Any) -> Any:
         g = node._grad
         if g == 0.0:
             continue
-        args = node._args
-        if args is not None:
-            partials = node._partials
+        more = node._more
+        if more is not None and more[0] is not None:
+            args, partials = more[0], more[1]
             for k in range(len(partials)):
                 arg = args[k]
                 if type(arg) is Var:
