@@ -13,20 +13,26 @@ from types import ModuleType
 
 from . import copying as copying
 from .checkpointing import checkpoint as checkpoint
+from .compile import compile as compile
+from .errors import BackendError as BackendError
 from .errors import GraphError as GraphError
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import NonFiniteError as NonFiniteError
+from .errors import TraceError as TraceError
 from .functions import hardtanh as hardtanh
 from .functions import log_softmax as log_softmax
 from .functions import prod as prod
 from .functions import selu as selu
 from .functions import softmax as softmax
+from .functions import take as take
 from .modes import no_grad as no_grad
 from .modes import strict as strict
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
 from .primitive import custom_primitive as custom_primitive
+from .program import Program as Program
+from .program import trace as trace
 from .series import taylor as taylor
 from .table import *  # noqa: F403  # the rows, by table.__all__
 from .transforms import grad as grad

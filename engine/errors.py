@@ -2,7 +2,11 @@
 
     Exception
     ├── RuntimeError
-    │   └── GraphError          backward() on a Var that nothing differentiable leads to
+    │   ├── GraphError          backward() on a Var that nothing differentiable leads to
+    │   └── NotImplementedError
+    │       └── BackendError    a backend of compile() lacks an operation
+    ├── TypeError
+    │   └── TraceError          traced code asked for the value of a number that has none yet
     ├── FloatingPointError
     │   └── NonFiniteError      inside strict(): an operation or a sweep first made nan or inf
     └── ModuleNotFoundError
@@ -23,3 +27,11 @@ class NonFiniteError(FloatingPointError):
 
 class MissingDependencyError(ModuleNotFoundError):
     """Report that an optional package is missing, and how to install it."""
+
+
+class TraceError(TypeError):
+    """Report, with the user's line, traced code that asks for the value of a number that has none yet."""
+
+
+class BackendError(NotImplementedError):
+    """Report an operation that a backend lacks."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 
 from . import table
-from .primitive import Scalar
+from .primitive import Scalar, is_symbolic
 
-__all__ = ["hardtanh", "log_softmax", "prod", "selu", "softmax"]
+__all__ = ["hardtanh", "log_softmax", "prod", "selu", "softmax", "take"]
 
 # Klambauer et al. 2017, "Self-Normalizing Neural Networks": the fixed point at mean 0 and variance 1.
 _SELU_ALPHA = 1.6732632423543772
@@ -53,6 +54,8 @@ def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = list(xs)
     if not items:
         return []
+    if any(map(is_symbolic, items)):
+        return table.shares(*items)
     powers, total = _relative_powers(items)
     return [power / total for power in powers]
 
@@ -66,11 +69,37 @@ def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = list(xs)
     if not items:
         return []
+    if any(map(is_symbolic, items)):
+        return _symbolic_log_softmax(items)
     top = _position_of_greatest(items)
     # Of equal items, infinite ones too, the difference is 0.
     below = [table.strong_sub(x, items[top]) for x in items]
     rest = table.log1p(table.sum([table.exp(x) for k, x in enumerate(below) if k != top]))
     return [-rest if k == top else x - rest for k, x in enumerate(below)]
+
+
+def _symbolic_log_softmax(items: list[Scalar]) -> list[Scalar]:
+    """Do the same where it is not known yet which item is the greatest: both cases, and a choice."""
+    top = table.stop_gradient(functools.reduce(table.maximum, items))
+    below = [table.strong_sub(x, top) for x in items]
+    rests = table.sums_of_others([table.exp(x) for x in below])
+    total = table.logsumexp(below)
+    return [table.where(x == 0.0, -table.log1p(rest), x - total) for x, rest in zip(below, rests, strict=True)]
+
+
+def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
+    """Return the item at an index that may be computed; the derivative flows to that item.
+
+    An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
+    agree. A compiled one looks through all items.
+
+    >>> take([10.0, 20.0, 30.0], 1)
+    20.0
+    """
+    chosen: Scalar = math.nan
+    for place, item in enumerate(items):
+        chosen = table.where(index == place, item, chosen)
+    return chosen
 
 
 def _relative_powers(items: list[Scalar]) -> tuple[list[Scalar], Scalar]:

@@ -43,7 +43,7 @@ def _numpy_names() -> dict[str, Primitive]:
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
-    rule = method_row(ufunc.__name__) or _comparisons.get(ufunc.__name__)
+    rule = _comparisons.get(ufunc.__name__) or method_row(ufunc.__name__)
     if rule is None or method != "__call__" or options:
         return NotImplemented
     if all(getattr(item, "ndim", 0) == 0 for item in inputs):

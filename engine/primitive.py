@@ -307,6 +307,11 @@ def to_float(value: Any, function: str, argument: str) -> float:
     raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
 
 
+def is_symbolic(x: Any) -> bool:
+    """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
+    return getattr(type(x), "__symbolic__", False)
+
+
 def is_finite(*values: float) -> bool:
     """Tell whether every value is neither nan nor infinite."""
     return all(math.isfinite(value) for value in values)

@@ -43,6 +43,7 @@ __all__ = [
     "erf",
     "erfc",
     "erfinv",
+    "equal",
     "exp",
     "exp2",
     "exp_remainder",
@@ -57,6 +58,8 @@ __all__ = [
     "gelu_slope",
     "hypot",
     "leaky_relu",
+    "less",
+    "less_equal",
     "lgamma",
     "log",
     "log10",
@@ -74,6 +77,7 @@ __all__ = [
     "norm",
     "normal_cdf",
     "normal_pdf",
+    "not_equal",
     "one_minus_square",
     "polygamma",
     "pos",
@@ -197,6 +201,14 @@ where = primitive("where", "where", evaluate=lambda condition, x, y: x if condit
     partials=lambda z, condition, x, y: (0.0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
     exact=lambda mp, condition, x, y: x if condition else y,
     doc="Return x where the condition holds, else y; the other branch gets derivative 0, even if its own is nan.")
+less = primitive("less", "<", evaluate=lambda x, y: 1.0 if x < y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x < y), doc="Return 1 where x < y, else 0: a condition for where.")
+less_equal = primitive("less_equal", "≤", evaluate=lambda x, y: 1.0 if x <= y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x <= y), doc="Return 1 where x <= y, else 0.")
+equal = primitive("equal", "=", evaluate=lambda x, y: 1.0 if x == y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x == y), doc="Return 1 where x == y, else 0.")
+not_equal = primitive("not_equal", "≠", evaluate=lambda x, y: 1.0 if x != y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x != y), doc="Return 1 where x != y, also where either is nan, else 0.")
 stop_gradient = primitive("stop_gradient", "stop", evaluate=lambda x: x, partials=lambda y, x: (0.0,), domain=(R,),
     exact=lambda mp, x: mp.mpf(float(x)), doc="Return x as a constant: its derivative is 0.")
 
@@ -314,7 +326,7 @@ dot = reduction("dot", "·", evaluate=ieee.dot, partials=lambda y, *xs: xs[len(x
     exact=lambda mp, *xs: mp.fdot(xs[:len(xs) // 2], xs[len(xs) // 2:]), doc="Return the inner product of two iterables of the same length.")
 norm = reduction("norm", "‖x‖", evaluate=math.hypot, partials=lambda y, *xs: _directions(y, xs), domain=(R, R, R), empty=0.0,
     exact=lambda mp, *xs: mp.norm(xs), doc="Return the Euclidean length of an iterable; partials 0 at the origin.")
-logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=lambda y, *xs: _shares(*xs), domain=(R, R, R), empty=-inf,
+logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=lambda y, *xs: shares(*xs), domain=(R, R, R), empty=-inf,
     exact=lambda mp, *xs: max(xs) + mp.log(mp.fsum(mp.exp(x - max(xs)) for x in xs)), doc="Return the logarithm of the sum of exponentials of an iterable.")
 
 # ---- rows that other rows' derivatives are made of ----
@@ -357,6 +369,8 @@ _MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044
 
 def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     power = pow(x, y - 1)
+    if type(y) is float and y >= 1:
+        return y * power, strong_mul(z, log(x))
     # x**(y - 1) may overflow where y times it does not.
     otherwise = where(x == 0, strong_mul(y, power), where(abs(z) < inf, y * z / x, y * power))
     return (
@@ -407,14 +421,18 @@ def _directions(r: Scalar, xs: Sequence[Scalar]) -> list[Scalar]:
     return [where(flag, unit(x, rest), x / r) for flag, x in zip(great, xs, strict=True)]
 
 
-def _shares(*xs: Scalar) -> list[Scalar]:
+def shares(*xs: Scalar) -> list[Scalar]:
     """Return exp(x) over their sum for each x, right even where log(sum) is lost beside x in rounding."""
     top = stop_gradient(reduce(maximum, xs))
     weights = [exp(strong_sub(x, top)) for x in xs]
-    # What stands before and after each weight, summed: the sum of the others without a difference.
+    return [fraction(weight, rest) for weight, rest in zip(weights, sums_of_others(weights), strict=True)]
+
+
+def sums_of_others(weights: Sequence[Scalar]) -> list[Scalar]:
+    """Return for each number the sum of all others, without a difference."""
     before = list(accumulate(weights, initial=0.0))
     after = list(accumulate(reversed(weights), initial=0.0))[::-1]
-    return [fraction(weight, left + right) for weight, left, right in zip(weights, before, after[1:], strict=False)]
+    return [left + right for left, right in zip(before, after[1:], strict=False)]
 
 
 # ---- definitions too long for a line ----

@@ -1,0 +1,124 @@
+"""Move numbers between what users hand over and the contiguous memory that kernels read and write.
+
+With NumPy arrays of doubles in C order go to the kernel as they are. Without NumPy the standard library's arrays serve.
+"""
+
+from __future__ import annotations
+
+import array
+import importlib
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from ..structure import Structure
+
+np: Any = None
+DOUBLE: Any = None
+ARRAY: Any = None  # numpy.ndarray, None where NumPy is missing
+
+
+def load() -> None:
+    """Import NumPy if it is there: when something is compiled, so that ``import chainrule`` need not."""
+    global np, DOUBLE, ARRAY
+    try:
+        np = importlib.import_module("numpy")
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":
+            raise
+        return
+    DOUBLE, ARRAY = np.dtype(float), np.ndarray
+
+
+def pack(numbers: Sequence[float]) -> Any:
+    """Return floats as contiguous memory."""
+    return array.array("d", numbers) if np is None else np.array(numbers, float)
+
+
+def convert(item: Any) -> Any:
+    """Return a NumPy array as doubles in C order, itself where it is so already."""
+    if item.dtype.kind not in "fiub":
+        raise TypeError(f"expected an array of real numbers but got dtype {item.dtype}")
+    return np.ascontiguousarray(item, dtype=DOUBLE)
+
+
+def join(parts: Sequence[Any], rows: int) -> Any:
+    """Return arrays with the same number of rows as one, side by side."""
+    return np.ascontiguousarray(np.hstack([convert(part).reshape(rows, -1) for part in parts]))
+
+
+def empty(size: int) -> Any:
+    """Return memory for that many doubles."""
+    return array.array("d", bytes(8 * size)) if np is None else np.empty(size)
+
+
+def has_nan(out: Any) -> bool:
+    """Tell whether there is a nan among results."""
+    if np is None:
+        return any(number != number for number in out)
+    # Squares add up to nan only where one is nan; the call costs less than isnan and any.
+    total = out.dot(out) if len(out) < 4096 else np.minimum.reduce(out)
+    return bool(total != total)
+
+
+def reader(result: Structure, per_sample: bool) -> Callable[[Any, int], Any]:
+    """Return the function that makes the result of what a kernel wrote for n samples, in the result's structure."""
+    if np is None:
+        return lambda out, n: _plain(result, out, n if per_sample else None, [0])
+    if per_sample:
+        return lambda out, n: _blocks(result, out, n, [0])
+    return _reader(result, itertools.count())
+
+
+def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], Any]:
+    """Return the reader of one number for each output; made once, since small calls are counted in microseconds."""
+    if result.kind == "number":
+        place = next(places)
+        return lambda out, n: out.item(place)
+    size = result.size
+    if result.kind == "array" or (
+        size and result.kind in ("list", "tuple") and all(p.kind == "number" for p in result.parts)
+    ):
+        start = next(places) if size else 0
+        for _ in range(size - 1):
+            next(places)
+        shape = result.shape
+        if result.kind == "array":
+            if len(shape) == 1:
+                return lambda out, n: out[start : start + size]
+            return lambda out, n: out[start : start + size].reshape(shape)
+        if result.kind == "list":
+            return lambda out, n: out[start : start + size].tolist()
+        return lambda out, n: tuple(out[start : start + size].tolist())
+    parts = [_reader(part, places) for part in result.parts]
+    if result.kind == "dict":
+        keys = result.keys
+        return lambda out, n: {key: part(out, n) for key, part in zip(keys, parts, strict=True)}
+    if result.kind == "list":
+        return lambda out, n: [part(out, n) for part in parts]
+    return lambda out, n: tuple([part(out, n) for part in parts])
+
+
+def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
+    """Return views of the blocks of n rows, one for each number or array of the result."""
+    if result.kind in ("number", "array"):
+        start = place[0]
+        place[0] += result.size
+        return out[n * start : n * place[0]].reshape(n, *result.shape)
+    parts = [_blocks(part, out, n, place) for part in result.parts]
+    return _together(result, parts)
+
+
+def _plain(result: Structure, out: Any, n: int | None, place: list[int]) -> Any:
+    """Do without NumPy: numbers are floats, and over a batch lists of them."""
+    if result.kind == "number":
+        start = place[0]
+        place[0] += 1
+        return out[start] if n is None else out[n * start : n * (start + 1)].tolist()
+    return _together(result, [_plain(part, out, n, place) for part in result.parts])
+
+
+def _together(result: Structure, parts: list[Any]) -> Any:
+    if result.kind == "dict":
+        return dict(zip(result.keys, parts, strict=True))
+    return parts if result.kind == "list" else tuple(parts)

@@ -1,0 +1,339 @@
+"""Run a function of scalars at the speed of machine code: `compile` traces it and hands the program to a backend."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from .backends import buffers
+from .backends.layout import Layout
+from .errors import MissingDependencyError
+from .packing import Argument
+from .passes import drop, hoist, optimise, relax, values_only
+from .primitive import describe
+from .program import Program, function_name, trace
+from .structure import Structure, unflatten
+
+__all__ = ["Compiled", "compile"]
+
+Function = Callable[..., Any]
+
+_BACKENDS = {"python": "python_", "numpy": "numpy_", "llvm": "llvm"}
+MAX_STEPS = 200_000
+"""Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
+
+
+def compile(
+    f: Function,
+    *,
+    batch: Sequence[str | int] | str | int = (),
+    reduce: str | None = None,
+    backend: str = "auto",
+    threads: int = 1,
+    max_steps: int = MAX_STEPS,
+) -> Compiled:
+    """Return a function that computes what `f` does, compiled once for each structure of the arguments.
+
+    Args:
+        f: a function of numbers, or of nested lists, tuples, dicts or arrays of them, that `trace` can trace: also
+            `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. What it closes over is constant.
+        batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
+        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
+        backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
+        threads: how many threads share the batch (llvm).
+        max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
+
+    Floats in, floats out; arrays in, arrays out. Where an argument holds Vars or traced numbers, the program runs step
+    by step on them, so that derivatives pass through: ``grad(compile(f))`` works. `TraceError` says where `f` asks
+    for a value; `BackendError` names an operation that a backend lacks.
+
+    >>> from chainrule import tanh, value_and_grad
+    >>> def loss(w, x, y):
+    ...     return (tanh(w * x) - y) ** 2
+    >>> step = compile(value_and_grad(loss), batch=("x", "y"), reduce="mean", backend="python")
+    >>> value, slope = step(0.5, [1.0, 2.0], [1.0, 1.0])
+    >>> print(f"{value:.6f} {slope:.6f}")
+    0.173078 -0.623265
+    """
+    if not callable(f):
+        raise TypeError(f"compile expected a function but got {describe('f', f)}")
+    if reduce not in (None, "sum", "mean"):
+        raise ValueError(f'compile expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
+    if backend not in ("auto", *_BACKENDS):
+        raise ValueError(
+            f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
+        )
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ValueError(f"compile expected a number of threads of 1 or more but got {describe('threads', threads)}")
+    buffers.load()
+    named = (batch,) if isinstance(batch, (str, int)) else tuple(batch)
+    return Compiled(f, named, reduce, backend, threads, max_steps)
+
+
+class Compiled:
+    """Hold a compiled function: call it like the function that it was made of.
+
+    Attributes:
+        program: what the latest call or `trace` traced, after all passes.
+    """
+
+    def __init__(
+        self, f: Function, batch: tuple[str | int, ...], reduce: str | None, backend: str, threads: int, max_steps: int
+    ) -> None:
+        self.f = f
+        self.reduce = reduce
+        self.backend = backend
+        self.threads = threads
+        self.max_steps = max_steps
+        self._parameters = _parameters(f)
+        self._batch = frozenset(self._position(item) for item in batch)
+        self._flags: dict[int, tuple[bool, ...]] = {}
+        self._plans: dict[Any, _Plan] = {}
+        self._latest: _Plan | None = None
+        if reduce is not None and not self._batch:
+            raise ValueError(
+                f"compile expected batch to name the arguments to reduce over but got reduce={reduce!r} alone"
+            )
+        functools.update_wrapper(self, f, updated=())
+
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        if named:
+            args = self._bind(args, named)
+        flags = self._flags.get(len(args)) or self._flags_for(len(args))
+        key: list[Any] = []
+        for arg, batched in zip(args, flags, strict=True):
+            if type(arg) is buffers.ARRAY and arg.dtype is buffers.DOUBLE:
+                key.append(arg.shape[1:] if batched and arg.ndim else arg.shape)
+            else:
+                return self._call(args, flags)
+        plan = self._plans.get(tuple(key))
+        if plan is None:
+            return self._call(args, flags)
+        n = -1
+        for arg, batched in zip(args, flags, strict=True):
+            if batched:
+                if n < 0:
+                    n = len(arg)
+                elif len(arg) != n:
+                    return self._call(args, flags)
+        arrays = [arg if arg.flags.c_contiguous else buffers.convert(arg) for arg in args]
+        return plan.run(arrays, 1 if n < 0 else n)
+
+    def trace(self, *examples: Any) -> Program:
+        """Trace and compile for arguments like these, without running; return the program."""
+        return self._prepare(examples, self._flags_for(len(examples)))[0].program
+
+    @property
+    def program(self) -> Program:
+        """What the latest call compiled."""
+        return self._plan().program
+
+    def source(self, language: str) -> str:
+        """Return the code generated for the latest call: "python", "c" or "llvm"."""
+        plan = self._plan()
+        if language == "python":
+            text: str = _module("python_").source(plan.program)
+        elif language == "c":
+            text = _module("c").source(plan.program, plan.flags, self.reduce, name=plan.program.name)
+        elif language == "llvm":
+            text = _module("llvm").source(plan.program, plan.flags, self.reduce)
+        else:
+            raise ValueError(f'source expected "python", "c" or "llvm" but got {describe("language", language)}')
+        return text
+
+    def export_c(self, path: Any) -> Path:
+        """Write the latest call's program as one C99 file, which documents its function; return the path."""
+        target = Path(path)
+        text = self.source("c")
+        target.write_text(text, encoding="utf-8")
+        return target
+
+    def __repr__(self) -> str:
+        return f"<compiled {function_name(self.f)}: {len(self._plans)} programs, backend {self.backend}>"
+
+    # ---- from arguments to a plan ----
+
+    def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
+        """Do what `__call__` does for any kind of arguments."""
+        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
+        n = self._samples(packed)
+        plan = self._plan_for(packed, flags)
+        if any(argument.symbolic for argument in packed):
+            return plan.run_on_nodes(packed, n)
+        return plan.run([argument.memory(n) for argument in packed], n)
+
+    def _prepare(self, args: Sequence[Any], flags: tuple[bool, ...]) -> tuple[_Plan, list[Argument]]:
+        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
+        return self._plan_for(packed, flags), packed
+
+    def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> _Plan:
+        key = tuple([argument.key for argument in packed])
+        plan = self._plans.get(key)
+        if plan is None:
+            examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
+            traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
+            plan = self._plans[key] = _Plan(traced, flags, self)
+        self._latest = plan
+        return plan
+
+    def _plan(self) -> _Plan:
+        if self._latest is None:
+            raise ValueError(
+                "the function is compiled when it is called; call it, or its method trace(*examples), first"
+            )
+        return self._latest
+
+    def _samples(self, packed: Sequence[Argument]) -> int:
+        n, first = 1, None
+        for argument in packed:
+            if argument.rows is not None:
+                if first is not None and argument.rows != n:
+                    raise ValueError(
+                        f"{function_name(self.f)} expected batches of one size but got {first.name} with {n} samples "
+                        f"and {argument.name} with {argument.rows}"
+                    )
+                n, first = argument.rows, argument
+        return n
+
+    def _flags_for(self, count: int) -> tuple[bool, ...]:
+        for position in self._batch:
+            if position >= count:
+                raise TypeError(
+                    f"{function_name(self.f)} expected the batched argument {self._name(position)!r} but got {count} "
+                    "positional arguments"
+                )
+        flags = self._flags[count] = tuple([k in self._batch for k in range(count)])
+        return flags
+
+    def _position(self, item: str | int) -> int:
+        if isinstance(item, int) and not isinstance(item, bool) and item >= 0:
+            return item
+        if item in self._parameters:
+            return self._parameters.index(str(item))
+        raise ValueError(
+            f"compile expected batch to name arguments of {function_name(self.f)}, {self._parameters}, or their "
+            f"positions but got {describe('batch', item)}"
+        )
+
+    def _name(self, position: int) -> str:
+        return self._parameters[position] if position < len(self._parameters) else f"argument {position}"
+
+    def _bind(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self.f).bind(*args, **named)
+        bound.apply_defaults()
+        if bound.kwargs:
+            raise TypeError(f"{function_name(self.f)} expected positional arguments but got {sorted(bound.kwargs)}")
+        return bound.args
+
+
+def _parameters(f: Function) -> list[str]:
+    if isinstance(f, Program):
+        return [f"argument {k}" for k in range(len(f.arguments.parts))]
+    try:
+        return list(inspect.signature(f).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
+class _Plan:
+    """Run one program: optimised, built by a backend, results put in structure."""
+
+    def __init__(self, traced: Program, flags: tuple[bool, ...], owner: Compiled) -> None:
+        self.traced = traced
+        self.flags = flags
+        self.reduce = owner.reduce
+        self.threads = owner.threads
+        shared = optimise(traced)
+        self.program = drop(hoist(values_only(shared), flags))
+        self.layout = Layout(self.program, flags, owner.reduce)
+        self.name = _choose(owner.backend, len(self.program), owner.max_steps)
+        relaxed = relax(self.program)
+        self.optimistic = relaxed != self.program
+        self._kernel = self._build(relaxed)
+        self._exact: Any = None if self.optimistic else self._kernel
+        self._read = buffers.reader(self.program.result, self.layout.per_sample)
+        self._outputs = len(self.program.outputs)
+
+    def _build(self, program: Program) -> Any:
+        return _module(_BACKENDS[self.name]).build(program, self.flags, self.reduce, self.threads)
+
+    def run(self, arrays: Sequence[Any], n: int) -> Any:
+        """Run the kernel."""
+        out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+        self._kernel(arrays, n, out)
+        if self.optimistic and buffers.has_nan(out):
+            # A plain product may have made it of 0 and infinity (see passes.relax).
+            if self._exact is None:
+                self._exact = self._build(self.program)
+            self._exact(arrays, n, out)
+        return self._read(out, n)
+
+    def run_on_nodes(self, packed: Sequence[Argument], n: int) -> Any:
+        """Run the program as it was traced, on Vars or traced numbers."""
+        if not self.layout.has_batch:
+            return unflatten(
+                self.traced.result, self.traced.run([x for argument in packed for x in argument.sample(0)])
+            )
+        rows = [self.traced.run([x for argument in packed for x in argument.sample(k)]) for k in range(n)]
+        if self.reduce is None:
+            return _stack(self.traced.result, rows, [0])
+        totals = []
+        for place in range(self._outputs):
+            total: Any = 0.0
+            for row in rows:
+                total = total + row[place]
+            totals.append((total / n if n else math.nan) if self.reduce == "mean" else total)
+        return unflatten(self.traced.result, totals)
+
+
+def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
+    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
+    if result.kind in ("number", "array"):
+        start = place[0]
+        place[0] += result.size
+        columns = [row[start : place[0]] for row in rows]
+        if buffers.ARRAY is None:
+            return [column[0] for column in columns]
+        numbers = [number for column in columns for number in column]
+        return unflatten(Structure("array", shape=(len(rows), *result.shape)), numbers)
+    parts = [_stack(part, rows, place) for part in result.parts]
+    if result.kind == "dict":
+        return dict(zip(result.keys, parts, strict=True))
+    return parts if result.kind == "list" else tuple(parts)
+
+
+@functools.cache
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f".backends.{name}", __package__)
+    except ModuleNotFoundError as error:
+        if error.name not in ("numpy", "llvmlite"):
+            raise
+        raise MissingDependencyError(
+            f'the backend needs {error.name}; install it with pip install "chainrule[jit]", or use backend="python"'
+        ) from error
+
+
+def _choose(backend: str, steps: int, most: int) -> str:
+    if backend != "auto":
+        return backend
+    if buffers.ARRAY is None:
+        return "python"
+    if importlib.util.find_spec("llvmlite") is None:
+        return "numpy"
+    if steps > most:
+        warnings.warn(
+            f"the program has {steps} steps, more than max_steps={most}: it runs with NumPy, not as machine code; "
+            'raise max_steps or say backend="llvm" to compile it anyway',
+            RuntimeWarning,
+            stacklevel=5,
+        )
+        return "numpy"
+    return "llvm"

@@ -1,0 +1,82 @@
+"""Take the arguments of a compiled function apart: structure, batch, and numbers in contiguous memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .backends import buffers
+from .primitive import describe
+from .structure import NUMBER, Structure, flatten
+
+
+class Argument:
+    """Take one argument apart: the structure of a sample, how many samples there are, and the numbers."""
+
+    def __init__(self, value: Any, batched: bool, name: str) -> None:
+        self.value = value
+        self.name = name
+        self.rows: int | None = None
+        self.symbolic = False
+        self.samples: list[list[Any]] = []  # of what is no array
+        self.parts: list[Any] = []  # of a batch of arrays
+        if batched:
+            self.structure = self._batch(value)
+        else:
+            numbers, self.structure = flatten(value, "compile", name)
+            self.samples = [numbers]
+        self.symbolic = any(type(number) is not float for numbers in self.samples for number in numbers)
+        # What `Compiled.__call__` asks by.
+        self.key = self.structure.shape if self.structure.kind == "array" else self._shape_key()
+
+    def _shape_key(self) -> Any:
+        return () if self.structure is NUMBER and self.parts else self.structure
+
+    def _batch(self, value: Any) -> Structure:
+        shape = getattr(value, "shape", None)
+        if shape is not None and not hasattr(type(value), "__apply__"):
+            if not shape:
+                raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
+            self._count(shape[0])
+            if value.dtype.kind == "O":
+                self.samples = [flatten(row, "compile", self.name)[0] for row in value]
+            else:
+                self.parts.append(value)
+            return Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
+        if isinstance(value, list):
+            self._count(len(value))
+            found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(value)]
+            for k, (_, structure) in enumerate(found):
+                if structure != found[0][1]:
+                    raise ValueError(
+                        f"{self.name} expected samples of one structure but got {found[0][1]} at 0 "
+                        f"and {structure} at {k}"
+                    )
+            self.samples = [numbers for numbers, _ in found]
+            return found[0][1] if found else NUMBER
+        if isinstance(value, tuple) and not hasattr(value, "_fields"):
+            return Structure("tuple", tuple([self._batch(part) for part in value]))
+        if isinstance(value, dict):
+            return Structure("dict", tuple([self._batch(part) for part in value.values()]), tuple(value))
+        raise TypeError(
+            f"{self.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays) but got "
+            f"{describe(self.name, value)}"
+        )
+
+    def _count(self, rows: int) -> None:
+        if self.rows is not None and self.rows != rows:
+            raise ValueError(f"{self.name} expected parts with batches of one size but got {self.rows} and {rows}")
+        if self.rows is not None and (self.samples or not self.parts):
+            raise TypeError(f"{self.name} expected arrays inside a tuple or dict of a batch but got a list")
+        self.rows = rows
+
+    def memory(self, n: int) -> Any:
+        """Return the numbers as contiguous memory."""
+        if not self.parts:
+            return buffers.pack([number for numbers in self.samples for number in numbers])
+        return buffers.convert(self.parts[0]) if len(self.parts) == 1 else buffers.join(self.parts, n)
+
+    def sample(self, k: int) -> list[Any]:
+        """Return the numbers of one sample."""
+        if self.rows is None:
+            return self.samples[0]
+        return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]

@@ -1,0 +1,149 @@
+"""Passes leave values and derivatives as they are, and do what they are named for."""
+
+import itertools
+import math
+
+import chainrule as cr
+import pytest
+from chainrule import PRIMITIVES, passes, trace
+from chainrule.testing import expressions
+from hypothesis import given
+from hypothesis import strategies as st
+
+numbers = st.one_of(st.floats(-2.0, 2.0), st.sampled_from([0.0, 1.0, -1.0, 2.0]))
+ROWS = [
+    *("add", "sub", "mul", "neg", "pos", "square", "pow", "div", "sin", "tanh", "strong_mul", "where", "maximum"),
+    *("less", "relu", "abs", "stop_gradient", "exp"),
+]
+PASSES = {
+    "share": passes.share,
+    "fold": passes.fold,
+    "simplify": passes.simplify,
+    "drop": passes.drop,
+    "hoist": lambda program: passes.hoist(program, [k % 2 == 0 for k in range(len(program.arguments.parts))]),
+    "optimise": passes.optimise,
+}
+
+
+def same(left, right):
+    return left == right or (left != left and right != right) or math.isclose(left, right, rel_tol=1e-13)
+
+
+@pytest.mark.parametrize("name", PASSES)
+@given(data=st.data())
+def test_values_and_derivatives_are_unchanged(name, data):
+    f = data.draw(expressions(ROWS, steps=(1, 12)))
+    point = [data.draw(numbers) for _ in range(f.inputs)]
+    before = trace(f, *point)
+    # Some inputs become constants, so that there is something to fold.
+    fixed = data.draw(st.integers(0, f.inputs - 1))
+    if fixed:
+        before = trace(lambda *xs: f(*xs, *point[len(xs) :]), *point[:-fixed])
+        point = point[:-fixed]
+    after = PASSES[name](before)
+    assert same(before(*point), after(*point))
+    for k in range(len(point)):
+        old, new = cr.grad(before, k)(*point), cr.grad(after, k)(*point)
+        if math.isfinite(old):
+            assert same(old, new), (before, after)
+
+
+def test_share_computes_equal_steps_once_in_either_order():
+    program = passes.share(trace(lambda x, y: x * y + y * x + cr.sin(x) * cr.sin(x), 1.0, 1.0))
+    assert [step.op.name for step in program.steps] == ["mul", "add", "sin", "mul", "add"]
+
+
+def test_fold_leaves_one_constant():
+    def f(x):
+        return x + cr.sqrt(cr.PRIMITIVES["mul"].apply((x, 0.0)) * 0.0 + 4.0)
+
+    program = trace(lambda x: x * cr.exp(cr.stop_gradient(x) * 0.0), 2.0)
+    assert len(passes.fold(program)) == len(program), "x * 0 is not 0 for infinite x"
+    constant = passes.rewrite(trace(lambda x: x + 1.0, 1.0), lambda b, op, args: b.step(op, (b.constant(2.0), args[1])))
+    assert len(passes.drop(passes.fold(constant))) == 0
+    assert f(2.0) == 4.0
+
+
+def test_drop_forgets_what_no_output_needs():
+    program = passes.rewrite(
+        trace(lambda x: cr.sin(x) * 3.0, 1.0), lambda b, op, args: args[0] if op is cr.mul else b.step(op, args)
+    )
+    assert program.constants == (3.0,)
+    dropped = passes.drop(program)
+    assert dropped.constants == () and len(dropped) == 1
+
+
+def test_hoist_brings_shared_steps_first():
+    program = trace(lambda x, w: cr.sin(x) * cr.exp(w) + cr.cos(w), 1.0, 1.0)
+    hoisted = passes.hoist(program, (True, False))
+    assert [step.op.name for step in hoisted.steps] == ["exp", "cos", "sin", "mul", "add"]
+    assert list(passes.varying(hoisted, (True, False)))[hoisted.offset :] == [0, 0, 1, 1, 1]
+
+
+def of(f, count=1):
+    program = passes.optimise(trace(f, *[1.0] * count))
+    return [step.op.name for step in program.steps]
+
+
+@pytest.mark.parametrize(
+    ("f", "names"),
+    [
+        (lambda x: x * 1.0, []),
+        (lambda x: x + 0.0, ["add"]),  # -0.0 + 0.0 is 0.0
+        (lambda x: x + -0.0, []),
+        (lambda x: x - 0.0, []),
+        (lambda x: x * 0.0, ["mul"]),  # nan for an infinite x
+        (lambda x: cr.strong_mul(x, 0.0), []),
+        (lambda x: x - x, ["sub"]),  # nan for an infinite x
+        (lambda x: x / 4.0, ["mul"]),
+        (lambda x: x / 3.0, ["div"]),
+        (lambda x: x**1, []),
+        (lambda x: x**2, ["square"]),
+        (lambda x: x**3, ["square", "mul"]),
+        (lambda x: cr.neg(-x), []),
+        (lambda x: x * -1.0, ["neg"]),
+        (lambda x: cr.where(1.0, x, cr.log(x)), []),
+        (lambda x: cr.where(x > 0, x, x), []),
+        (lambda x: cr.where(x > 0, 1.0, 0.0), ["less"]),
+        (lambda x: cr.sum([x]), []),
+        (lambda x: cr.dot([x], [3.0]), ["mul"]),
+        (lambda x: cr.pos(x), []),
+    ],
+)
+def test_identities_that_hold_for_every_double_and_no_others(f, names):
+    assert of(f) == names
+
+
+def test_derivative_of_relu_is_a_choice_not_a_product():
+    assert of(cr.grad(lambda x: cr.relu(x) * 3.0)) == ["less", "where"] or of(cr.grad(lambda x: cr.relu(x) * 3.0)) == [
+        "less",
+        "mul",
+    ]
+
+
+# ---- relaxed products ----
+
+EDGES = (0.0, -0.0, 1.0, -2.0, math.inf, -math.inf, math.nan, 1e200)
+
+
+@given(f=expressions([*ROWS, "sqrt", "log", "minimum", "clip", "hypot"], steps=(2, 10)), data=st.data())
+def test_relaxed_without_nan_is_strong(f, data):
+    point = [data.draw(st.sampled_from(EDGES)) for _ in range(f.inputs)]
+    program = passes.values_only(passes.optimise(trace(cr.value_and_grad(f), *point)))
+    plain = passes.relax(program)(*point)
+    if all(number == number for number in plain):
+        assert plain == program(*point)
+
+
+def test_relax_keeps_products_that_a_comparison_sees():
+    program = trace(lambda x, y: cr.where(cr.strong_mul(x, y) > 0, 1.0, 2.0) + cr.strong_mul(x, x), 1.0, 1.0)
+    assert [step.op.name for step in passes.relax(program).steps].count("strong_mul") == 1
+
+
+@pytest.mark.parametrize("name", [name for name, row in PRIMITIVES.items() if not row.custom])
+def test_passing_nan_on_is_told_truly(name):
+    row = PRIMITIVES[name]
+    for position in range(row.arity):
+        if passes.passes_nan(row, position) and name not in ("where", "strong_mul", "sum", "mean", "dot"):
+            for others in itertools.product((0.0, 0.3, -5.0, 40.0, -math.inf), repeat=row.arity - 1):
+                assert math.isnan(row.evaluate(*others[:position], math.nan, *others[position:]))
