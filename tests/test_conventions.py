@@ -214,6 +214,8 @@ FORGIVING = {
     ("celu", 1): (1.0, nan),
     ("strong_mul", 0): (nan, 0.0),
     ("strong_mul", 1): (0.0, nan),
+    **{(name, 0): (nan, 1.0) for name in ("less", "less_equal", "equal", "not_equal")},
+    **{(name, 1): (1.0, nan) for name in ("less", "less_equal", "equal", "not_equal")},
 }
 
 
