@@ -26,6 +26,7 @@ __all__ = ["Compiled", "compile"]
 Function = Callable[..., Any]
 
 _BACKENDS = {"python": "python_", "numpy": "numpy_", "llvm": "llvm"}
+_LONG = 5_000  # steps that take a while to compile
 MAX_STEPS = 200_000
 """Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
 
@@ -262,7 +263,14 @@ class _Plan:
         self._outputs = len(self.program.outputs)
 
     def _build(self, program: Program) -> Any:
-        return _module(_BACKENDS[self.name]).build(program, self.flags, self.reduce, self.threads)
+        build = _module(_BACKENDS[self.name]).build
+        if self.name != "llvm" or len(program) < _LONG:
+            return build(program, self.flags, self.reduce, self.threads)
+        # The bar shows when this takes longer than two seconds.
+        with importlib.import_module("tqdm").tqdm(
+            total=len(program), unit="step", desc="compile", delay=2.0, leave=False
+        ) as bar:
+            return build(program, self.flags, self.reduce, self.threads, lambda done, _: bar.update(done - bar.n))
 
     def run(self, arrays: Sequence[Any], n: int) -> Any:
         """Run the kernel."""

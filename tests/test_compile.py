@@ -1,6 +1,7 @@
 """compile(): every backend computes what eager code does, for every row, structure and batch."""
 
 import functools
+import importlib.util
 import math
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from chainrule.testing import expressions, sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-BACKENDS = ["python", "numpy"]
+BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
 SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0, 3.0)
 

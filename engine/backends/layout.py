@@ -1,4 +1,4 @@
-"""Say how arguments and results of a kernel lie in memory, the same for every backend.
+"""Decide what of a program runs once and what for every sample, and where its numbers stand in memory.
 
 A kernel is called as ``kernel(arrays, n, out)``: one contiguous array of doubles for each positional argument, its
 numbers in order, with n rows where the argument carries a batch; and the array that results are written to. Without a
@@ -15,26 +15,77 @@ from ..program import Program
 
 
 class Layout:
-    """Hold sizes and places for one program, its batched arguments and its reduction."""
+    """Describe a program for one choice of batched arguments and reduction.
+
+    Attributes:
+        inputs, base: how many inputs there are, and the number of the first step's value.
+        starts, sizes: the first number and how many there are, for each positional argument.
+        argument_of: the positional argument that each input belongs to.
+        varying: for each value, whether it differs from sample to sample.
+        shared_steps, sample_steps: which steps run once, which for every sample.
+        units: first position, and how many numbers, for each number or array of the result.
+        unit_of: the unit that each output position belongs to.
+        positions: where each value stands among the outputs.
+    """
 
     def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
+        self.program = program
         self.batched = tuple(batched)
-        self.reduce = reduce
-        self.has_batch = any(batched)
-        self.per_sample = self.has_batch and reduce is None
+        self.reduce = reduce if any(batched) else None
+        self.inputs = len(program.names)
+        self.base = self.inputs + len(program.constants)
         self.sizes = [part.size for part in program.arguments.parts]
-        self.units = [unit.size for unit in program.result.units()]
+        self.starts: list[int] = []
+        self.argument_of: list[int] = []
+        for argument, size in enumerate(self.sizes):
+            self.starts.append(len(self.argument_of))
+            self.argument_of += [argument] * size
+        varying = bytearray(self.batched[argument] for argument in self.argument_of)
+        varying += bytes(len(program.constants))
+        self.shared_steps: list[int] = []
+        self.sample_steps: list[int] = []
+        for place, (_, args) in enumerate(program.steps):
+            flag = 0
+            for arg in args:
+                flag |= varying[arg]
+            varying.append(flag)
+            (self.sample_steps if flag else self.shared_steps).append(place)
+        self.varying = varying
+        self.units: list[tuple[int, int]] = []
+        self.unit_of: list[int] = []
+        for index, unit in enumerate(program.result.units()):
+            self.units.append((len(self.unit_of), unit.size))
+            self.unit_of += [index] * unit.size
+        self.positions: dict[int, list[int]] = {}
+        for position, value in enumerate(program.outputs):
+            self.positions.setdefault(value, []).append(position)
+
+    @property
+    def has_batch(self) -> bool:
+        """Whether any argument is batched."""
+        return any(self.batched)
+
+    @property
+    def per_sample(self) -> bool:
+        """Whether each sample has results of its own."""
+        return self.has_batch and self.reduce is None
 
     def places(self, sample: int, n: int) -> Iterator[int]:
         """Yield where each output of a sample goes."""
-        start = 0
-        for size in self.units:
+        for start, size in self.units:
             first = n * start + sample * size
             yield from range(first, first + size)
-            start += size
 
     def finish(self, total: float, n: int) -> float:
         """Make the result of a sum over the batch."""
-        if self.reduce != "mean" or not self.has_batch:
+        if self.reduce != "mean":
             return total
         return total / n if n else math.nan
+
+    def exported(self) -> set[int]:
+        """List the shared values that samples or the reduced result read."""
+        varying, steps = self.varying, self.program.steps
+        found = {arg for place in self.sample_steps for arg in steps[place].args if not varying[arg]}
+        if self.has_batch:
+            found.update(value for value in self.program.outputs if not varying[value])
+        return found

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..passes import varying
+from ..lowering import lower
 from ..primitive import Primitive
 from ..program import Program
 from .layout import Layout
@@ -91,8 +91,9 @@ def build(
     program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
 ) -> Callable[[Sequence[Any], int, Any], None]:
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
+    program = lower(program, lambda row: row.name in _DIRECT and not row.custom)
     layout = Layout(program, batched, reduce)
-    varies = varying(program, batched)
+    varies = layout.varying
     steps = [(_function(op), args) for op, args in program.steps]
     # Values are let go after their last use, so that memory follows what is alive, not the length of the program.
     last = {k: place for place, (_, args) in enumerate(program.steps) for k in args}
@@ -101,8 +102,7 @@ def build(
     for k, place in last.items():
         if k >= program.offset and varies[k] and k not in kept:
             dead[place].append(k)
-    first = [place for place in range(len(steps)) if not varies[program.offset + place]]
-    rest = [place for place in range(len(steps)) if varies[program.offset + place]]
+    first, rest = layout.shared_steps, layout.sample_steps
 
     def run(values: list[Any], places: Sequence[int]) -> None:
         for place in places:
@@ -136,19 +136,17 @@ def build(
                     for place, k in enumerate(program.outputs):
                         totals[place] += values[k].sum() if varies[k] else count * values[k]
             if not layout.per_sample:
-                out[:] = totals / n if reduce == "mean" and layout.has_batch else totals
+                out[:] = totals / n if layout.reduce == "mean" else totals
 
     return kernel
 
 
 def _store(out: Any, layout: Layout, results: Sequence[Array], start: int, count: int, n: int) -> None:
     """Write one piece of every output to its block."""
-    place = 0
-    for size in layout.units:
-        block = out[n * place : n * (place + size)].reshape(n, size)
+    for first, size in layout.units:
+        block = out[n * first : n * (first + size)].reshape(n, size)
         for column in range(size):
-            block[start : start + count, column] = results[place + column]
-        place += size
+            block[start : start + count, column] = results[first + column]
 
 
 def _function(op: Primitive) -> Callable[..., Array]:

@@ -1,0 +1,263 @@
+"""Compile a program to SIMD machine code with LLVM: `build` returns a `Kernel`, `source` the LLVM IR.
+
+A vector holds one value of several samples. What depends on shared arguments only is computed once for a call.
+Object code is kept on disk by `object_cache`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import math
+import threading
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from .. import lowering
+from ..lowering import lower
+from ..primitive import PRIMITIVES, Primitive
+from ..program import Program
+from . import driver, layout, machine, object_cache, segments
+from .layout import Layout
+from .machine import host, target
+from .segments import SEGMENT, Section, supported
+
+_MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
+_LEVEL = 1  # of LLVM's code generator
+_GRAIN = 20_000  # steps times samples that are worth a thread of their own
+_SOURCES = (driver, layout, lowering, machine, segments)
+_lock = threading.Lock()
+_view = (ctypes.c_char * 0).from_buffer
+
+Progress = Callable[[int, int], None]
+
+
+def build(
+    program: Program,
+    batched: Sequence[bool],
+    reduce: str | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Kernel:
+    """Compile a program, or take its object code from the disk.
+
+    Args:
+        program: what to compute.
+        batched: for each positional argument, whether it carries a leading axis of samples.
+        reduce: "sum" or "mean" over the samples; None gives each sample's result.
+        threads: how many native threads may share a batch.
+        progress: called with the steps compiled so far and their number.
+
+    The result is a function of ``(arrays, n, out)``; see `Kernel`.
+    """
+    key = _key(program, batched, reduce)
+    parts = object_cache.load(key)
+    if parts is None:
+        parts = _compile(program, batched, reduce, progress)
+        object_cache.store(key, parts)
+    header, *objects = parts
+    size, *names = header.decode().split("\n")
+    rows = {op.name: op for op, _ in program.steps}
+    callbacks = [rows.get(name) or PRIMITIVES[name] for name in names]
+    workers = threads if any(batched) else 1
+    return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, len(program.steps))
+
+
+def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
+    """Return the LLVM IR of a program, all modules one after another."""
+    return "\n".join(text for text, _ in _Emission(program, batched, reduce).modules())
+
+
+class Kernel:
+    """Run compiled code: ``kernel(arrays, n, out)``.
+
+    `arrays` holds one C-contiguous array of doubles for each positional argument, shared ones of shape (size,),
+    batched ones (n, size); `out` is a flat array of doubles. With a reduction, or no batch, it is filled with the
+    outputs in order; else the unit of the result that starts at output s and has k numbers fills
+    ``out[n*s : n*(s + k)]`` as shape (n, k). Several Python threads may call one kernel at the same time.
+    """
+
+    def __init__(
+        self, objects: list[bytes], size: int, callbacks: list[Primitive], count: int, threads: int, steps: int
+    ) -> None:
+        self.threads = threads
+        self._errors: list[BaseException] = []
+        self._callbacks = [_callback(row, self._errors) for row in callbacks]
+        self._size = size
+        self._spare: list[Any] = []
+        self._grain = max(64, _GRAIN // max(1, steps))
+        self._pool: ThreadPoolExecutor | None = None
+        self._count = count
+        with _lock:
+            for place, function in enumerate(self._callbacks):
+                llvm.add_symbol(f"chainrule_callback_{place}", ctypes.cast(function, ctypes.c_void_p).value)
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(_LEVEL))
+            for content in objects:
+                self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
+            self._engine.finalize_object()
+        self._run = self._entry("run", count + 3)
+        if threads > 1:
+            self._prepare, self._part = self._entry("prepare", count + 3), self._entry("part", 6)
+            address = self._engine.get_function_address("finish")
+            self._finish = self._entry("finish", 4) if address else None
+
+    def _entry(self, name: str, count: int) -> Any:
+        # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.
+        function = ctypes.CFUNCTYPE(None)(self._engine.get_function_address(name))
+        function.argtypes = None  # type: ignore[assignment]
+        return function
+
+    def __call__(self, arrays: Sequence[Any], n: int, out: Any) -> None:
+        try:
+            work = self._spare.pop()
+        except IndexError:
+            work = _aligned(self._size * self.threads)
+        try:
+            views = [*map(_view, arrays), ctypes.c_int64(n), _view(out), work]
+        except (TypeError, ValueError):
+            # Read-only arrays do not lend their memory to ctypes that way.
+            views = [*map(_address, arrays), ctypes.c_int64(n), _view(out), work]
+        if self.threads == 1 or n < 2 * self._grain:
+            self._run(*views)
+        else:
+            self._share(views, n)
+        self._spare.append(work)
+        if self._errors:
+            error = self._errors[0]
+            self._errors.clear()
+            raise error
+
+    def _share(self, views: list[Any], n: int) -> None:
+        """Split the samples over threads; parts depend on n alone, so that sums come out the same every time."""
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="chainrule")
+        count, out, work = views[-3:]
+        integer = ctypes.c_int64
+        workers = min(self.threads, n // self._grain)
+        share = -(-n // workers // 16) * 16
+        bounds = [(min(n, t * share), n if t == workers - 1 else min(n, (t + 1) * share)) for t in range(workers)]
+        self._prepare(*views)
+        jobs = [
+            self._pool.submit(self._part, work, integer(t), integer(first), integer(last), count, out)
+            for t, (first, last) in enumerate(bounds)
+            if t
+        ]
+        self._part(work, integer(0), integer(bounds[0][0]), integer(bounds[0][1]), count, out)
+        for job in jobs:
+            job.result()
+        if self._finish is not None:
+            self._finish(work, integer(workers), count, out)
+
+
+def _address(data: Any) -> Any:
+    return ctypes.c_void_p(data.__array_interface__["data"][0])
+
+
+def _aligned(size: int) -> Any:
+    """Return memory that starts at a multiple of 64, as full vectors need."""
+    memory = (ctypes.c_char * (size + 64))()
+    # The view keeps the memory alive.
+    return (ctypes.c_char * 0).from_buffer(memory, -ctypes.addressof(memory) % 64)
+
+
+def _callback(row: Primitive, errors: list[BaseException]) -> Any:
+    """Make a row's Python function callable from native code; what it raises is kept for the caller."""
+
+    def evaluate(*xs: float) -> float:
+        try:
+            return float(row.evaluate(*xs))
+        except BaseException as error:
+            errors.append(error)
+            return math.nan
+
+    return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * row.arity)(evaluate)
+
+
+# ---- compilation ----
+
+
+class _Emission:
+    """Write the modules of a program; afterwards `size` and `callbacks` are known."""
+
+    def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
+        if reduce not in (None, "sum", "mean"):
+            raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
+        self.layout = Layout(lower(program, supported), batched, reduce)
+        self.callbacks: list[Primitive] = []
+        self.size = 0
+
+    def modules(self) -> Iterator[tuple[str, int]]:
+        """Yield each module's text and the number of steps in it; the last one drives the others."""
+        shared = Section(self.layout, host(), self.callbacks, sample=False)
+        sample = Section(self.layout, host(), self.callbacks, sample=True)
+        yield from self._grouped(shared, {})
+        if self.layout.has_batch:
+            yield from self._grouped(sample, shared.slots)
+        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count)
+        self.size = frame.total
+        text = driver.driver(self.layout, frame, sample.lanes, shared.names, sample.names, shared.slots)
+        yield text + self._attributes(), 0
+
+    def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:
+        texts, total = [], 0
+        for text, count in section.write(slots):
+            texts.append(text)
+            total += count
+            if total >= _MODULE:
+                yield self._module(section, texts), total
+                texts, total = [], 0
+        if texts:
+            yield self._module(section, texts), total
+
+    def _module(self, section: Section, texts: list[str]) -> str:
+        return "".join([*section.declarations.values(), *texts, self._attributes()])
+
+    def _attributes(self) -> str:
+        # Without these some processors' code would use half the width that libmvec's functions expect.
+        wide = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
+        return (
+            f"attributes #0 = {{ nounwind {wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
+            f"attributes #2 = {{ nounwind noinline {wide} }}\n"
+        )
+
+
+def _compile(program: Program, batched: Sequence[bool], reduce: str | None, progress: Progress | None) -> list[bytes]:
+    emission = _Emission(program, batched, reduce)
+    total, done = len(emission.layout.program.steps), 0
+    objects, generator = [], target(_LEVEL)
+    for text, steps in emission.modules():
+        module = llvm.parse_assembly(text)
+        objects.append(generator.emit_object(module))
+        done += steps
+        if progress is not None:
+            progress(done, total)
+    header = "\n".join([str(emission.size), *[row.name for row in emission.callbacks]])
+    return [header.encode(), *objects]
+
+
+_revision: list[bytes] = []
+
+
+def _key(program: Program, batched: Sequence[bool], reduce: str | None) -> str:
+    """Name the object code of a program on this machine."""
+    if not _revision:
+        files = [Path(__file__)] + [Path(str(module.__file__)) for module in _SOURCES]
+        _revision.append(b"".join(file.read_bytes() for file in files) + host().identity.encode())
+    digest = hashlib.sha256(_revision[0])
+    rows: dict[Primitive, int] = {}
+    flat = array("q")
+    for op, args in program.steps:
+        flat.append(rows.setdefault(op, len(rows)))
+        flat.append(len(args))
+        flat.extend(args)
+    names = [(row.name, row.custom, row.arity) for row in rows]
+    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
+    digest.update(repr((names, sizes, tuple(map(bool, batched)), reduce, program.outputs, len(flat))).encode())
+    digest.update(array("d", program.constants).tobytes())
+    digest.update(flat.tobytes())
+    return digest.hexdigest()

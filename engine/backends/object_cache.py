@@ -1,0 +1,69 @@
+"""Keep object code on disk, so that a program is compiled once per machine and not once per process.
+
+Entries stand in ``$CHAINRULE_CACHE``, else ``$XDG_CACHE_HOME/chainrule``, else ``~/.cache/chainrule``;
+``CHAINRULE_CACHE=0`` turns the cache off. Files are written whole and then renamed, so several processes may
+share the directory; what is damaged or foreign is passed over and written anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+
+_MAGIC = b"chainrule object 1\n"
+
+
+def directory() -> Path | None:
+    """Return where entries stand, or None where the cache is off."""
+    chosen = os.environ.get("CHAINRULE_CACHE", "")
+    if chosen == "0":
+        return None
+    if chosen:
+        return Path(chosen)
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
+    return Path(base) / "chainrule"
+
+
+def load(key: str) -> list[bytes] | None:
+    """Return the parts stored under a key, or None where there is no sound entry."""
+    folder = directory()
+    if folder is None:
+        return None
+    try:
+        content = (folder / f"{key}.o").read_bytes()
+    except OSError:
+        return None
+    start = len(_MAGIC) + 32
+    body = content[start:]
+    if content[:start] != _MAGIC + hashlib.sha256(key.encode() + body).digest():
+        return None
+    parts = []
+    position = 8 + 8 * int.from_bytes(body[:8], "little")
+    for place in range(8, position, 8):
+        size = int.from_bytes(body[place : place + 8], "little")
+        parts.append(body[position : position + size])
+        position += size
+    return parts
+
+
+def store(key: str, parts: list[bytes]) -> None:
+    """Store parts under a key; a directory that cannot be written leaves the cache as it is."""
+    folder = directory()
+    if folder is None:
+        return
+    body = b"".join([number.to_bytes(8, "little") for number in (len(parts), *map(len, parts))] + parts)
+    content = _MAGIC + hashlib.sha256(key.encode() + body).digest() + body
+    # A cache is a convenience: a full disk or a read-only home must not stop the computation.
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".tmp")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.replace(temporary, folder / f"{key}.o")
+        except BaseException:
+            os.unlink(temporary)
+            raise
