@@ -25,6 +25,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import compilation
 from engines import ENGINES, Chainrule, Engine
 from workloads import GPT, Chain, Moons
 
@@ -329,7 +330,11 @@ def draw(path: Path, results: dict[str, dict[str, float]]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("what", choices=["eager"], help="what of chainrule is measured: recording and backward()")
+    parser.add_argument(
+        "what",
+        choices=["eager", "compile"],
+        help="what of chainrule is measured: recording and backward(), or compiled functions",
+    )
     parser.add_argument("--repeats", type=int, default=7, help="turns of each engine, at least 5 (default: 7)")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), help="workloads")
     parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(ENGINES), help="engines")
@@ -338,6 +343,9 @@ def main() -> None:
     if arguments.repeats < 5:
         parser.error(f"--repeats expected at least 5 but got {arguments.repeats}")
 
+    if arguments.what == "compile":
+        compilation.run(arguments.repeats, arguments.quick)
+        return
     print_header(arguments.quick)
     keys = [key for key in ENGINES if key in arguments.peers]
     peers: dict[str, Peer] = {}

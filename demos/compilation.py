@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ class Network:
     def __init__(self, sizes: list[int], samples: int) -> None:
         self.sizes, self.samples = sizes, samples
         draw = np.random.default_rng(0)
-        count = sum((a + 1) * b for a, b in zip(sizes, sizes[1:], strict=False))
+        count = sum((a + 1) * b for a, b in pairwise(sizes))
         self.p = draw.normal(size=count) / np.sqrt(sizes[1])
         self.x = draw.normal(size=(samples, sizes[0]))
         self.y = np.sign(draw.normal(size=samples))
@@ -68,10 +69,10 @@ class Network:
     def layers(self, p: Array) -> list[tuple[Array, Array]]:
         """Return views of weights and biases."""
         found, start = [], 0
-        for inputs, outputs in zip(self.sizes, self.sizes[1:], strict=False):
+        for inputs, outputs in pairwise(self.sizes):
             block = p[start : start + (inputs + 1) * outputs].reshape(outputs, inputs + 1)
             found.append((block[:, :inputs], block[:, inputs]))
-            start += block.size
+            start += (inputs + 1) * outputs
         return found
 
     def contenders(self) -> dict[str, Call]:
@@ -123,7 +124,7 @@ class Network:
         lines.append("for (size_t s = 0; s < n; s++) {")
         lines.append(f"const double *h0 = x + s * {sizes[0]};")
         starts, start = [], 0
-        for k, (a, b) in enumerate(zip(sizes, sizes[1:], strict=False), 1):
+        for k, (a, b) in enumerate(pairwise(sizes), 1):
             starts.append(start)
             cut = "t" if k == len(sizes) - 1 else "t > 0 ? t : 0"
             lines.append(

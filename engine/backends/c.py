@@ -69,7 +69,7 @@ def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:
     unknown = next((op for op, _ in program.steps if not supported(op)), None)
     if unknown is not None:
         raise BackendError(
-            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use the backend "llvm" or "numpy"'
+            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend'
         )
     yield from _comment(program, layout, name)
     yield "#include <math.h>\n#include <stddef.h>\n"
