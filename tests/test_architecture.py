@@ -13,10 +13,12 @@ LAYERS = {
     "engine": """
         errors uncompiled primitive decimals ieee special table methods operators modes var copying functions structure
         sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing program_file program
-        passes lowering backends packing compile __init__
+        passes lowering backends packing compile __init__ __main__
     """,
-    "engine/backends": "layout buffers python_ numpy_ c machine object_cache segments driver llvm __init__",
-    "viz": "picture svg text render notebook __init__",
+    "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion segments driver llvm __init__",
+    "viz": """
+        picture svg text render notation formula rules paths javascript explain expression command notebook __init__
+    """,
     "nn": "module activations initialise layers losses optimisers __init__",
 }
 LIMIT = 400

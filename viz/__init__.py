@@ -8,7 +8,10 @@
 'digraph "Computation graph of 9 nodes" {'
 """
 
+from .explain import explain as explain
+from .formula import formula as formula
 from .notebook import mimebundle as mimebundle
+from .paths import chain as chain
 from .render import render as render
 from .render import to_svg as to_svg
 from .text import draw as draw

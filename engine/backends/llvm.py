@@ -22,7 +22,7 @@ from .. import lowering
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
-from . import driver, layout, machine, object_cache, segments
+from . import driver, fusion, layout, machine, object_cache, segments
 from .layout import Layout
 from .machine import host, target
 from .segments import SEGMENT, Section, supported
@@ -30,7 +30,7 @@ from .segments import SEGMENT, Section, supported
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 _LEVEL = 1  # of LLVM's code generator
 _GRAIN = 20_000  # steps times samples that are worth a thread of their own
-_SOURCES = (driver, layout, lowering, machine, segments)
+_SOURCES = (driver, fusion, layout, lowering, machine, segments)
 _lock = threading.Lock()
 _view = (ctypes.c_char * 0).from_buffer
 

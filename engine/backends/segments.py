@@ -12,6 +12,7 @@ import struct
 from collections.abc import Iterator
 
 from ..primitive import Primitive
+from . import fusion
 from .layout import Layout
 from .machine import Machine
 
@@ -65,6 +66,9 @@ class Section:
         self.vector_functions = dict(machine.vector_functions) if sample else {}
         self.places = layout.sample_steps if sample else layout.shared_steps
         self.names: list[str] = []
+        self._summed = fusion.summed(layout) if sample and layout.reduce else set()
+        self._fused = fusion.fused(layout, self.places, SEGMENT)
+        self._absorbed = {product for product, _ in self._fused.values()}
         self._templates: dict[Primitive, str] = {}
         self._free: list[int] = []
 
@@ -116,9 +120,18 @@ class Section:
         for place in chunk:
             op, args = steps[place]
             value = base + place
+            if value in self._absorbed:
+                continue
+            template, name = templates.get(op) or self._template(op), op.name
+            if value in self._fused:
+                product, other = self._fused[value]
+                args = (*steps[product - base].args, other)
+                template = self._fused_template()
             operands = [known.get(arg) or self._load(arg) for arg in args]
-            template = templates.get(op) or self._template(op)
-            name = op.name
+            if value in self._summed:
+                # The product is rounded once, together with the sum over the batch that takes it.
+                self._add_product(value, operands)
+                continue
             if name == "where":
                 template = self._condition(args[0], operands[0]) + template
                 lines.append(template.format(*operands, v=value, c=conditions[args[0]]))
@@ -250,6 +263,23 @@ class Section:
                 )
             else:
                 self._scatter(place, text)
+
+    def _fused_template(self) -> str:
+        type_ = self.type
+        symbol = f"llvm.fmuladd.v{self.lanes}f64" if self.sample else "llvm.fmuladd.f64"
+        self.declarations[symbol] = f"declare {type_} @{symbol}({type_}, {type_}, {type_})\n"
+        return self._invoke(symbol, 3)
+
+    def _add_product(self, value: int, operands: list[str]) -> None:
+        """Add a product to the sums over the batch, rounded once."""
+        type_, template = self.type, self._fused_template()
+        for place in self.layout.positions[value]:
+            self._lines.append(
+                f"%o{place} = getelementptr i8, ptr %sink, i64 {self.width * place}\n"
+                f"%a{place} = load {type_}, ptr %o{place}, align {self.width}\n"
+                + template.format(*operands, f"%a{place}", v=f"n{place}")
+                + f"\nstore {type_} %vn{place}, ptr %o{place}, align {self.width}"
+            )
 
     def _scatter(self, place: int, text: str) -> None:
         layout = self.layout

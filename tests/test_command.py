@@ -1,0 +1,104 @@
+"""The command line computes what Python does, points at what is wrong, and runs nothing that is typed."""
+
+import subprocess
+import sys
+
+import pytest
+from chainrule.viz.command import main
+
+EXAMPLE = ["(x**2 + 3)**2 + y", "x=2", "y=3"]
+
+
+def refuse(capsys, *arguments):
+    assert main(list(arguments)) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and "Traceback" not in printed.err
+    return printed.err
+
+
+def test_grad(capsys):
+    assert main(["grad", *EXAMPLE]) == 0
+    assert capsys.readouterr().out == "value  52\nd/dx   56\nd/dy   1\n"
+
+
+def test_expression_may_begin_with_a_minus(capsys):
+    assert main(["grad", "-x**2", "x=-3"]) == 0
+    assert capsys.readouterr().out == "value  -9\nd/dx   6\n"
+
+
+def test_formula(capsys):
+    assert main(["formula", *EXAMPLE]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("(x**2 + 3)**2 + y\n") and "      = 56\n" in out and out.endswith("dL/dy = 1\n")
+    assert main(["formula", "sqrt(x)/2", "x=2", "--latex"]) == 0
+    assert capsys.readouterr().out == "\\frac{\\sqrt{x}}{2}\n"
+
+
+def test_draw_and_explain_write_files(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("pygraphviz")
+    monkeypatch.chdir(tmp_path)
+    assert main(["draw", *EXAMPLE]) == main(["explain", *EXAMPLE]) == main(["draw", *EXAMPLE, "-o", "a/b.svg"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == ["wrote graph.svg", "wrote steps.html"]
+    assert "<svg" in (tmp_path / "graph.svg").read_text() and "<svg" in (tmp_path / "a/b.svg").read_text()
+    assert "<html" in (tmp_path / "steps.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("expression", "column", "message"),
+    [
+        ("x*snh(x)", 3, "did you mean sinh?"),
+        ("x*q", 3, "q has no value; add q=..."),
+        ("x + ", 4, "no expression"),
+        ("(x", 1, "never closed"),
+        ("x.__class__", 1, "a dot"),
+        ("2 + x[0]", 5, "square brackets"),
+        ("__import__('os')", 1, "not a function"),
+        ("(lambda: 1)()", 2, "name of a function"),
+        ("x < 2", 1, "a comparison"),
+        ("True*x", 1, "text or a constant"),
+        ("sin(x, 2)", 1, "expected 1 argument"),
+        ("sin(x=2)", 7, "no arguments by name"),
+        ("1 + sin", 5, "is a function"),
+        ("[x, 1]", 1, "got a list"),
+        ("é*x", 1, "é has no value"),
+        ("(" * 60 + "x" + ")" * 60, 51, "at most 50 nested"),
+        ("(" * 10_000 + "x", 1, "at most 10,000 characters"),
+        ("+".join("x" * 900), 1, "at most 400 operations"),
+        ("-" * 5000 + "x", None, ""),
+        ("", 1, "nothing"),
+    ],
+)
+def test_errors_point_at_the_column(capsys, expression, column, message):
+    error = refuse(capsys, "grad", expression, "x=1") if "x" in expression else refuse(capsys, "grad", expression)
+    assert message in error
+    if column is not None:
+        assert f"(column {column})" in error and error.rstrip("\n").endswith("^")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [(["x"], "name=value"), (["x=two"], "a number for x"), (["x=1", "x=2"], "x twice"), (["sin=1"], "is a function")],
+)
+def test_values_are_checked(capsys, values, message):
+    assert message in refuse(capsys, "grad", "x*x", *values)
+
+
+def test_a_mistyped_name_is_told(capsys):
+    assert "z is given a value but is not in the expression; x has no value yet" in refuse(capsys, "grad", "x*x", "z=1")
+
+
+def test_huge_numbers_are_infinite(capsys):
+    assert main(["grad", "9**9**9 + 1/0 + 1e400 + " + "9" * 400]) == 0
+    assert capsys.readouterr().out == "value  inf\n"
+
+
+def test_wrong_files_are_told(capsys, tmp_path):
+    assert ".svg, .png, .pdf" in refuse(capsys, "draw", "x*x", "x=1", "-o", str(tmp_path / "a.txt"))
+    assert "a variable" in refuse(capsys, "explain", "1 + 2")
+
+
+def test_module_and_help():
+    done = subprocess.run([sys.executable, "-m", "chainrule", "--help"], capture_output=True, text=True, check=True)
+    assert 'chainrule grad "x * sin(y)" x=2 y=0.5' in done.stdout
+    done = subprocess.run([sys.executable, "-m", "chainrule", "plot"], capture_output=True, text=True)
+    assert done.returncode == 2 and "Traceback" not in done.stderr

@@ -1,0 +1,185 @@
+"""The step-through page: its JavaScript against Python row by row, and the page itself in a headless browser."""
+
+import json
+import math
+import shutil
+
+import chainrule as cr
+import pytest
+from chainrule import PRIMITIVES, GraphError, Var, nn, viz
+from chainrule.testing import sample
+from chainrule.var import local_partials
+from chainrule.viz.javascript import library, literal
+
+# Rows that no page computes: what they are made of has no JavaScript.
+MISSING = {"fma", "sinc", "erfinv", "gamma", "lgamma", "digamma", "polygamma", "gelu_slope", "sinc_derivative"}
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 2.0, math.inf, -math.inf, math.nan, 30.0, -30.0, 1e-300, 1e300)
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on the PATH")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def load(browser, tmp_path):
+    """Write and load a page; what it logs, and what it asks for beyond its own file, fails the test."""
+    pytest.importorskip("pygraphviz")
+    troubles = []
+    contexts = []
+
+    def open_page(root, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        address = viz.explain(root, tmp_path / "steps.html").as_uri()
+        page.on("request", lambda request: request.url in (address, "data:,") or troubles.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def example():
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    z = (x**2 + 3) ** 2 + y
+    z.label = "z"
+    return z
+
+
+def gradients(page):
+    page.get_by_label("Step", exact=True).press("End")  # a text field would keep the key
+    pairs = page.eval_on_selector_all(
+        ".leaf",
+        "boxes => boxes.map(b => [b.querySelector('label').textContent, b.querySelector('output').dataset.gradient])",
+    )
+    return {name: float(gradient) for name, gradient in pairs if gradient}
+
+
+def test_rows_in_javascript_equal_python(browser):
+    rows = [(row, row.arity) for row in PRIMITIVES.values() if not row.custom]
+    program, missing = library(rows)
+    assert set(missing) == MISSING
+    cases = []
+    for row, arity in rows:
+        if row.name in MISSING:
+            continue
+        shifted = SPECIAL[3:] + SPECIAL[:3]
+        special = zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][:arity], strict=True)
+        for point in [*sample(row, 20, 1), *special]:
+            value = row.evaluate(*point)
+            cases.append((f"{row.name}/{arity}", point, [value, *local_partials(row, value, point)]))
+    listed = ",".join([f"[{json.dumps(key)},[{','.join(map(literal, point))}]]" for key, point, _ in cases])
+    found = browser.new_page().evaluate(
+        f"() => {{ {program}\nreturn [{listed}].map(([key, xs]) => {{ const y = rows[key].value(xs);"
+        " return [y, ...rows[key].partials(y, xs)].map(String); }); }"
+    )
+    for (key, point, wanted), got in zip(cases, found, strict=True):
+        for number, text in zip(wanted, got, strict=True):
+            other = float(text.replace("Infinity", "inf"))
+            assert (
+                number == other
+                or (math.isnan(number) and math.isnan(other))
+                or abs(number - other) <= 1e-12 * max(abs(number), 1e-290)
+            ), (key, point, wanted, got)
+
+
+def test_stepping_with_keys_buttons_and_slider(load):
+    page = load(example())
+    assert page.inner_text("#count") == "1 of 11"
+    page.keyboard.press("ArrowRight")
+    assert page.inner_text("#told h2") == "Forward: compute u"
+    assert "u = x**2 = 2**2 = 4" in page.inner_text("#told")
+    assert "now" in page.get_attribute("#v2", "class") and "from" in page.get_attribute("#v0", "class")
+    page.click("#next")
+    assert page.inner_text("#told h2") == "Forward: compute v"
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    assert "dz/dx = dz/du * du/dx = 14 * 4 = 56" in page.inner_text("#told")
+    page.keyboard.press("Home")
+    assert page.inner_text("#count") == "1 of 11" and page.is_disabled("#back")
+    page.fill("#slider", "5")
+    assert page.inner_text("#told h2") == "Backward: start at the result"
+    page.keyboard.press(" ")
+    assert page.get_attribute("#play", "aria-pressed") == "true"
+    page.keyboard.press(" ")
+    assert page.get_attribute("#play", "aria-pressed") == "false"
+
+
+def test_editing_recomputes(load):
+    page = load(example())
+    page.get_by_label("x", exact=True).fill("-1.5")
+    x = Var(-1.5)
+    z = (x**2 + 3) ** 2 + 3
+    z.backward()
+    assert gradients(page) == {"x": x.grad, "y": 1.0}
+    page.get_by_label("x", exact=True).fill("1,5")
+    assert page.get_attribute("input[aria-invalid=true]", "title").startswith("A number is wanted")
+
+
+def test_network_gradients_equal_python(load):
+    model = nn.MLP(2, [3, 1], activation="tanh", seed=1)
+    loss = (cr.sigmoid(model([0.5, -1.0])) - 0.25) ** 2
+    page = load(loss)
+    loss.backward()
+    wanted = {parameter.label: parameter.grad for parameter in model.parameters()}
+    assert gradients(page) == wanted
+    first = model.parameters()[0]
+    page.get_by_label(first.label, exact=True).fill("0.75")
+    first.value = 0.75
+    model.zero_grad()
+    ((cr.sigmoid(model([0.5, -1.0])) - 0.25) ** 2).backward()
+    assert gradients(page) == pytest.approx({p.label: p.grad for p in model.parameters()}, rel=1e-12)
+
+
+def test_hostile_labels_stay_text(load):
+    h, k = Var(1.5, label=HOSTILE), Var(2.0, label="\\N <!-- <b>&amp;\n{}")
+    root = h * k
+    root.label = "<!--<script>"
+    page = load(root)
+    page.keyboard.press("End")
+    assert page.locator("img").count() == page.locator("b").count() == 0
+    assert HOSTILE in page.inner_text("#leaves")
+
+
+def test_what_cannot_be_computed_there_locks_the_inputs(load):
+    page = load(cr.erfinv(Var(0.5, label="x")) * 2)
+    assert "erfinv is an operation it cannot compute again" in page.inner_text("#leaves")
+    assert page.is_disabled("input[type=text]")
+    page.keyboard.press("End")
+    assert page.inner_text("#told h2") == "Done: all gradients"
+
+
+def test_narrow_and_dark(load):
+    page = load(example(), viewport={"width": 360, "height": 700}, color_scheme="dark")
+    page.keyboard.press("End")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
+
+
+def test_refusals(tmp_path):
+    x = Var(1.0)
+    root = x
+    for _ in range(300):
+        root = root + x
+    with pytest.raises(ValueError, match="at most 300 nodes but got 301"):
+        viz.explain(root, tmp_path / "a.html")
+    with pytest.raises(GraphError, match="requires grad"):
+        viz.explain(Var(1.0, requires_grad=False), tmp_path / "a.html")
+    with pytest.raises(TypeError, match="explain expected a Var"):
+        viz.explain(1.0, tmp_path / "a.html")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,151 @@
+"""Draw, differentiate, explain and write out expressions from the command line: ``chainrule grad "x*sin(x)" x=2``."""
+
+from __future__ import annotations
+
+import argparse
+import keyword
+import sys
+from collections.abc import Sequence
+
+from chainrule import MissingDependencyError, Var
+from chainrule.primitive import describe
+
+from .explain import explain
+from .expression import ExpressionError, evaluate, functions, variables
+from .formula import formula
+from .notation import number
+from .paths import chain
+from .render import render
+
+_EXAMPLES = """examples:
+  chainrule draw "(x**2 + 3)**2 + y" x=2 y=3 -o graph.svg
+  chainrule grad "x * sin(y)" x=2 y=0.5
+  chainrule explain "tanh(w*x + b)" w=0.9 x=0.7 b=-0.2 -o steps.html
+  chainrule formula "sqrt(x**2 + y**2)" x=3 y=4 --latex
+
+An expression has numbers, names, + - * / // % **, pi, e, and these functions:
+"""
+
+
+_OPTIONS = ("-h", "--help", "-o", "--output", "--latex")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (those of the process by default) and return its exit status.
+
+    It is 0, or 2 with a message on the error output where the arguments or files are wrong.
+
+    >>> main(["grad", "(x**2 + 3)**2 + y", "x=2", "y=3"])
+    value  52
+    d/dx   56
+    d/dy   1
+    0
+    """
+    # An expression may begin with a minus, which argparse would take for an option.
+    given = [
+        f" {text}" if text.startswith("-") and text.partition("=")[0] not in _OPTIONS else text
+        for text in (sys.argv[1:] if argv is None else argv)
+    ]
+    options = _parser().parse_args(given)
+    try:
+        values = _values(options.values)
+        _check_names(options.expression, values)
+        root = evaluate(options.expression, values)
+        if not root.requires_grad and options.command == "explain":
+            raise ValueError("explain expected an expression with a variable, such as x*x with x=2")
+        print(_run(options, root, values))
+    except (ExpressionError, MissingDependencyError, OSError, ValueError) as error:
+        print(f"chainrule: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _run(options: argparse.Namespace, root: Var, values: dict[str, Var]) -> str:
+    if options.command == "draw":
+        if root.requires_grad:
+            root.backward()
+        return f"wrote {render(root, options.output)}"
+    if options.command == "explain":
+        return f"wrote {explain(root, options.output)}"
+    if options.command == "formula":
+        if options.latex:
+            return formula(root, "latex")
+        return "\n\n".join([formula(root), *[chain(root, x) for x in values.values()]])
+    if root.requires_grad:
+        root.backward()
+    rows = {"value": root.value} | {f"d/d{name}": x.grad for name, x in values.items()}
+    wide = max(map(len, rows))
+    return "\n".join([f"{name.ljust(wide)}  {number(value).text}" for name, value in rows.items()])
+
+
+def _values(texts: list[str]) -> dict[str, Var]:
+    values: dict[str, Var] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        name = name.strip()
+        if not equals or not name.isidentifier() or keyword.iskeyword(name):
+            raise ValueError(f"expected name=value, such as x=2, but got {text!r}")
+        if name in functions():
+            raise ValueError(f"expected a name for a variable but {name} is a function; choose another")
+        if name in values:
+            raise ValueError(f"expected each name once but got {name} twice")
+        try:
+            values[name] = Var(float(value), label=name)
+        except ValueError:
+            raise ValueError(f"expected a number for {name} but got {describe(name, value)}") from None
+    return values
+
+
+def _check_names(expression: str, values: dict[str, Var]) -> None:
+    """Refuse values for names that the expression has not: most often one of the two is mistyped."""
+    wanted = variables(expression)
+    unused = [name for name in values if name not in wanted and name not in expression]
+    if unused:
+        missing = [name for name in wanted if name not in values]
+        advice = f"; {missing[0]} has no value yet" if missing else ""
+        raise ValueError(f"{unused[0]} is given a value but is not in the expression{advice}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="chainrule",
+        description="Compute an expression, its derivatives, and pictures of how they come about.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=_EXAMPLES + _listed(functions()),
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="draw | grad | explain | formula")
+    about = {
+        "draw": "draw the graph as SVG, PNG or PDF",
+        "grad": "print the value and the derivative by each variable",
+        "explain": "write a page that steps through both passes",
+        "formula": "print the formula and the chain rule for each variable",
+    }
+    for name, summary in about.items():
+        command = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            epilog=_EXAMPLES + _listed(functions()),
+        )
+        command.add_argument("expression", metavar="EXPRESSION", help='such as "(x**2 + 3)**2 + y"')
+        command.add_argument("values", metavar="name=value", nargs="*", help="the value of each variable")
+        if name in ("draw", "explain"):
+            default = "graph.svg" if name == "draw" else "steps.html"
+            command.add_argument("-o", "--output", metavar="FILE", default=default, help=f"default: {default}")
+        if name == "formula":
+            command.add_argument("--latex", action="store_true", help="write the formula in LaTeX")
+    return parser
+
+
+def _listed(names: list[str]) -> str:
+    lines = ["  "]
+    for name in names:
+        if len(lines[-1]) + len(name) > 90:
+            lines.append("  ")
+        lines[-1] += f"{name} "
+    return "\n".join([line.rstrip() for line in lines])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,306 @@
+"""Write a page on which a learner steps through the forward and the backward pass of a graph, node by node."""
+
+from __future__ import annotations
+
+import html
+import json
+import math
+import operator
+import os
+import re
+import secrets
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import graphviz
+from chainrule import GraphError, Primitive, Var
+from chainrule.primitive import describe
+from chainrule.var import walk
+
+from .formula import Script, is_symbol, left_to_right
+from .javascript import library
+from .notation import ATOM, Piece, number, write
+from .render import to_svg
+from .rules import partial_pieces
+
+# In a template the values of a node and of its arguments stand between these two, by place; the node's own is -1.
+_OPEN, _CLOSE = "\ue000", "\ue001"
+_RESULT = -1
+
+_NAME_ON_CARD = 15
+
+Template = list[str | int]
+
+
+@dataclass(slots=True)
+class Node:
+    """Hold what the page shows of one value.
+
+    Args:
+        name: what it is called in formulas; a constant without a name is called by its number.
+        value: its number.
+        wanted: whether gradients flow to it.
+        editable: whether the page offers to change it.
+        key: which operation made it and of how many arguments, as `library` names it; None for a leaf.
+        symbol: how drawings show the operation.
+        args: the places of its arguments in the list of nodes.
+        partials: the derivative by each argument.
+        text: the operation as a template.
+        rules: the formula of each partial as a template; None where it is but a number.
+    """
+
+    name: str
+    value: float
+    wanted: bool
+    editable: bool = False
+    key: str | None = None
+    symbol: str = ""
+    args: list[int] = field(default_factory=list)
+    partials: list[float] = field(default_factory=list)
+    text: Template = field(default_factory=list)
+    rules: list[Template | None] = field(default_factory=list)
+
+
+def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: int = 300) -> Path:
+    """Write a page that explains how `root` and its gradients are computed, and return its path.
+
+    The page is one HTML file that needs no network. Arrow keys, buttons or a slider step through it; leaves can be
+    given other numbers, and everything is computed again in the page, by the same rules. An operation that cannot
+    be computed there (a custom one, say) leaves the steps and takes the editing; the page says so.
+
+    Args:
+        root: the Var to explain; it must require a gradient, else `GraphError` is raised.
+        path: where to write; folders that are missing are made. The file is there whole or not at all.
+        max_nodes: the largest graph to explain, counted in values, constants among them; `ValueError` beyond.
+
+    >>> import tempfile
+    >>> x = Var(2.0, label="x")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     explain(x * x.exp(), f"{folder}/steps.html").name
+    'steps.html'
+    """
+    if not isinstance(root, Var):
+        raise TypeError(f"explain expected a Var but got {describe('root', root)}")
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"explain expected a str or path but got {describe('path', path)}")
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(f"explain expected the path of a file but got a folder, {describe('path', str(path))}")
+    page = to_html(root, max_nodes)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _write_whole(target, page.encode())
+    return target
+
+
+def to_html(root: Var, max_nodes: int = 300) -> str:
+    """Return the page that `explain` writes; errors are the same.
+
+    >>> to_html(Var(1.0) + 1)[:15]
+    '<!doctype html>'
+    """
+    if not root.requires_grad:
+        raise GraphError(
+            f"explain expected a Var that requires grad but got {root!r}; it was computed from constants only, "
+            "detached, or made inside no_grad()"
+        )
+    limit = _limit(max_nodes)
+    vars_below = left_to_right(root)
+    nodes, place = _collect(root, vars_below)
+    if len(nodes) > limit:
+        raise ValueError(
+            f"explain expected a graph of at most {limit} nodes but got {len(nodes):,} below {describe('root', root)}; "
+            "explain a part of it, or raise the limit with max_nodes="
+        )
+    rows = {(var.op, len(var.args)): None for var in vars_below if var.op is not None}
+    program, missing = library(rows)
+    locked = None
+    if missing:
+        names = " and ".join(missing) if len(missing) < 3 else ", ".join(missing)
+        verb = "is an operation" if len(missing) == 1 else "are operations"
+        locked = f"Numbers cannot be changed on this page: {names} {verb} it cannot compute again."
+    # The order in which backward adds, so that sums are the same to the last digit.
+    backwards = [place[id(var)] for var in reversed(walk(root)) if var.op is not None]
+    data = {"locked": locked, "nodes": [_plain(node) for node in nodes], "backwards": backwards}
+    return _PAGE.format(
+        title=html.escape(nodes[-1].name),
+        style=_part("steps.css"),
+        picture=to_svg(_picture(nodes)),
+        # Spelled out, so that no label can end the script element that holds it.
+        data=json.dumps(data).replace("<", r"\u003c"),
+        program=program if not missing else "const rows = {};",
+        script=_part("steps.js"),
+    )
+
+
+def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
+    """List the values below `root`, arguments before results, and the place of each Var by id."""
+    script = Script(root, below, named={id(var) for var in below}, result="L")
+    nodes: list[Node] = []
+    place: dict[int, int] = {}
+    for var in below:
+        args = []
+        for arg in var.args:
+            if type(arg) is not Var:
+                nodes.append(Node(number(arg, digits=6).text, arg, wanted=False))
+                args.append(len(nodes) - 1)
+            else:
+                args.append(place[id(arg)])
+        named = is_symbol(var)
+        name = script.names[id(var)] if named else number(var.value, digits=6).text
+        node = Node(name, var.value, var.requires_grad, editable=named and var.op is None, args=args)
+        if var.op is not None:
+            node.key, node.symbol = f"{var.op.name}/{len(args)}", var.op.symbol.strip() or var.op.name
+            node.partials = list(var.partials)
+            marks = [Piece(f"{_OPEN}{k}{_CLOSE}", ATOM) for k in range(len(args))]
+            node.text = _template(write(var.op, marks))
+            node.rules = _rules(var.op, var, marks)
+        place[id(var)] = len(nodes)
+        nodes.append(node)
+    return nodes, place
+
+
+def _rules(row: Primitive, var: Var, marks: list[Piece]) -> list[Template | None]:
+    """Return templates of the partials' formulas, where they hold whatever numbers are entered."""
+    pieces = partial_pieces(
+        row,
+        var.value,
+        Piece(f"{_OPEN}{_RESULT}{_CLOSE}", ATOM),
+        [arg.value if type(arg) is Var else arg for arg in var.args],
+        [mark if is_symbol(arg) else None for arg, mark in zip(var.args, marks, strict=True)],
+        var.partials,
+    )
+    # Where a row has kinks the formula is that of one side.
+    return [_template(piece) if _OPEN in piece.text and row.smooth is None else None for piece in pieces]
+
+
+def _template(piece: Piece) -> Template:
+    parts = re.split(f"{_OPEN}(-?\\d+){_CLOSE}", piece.text)
+    return [int(part) if k % 2 else part for k, part in enumerate(parts)]
+
+
+def _picture(nodes: list[Node]) -> graphviz.Digraph:
+    """Lay the graph out with cards of one size; the page writes names and numbers into them."""
+    picture = graphviz.Digraph(
+        "Computation graph",
+        graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "ordering": "in", "rankdir": "LR", "ranksep": "0.25"},
+        node_attr={"fontname": "Helvetica,Arial,sans-serif", "fontsize": "12", "margin": "0", "fixedsize": "true"},
+        edge_attr={"arrowsize": "0.6"},
+    )
+    for place, node in enumerate(nodes):
+        if node.key is not None:
+            wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
+            shape = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
+            picture.node(f"op{place}", "o", _attributes=shape)
+        if node.key is None and not node.editable and not node.wanted:
+            card = {
+                "class": "number",
+                "label": "1",
+                "width": str(max(0.4, 0.1 * len(node.name) + 0.1)),
+                "height": "0.3",
+            }
+        else:
+            kind = "result" if place == len(nodes) - 1 else "input" if node.key is None else "step"
+            card = {"class": kind, "label": r"n\nv\ng", "width": "1.35", "height": "0.75"}
+        picture.node(f"v{place}", _attributes={"shape": "box", "style": "rounded", "id": f"v{place}", **card})
+        for arg in dict.fromkeys(node.args):
+            for k, other in enumerate(node.args):
+                if other == arg:
+                    picture.edge(f"v{arg}", f"op{place}", _attributes={"id": f"a{place}.{k}"})
+        if node.key is not None:
+            picture.edge(f"op{place}", f"v{place}", _attributes={"id": f"r{place}", "weight": "8"})
+    return picture
+
+
+def _plain(node: Node) -> dict[str, Any]:
+    """Return a node as JSON can hold it: infinities and nan as text."""
+    short = node.name if len(node.name) <= _NAME_ON_CARD else node.name[: _NAME_ON_CARD - 1] + "…"
+    return {
+        "name": node.name,
+        "short": short,
+        "value": _number(node.value),
+        "wanted": node.wanted,
+        "editable": node.editable,
+        "key": node.key,
+        "symbol": node.symbol,
+        "args": node.args,
+        "partials": [_number(partial) for partial in node.partials],
+        "text": node.text,
+        "rules": node.rules,
+    }
+
+
+def _number(value: float) -> float | str:
+    return value if math.isfinite(value) else str(value)
+
+
+def _part(name: str) -> str:
+    return (resources.files("chainrule.viz") / name).read_text(encoding="utf-8")
+
+
+def _limit(max_nodes: Any) -> int:
+    try:
+        limit = operator.index(max_nodes)
+    except TypeError:
+        raise TypeError(
+            f"explain expected max_nodes as a whole number but got {describe('max_nodes', max_nodes)}"
+        ) from None
+    if limit < 1:
+        raise ValueError(f"explain expected max_nodes of at least 1 but got {describe('max_nodes', max_nodes)}")
+    return limit
+
+
+def _write_whole(target: Path, data: bytes) -> None:
+    """Write beside the target and move into place, so that nobody ever finds half a page."""
+    target = target.resolve()
+    partial = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    try:
+        with open(partial, "xb") as file:
+            file.write(data)
+        os.replace(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+_PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
+script-src 'unsafe-inline'; img-src data:">
+<link rel="icon" href="data:,">
+<title>{title}, step by step</title>
+<style>
+{style}</style>
+</head>
+<body>
+<main>
+<header>
+<h1>How <span class="name">{title}</span> and its gradients are computed</h1>
+<p class="keys">Step with <kbd>←</kbd> <kbd>→</kbd>, jump with <kbd>Home</kbd> <kbd>End</kbd>, \
+play with <kbd>Space</kbd>.</p>
+</header>
+<nav aria-label="Steps">
+<button id="first" aria-label="First step" title="First step (Home)">|◀</button>
+<button id="back" aria-label="One step back" title="One step back (←)">◀</button>
+<button id="play" aria-label="Play" title="Play (Space)" aria-pressed="false">▶ Play</button>
+<button id="next" aria-label="One step on" title="One step on (→)">▶</button>
+<button id="last" aria-label="Last step" title="Last step (End)">▶|</button>
+<input id="slider" type="range" min="0" value="0" aria-label="Step">
+<span id="count"></span>
+</nav>
+<section id="told" aria-live="polite" aria-atomic="true"></section>
+<section id="graph" tabindex="0" aria-label="The graph; the current step is outlined">{picture}</section>
+<section id="leaves" aria-label="Inputs"></section>
+<noscript><p>This page computes with JavaScript, which is switched off.</p></noscript>
+</main>
+<script id="data" type="application/json">{data}</script>
+<script>
+"use strict";
+{program}
+{script}</script>
+</body>
+</html>
+"""
