@@ -58,6 +58,10 @@ EVALUATE = {
     "minimum": "Math.min(x, y)",
     "clip": "Math.min(Math.max(x, low), high)",
     # As in Python, NaN counts as true.
+    "less": "x < y ? 1 : 0",
+    "less_equal": "x <= y ? 1 : 0",
+    "equal": "x === y ? 1 : 0",
+    "not_equal": "x !== y ? 1 : 0",
     "where": "condition !== 0 ? x : y",
     "stop_gradient": "x",
     "exp": "Math.exp(x)",
