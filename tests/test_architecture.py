@@ -17,7 +17,8 @@ LAYERS = {
     """,
     "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion segments driver llvm __init__",
     "viz": """
-        picture svg text render notation formula rules paths javascript explain expression command notebook __init__
+        picture theme units highlight fold cards text svg render notation formula rules paths javascript explain
+        expression command notebook __init__
     """,
     "nn": "module activations initialise layers losses optimisers __init__",
 }

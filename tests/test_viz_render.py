@@ -114,7 +114,7 @@ def test_hostile_labels_show_as_they_are() -> None:
         assert texts(node) == [name, "value", f"{total.value:g}" if place == len(HOSTILE) else "1", "grad", "—"]
         assert (title(node) or "").startswith(f"{name}: value ")
     assert {element.tag.removeprefix(SVG) for element in svg.iter()} <= {
-        "svg", "g", "title", "path", "polygon", "polyline", "ellipse", "text",
+        "svg", "g", "title", "desc", "path", "polygon", "polyline", "ellipse", "text",
     }  # fmt: skip
 
 

@@ -7,26 +7,29 @@ A picture is plain data. Whatever records operations can be turned into one, and
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.primitive import describe
 
 Role = Literal["input", "constant", "step", "root"]
 
+UNKNOWN = float("nan")
+"""The value of a node that has none, told from a nan that was computed by its identity."""
 
-@dataclass(frozen=True, slots=True)
-class Node:
+
+class Node(NamedTuple):
     """Hold one value of the graph and the operation that made it.
 
     Args:
         role: ``input`` for a leaf that wants a gradient, ``constant`` for one that does not, ``root`` for
             the computed value that was asked for, ``step`` for every other computed value.
-        value: the number.
+        value: the number; nan for the values of a program, which has none before it runs.
         grad: its gradient; None where none was computed yet, or none is wanted.
         label: the user's name for it.
         op: the operation; None for inputs and constants.
         args: the places of the operation's arguments in the picture, in order.
+        partials: the derivative by each argument; empty for inputs, constants and programs.
     """
 
     role: Role
@@ -35,6 +38,55 @@ class Node:
     label: str | None
     op: Primitive | None
     args: tuple[int, ...]
+    partials: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Hold the nodes of a graph, arguments before results, and the places of what was asked for."""
+
+    nodes: list[Node]
+    roots: tuple[int, ...]
+    places: dict[int, int]  # of Vars, by their id; empty for a program
+    has_numbers: bool  # False for a program: nothing has been computed
+
+
+def gather(source: Any) -> Picture:
+    """See a Var, a `Program` or anything that carries one as ``program``, such as a compiled function.
+
+    Errors: `TypeError` for anything else.
+
+    >>> x = Var(3.0)
+    >>> gather(x * x).roots
+    (1,)
+    """
+    if isinstance(source, Var):
+        nodes, places = _walk(source, None)
+        return Picture(nodes, (len(nodes) - 1,), places, True)
+    program = getattr(source, "program", source)
+    if not all(hasattr(program, part) for part in ("names", "constants", "steps", "outputs")):
+        raise TypeError(f"draw expected a Var, a Program or a compiled function but got {describe('root', source)}")
+    return _gather_program(program)
+
+
+def _gather_program(program: Any) -> Picture:
+    """List inputs, then steps in order; each use of a constant gets a node of its own, beside its user."""
+    nodes = [Node("input", UNKNOWN, None, name, None, ()) for name in program.names]
+    place = dict(enumerate(range(len(nodes))))
+    first_step = len(nodes) + len(program.constants)
+
+    def find(number: int) -> int:
+        if number in place:
+            return place[number]
+        nodes.append(Node("constant", program.constants[number - len(program.names)], None, None, None, ()))
+        return len(nodes) - 1
+
+    outputs = set(program.outputs)
+    for number, (op, args) in enumerate(program.steps, first_step):
+        found = tuple([find(arg) for arg in args])
+        place[number] = len(nodes)
+        nodes.append(Node("root" if number in outputs else "step", UNKNOWN, None, None, op, found))
+    return Picture(nodes, tuple([find(number) for number in program.outputs]), {}, False)
 
 
 def collect(root: Var, max_nodes: int) -> list[Node]:
@@ -47,6 +99,10 @@ def collect(root: Var, max_nodes: int) -> list[Node]:
     >>> [(node.label, node.value, node.args) for node in collect(x * x + 1.0, max_nodes=10)]
     [('x', 3.0, ()), (None, 9.0, (0, 0)), (None, 1.0, ()), (None, 10.0, (1, 2))]
     """
+    return _walk(root, max_nodes)[0]
+
+
+def _walk(root: Var, max_nodes: int | None) -> tuple[list[Node], dict[int, int]]:
     nodes: list[Node] = []
     place: dict[int, int] = {}
     seen: set[int] = set()
@@ -61,24 +117,22 @@ def collect(root: Var, max_nodes: int) -> list[Node]:
             nodes.append(_node(var, root, tuple([place[id(parent)] for parent in var.parents])))
         elif id(var) not in seen:
             seen.add(id(var))
-            if len(seen) > max_nodes:
+            if max_nodes is not None and len(seen) > max_nodes:
                 raise ValueError(
                     f"draw expected a graph of at most {max_nodes} nodes but got more than {max_nodes} below "
                     f"{describe('root', root)}; draw a part of it, or raise the limit with max_nodes="
                 )
             stack += (var, None)
             stack += [parent for parent in reversed(var.parents) if id(parent) not in seen]
-    return nodes
+    return nodes, place
 
 
 def _node(var: Var, root: Var, args: tuple[int, ...]) -> Node:
-    role: Role
+    wanted = var.requires_grad
     if var.op is None:
-        role = "input" if var.requires_grad else "constant"
-    elif var is root:
-        role = "root"
+        role: Role = "input" if wanted else "constant"
     else:
-        role = "step"
+        role = "root" if var is root else "step"
     # A gradient assigned by hand shows too, though no sweep has come.
-    known = var.requires_grad and (var.has_grad or var.grad != 0.0)
-    return Node(role, var.value, var.grad if known else None, var.label, var.op, args)
+    known = wanted and (var.has_grad or var.grad != 0.0)
+    return Node(role, var.value, var.grad if known else None, var.label, var.op, args, var.partials)

@@ -14,8 +14,8 @@ _SPELLING = {
 def tidy(source: str) -> str:
     """Return Graphviz's SVG as one element that can stand in a file or in a page.
 
-    The graph's name becomes the title of the picture and tooltips the titles of their nodes; points become
-    pixels. Document type, comments and empty links go.
+    The graph's name becomes the title of the picture, its tooltip the description, and other tooltips the titles of
+    their nodes; points become pixels. Document type, comments and empty links go.
 
     >>> tidy('<svg width="8pt" xmlns="http://www.w3.org/2000/svg"><g><title>A graph</title></g></svg>')
     '<svg width="8" role="img" xmlns="http://www.w3.org/2000/svg"><title>A graph</title><g /></svg>'
@@ -32,6 +32,7 @@ def tidy(source: str) -> str:
     root.attrib["xmlns"] = "http://www.w3.org/2000/svg"
     if linked:
         root.attrib["xmlns:xlink"] = "http://www.w3.org/1999/xlink"
+    _describe(root)
     for group in list(root.iter("g")):
         _retitle(group)
     _lift_title(root)
@@ -66,6 +67,23 @@ def _retitle(group: ElementTree.Element) -> None:
     elif group.get("class") == "edge":
         # All that Graphviz has to say here is the names of both ends.
         group.remove(title)
+
+
+def _describe(root: ElementTree.Element) -> None:
+    """Take the graph's tooltip off its background, and put it where screen readers look for a description."""
+    graph = root.find("g")
+    link = None if graph is None else graph.find("g/a")
+    if graph is None or link is None or graph.get("class") != "graph":
+        return
+    wrapper = graph.find("g")
+    assert wrapper is not None
+    # Graphviz wraps the background alone; the first node, in its own wrapper, has a class.
+    if wrapper.get("class") is None and "xlink:href" not in link.attrib:
+        description = ElementTree.Element("desc")
+        description.text = link.get("xlink:title", "").replace("\xa0", " ")
+        root.insert(0, description)
+        place = list(graph).index(wrapper)
+        graph[place : place + 1] = list(link)
 
 
 def _lift_title(root: ElementTree.Element) -> None:

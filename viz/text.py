@@ -5,31 +5,43 @@ Values are cards with label, value and gradient; operations stand between them. 
 
 from __future__ import annotations
 
-import html
 import importlib
 import operator
-import re
+from collections.abc import Collection
 from typing import Any
 
 import graphviz
-from chainrule import Var
 from chainrule.primitive import describe
 
-from .picture import Node, Role, collect
+from .cards import (
+    caption,
+    card,
+    explain_paths,
+    fallback,
+    markup,
+    partial_label,
+    rest_card,
+    sentence,
+    symbol_of,
+    tooltip,
+    unit_card,
+)
+from .fold import LEVELS, Box, Folding, boxes, fold
+from .highlight import Paths, find_start, follow
+from .picture import Picture, gather
+from .theme import THEMES, Scale, Theme
+from .units import Path, Units
 
-DIRECTIONS = ("LR", "RL", "TB", "BT")
-
-INK, QUIET, LINE = "#1f2933", "#5f6b7a", "#8b96a5"
+DIRECTIONS = {"LR": "left to right", "RL": "right to left", "TB": "top to bottom", "BT": "bottom to top"}
+SHOWN = ("label", "value", "grad", "partials")
 
 GRAPH = {
-    "bgcolor": "#ffffff",  # of its own, so that it can be read on a dark page too
     "nodesep": "0.2",
     "ordering": "in",  # arguments stand in their order: x - y is not y - x
     "pad": "0.2",
     "ranksep": "0.3",
 }
 NODE = {
-    "fontcolor": INK,
     "fontname": "Helvetica,Arial,sans-serif",  # of one width on nearly every machine, so text fits its card
     "fontsize": "12",
     "height": "0",
@@ -39,29 +51,13 @@ NODE = {
     "style": "rounded,filled",
     "width": "0",
 }
-EDGE = {"arrowsize": "0.6", "color": LINE, "weight": "4"}
-
-# Blue and orange stay apart under every kind of colour blindness; the dashed border needs no colour at all.
-CARDS: dict[Role, dict[str, str]] = {
-    "input": {"color": "#2f7fb8", "fillcolor": "#e1effa"},
-    "constant": {"color": "#b3bcc7", "fillcolor": "#f6f7f9", "fontcolor": QUIET, "style": "rounded,filled,dashed"},
-    "step": {"color": LINE, "fillcolor": "#ffffff"},
-    "root": {"color": "#d17a00", "fillcolor": "#fff0d9", "penwidth": "1.6"},
-}
-OPERATION = {"color": "#566373", "fillcolor": "#566373", "fontcolor": "#ffffff"}
+EDGE = {"arrowsize": "0.6", "weight": "4"}
 CIRCLE = {"fontsize": "14", "height": "0.4", "margin": "0", "shape": "circle", "width": "0.4"}
 PILL = {"height": "0.36", "margin": "0.12,0"}  # for symbols that would need a large circle
+FOLDED = {"style": "filled", "peripheries": "2"}
 
 # Heavier edges are shorter and straighter: a result stands by its operation, constants join from the side.
 RESULT, SIDEWAYS = {"weight": "8"}, {"weight": "1"}
-
-_LONGEST_LABEL = 40
-
-# Graphviz shares the width that a long label needs evenly among columns: with more columns than two the
-# numbers stay near their names.
-_COLUMNS = 9
-
-_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
@@ -73,7 +69,17 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
         return bundle
 
 
-def draw(root: Var, *, direction: str = "LR", max_nodes: int = 500) -> graphviz.Digraph:
+def draw(
+    root: Any,
+    *,
+    direction: str = "LR",
+    show: Collection[str] = SHOWN,
+    collapse: str | None = "auto",
+    highlight: Any = None,
+    max_nodes: int = 500,
+    theme: str = "light",
+    module: Any = None,
+) -> graphviz.Digraph:
     """Write the graph below `root` as DOT text.
 
     Nodes are numbered by their place in the computation, so the same computation gives the same text in
@@ -81,107 +87,212 @@ def draw(root: Var, *, direction: str = "LR", max_nodes: int = 500) -> graphviz.
     can be added before it goes to `render`.
 
     Args:
-        root: the Var whose graph to draw.
+        root: the Var whose graph to draw; or a `Program`, or a compiled function.
         direction: where the computation flows: "LR" for left to right, "RL", "TB" for top to bottom, "BT".
-        max_nodes: the largest graph to draw, counted in Vars, constants among them; `ValueError` beyond.
+        show: what to write: any of "label", "value", "grad", and "partials", the local derivatives, at the edges.
+        collapse: "neuron", "layer" or "module" folds each of these parts of `module` to one node with counts. A
+            graph that is then still above `max_nodes` is folded further, and says so: rows of like operations to
+            one, equal parts to one with their number, at last all that is far from the root. None folds nothing.
+        highlight: a Var of the graph, or a label: marks every path from it to the root, and tells the product of
+            the partials along each path where there are at most 8.
+        max_nodes: the largest graph to draw in full, counted in Vars, constants among them.
+        theme: "light" or "dark".
+        module: a model whose parameters are in the graph: its layers and neurons are framed and named.
 
+    Errors: `TypeError` and `ValueError` for options that are none of these; `ValueError` for a graph above
+    `max_nodes` with `collapse` None.
+
+    >>> from chainrule import Var
     >>> x, y = Var(2.0, label="x"), Var(3.0, label="y")
-    >>> for line in draw(x * y).body:
+    >>> for line in draw(x * y, show=("label", "value")).body:
     ...     if "->" in line:
     ...         print(line.strip())
     v0 -> op2
     v1 -> op2
     op2 -> v2 [weight=8]
     """
-    if not isinstance(root, Var):
-        raise TypeError(f"draw expected a Var but got {describe('root', root)}")
-    if direction not in DIRECTIONS:
+    if not isinstance(direction, str) or direction not in DIRECTIONS:
         wanted = ", ".join(map(repr, DIRECTIONS))
         raise ValueError(f"draw expected direction to be one of {wanted} but got {describe('direction', direction)}")
-    nodes = collect(root, _limit(max_nodes))
-    drawing = Drawing(
-        f"Computation graph of {len(nodes)} node{'s' * (len(nodes) > 1)}",
-        filename="graph.gv",
-        graph_attr=GRAPH | {"rankdir": direction},
-        node_attr=NODE,
-        edge_attr=EDGE,
-    )
-    for place, node in enumerate(nodes):
-        _add(drawing, place, node, nodes)
-    return drawing
+    colours = THEMES.get(theme) if isinstance(theme, str) else None
+    if colours is None:
+        raise ValueError(f"draw expected theme to be 'light' or 'dark' but got {describe('theme', theme)}")
+    shown = _shown(show)
+    most = _limit(max_nodes)
+    level = _level(collapse, module)
+    picture = gather(root)
+    if not picture.has_numbers:
+        shown -= {"value", "grad", "partials"}
+    if not collapse and len(picture.nodes) > most:
+        raise ValueError(
+            f"draw expected a graph of at most {most} nodes but got {len(picture.nodes)} below "
+            f"{describe('root', root)}; leave out collapse={collapse!r} to fold it, or raise the limit with max_nodes="
+        )
+    units = None if module is None else Units(picture, module)
+    paths = None if highlight is None else follow(picture, find_start(picture, highlight))
+    alone = list(range(len(picture.nodes)))
+    folding = fold(picture, most, level, units) if collapse else Folding(alone, alone, {})
+    return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
 
 
-def _add(drawing: graphviz.Digraph, place: int, node: Node, nodes: list[Node]) -> None:
-    """Add a value, and before it the operation that made it."""
-    if node.op is not None:
-        symbol = node.op.symbol.strip() or node.op.name
-        shape = CIRCLE if len(symbol) <= 2 else PILL
-        style = OPERATION | shape | {"class": "operation", "tooltip": _tooltip(node.op.name)}
-        drawing.node(f"op{place}", f"<{_markup(symbol)}>", _attributes=style)
-    style = CARDS[node.role] | {"class": node.role, "tooltip": _tooltip(_sentence(node))}
-    drawing.node(f"v{place}", _card(node), _attributes=style)
-    if node.op is not None:
-        for arg in node.args:
-            pull = SIDEWAYS if nodes[arg].role == "constant" else None
-            drawing.edge(f"v{arg}", f"op{place}", _attributes=pull)
-        drawing.edge(f"op{place}", f"v{place}", _attributes=RESULT)
+class _Writer:
+    """Write one picture; holds what all of its parts ask for."""
+
+    def __init__(
+        self,
+        picture: Picture,
+        folding: Folding,
+        units: Units | None,
+        paths: Paths | None,
+        shown: set[str],
+        theme: Theme,
+    ) -> None:
+        self.picture, self.units, self.paths, self.shown, self.theme = picture, units, paths, shown, theme
+        self.words = folding.words
+        self.boxes = boxes(picture, folding, units, paths)
+        grads = [grad for box in self.boxes if box.grads is not None for grad in box.grads]
+        self.scale = Scale(theme, grads) if grads and "grad" in shown else None
+        self.ends: list[str] = []  # the DOT name from which the edges of each box start
+
+    def write(self, direction: str, highlight: Any) -> graphviz.Digraph:
+        theme, count = self.theme, len(self.picture.nodes)
+        lines = []
+        if self.words:
+            lines.append(f"{count:,} nodes, folded to {len(self.boxes):,}: {self.words}.")
+        if self.paths is not None:
+            name = highlight if isinstance(highlight, str) else highlight.label or "the highlighted value"
+            lines += explain_paths(self.picture, self.paths, name)
+        below = caption(lines, self.scale, theme)
+        about = {"label": below, "labelloc": "b", "labeljust": "l"} if below else {}
+        inputs = sum(node.role == "input" for node in self.picture.nodes)
+        described = [f"Computed {DIRECTIONS[direction]} from {inputs:,} input{'' if inputs == 1 else 's'}.", *lines]
+        drawing = Drawing(
+            f"Computation graph of {count} node{'s' * (count > 1)}",
+            filename="graph.gv",
+            graph_attr=GRAPH
+            | {"bgcolor": theme.background, "fontcolor": theme.ink, "fontname": NODE["fontname"], "fontsize": "11"}
+            | {"rankdir": direction, "tooltip": tooltip(" ".join(described))}
+            | about,
+            node_attr=NODE | {"fontcolor": theme.ink},
+            edge_attr=EDGE
+            | {"color": theme.line, "fontcolor": theme.quiet, "fontname": NODE["fontname"], "fontsize": "10"},
+        )
+        frames: dict[Path, graphviz.Digraph] = {}
+        edges: list[tuple[str, str, dict[str, str] | None]] = []
+        for box in self.boxes:
+            edges += self._add(self._frame(box, drawing, frames), box)
+        for path in sorted(frames, key=len, reverse=True):
+            (frames[path[:-1]] if path else drawing).subgraph(frames[path])
+        for tail, head, style in edges:
+            drawing.edge(tail, head, _attributes=style)
+        return drawing
+
+    def _frame(self, box: Box, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph]) -> graphviz.Digraph:
+        """Return the part of the drawing that a box goes into: the frame around its unit, or the drawing itself."""
+        if self.units is None or box.path is None or box.kind == "rest":
+            return drawing
+        depth = len(box.path) - (box.kind == "unit")
+        for length in range(depth + 1):
+            path = box.path[:length]
+            if path not in frames:
+                title = self.units.title(path)
+                frames[path] = graphviz.Digraph(
+                    f"cluster {len(frames)}",
+                    graph_attr={
+                        "bgcolor": self.theme.cluster,
+                        "color": self.theme.line,
+                        "label": f"<{markup(title)}>",
+                        "labelloc": "t",
+                        "labeljust": "l",
+                        "style": "rounded",
+                        "tooltip": tooltip(f"{title}: {len(self.units.within(path))} parameters"),
+                    },
+                )
+        return frames[box.path[:depth]] if depth >= 0 else drawing
+
+    def _add(self, drawing: graphviz.Digraph, box: Box) -> list[tuple[str, str, dict[str, str] | None]]:
+        """Add a box, and before it the operation that made it; return the edges that lead there."""
+        node, lit = box.node, {"color": self.theme.path, "penwidth": "2.4"} if box.lit else {}
+        entry = end = f"v{box.place}"
+        if box.kind != "value":
+            self.ends.append(end)
+            assert self.units is not None or box.kind == "rest"
+            quiet = self._quiet(box)
+            text = (
+                rest_card(box, quiet) if self.units is None or box.kind == "rest" else unit_card(box, self.units, quiet)
+            )
+            style = self.theme.cards["step"] | FOLDED | self._fill(box) | lit
+            drawing.node(end, text, _attributes=style | {"class": box.kind, "tooltip": tooltip(sentence(box))})
+            return self._edges(box, entry)
+        label = card(box, self.shown, self._quiet(box))
+        if label is None and node.op is None:
+            label = f"<{fallback(box)}>"
+        if node.op is not None:
+            entry, symbol = f"op{box.place}", symbol_of(box)
+            end = end if label else entry
+            style = self.theme.operation | (CIRCLE if len(symbol) <= 2 else PILL)
+            style |= {"class": "operation", "tooltip": tooltip(node.op.name)} | lit
+            if node.role == "root" and not label:
+                style |= self.theme.cards["root"] | {"fontcolor": self.theme.ink}
+            drawing.node(entry, f"<{markup(symbol)}>", _attributes=style)
+        if label:
+            style = self.theme.cards[node.role] | self._fill(box) | lit
+            if box.times > 1:
+                style |= {"peripheries": "2"}
+            drawing.node(end, label, _attributes=style | {"class": node.role, "tooltip": tooltip(sentence(box))})
+        self.ends.append(end)
+        edges = self._edges(box, entry)
+        if end != entry:
+            edges.append((entry, end, RESULT | lit))
+        return edges
+
+    def _edges(self, box: Box, entry: str) -> list[tuple[str, str, dict[str, str] | None]]:
+        edges = []
+        for arg, span, bright in box.args:
+            style: dict[str, str] = {}
+            if self.boxes[arg].kind == "value" and self.boxes[arg].node.role == "constant":
+                style |= SIDEWAYS
+            if span is not None and "partials" in self.shown:
+                style["label"] = partial_label(span)
+            if bright:
+                style |= {"color": self.theme.path, "fontcolor": self.theme.path, "penwidth": "2.4"}
+            # In a folded part that uses itself again, an argument may come later than its use.
+            tail = self.ends[arg] if arg < len(self.ends) else f"v{self.boxes[arg].place}"
+            edges.append((tail, entry, style or None))
+        return edges
+
+    def _strongest(self, box: Box) -> float | None:
+        return None if box.grads is None else max(box.grads, key=abs)
+
+    def _fill(self, box: Box) -> dict[str, str]:
+        grad = self._strongest(box)
+        return {} if self.scale is None or grad is None else {"fillcolor": self.scale.fill(grad)}
+
+    def _quiet(self, box: Box) -> str:
+        """Return a colour for words that stand back, which on a strong colour they cannot."""
+        return self.theme.quiet if not self._fill(box) else self.theme.ink
 
 
-def _card(node: Node) -> str:
-    """Write the HTML-like label of a value: its name, then its number, or rows of value and gradient."""
-    rows = []
-    spanned = 1 if node.role == "constant" else _COLUMNS
-    if node.label and not node.label.isspace():
-        rows.append(_cell(f"<b>{_markup(node.label)}</b>", spanned))
-    if node.role == "constant":
-        rows.append(_cell(_number(node.value)))
-    else:
-        grad = _quiet("—") if node.grad is None else _number(node.grad)
-        rows.append(_cell(_quiet("value")) + _cell(_number(node.value), spanned - 1))
-        rows.append(_cell(_quiet("grad")) + _cell(grad, spanned - 1))
-    lines = "".join([f"<tr>{row}</tr>" for row in rows])
-    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="2">{lines}</table>>'
+def _shown(show: Any) -> set[str]:
+    names = set(show) if isinstance(show, Collection) and not isinstance(show, str) else None
+    if names is None or not names <= set(SHOWN):
+        wanted = ", ".join(map(repr, SHOWN))
+        raise ValueError(f"draw expected show to be a tuple of {wanted} but got {describe('show', show)}")
+    return names
 
 
-def _cell(content: str, columns: int = 1) -> str:
-    span = f' colspan="{columns}"' if columns > 1 else ""
-    return f'<td align="left" balign="left"{span}>{content}</td>'
-
-
-def _quiet(text: str) -> str:
-    return f'<font color="{QUIET}">{text}</font>'
-
-
-def _sentence(node: Node) -> str:
-    """Say in full what the card shows rounded and cut."""
-    name = f"{node.label}: " if node.label else ""
-    if node.role == "constant":
-        return f"{name}constant {node.value!r}"
-    return f"{name}value {node.value!r}, " + ("no gradient yet" if node.grad is None else f"gradient {node.grad!r}")
-
-
-def _number(x: float) -> str:
-    return f"{x:.6g}"
-
-
-def _markup(label: str) -> str:
-    """Write a user's label inside an HTML-like label, where it shows as it is."""
-    if len(label) > _LONGEST_LABEL:
-        label = label[: _LONGEST_LABEL - 1] + "…"
-    # Graphviz replaces \N, \G and others by names even here, and even written as &#92;N.
-    return html.escape(_printable(label)).replace("\\", "\\\\").replace("\n", "<br/>")
-
-
-def _tooltip(text: str) -> str:
-    """Write text as a tooltip, in which Graphviz reads backslashes twice over."""
-    quoted: str = graphviz.nohtml(html.escape(_printable(text)).replace("\\", "\\" * 4))
-    return quoted
-
-
-def _printable(text: str) -> str:
-    """Spell out the characters that XML cannot hold, and let every kind of line break be one."""
-    text = "\n".join(text.splitlines()).replace("\t", "    ")
-    return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+def _level(collapse: Any, module: Any) -> str | None:
+    """Return what of the model is to be folded in any case."""
+    if collapse is None or collapse is False or collapse == "auto":
+        return None
+    if collapse not in LEVELS:
+        wanted = ", ".join(map(repr, ["auto", *LEVELS]))
+        raise ValueError(
+            f"draw expected collapse to be one of {wanted} or None but got {describe('collapse', collapse)}"
+        )
+    if module is None:
+        raise ValueError(f"draw expected the model in module= to fold by collapse={collapse!r}; or use 'auto'")
+    return str(collapse)
 
 
 def _limit(max_nodes: Any) -> int:

@@ -1,0 +1,278 @@
+"""Fold a large picture until it can be taken in: what is alike becomes one box with a count, what is far is summed up.
+
+Every way of folding gives each node the number of a group; `boxes` then adds up what each group shows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from .highlight import Paths
+from .picture import Node, Picture
+from .units import Path, Units
+
+Span = tuple[float, float]  # the least and the greatest of several numbers
+Kind = Literal["value", "unit", "rest"]
+
+LEVELS = {"neuron": 1, "layer": 2, "module": 3}
+
+# A summary is read as a whole, so that it shows less than a graph that somebody wants to see node by node.
+_SUMMARY = 60
+_KEPT_INPUTS = 12
+
+_ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
+_DIGITS = re.compile(r"\d+")
+
+
+@dataclass(slots=True)
+class Box:
+    """Hold what a picture shows as one: a value with its operation, or all the nodes that were folded into it.
+
+    A box of the kind "unit" is part of a model, one of the kind "rest" the far end of the graph. `times` counts the
+    values that are alike, `ops` the operations by symbol, `values` and `grads` reach from the least to the greatest.
+    `args` tells the number of each box that enters, the partials by it, and whether a highlighted path runs there.
+    """
+
+    kind: Kind
+    place: int  # of the node that stands for the box
+    node: Node
+    path: Path | None = None  # of the unit that the box is, or is drawn in
+    times: int = 0
+    inputs: int = 0
+    constants: int = 0
+    ops: Counter[str] = field(default_factory=Counter)
+    labels: dict[str | None, None] = field(default_factory=dict)
+    values: Span | None = None
+    grads: Span | None = None
+    lit: bool = False
+    args: list[tuple[int, Span | None, bool]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Folding:
+    """Hold which nodes are drawn as one.
+
+    Args:
+        groups: the number of the group that each node is in.
+        heads: the node at whose end the row of like operations stands that each node is in: mostly the node itself.
+        units: the part of the model that each group is which is one.
+        rest: the number of the group of all that is far; None where nothing had to be cut off.
+        words: what was done, for the reader of the picture.
+    """
+
+    groups: list[int]
+    heads: list[int]
+    units: dict[int, Path]
+    rest: int | None = None
+    words: str = ""
+
+
+def fold(picture: Picture, most: int, level: str | None, units: Units | None) -> Folding:
+    """Fold until no more than `most` groups are left.
+
+    `level` "neuron", "layer" or "module" folds these parts of the model in any case; else they fold where there is
+    need only.
+    """
+    alone = list(range(len(picture.nodes)))
+    least = LEVELS[level] if level else 0
+    if len(alone) <= most:
+        return _merge(picture, alone, units, least, None) if least else Folding(alone, alone, {})
+    heads = _chains(picture, units)
+    if least == 0 and _count(heads) <= most:
+        return Folding(heads, heads, {}, None, "operations in a row are one")
+    folding = Folding(heads, heads, {})
+    for levels, by_shape in _attempts(least, units):
+        folding = _merge(picture, heads, units, levels, by_shape)
+        if _count(folding.groups) <= most:
+            return folding
+    return _cut(picture, folding, min(most, _SUMMARY))
+
+
+def _attempts(least: int, units: Units | None) -> Iterator[tuple[int, bool]]:
+    highest = 3 if units else 0
+    for levels in range(least, highest + 1):
+        yield levels, False
+    yield highest, True
+
+
+def _count(groups: Sequence[int]) -> int:
+    return len(set(groups))
+
+
+def _chains(picture: Picture, units: Units | None) -> list[int]:
+    """Give each node the last of the row of like operations that it stands in: of a + b + c + d, or - - - x."""
+    nodes = picture.nodes
+    uses = [0] * len(nodes)
+    for node in nodes:
+        for arg in node.args:
+            uses[arg] += 1
+    for root in picture.roots:
+        uses[root] += 1
+    heads = list(range(len(nodes)))
+    for place in range(len(nodes) - 1, -1, -1):
+        node = nodes[place]
+        if node.op is None or not (len(node.args) == 1 or node.op.name in _ALIKE):
+            continue
+        for arg in node.args:
+            below = nodes[arg]
+            alike = below.op is node.op and uses[arg] == 1 and below.label is None
+            if alike and (units is None or units.owner[arg] == units.owner[place]):
+                heads[arg] = heads[place]
+    return heads
+
+
+def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int, by_shape: bool | None) -> Folding:
+    """Group what is computed alike, from the inputs upwards.
+
+    Two results are alike where the same operation took arguments that are alike. Constants are alike whatever
+    their numbers, so that 100 samples through one network are one; inputs are alike only if `by_shape`, and there
+    labels may differ in their numbers. With `by_shape` None, nothing but units is folded.
+    """
+    nodes = picture.nodes
+    numbers: dict[object, int] = {}
+    groups = [-1] * len(nodes)
+    found: dict[int, Path] = {}
+    shapes: dict[str | None, str] = {None: ""}
+    gathered: dict[int, list[int]] = {}  # all that enters a row of like operations, by its last one
+    for place, head in enumerate(heads):
+        if head != place or head in gathered:
+            gathered.setdefault(head, []).extend([arg for arg in nodes[place].args if heads[arg] != head])
+    for place, node in enumerate(nodes):
+        path = units.owner[place] if units is not None and levels else None
+        key: object
+        if path is not None and units is not None:
+            path = units.folded(path, levels)
+            key = path
+        elif heads[place] != place:
+            continue  # gets the group of its head, below
+        elif by_shape is None:
+            key = place
+        else:
+            if node.label not in shapes:
+                shapes[node.label] = _DIGITS.sub("#", node.label or "")
+            shape = shapes[node.label]
+            if node.op is None:
+                key = place if node.role == "input" and not by_shape else (node.role, shape)
+            else:
+                args: Iterable[int] = [groups[arg] for arg in gathered.get(place, node.args)]
+                if by_shape or place in gathered:
+                    # However many: what counts is what kinds of things came together.
+                    args = sorted(set(args))
+                key = (node.op.name, node.role, shape, *args)
+        number = numbers.get(key)
+        if number is None:
+            number = numbers[key] = len(numbers)
+            if path is not None:
+                found[number] = path
+        groups[place] = number
+    for place, head in enumerate(heads):
+        if groups[place] < 0:
+            groups[place] = groups[head]
+    words = "parts of the same shape are one" if by_shape else "equal parts are one"
+    return Folding(groups, heads, found, None, "" if by_shape is None else words)
+
+
+def _cut(picture: Picture, folding: Folding, most: int) -> Folding:
+    """Put the groups farthest from the roots together until `most` are left.
+
+    A group counts as far as the longest way from it to a root: then whatever takes a value that is shown is shown
+    too. Some inputs that have names are kept however far.
+    """
+    nodes, groups = picture.nodes, folding.groups
+    depth = dict.fromkeys(groups, 0)
+    for place in range(len(nodes) - 1, -1, -1):
+        own = groups[place]
+        deeper = depth[own] + 1
+        for arg in nodes[place].args:
+            if groups[arg] != own and depth[groups[arg]] < deeper:
+                depth[groups[arg]] = deeper
+    kept = {groups[root] for root in picture.roots}
+    for place, node in enumerate(nodes):
+        if node.role == "input" and node.label and len(kept) < min(_KEPT_INPUTS, most // 2):
+            kept.add(groups[place])
+    for own in sorted(depth, key=depth.__getitem__):
+        if len(kept) >= most - 1:
+            break
+        kept.add(own)
+    rest = max(depth) + 1
+    groups = [own if own in kept else rest for own in groups]
+    units = {own: path for own, path in folding.units.items() if own in kept}
+    return Folding(groups, folding.heads, units, rest, "all that is far from the result is one")
+
+
+def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths | None) -> list[Box]:
+    """Add up what each group shows; boxes come in the order of the nodes that stand for them."""
+    nodes, groups, heads = picture.nodes, folding.groups, folding.heads
+    lit = None if paths is None else paths.lit
+    found: dict[int, Box] = {}
+    arrows: dict[tuple[int, int], tuple[Span | None, bool]] = {}
+    for place, node in enumerate(nodes):
+        own = groups[place]
+        box = found.get(own)
+        if box is None:
+            box = found[own] = _empty_box(place, own, node, folding, units)
+        whole = box.kind == "value"
+        box.lit = box.lit or (lit is not None and lit[place])
+        if node.op is not None:
+            box.ops[node.op.symbol.strip() or node.op.name] += 1
+        elif node.role == "input":
+            box.inputs += 1
+        else:
+            box.constants += 1
+        if heads[place] == place:
+            box.place, box.node = place, node
+            box.times += 1
+            if whole:
+                box.labels[node.label] = None
+                box.values = _wider(box.values, node.value)
+        if node.grad is not None and (heads[place] == place or not whole):
+            box.grads = _wider(box.grads, node.grad)
+        for position, arg in enumerate(node.args):
+            source = groups[arg]
+            if source != own:
+                span, bright = arrows.get((own, source), (None, False))
+                if node.partials and nodes[arg].role != "constant":
+                    span = _wider(span, node.partials[position])
+                arrows[own, source] = span, bright or _runs(lit, arg, place)
+    ordered = sorted(found, key=lambda own: found[own].place)
+    number = {own: position for position, own in enumerate(ordered)}
+    for (own, source), (span, bright) in arrows.items():
+        if not _is_single(found[own]):
+            found[own].args.append((number[source], span, bright))
+    for box in found.values():
+        if _is_single(box):
+            # One operation: its arguments as they are, also the same one twice.
+            for position, arg in enumerate(box.node.args):
+                known = bool(box.node.partials) and nodes[arg].role != "constant"
+                one = (box.node.partials[position],) * 2 if known else None
+                box.args.append((number[groups[arg]], one, _runs(lit, arg, box.place)))
+    return [found[own] for own in ordered]
+
+
+def _empty_box(place: int, own: int, node: Node, folding: Folding, units: Units | None) -> Box:
+    if own == folding.rest:
+        return Box("rest", place, node)
+    if own in folding.units:
+        return Box("unit", place, node, path=folding.units[own])
+    return Box("value", place, node, path=None if units is None else units.owner[place])
+
+
+def _is_single(box: Box) -> bool:
+    return box.kind == "value" and box.times == 1 and box.ops.total() == 1
+
+
+def _runs(lit: list[bool] | None, arg: int, place: int) -> bool:
+    """Tell whether a highlighted path goes from one place to the next: wherever both lie on one."""
+    return lit is not None and lit[arg] and lit[place]
+
+
+def _wider(span: Span | None, number: float) -> Span:
+    """Let a span hold one more number; what is not a number does not count beside numbers."""
+    if span is None or span[0] != span[0]:
+        return (number, number)
+    low, high = span
+    return (number if number < low else low, number if number > high else high)
