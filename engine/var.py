@@ -505,7 +505,7 @@ class Var:
     @staticmethod
     def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
         """Make the node of an operation that ran: its value, its arguments, the partial by each of them."""
-        if len(args) == 1:
+        if len(args) == 1 and row.arity == 1:
             return _unary(row, value, args[0], partials[0])
         if len(args) == 2 and row.arity == 2:
             a, b = args

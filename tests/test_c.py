@@ -62,7 +62,7 @@ def test_exported_file_computes_the_same(tmp_path, reduce):
     flat = cr.structure.flatten(found, "", "")[0]
     out = np.empty(len(flat))
     loaded.loss(pointer(w), pointer(X), pointer(y), ctypes.c_size_t(5), pointer(out))
-    np.testing.assert_allclose(out, flat, rtol=1e-14)
+    np.testing.assert_allclose(out, flat, rtol=1e-12)
 
 
 def test_without_a_batch_and_with_constants(tmp_path):

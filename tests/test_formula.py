@@ -61,7 +61,7 @@ def test_formula_reads_back(tree):
 
     x, y = Var(1.25, label="x"), Var(-0.75, label="y")
     root = build(tree)
-    names = {"x": x, "y": y}
+    names = {"x": x, "y": y, "inf": math.inf, "nan": math.nan}
     *lines, last = viz.formula(root).splitlines()
     for line in lines:
         name, text = line.split(" = ")

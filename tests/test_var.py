@@ -355,3 +355,13 @@ def find_leaves(root):
             found.append(node)
         stack.extend(node.parents)
     return found
+
+
+@pytest.mark.parametrize("row", [cr.sum, cr.mean, cr.norm, cr.logsumexp], ids=lambda row: row.name)
+def test_a_reduction_of_one_number_has_one_argument(row):
+    x = Var(2.0)
+    y = row([x])
+    assert y.args == y.parents == (x,)
+    assert len(y.partials) == 1
+    y.backward()
+    assert x.grad == 1.0
