@@ -145,3 +145,11 @@ def test_few_repeats_are_refused(tmp_path):
     done = run("eager", "--repeats", "4", folder=tmp_path)
     assert done.returncode == 2
     assert "--repeats expected at least 5 but got 4" in done.stderr
+
+
+def test_compiled_functions_are_compared_and_timed(tmp_path):
+    pytest.importorskip("llvmlite")
+    done = run("compile", "--quick", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for title in ("MLP 2-4-1, hinge loss", "50 chained sines", "second process", "us per step"):
+        assert title in done.stdout

@@ -101,7 +101,7 @@ def test_latex(build, latex):
 
 
 def test_every_operation_is_written():
-    for row in list(cr.PRIMITIVES.values()):
+    for row in [row for row in cr.PRIMITIVES.values() if not row.custom]:
         root = row.apply(tuple([Var(0.5, label=f"a{k}") for k in range(row.arity)]))
         assert "a0" in viz.formula(root) and "a" in viz.formula(root, "latex")
         assert "backward" not in viz.chain(root, "a0")
