@@ -25,4 +25,8 @@ from .losses import mae as mae
 from .losses import mse as mse
 from .module import Module as Module
 from .optimisers import SGD as SGD
+from .optimisers import Adagrad as Adagrad
+from .optimisers import Adam as Adam
+from .optimisers import AdamW as AdamW
 from .optimisers import Optimiser as Optimiser
+from .optimisers import RMSProp as RMSProp

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable
 from typing import Any, final
 
-from chainrule import Var
+from chainrule import Var, sqrt
 from chainrule.primitive import describe, to_float
 
 Memory = tuple[Any, ...]
@@ -137,6 +137,161 @@ class SGD(Optimiser):
         velocity = self.momentum * memory[0] + slope
         direction = slope + self.momentum * velocity if self.nesterov else velocity
         return value - lr * direction, (velocity,)
+
+
+@final
+class RMSProp(Optimiser):
+    """Divide each step by the root of a running mean of squared gradients.
+
+    ``mean = alpha * mean + (1 - alpha) * grad**2`` and ``value -= lr * grad / (sqrt(mean) + eps)``, with the gradient
+    taken as ``grad + weight_decay * value``.
+
+    Args:
+        parameters: leaf Vars that require gradients.
+        lr: the learning rate, 0 or above.
+        alpha: the share of the mean that is kept, from 0 to below 1.
+        eps: keeps the divisor from 0.
+        weight_decay: how strongly values are drawn to 0.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5 of "Neural Networks for Machine Learning".
+
+    >>> x = Var(1.0)
+    >>> (x * x).backward()
+    >>> RMSProp([x], lr=0.1, alpha=0.75).step()
+    >>> round(x.value, 6)
+    0.8
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Var],
+        lr: float = 0.01,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, memory=(0.0,))
+        self.alpha = self._in_range("alpha", alpha, 1.0)
+        self.eps = self._in_range("eps", eps, math.inf)
+        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter, and its mean square as the memory."""
+        slope = grad + self.weight_decay * value
+        mean = self.alpha * memory[0] + (1.0 - self.alpha) * slope * slope
+        return value - lr * slope / (sqrt(mean) + self.eps), (mean,)
+
+
+@final
+class Adagrad(Optimiser):
+    """Divide each step by the root of the sum of all squared gradients so far.
+
+    Args:
+        parameters: leaf Vars that require gradients.
+        lr: the learning rate, 0 or above.
+        eps: keeps the divisor from 0.
+        weight_decay: how strongly values are drawn to 0.
+
+    Source: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods".
+
+    >>> x = Var(1.0)
+    >>> (x * x).backward()
+    >>> Adagrad([x], lr=0.1).step()
+    >>> round(x.value, 6)
+    0.9
+    """
+
+    def __init__(
+        self, parameters: Iterable[Var], lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0
+    ) -> None:
+        super().__init__(parameters, lr, memory=(0.0,))
+        self.eps = self._in_range("eps", eps, math.inf)
+        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter, and its sum of squares as the memory."""
+        slope = grad + self.weight_decay * value
+        total = memory[0] + slope * slope
+        return value - lr * slope / (sqrt(total) + self.eps), (total,)
+
+
+class Adam(Optimiser):
+    """Step along a running mean of gradients, divided by the root of one of their squares; both freed of their bias.
+
+    Args:
+        parameters: leaf Vars that require gradients.
+        lr: the learning rate, 0 or above.
+        betas: the shares of both means that are kept, each from 0 to below 1.
+        eps: keeps the divisor from 0.
+        weight_decay: how strongly values are drawn to 0, as part of the gradient; `AdamW` keeps it apart.
+
+    Source: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
+
+    >>> x = Var(1.0)
+    >>> (x * x).backward()
+    >>> Adam([x], lr=0.1).step()
+    >>> round(x.value, 6)
+    0.9
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Var],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        # What is left of the bias of both means is remembered as beta**steps.
+        super().__init__(parameters, lr, memory=(0.0, 0.0, 1.0, 1.0))
+        if not isinstance(betas, tuple) or len(betas) != 2:
+            raise TypeError(f"{type(self).__name__} expected a pair of numbers but got {describe('betas', betas)}")
+        self.betas = (self._in_range("betas[0]", betas[0], 1.0), self._in_range("betas[1]", betas[1], 1.0))
+        self.eps = self._in_range("eps", eps, math.inf)
+        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter; the memory holds both means and their biases."""
+        return self._moved(value, grad + self.weight_decay * value, memory, lr)
+
+    def _moved(self, value: Any, slope: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        mean, square, bias, square_bias = memory
+        first, second = self.betas
+        mean = first * mean + (1.0 - first) * slope
+        square = second * square + (1.0 - second) * slope * slope
+        bias, square_bias = bias * first, square_bias * second
+        divisor = sqrt(square / (1.0 - square_bias)) + self.eps
+        return value - lr * (mean / (1.0 - bias)) / divisor, (mean, square, bias, square_bias)
+
+
+@final
+class AdamW(Adam):
+    """Do what `Adam` does, and draw values to 0 apart from it: ``value -= lr * weight_decay * value`` comes first.
+
+    Args: those of `Adam`.
+
+    Source: Loshchilov and Hutter 2019, "Decoupled Weight Decay Regularization".
+
+    >>> x = Var(1.0)
+    >>> (x * x).backward()
+    >>> AdamW([x], lr=0.1, weight_decay=0.5).step()
+    >>> round(x.value, 6)
+    0.85
+    """
+
+    def __init__(
+        self,
+        parameters: Iterable[Var],
+        lr: float = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.01,
+    ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+
+    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter; the memory is that of `Adam`."""
+        return self._moved(value - lr * self.weight_decay * value, grad, memory, lr)
 
 
 def _checked(parameters: Iterable[Var], reader: str) -> list[Var]:

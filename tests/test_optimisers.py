@@ -100,3 +100,42 @@ def test_parameters_may_come_from_a_generator():
 def test_wrong_optimisers(make, error, message):
     with pytest.raises(error, match=message):
         make(Var(1.0))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "options"),
+    [
+        (nn.RMSProp, "RMSprop", {}),
+        (nn.RMSProp, "RMSprop", {"alpha": 0.9, "eps": 1e-6, "weight_decay": 0.1}),
+        (nn.Adagrad, "Adagrad", {}),
+        (nn.Adagrad, "Adagrad", {"eps": 1e-6, "weight_decay": 0.1}),
+        (nn.Adam, "Adam", {}),
+        (nn.Adam, "Adam", {"betas": (0.8, 0.95), "eps": 1e-6, "weight_decay": 0.1}),
+        (nn.AdamW, "AdamW", {}),
+        (nn.AdamW, "AdamW", {"betas": (0.8, 0.95), "weight_decay": 0.3}),
+    ],
+)
+def test_adaptive_optimisers_agree_with_torch(ours, theirs, options):
+    torch = pytest.importorskip("torch")
+    x, their_x = Var(1.5), torch.tensor(1.5, dtype=torch.float64, requires_grad=True)
+    path = descend(ours([x], lr=0.05, **options), x, 30)
+    optimiser = getattr(torch.optim, theirs)([their_x], lr=0.05, **options)
+    for place in path:
+        optimiser.zero_grad()
+        (their_x**4 / 4).backward()
+        optimiser.step()
+        assert place == pytest.approx(their_x.item(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda x: nn.Adam([x], betas=(0.9, 1.0)), r"Adam expected a number from 0 to below 1 but got betas\[1\]=1.0"),
+        (lambda x: nn.AdamW([x], betas=0.9), "AdamW expected a pair of numbers but got betas=0.9"),
+        (lambda x: nn.RMSProp([x], alpha=-0.1), "RMSProp expected a number from 0 to below 1 but got alpha=-0.1"),
+        (lambda x: nn.Adagrad([x], eps=-1.0), "Adagrad expected a finite number, 0 or above, but got eps=-1.0"),
+    ],
+)
+def test_numbers_out_of_range_are_named(make, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        make(Var(1.0))

@@ -10,7 +10,7 @@ import graphviz
 
 from .fold import Box, Span
 from .highlight import Paths
-from .picture import UNKNOWN, Node, Picture
+from .picture import Node, Picture
 from .theme import Scale, Theme
 from .units import Units
 
@@ -88,20 +88,21 @@ def symbol_of(box: Box) -> str:
     return text if box.times == 1 else f"{text} × {box.times:,}"
 
 
-def sentence(box: Box) -> str:
-    """Say in full what the card shows rounded and cut."""
+def sentence(box: Box, has_numbers: bool) -> str:
+    """Say in full what the card shows rounded and cut; `has_numbers` is False for a program."""
     node, name = box.node, _name(box)
     start = f"{name}: " if name else ""
     if box.kind == "rest":
         return f"{_operations(box)}, {_counted(box.inputs, 'input')} and {_counted(box.constants, 'constant')}, folded"
+    if not has_numbers and node.role != "constant":
+        return start + ("not computed" if box.times == 1 else f"{box.times:,} alike")
     if box.times > 1 or box.kind == "unit":
         many = f"{box.times:,} alike, " if box.kind == "value" else f"{_operations(box)}, "
         values = f"values {_span(box.values)}, " if box.kind == "value" else ""
         return f"{start}{many}{values}" + ("no gradient yet" if box.grads is None else f"gradients {_span(box.grads)}")
     if node.role == "constant":
         return f"{start}constant {node.value!r}"
-    value = "" if node.value is UNKNOWN else f"value {node.value!r}, "
-    return start + value + ("no gradient yet" if node.grad is None else f"gradient {node.grad!r}")
+    return f"{start}value {node.value!r}, " + ("no gradient yet" if node.grad is None else f"gradient {node.grad!r}")
 
 
 def caption(lines: Iterable[str], scale: Scale | None, theme: Theme) -> str | None:

@@ -119,8 +119,8 @@ def _chains(picture: Picture, units: Units | None) -> list[int]:
             continue
         for arg in node.args:
             below = nodes[arg]
-            alike = below.op is node.op and uses[arg] == 1 and below.label is None
-            if alike and (units is None or units.owner[arg] == units.owner[place]):
+            together = units is None or units.owner[arg] == units.owner[place]
+            if together and below.op is node.op and uses[arg] == 1 and below.label is None:
                 heads[arg] = heads[place]
     return heads
 
@@ -240,11 +240,14 @@ def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths 
                 arrows[own, source] = span, bright or _runs(lit, arg, place)
     ordered = sorted(found, key=lambda own: found[own].place)
     number = {own: position for position, own in enumerate(ordered)}
+    drawn_apart = {
+        own for own, box in found.items() if _is_single(box) and not (folding.words and len(box.node.args) > 4)
+    }
     for (own, source), (span, bright) in arrows.items():
-        if not _is_single(found[own]):
+        if own not in drawn_apart:
             found[own].args.append((number[source], span, bright))
-    for box in found.values():
-        if _is_single(box):
+    for own, box in found.items():
+        if own in drawn_apart:
             # One operation: its arguments as they are, also the same one twice.
             for position, arg in enumerate(box.node.args):
                 known = bool(box.node.partials) and nodes[arg].role != "constant"

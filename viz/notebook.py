@@ -7,13 +7,17 @@ import contextlib
 import graphviz
 from chainrule import Var
 
+from .picture import collect
 from .render import to_svg
+
+# A summary of more would take seconds, and nobody asked for one who only ends a cell with a Var.
+_LARGEST = 100_000
 
 
 def mimebundle(root: Var | graphviz.Digraph) -> dict[str, str]:
     """Return what a notebook shows for `root`: text always, and a picture where one can be made.
 
-    A graph above the limit of `draw`, or a missing Graphviz, leaves the text; nothing is raised.
+    A graph of more than 100,000 nodes, or a missing Graphviz, leaves the text; nothing is raised.
 
     >>> x = Var(2.0)
     >>> mimebundle(x)["text/plain"]
@@ -21,5 +25,7 @@ def mimebundle(root: Var | graphviz.Digraph) -> dict[str, str]:
     """
     bundle = {"text/plain": repr(root)}
     with contextlib.suppress(ImportError, OSError, RuntimeError, ValueError):
+        if isinstance(root, Var):
+            collect(root, _LARGEST)
         bundle["image/svg+xml"] = to_svg(root)
     return bundle

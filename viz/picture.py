@@ -6,6 +6,7 @@ A picture is plain data. Whatever records operations can be turned into one, and
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -13,9 +14,6 @@ from chainrule import Primitive, Var
 from chainrule.primitive import describe
 
 Role = Literal["input", "constant", "step", "root"]
-
-UNKNOWN = float("nan")
-"""The value of a node that has none, told from a nan that was computed by its identity."""
 
 
 class Node(NamedTuple):
@@ -71,7 +69,7 @@ def gather(source: Any) -> Picture:
 
 def _gather_program(program: Any) -> Picture:
     """List inputs, then steps in order; each use of a constant gets a node of its own, beside its user."""
-    nodes = [Node("input", UNKNOWN, None, name, None, ()) for name in program.names]
+    nodes = [Node("input", math.nan, None, name, None, ()) for name in program.names]
     place = dict(enumerate(range(len(nodes))))
     first_step = len(nodes) + len(program.constants)
 
@@ -85,7 +83,7 @@ def _gather_program(program: Any) -> Picture:
     for number, (op, args) in enumerate(program.steps, first_step):
         found = tuple([find(arg) for arg in args])
         place[number] = len(nodes)
-        nodes.append(Node("root" if number in outputs else "step", UNKNOWN, None, None, op, found))
+        nodes.append(Node("root" if number in outputs else "step", math.nan, None, None, op, found))
     return Picture(nodes, tuple([find(number) for number in program.outputs]), {}, False)
 
 

@@ -41,14 +41,14 @@ sys.stdout.buffer.write(graph.draw(format=picture_format, prog="dot", args=" ".j
 """
 
 
-def render(root: Var | graphviz.Digraph, path: str | os.PathLike[str], **options: Any) -> Path:
+def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     """Write the graph below `root` as a picture and return its path.
 
     Args:
-        root: a Var, or what `draw` made of one.
+        root: a Var, or another thing that `draw` takes, or what it made of one.
         path: where to write; its suffix chooses the format: ``.svg``, ``.png`` or ``.pdf``. Folders that are
             missing are made. The file is there whole or not at all.
-        options: those of `draw`, where `root` is a Var.
+        options: those of `draw`, where `root` is not drawn yet.
 
     Raises `MissingDependencyError`, which says what to install, where there is neither ``dot`` nor pygraphviz,
     and `RuntimeError` with Graphviz's own words where it fails.
@@ -73,7 +73,7 @@ def render(root: Var | graphviz.Digraph, path: str | os.PathLike[str], **options
     return target
 
 
-def to_svg(root: Var | graphviz.Digraph, **options: Any) -> str:
+def to_svg(root: Any, **options: Any) -> str:
     """Return the graph below `root` as an SVG element to put into a page.
 
     Arguments and errors are those of `render`, without the path.
@@ -85,7 +85,7 @@ def to_svg(root: Var | graphviz.Digraph, **options: Any) -> str:
 
 
 def _digraph(function: str, root: Any, options: dict[str, Any]) -> graphviz.Digraph:
-    if isinstance(root, Var):
+    if isinstance(root, Var) or hasattr(root, "steps") or hasattr(root, "program"):
         return draw(root, **options)
     if not isinstance(root, graphviz.Digraph):
         raise TypeError(f"{function} expected a Var or a graphviz.Digraph but got {describe('root', root)}")

@@ -111,7 +111,7 @@ def draw(
     v1 -> op2
     op2 -> v2 [weight=8]
     """
-    if not isinstance(direction, str) or direction not in DIRECTIONS:
+    if direction not in tuple(DIRECTIONS):
         wanted = ", ".join(map(repr, DIRECTIONS))
         raise ValueError(f"draw expected direction to be one of {wanted} but got {describe('direction', direction)}")
     colours = THEMES.get(theme) if isinstance(theme, str) else None
@@ -222,7 +222,11 @@ class _Writer:
                 rest_card(box, quiet) if self.units is None or box.kind == "rest" else unit_card(box, self.units, quiet)
             )
             style = self.theme.cards["step"] | FOLDED | self._fill(box) | lit
-            drawing.node(end, text, _attributes=style | {"class": box.kind, "tooltip": tooltip(sentence(box))})
+            drawing.node(
+                end,
+                text,
+                _attributes=style | {"class": box.kind, "tooltip": tooltip(sentence(box, self.picture.has_numbers))},
+            )
             return self._edges(box, entry)
         label = card(box, self.shown, self._quiet(box))
         if label is None and node.op is None:
@@ -239,7 +243,11 @@ class _Writer:
             style = self.theme.cards[node.role] | self._fill(box) | lit
             if box.times > 1:
                 style |= {"peripheries": "2"}
-            drawing.node(end, label, _attributes=style | {"class": node.role, "tooltip": tooltip(sentence(box))})
+            drawing.node(
+                end,
+                label,
+                _attributes=style | {"class": node.role, "tooltip": tooltip(sentence(box, self.picture.has_numbers))},
+            )
         self.ends.append(end)
         edges = self._edges(box, entry)
         if end != entry:
@@ -285,7 +293,7 @@ def _level(collapse: Any, module: Any) -> str | None:
     """Return what of the model is to be folded in any case."""
     if collapse is None or collapse is False or collapse == "auto":
         return None
-    if collapse not in LEVELS:
+    if collapse not in tuple(LEVELS):
         wanted = ", ".join(map(repr, ["auto", *LEVELS]))
         raise ValueError(
             f"draw expected collapse to be one of {wanted} or None but got {describe('collapse', collapse)}"
