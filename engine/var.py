@@ -435,8 +435,9 @@ class Var:
         """Return 1 / (1 + exp(-x))."""
         x = self._value
         power = c_exp(-x if x >= 0.0 else x)
-        root = 0.5 / c_cosh(0.5 * x)
-        return _unary(_SIGMOID, 1.0 / (1.0 + power) if x >= 0.0 else power / (1.0 + power), self, root * root)
+        root = 1.0 / c_cosh(0.5 * x)
+        value = 1.0 / (1.0 + power) if x >= 0.0 else power / (1.0 + power)
+        return _unary(_SIGMOID, value, self, 0.25 * (root * root))
 
     def relu(self) -> Var:
         """Return max(x, 0)."""
