@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
+from .files import write_whole
 from .primitive import PRIMITIVES, Primitive, Reduction
 from .structure import Structure
 
@@ -32,16 +30,7 @@ def write(program: Any, path: Any) -> None:
         "outputs": program.outputs,
         "result": _of_structure(program.result),
     }
-    target = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=target.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(content, stream, ensure_ascii=False, allow_nan=False)
-        os.replace(temporary, target)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(temporary)
-        raise
+    write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
 
 
 def read(path: Any) -> dict[str, Any]:

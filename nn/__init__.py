@@ -11,12 +11,19 @@
 ...     optimiser.step()
 >>> loss.value < 0.01
 True
+
+`fit` does the same, with mini-batches, validation and a history, in graphs or in machine code.
 """
+
+from typing import TYPE_CHECKING, Any
+
+import chainrule as _chainrule
 
 from .layers import MLP as MLP
 from .layers import Layer as Layer
 from .layers import Neuron as Neuron
 from .layers import Sequential as Sequential
+from .losses import accuracy as accuracy
 from .losses import binary_cross_entropy as binary_cross_entropy
 from .losses import cross_entropy as cross_entropy
 from .losses import hinge as hinge
@@ -30,3 +37,29 @@ from .optimisers import Adam as Adam
 from .optimisers import AdamW as AdamW
 from .optimisers import Optimiser as Optimiser
 from .optimisers import RMSProp as RMSProp
+from .saving import load as load
+from .saving import save as save
+from .schedules import cosine_schedule as cosine_schedule
+from .schedules import exponential_schedule as exponential_schedule
+from .schedules import linear_schedule as linear_schedule
+from .schedules import step_schedule as step_schedule
+from .schedules import warm_up as warm_up
+from .training import History as History
+from .training import fit as fit
+
+if TYPE_CHECKING:
+    from .estimators import MLPClassifier as MLPClassifier
+    from .estimators import MLPRegressor as MLPRegressor
+
+
+def __getattr__(name: str) -> Any:
+    """Import the estimators when they are asked for: scikit-learn takes a second, and is not needed otherwise."""
+    if name not in ("MLPClassifier", "MLPRegressor"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from . import estimators
+    except ModuleNotFoundError as error:
+        raise _chainrule.MissingDependencyError(
+            f'nn.{name} needs scikit-learn, but {error.name} was not found; run pip install "chainrule[sklearn]"'
+        ) from error
+    return getattr(estimators, name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import chainrule
-from chainrule.primitive import describe, to_float
+from chainrule.primitive import describe, is_symbolic, to_float
 
 Scalar = Any
 
@@ -100,7 +100,7 @@ def binary_cross_entropy(predictions: Iterable[Any], targets: Iterable[Any], *, 
         if from_logits:
             # -log(sigmoid(x)) is softplus(-x), and -log(1 - sigmoid(x)) is softplus(x).
             yes, no = chainrule.softplus(-prediction), chainrule.softplus(prediction)
-        elif not 0.0 <= prediction <= 1.0:
+        elif not is_symbolic(prediction) and not 0.0 <= prediction <= 1.0:
             raise ValueError(
                 f"binary_cross_entropy expected predictions from 0 to 1 but got {describe('prediction', prediction)}; "
                 "pass from_logits=True for scores"
@@ -147,7 +147,37 @@ def cross_entropy(logits: Iterable[Any], target: Any) -> Scalar:
     )
 
 
+def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: float = 0.0) -> float:
+    """Return the share of samples whose class is predicted: no loss, as its derivative is 0, but what is reported.
+
+    Args:
+        predictions: a row of scores for each sample, of which the greatest tells the class; or one number for each,
+            which tells one of two classes by whether it is above `threshold`.
+        targets: classes counted from 0 for rows; for numbers, two classes on both sides of `threshold`, or the lower
+            one on it, such as -1 and 1 or 0 and 1.
+        threshold: 0 for scores, 0.5 for probabilities.
+
+    >>> accuracy([0.3, -2.0, 0.1, -0.5], [1, -1, -1, -1])
+    0.75
+    >>> accuracy([[0.1, 2.0], [3.0, 1.0]], [1, 0])
+    1.0
+    """
+    found, wanted = _items("accuracy", "predictions", predictions), _items("accuracy", "targets", targets)
+    if not found:
+        raise ValueError("accuracy expected at least one prediction but got none")
+    hits = 0
+    for scores, target in _zip_same("accuracy", "", found, wanted):
+        if _is_row(scores):
+            row = _items("accuracy", "scores", scores)
+            hits += max(range(len(row)), key=row.__getitem__) == target
+        else:
+            hits += (scores > threshold) == (target > threshold)
+    return hits / len(found)
+
+
 def _cross_entropy_of_one(scores: list[Any], target: Any) -> Scalar:
+    if is_symbolic(target):
+        return -chainrule.take(chainrule.log_softmax(scores), target)
     try:
         position = operator.index(target)
     except TypeError:

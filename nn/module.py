@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Self
 
-from chainrule import Var
+from chainrule import Var, no_grad
 from chainrule.primitive import describe, to_float
+
+from .data import plain
 
 
 class Module:
@@ -82,6 +85,56 @@ class Module:
         for parameter in self.parameters():
             parameter.zero_grad()
 
+    def predict(self, X: Any) -> Any:
+        """Return the output for each row of `X` as numbers, without recording graphs.
+
+        Args:
+            X: rows of numbers, in a list, array or data frame; for a model of one input, numbers.
+
+        A list gives a list, an array or data frame an array; a row of several outputs gives a row.
+
+        >>> from chainrule.nn import Neuron
+        >>> neuron = Neuron(1, activation=None, initialise=lambda source, nin, nout: 2.0)
+        >>> neuron.predict([[1.0], [4.0]])
+        [2.0, 8.0]
+        """
+        rows = plain(X)
+        if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
+            raise TypeError(
+                f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
+            )
+        with no_grad():
+            outputs = [_value(self(row)) for row in rows]
+        if rows is X:
+            return outputs
+        import numpy
+
+        return numpy.array(outputs)
+
+    def with_parameters(self, values: Sequence[Any]) -> Self:
+        """Return a copy of the model that computes with `values` in place of its parameters.
+
+        Args:
+            values: one for each of `parameters()`, in their order: numbers, Vars, or what functions such as `grad`,
+                `hessian` and `compile` hand to the function they work on.
+
+        Errors: `ValueError` where there are more or fewer values.
+
+        >>> from chainrule import grad, value_and_grad
+        >>> from chainrule.nn import Neuron
+        >>> neuron = Neuron(1, activation=None)
+        >>> grad(lambda values: neuron.with_parameters(values)([3.0]))([1.0, 2.0])
+        [3.0, 1.0]
+        """
+        parameters, values = self.parameters(), list(values)
+        if len(parameters) != len(values):
+            raise ValueError(
+                f"with_parameters expected {len(parameters)} values, one for each parameter, but got {len(values)}"
+            )
+        # What a deep copy finds in its memo, it takes for copied already.
+        memo: dict[int, Any] = {id(p): v for p, v in zip(parameters, values, strict=True)}
+        return copy.deepcopy(self, memo)
+
     def state_dict(self) -> dict[str, float]:
         """Return the value of every parameter by its name: plain data, to keep or to write to a file.
 
@@ -151,6 +204,15 @@ def _parts(item: object) -> Iterable[tuple[object, object]]:
         nested = item.tolist()
         return enumerate(nested) if isinstance(nested, list) else [(0, nested)]
     return ()
+
+
+def _value(output: Any) -> Any:
+    """Return numbers in place of Vars, in lists however deep."""
+    if isinstance(output, Var):
+        return output.value
+    if isinstance(output, list | tuple):
+        return [_value(item) for item in output]
+    return output
 
 
 def _faults(missing: list[str], unexpected: list[str]) -> Iterator[tuple[str, list[str]]]:

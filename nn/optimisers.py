@@ -13,6 +13,8 @@ from typing import Any, final
 from chainrule import Var, sqrt
 from chainrule.primitive import describe, to_float
 
+from .schedules import Schedule
+
 Memory = tuple[Any, ...]
 
 
@@ -21,7 +23,8 @@ class Optimiser:
 
     Args:
         parameters: leaf Vars that require gradients, as `Module.parameters` gives them.
-        lr: the learning rate, 0 or above; it can be assigned between steps.
+        lr: the learning rate, 0 or above, or a schedule: a function from the number of steps taken to the rate. It can
+            be assigned between steps.
         memory: what `update` remembers of a parameter before the first step.
 
     Errors: `TypeError` for parameters that are no Vars, `ValueError` for computed or constant ones, for none, and
@@ -38,19 +41,24 @@ class Optimiser:
     2.5
     """
 
-    def __init__(self, parameters: Iterable[Var], lr: float, memory: Memory = ()) -> None:
+    def __init__(self, parameters: Iterable[Var], lr: float | Schedule, memory: Memory = ()) -> None:
         self.parameters = _checked(parameters, type(self).__name__)
+        self.steps = 0  # taken so far
         self.lr = lr
         self.memories: list[Memory] = [memory] * len(self.parameters)
 
     @property
     def lr(self) -> float:
         """The learning rate of the next step."""
+        if self._schedule is not None:
+            return self._in_range(f"lr({self.steps})", self._schedule(self.steps), math.inf)
         return self._lr
 
     @lr.setter
-    def lr(self, lr: float) -> None:
-        self._lr = self._in_range("lr", lr, math.inf)
+    def lr(self, lr: float | Schedule) -> None:
+        self._schedule = lr if callable(lr) else None
+        if not callable(lr):
+            self._lr = self._in_range("lr", lr, math.inf)
 
     def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
         """Return the new value and memory of one parameter; written in plain arithmetic."""
@@ -65,10 +73,12 @@ class Optimiser:
         >>> x.value
         0.0
         """
+        lr = self.lr
         for position, parameter in enumerate(self.parameters):
             parameter.value, self.memories[position] = self.update(
-                parameter.value, parameter.grad, self.memories[position], self._lr
+                parameter.value, parameter.grad, self.memories[position], lr
             )
+        self.steps += 1
 
     def zero_grad(self) -> None:
         """Forget the gradient of every parameter: `backward` adds to what is there.
@@ -99,7 +109,7 @@ class SGD(Optimiser):
 
     Args:
         parameters: leaf Vars that require gradients.
-        lr: the learning rate, 0 or above; it can be assigned between steps.
+        lr: the learning rate, 0 or above, or a schedule; it can be assigned between steps.
         momentum: the share of the velocity that is kept, from 0 to below 1.
         nesterov: whether to look ahead; needs momentum.
         weight_decay: how strongly values are drawn to 0.
@@ -119,7 +129,7 @@ class SGD(Optimiser):
     def __init__(
         self,
         parameters: Iterable[Var],
-        lr: float = 0.01,
+        lr: float | Schedule = 0.01,
         momentum: float = 0.0,
         nesterov: bool = False,
         weight_decay: float = 0.0,
@@ -148,7 +158,7 @@ class RMSProp(Optimiser):
 
     Args:
         parameters: leaf Vars that require gradients.
-        lr: the learning rate, 0 or above.
+        lr: the learning rate, 0 or above, or a schedule.
         alpha: the share of the mean that is kept, from 0 to below 1.
         eps: keeps the divisor from 0.
         weight_decay: how strongly values are drawn to 0.
@@ -165,7 +175,7 @@ class RMSProp(Optimiser):
     def __init__(
         self,
         parameters: Iterable[Var],
-        lr: float = 0.01,
+        lr: float | Schedule = 0.01,
         alpha: float = 0.99,
         eps: float = 1e-8,
         weight_decay: float = 0.0,
@@ -188,7 +198,7 @@ class Adagrad(Optimiser):
 
     Args:
         parameters: leaf Vars that require gradients.
-        lr: the learning rate, 0 or above.
+        lr: the learning rate, 0 or above, or a schedule.
         eps: keeps the divisor from 0.
         weight_decay: how strongly values are drawn to 0.
 
@@ -202,7 +212,7 @@ class Adagrad(Optimiser):
     """
 
     def __init__(
-        self, parameters: Iterable[Var], lr: float = 0.01, eps: float = 1e-10, weight_decay: float = 0.0
+        self, parameters: Iterable[Var], lr: float | Schedule = 0.01, eps: float = 1e-10, weight_decay: float = 0.0
     ) -> None:
         super().__init__(parameters, lr, memory=(0.0,))
         self.eps = self._in_range("eps", eps, math.inf)
@@ -220,7 +230,7 @@ class Adam(Optimiser):
 
     Args:
         parameters: leaf Vars that require gradients.
-        lr: the learning rate, 0 or above.
+        lr: the learning rate, 0 or above, or a schedule.
         betas: the shares of both means that are kept, each from 0 to below 1.
         eps: keeps the divisor from 0.
         weight_decay: how strongly values are drawn to 0, as part of the gradient; `AdamW` keeps it apart.
@@ -237,7 +247,7 @@ class Adam(Optimiser):
     def __init__(
         self,
         parameters: Iterable[Var],
-        lr: float = 0.001,
+        lr: float | Schedule = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
@@ -282,7 +292,7 @@ class AdamW(Adam):
     def __init__(
         self,
         parameters: Iterable[Var],
-        lr: float = 0.001,
+        lr: float | Schedule = 0.001,
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.01,

@@ -11,8 +11,8 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors uncompiled primitive decimals ieee special table methods operators modes var copying functions structure
-        sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing program_file program
+        errors files uncompiled primitive decimals ieee special table methods operators modes var copying functions
+        structure sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing program_file program
         passes lowering backends packing compile __init__ __main__
     """,
     "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion segments driver llvm __init__",
@@ -20,7 +20,9 @@ LAYERS = {
         picture theme units highlight fold cards text svg render notation formula rules paths javascript explain
         expression command notebook __init__
     """,
-    "nn": "module activations initialise layers losses optimisers __init__",
+    "nn": """
+        data module activations initialise layers losses schedules optimisers steps training saving estimators __init__
+    """,
 }
 LIMIT = 400
 # The table is a table; var.py is one class and the sweep over its fields, which only one compiled module can share.

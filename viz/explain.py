@@ -8,7 +8,6 @@ import math
 import operator
 import os
 import re
-import secrets
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import graphviz
 from chainrule import GraphError, Primitive, Var
+from chainrule.files import write_whole
 from chainrule.primitive import describe
 from chainrule.var import walk
 
@@ -90,7 +90,7 @@ def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: i
         raise IsADirectoryError(f"explain expected the path of a file but got a folder, {describe('path', str(path))}")
     page = to_html(root, max_nodes)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(target, page.encode())
+    write_whole(target, page.encode())
     return target
 
 
@@ -249,18 +249,6 @@ def _limit(max_nodes: Any) -> int:
     if limit < 1:
         raise ValueError(f"explain expected max_nodes of at least 1 but got {describe('max_nodes', max_nodes)}")
     return limit
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write beside the target and move into place, so that nobody ever finds half a page."""
-    target = target.resolve()
-    partial = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 _PAGE = """<!doctype html>

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import secrets
 import shutil
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from typing import Any
 
 import graphviz
 from chainrule import MissingDependencyError, Var
+from chainrule.files import write_whole
 from chainrule.primitive import describe
 
 from .svg import tidy
@@ -69,7 +69,7 @@ def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
         raise IsADirectoryError(f"render expected the path of a file but got a folder, {describe('path', str(path))}")
     picture = _run(_digraph("render", root, options), picture_format)
     target.parent.mkdir(parents=True, exist_ok=True)
-    _write_whole(target, picture)
+    write_whole(target, picture)
     return target
 
 
@@ -133,15 +133,3 @@ def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
     lines = done.stderr.decode(errors="replace").splitlines()
     lines = [line for line in lines if "rror" in line and not line.startswith(" ")]
     return "; ".join(lines[-2:]) or f"{Path(done.args[0]).name} ended with code {done.returncode}"
-
-
-def _write_whole(target: Path, data: bytes) -> None:
-    """Write beside the target and move into place, so that nobody ever finds half a picture."""
-    target = target.resolve()
-    partial = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

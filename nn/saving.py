@@ -1,0 +1,179 @@
+"""Keep a model in a file: JSON, versioned, checked in full when it is read, never executed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from chainrule.files import write_whole
+from chainrule.primitive import describe
+
+from .activations import activation_name, find_activation
+from .layers import MLP, Layer, Neuron, Sequential
+from .module import Module
+
+FORMAT = "chainrule model"
+VERSION = 1
+
+_SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+def save(model: Module, path: str | os.PathLike[str]) -> None:
+    """Write the parameters of a model to a file, all digits of them, and how it is built if `nn` can build it.
+
+    Args:
+        model: any `Module`.
+        path: the file, conventionally ``.json``; it appears whole or not at all.
+
+    >>> import tempfile
+    >>> from chainrule import nn
+    >>> model = nn.MLP(2, [3, 1], activation="relu", seed=1)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nn.save(model, f"{folder}/model.json")
+    ...     again = nn.load(f"{folder}/model.json")
+    >>> again
+    MLP of [Layer of [ReLUNeuron(2), ReLUNeuron(2), ReLUNeuron(2)], Layer of [LinearNeuron(3)]]
+    >>> again.state_dict() == model.state_dict()
+    True
+    """
+    if not isinstance(model, Module):
+        raise TypeError(f"save expected a Module but got {describe('model', model)}")
+    content = {
+        "format": FORMAT,
+        "version": VERSION,
+        "architecture": _architecture(model),
+        "parameters": {name: v if math.isfinite(v) else repr(v) for name, v in model.state_dict().items()},
+    }
+    write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1).encode())
+
+
+def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLike[str] | None = None) -> Module:
+    """Read what `save` wrote, and return the model.
+
+    Args:
+        path: the file.
+        model: a model of the same build, whose parameters are set; None to build one, which takes a model of `MLP`,
+            `Layer`, `Neuron` and `Sequential` with activations that have a name. Both may come in either order.
+
+    Errors: `ValueError` for a file that is no such model, with what stands there instead, for parameters that do not
+    fit, and for None where the file does not say how the model is built; then nothing has been changed.
+
+    >>> import tempfile
+    >>> from chainrule import nn
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     nn.save(nn.Neuron(1, initialise=lambda source, nin, nout: 0.5), f"{folder}/model.json")
+    ...     nn.load(f"{folder}/model.json", nn.Neuron(1)).state_dict()
+    {'weights.0': 0.5, 'bias': 0.0}
+    """
+    if isinstance(path, Module):
+        path, model = model, path  # type: ignore[assignment]
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"load expected the path of a file but got {describe('path', path)}")
+    if not isinstance(model, Module | None):
+        raise TypeError(f"load expected a Module but got {describe('model', model)}")
+    architecture, parameters = _read(path)
+    if model is None:
+        if architecture is None:
+            raise ValueError(
+                f"load expected a model to fill, as {path} holds parameters alone; build it and give it as model"
+            )
+        model = _built(architecture, path)
+    try:
+        model.load_state_dict(parameters)
+    except ValueError as error:
+        raise ValueError(f"{path} does not fit the model: {error}") from None
+    return model
+
+
+def _architecture(model: object) -> Any:
+    """Describe how a model is built in plain data; None where that would not build it again."""
+    description = _described(model)
+    if description is None:
+        return None
+    twin = _build(description)
+    names = [name for name, _ in twin.named_parameters()]
+    same = repr(twin) == repr(model) and names == list(model.state_dict()) if isinstance(model, Module) else False
+    return description if same else None
+
+
+def _described(stage: object) -> Any:
+    if isinstance(stage, Neuron):
+        return _named({"type": "Neuron", "nin": stage.nin}, stage.activation)
+    if isinstance(stage, Layer):
+        return _named({"type": "Layer", "nin": stage.nin, "nout": stage.nout}, stage.neurons[0].activation)
+    if isinstance(stage, MLP | Sequential):
+        kind, stages = ("MLP", stage.layers) if isinstance(stage, MLP) else ("Sequential", stage.stages)
+        parts = [_described(part) for part in stages]
+        return None if None in parts else {"type": kind, "parts": parts}
+    return None if isinstance(stage, Module) else _named({"type": "function"}, stage)
+
+
+def _named(description: dict[str, Any], activation: Any) -> dict[str, Any] | None:
+    """Add an activation that its name alone finds again."""
+    name = activation_name(activation)
+    try:
+        found = find_activation(name)
+    except ValueError:
+        return None
+    return {**description, "activation": name} if found is activation else None
+
+
+def _build(description: Any) -> Any:
+    """Build the model described; whatever is wrong with the description raises."""
+    kind = description["type"]
+    if kind in ("MLP", "Sequential"):
+        parts = [_build(part) for part in description["parts"]]
+        if kind == "Sequential":
+            return Sequential(*parts)
+        model = MLP(parts[0].nin, [layer.nout for layer in parts])
+        model.layers = parts
+        for number, layer in enumerate(parts, 1):
+            layer.label_parameters(str(number))
+        return model
+    activation = find_activation(description["activation"])
+    if kind == "function":
+        return activation
+    if kind == "Neuron":
+        return Neuron(description["nin"], activation)
+    if kind == "Layer":
+        return Layer(description["nin"], description["nout"], activation)
+    raise ValueError(f"no type {kind!r}")
+
+
+def _built(description: Any, path: Any) -> Module:
+    try:
+        model = _build(description)
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} expected a description of a model of nn, but it is wrong: {error!r}") from None
+    if not isinstance(model, Module):
+        raise ValueError(f"{path} expected a description of a model of nn but got one of a function")
+    return model
+
+
+def _read(path: Any) -> tuple[Any, dict[str, float]]:
+    """Read and check a file; return the architecture and the parameters."""
+    try:
+        content = json.loads(Path(path).read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} expected a model in JSON, but it is truncated or not JSON: {error}") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} expected a file that save wrote, with format {FORMAT!r}, but it is another")
+    if content.get("version") != VERSION:
+        raise ValueError(
+            f"{path} expected version {VERSION} but got {content.get('version')!r}; a newer chainrule may read it"
+        )
+    parameters = content.get("parameters")
+    if not isinstance(parameters, dict):
+        raise ValueError(f"{path} expected parameters by name but got {describe('parameters', parameters)}")
+    return content.get("architecture"), {name: _float(path, name, value) for name, value in parameters.items()}
+
+
+def _float(path: Any, name: str, value: Any) -> float:
+    if isinstance(value, str) and value in _SPECIAL:
+        return _SPECIAL[value]
+    if not isinstance(value, float | int) or isinstance(value, bool):
+        raise ValueError(f"{path} expected a number for each parameter but got {describe(name, value)}")
+    return float(value)

@@ -1,0 +1,157 @@
+"""Take the steps of `fit` in one of two ways: through graphs of Vars, or as machine code."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable
+from typing import Any, Protocol, final
+
+import chainrule
+from chainrule import MissingDependencyError, TraceError
+
+from .data import Row
+from .module import Module
+from .optimisers import Optimiser
+
+Loss = Callable[[Any, Any], Any]
+
+# Sums in another order differ by rounding; what this module guards against differs by far more.
+_AGREEMENT = 1e-6
+
+
+class Steps(Protocol):
+    """Compute gradients over some of the samples, and move the parameters by them."""
+
+    def __init__(
+        self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]
+    ) -> None: ...
+
+    def take(self, batch: list[int]) -> float:
+        """Return the loss over the samples at these positions; `move` uses its gradients."""
+
+    def move(self) -> None:
+        """Take one step of the optimiser."""
+
+    def write_back(self) -> None:
+        """Bring values and gradients of the parameters up to date."""
+
+    def predict(self, rows: list[Row]) -> Any:
+        """Return the predictions for these rows, as plain numbers."""
+
+
+@final
+class EagerSteps:
+    """Build the graph of each batch, as a loop written by hand would."""
+
+    def __init__(self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]) -> None:
+        self.model, self.loss, self.optimiser = model, loss, optimiser
+        self.rows, self.targets = rows, targets
+
+    def take(self, batch: list[int]) -> float:
+        result = self.loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch])
+        self.optimiser.zero_grad()
+        result.backward()
+        return float(result.value)
+
+    def move(self) -> None:
+        self.optimiser.step()
+
+    def write_back(self) -> None:
+        """Do nothing: the parameters are all there is."""
+
+    def predict(self, rows: list[Row]) -> Any:
+        return self.model.predict(rows)
+
+
+@final
+class CompiledSteps:
+    """Run gradients and updates as compiled functions over arrays; write them back to the parameters on demand."""
+
+    def __init__(self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]) -> None:
+        if importlib.util.find_spec("numpy") is None:
+            raise MissingDependencyError('fit(compiled=True) needs NumPy; run pip install "chainrule[jit]"')
+        self.array: Any = importlib.import_module("numpy").array
+        self.model, self.loss, self.optimiser = model, loss, optimiser
+        self.rows, self.targets = self.array(rows, dtype=float), self.array(targets, dtype=float)
+        self.eager = EagerSteps(model, loss, optimiser, rows, targets)
+        self.values = self.array([parameter.value for parameter in optimiser.parameters])
+        self.gradients = self.values
+        self.memories = self._columns()
+        self.is_checked = False
+        self.gradient = chainrule.compile(
+            chainrule.value_and_grad(self._loss_of_one), batch=("x", "target"), reduce="mean"
+        )
+        self.output = chainrule.compile(self._output_of_one, batch="x")
+        self.update: Any = chainrule.compile(self._updated, batch=("value", "grad", "memory"))
+
+    def _with(self, values: Any) -> Module:
+        """Return the model with these values for the parameters of the optimiser."""
+        moving = {id(p): value for p, value in zip(self.optimiser.parameters, values, strict=True)}
+        return self.model.with_parameters([moving.get(id(p), p.value) for p in self.model.parameters()])
+
+    def _loss_of_one(self, values: Any, x: Any, target: Any) -> Any:
+        return self.loss([self._with(values)(x)], [target])
+
+    def _output_of_one(self, values: Any, x: Any) -> Any:
+        return self._with(values)(x)
+
+    def _updated(self, value: Any, grad: Any, memory: Any, lr: Any) -> Any:
+        return self.optimiser.update(value, grad, memory, lr)
+
+    def _columns(self) -> tuple[Any, ...]:
+        """Return what the optimiser remembers as arrays over the parameters."""
+        return tuple(self.array(column) for column in zip(*self.optimiser.memories, strict=True))
+
+    def take(self, batch: list[int]) -> float:
+        value, self.gradients = self.gradient(self.values, self.rows[batch], self.targets[batch])
+        if not self.is_checked:
+            self._check(batch, float(value))
+            self.is_checked = True
+        return float(value)
+
+    def move(self) -> None:
+        optimiser = self.optimiser
+        if self.update is not None:
+            try:
+                self.values, self.memories = self.update(self.values, self.gradients, self.memories, optimiser.lr)
+            except TraceError:
+                # An update with branches of its own runs as it is written.
+                self.update = None
+            else:
+                optimiser.steps += 1
+                return
+        self.write_back()
+        optimiser.step()
+        self.values = self.array([parameter.value for parameter in optimiser.parameters])
+        self.memories = self._columns()
+
+    def write_back(self) -> None:
+        columns = [memory.tolist() for memory in self.memories]
+        if columns:
+            self.optimiser.memories = list(zip(*columns, strict=True))
+        for parameter, value, gradient in zip(
+            self.optimiser.parameters, self.values.tolist(), self.gradients.tolist(), strict=True
+        ):
+            parameter.value, parameter.grad = value, gradient
+
+    def predict(self, rows: list[Row]) -> Any:
+        outputs = self.output(self.values, self.array(rows, dtype=float))
+        if isinstance(outputs, list | tuple):
+            # One array for each output, as the model returns a list.
+            return [list(row) for row in zip(*(output.tolist() for output in outputs), strict=True)]
+        return outputs.tolist()
+
+    def _check(self, batch: list[int], value: float) -> None:
+        """Compare the first loss and gradients with those of the graph."""
+        wanted = [self.eager.take(batch), *(parameter.grad for parameter in self.optimiser.parameters)]
+        found = [value, *self.gradients.tolist()]
+        scale = max(map(abs, wanted))
+        # One that is nan on both sides is no disagreement: fit reports it.
+        if any(abs(a - b) > _AGREEMENT * scale for a, b in zip(found, wanted, strict=True)):
+            raise ValueError(
+                "fit(compiled=True) expected a loss that is the mean over samples and depends on parameters through "
+                f"predictions alone, but over the first batch the compiled loss is {value:.6g} and that of the graph "
+                f"{wanted[0]:.6g}, or their gradients differ; take compiled=False, or the weight_decay of an optimiser "
+                "for a penalty"
+            )

@@ -1,0 +1,82 @@
+"""The estimators do all that scikit-learn's own checks ask of one, and work in its pipelines and searches."""
+
+import importlib.util
+import pickle
+import sys
+
+import pytest
+
+if importlib.util.find_spec("sklearn") is None:
+    pytest.skip("scikit-learn is not installed", allow_module_level=True)
+
+import numpy
+from chainrule import MissingDependencyError, nn
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, make_moons
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+
+@pytest.mark.filterwarnings("ignore")  # scikit-learn's checks warn of what they skip
+@pytest.mark.parametrize(
+    "estimator", [nn.MLPRegressor(max_iter=300, random_state=0), nn.MLPClassifier(max_iter=300, random_state=0)]
+)
+def test_scikit_learns_own_checks(estimator):
+    results = check_estimator(estimator, on_fail=None)
+    failed = [f"{result['check_name']}: {result['exception']}" for result in results if result["status"] == "failed"]
+    assert not failed, "\n".join(failed)
+
+
+def test_regression_in_a_pipeline():
+    X, y = load_diabetes(return_X_y=True)
+    pipeline = make_pipeline(StandardScaler(), nn.MLPRegressor([4], alpha=0.1, learning_rate_init=0.05, random_state=0))
+    pipeline.fit(X, (y - y.mean()) / y.std())
+    assert pipeline.score(X, (y - y.mean()) / y.std()) > 0.5
+    assert numpy.array_equal(pickle.loads(pickle.dumps(pipeline)).predict(X), pipeline.predict(X))
+
+
+def test_search_and_clone():
+    X, y = make_moons(100, noise=0.1, random_state=0)
+    search = GridSearchCV(nn.MLPClassifier([8], random_state=0, max_iter=50), {"learning_rate_init": [1e-5, 0.1]}, cv=2)
+    search.fit(X, y)
+    assert search.best_params_ == {"learning_rate_init": 0.1}
+    assert clone(search.best_estimator_).get_params()["learning_rate_init"] == 0.1
+    assert cross_val_score(search.best_estimator_, X, y, cv=2).mean() > 0.9
+
+
+def test_several_outputs_and_labels():
+    X = numpy.linspace(-1, 1, 30)[:, None]
+    regressor = nn.MLPRegressor([8], "tanh", learning_rate_init=0.05, max_iter=300, random_state=0)
+    y = numpy.hstack([X, -X])
+    assert regressor.fit(X, y).predict(X).shape == (30, 2)
+    assert regressor.score(X, y) > 0.98
+    labels = numpy.array(["low", "middle", "high"])[numpy.digitize(X[:, 0], [-0.3, 0.3])]
+    classifier = nn.MLPClassifier([8], learning_rate_init=0.05, max_iter=300, random_state=0).fit(X, labels)
+    assert classifier.score(X, labels) > 0.9
+    assert classifier.predict_proba(X).sum(axis=1) == pytest.approx(numpy.ones(30))
+    assert classifier.loss_curve_ == classifier.history_.loss
+    assert classifier.n_iter_ == len(classifier.loss_curve_)
+
+
+def test_names_of_scikit_learn():
+    X, y = make_moons(20, random_state=0)
+    same = [nn.MLPClassifier([2], name, max_iter=2, random_state=0).fit(X, y) for name in ("logistic", "sigmoid")]
+    assert same[0].loss_ == same[1].loss_
+    with pytest.raises(ValueError, match="solver to be one of adam, adamw, sgd, rmsprop, adagrad but got 'lbfgs'"):
+        nn.MLPClassifier(solver="lbfgs").fit(X, y)
+
+
+def test_early_stopping_holds_samples_out():
+    X, y = make_moons(60, random_state=0)
+    classifier = nn.MLPClassifier([2], early_stopping=True, max_iter=5, random_state=0).fit(X, y)
+    assert len(classifier.history_.validation_loss) == classifier.n_iter_
+
+
+def test_without_scikit_learn_the_message_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "chainrule.nn.estimators", None)
+    monkeypatch.delattr(nn, "estimators", raising=False)
+    with pytest.raises(MissingDependencyError, match=r'pip install "chainrule\[sklearn\]"'):
+        nn.MLPRegressor()
+    assert not hasattr(nn, "MLPregressor")

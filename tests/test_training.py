@@ -1,0 +1,258 @@
+"""fit: what it trains, records, stops and refuses; graphs and machine code take the same steps."""
+
+import math
+import random
+
+import chainrule as cr
+import pytest
+from chainrule import Var, nn
+
+ROWS = [[k / 10 - 1, (7 * k % 20) / 10 - 1] for k in range(20)]
+NUMBERS = [0.5 * a - 2 * b + a * b for a, b in ROWS]
+
+
+def model_of(seed=3, outputs=1, **options):
+    return nn.MLP(2, [4, outputs], seed=seed, **options)
+
+
+def test_fit_takes_the_steps_that_a_loop_by_hand_takes():
+    model, by_hand = model_of(), model_of()
+    nn.fit(model, ROWS, NUMBERS, optimiser=nn.SGD, lr=0.1, epochs=5, batch_size=None)
+    optimiser = nn.SGD(by_hand.parameters(), lr=0.1)
+    for _ in range(5):
+        loss = nn.mse([by_hand(row) for row in ROWS], NUMBERS)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    assert model.state_dict() == by_hand.state_dict()
+
+
+@pytest.mark.parametrize("make", [nn.SGD, nn.Adam, nn.AdamW, nn.RMSProp, nn.Adagrad], ids=lambda make: make.__name__)
+def test_machine_code_takes_the_same_steps(make):
+    graphs, code = model_of(), model_of()
+    eager = nn.fit(graphs, ROWS, NUMBERS, optimiser=make, epochs=6, batch_size=8, validation=0.25, seed=1)
+    compiled = nn.fit(
+        code, ROWS, NUMBERS, optimiser=make, epochs=6, batch_size=8, validation=0.25, seed=1, compiled=True
+    )
+    assert compiled.batch_loss == pytest.approx(eager.batch_loss, rel=1e-9)
+    assert compiled.validation_loss == pytest.approx(eager.validation_loss, rel=1e-9)
+    assert code.state_dict() == pytest.approx(graphs.state_dict(), rel=1e-9)
+    assert [p.grad for p in code.parameters()] == pytest.approx([p.grad for p in graphs.parameters()], rel=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("loss", "outputs", "targets"),
+    [
+        ("mae", 1, NUMBERS),
+        ("huber", 1, NUMBERS),
+        ("hinge", 1, [1 if t > 0 else -1 for t in NUMBERS]),
+        ("cross_entropy", 3, [k % 3 for k in range(20)]),
+        ("mse", 2, [[t, -t] for t in NUMBERS]),
+        (lambda p, t: nn.binary_cross_entropy(p, t, from_logits=True), 1, [k % 2 for k in range(20)]),
+    ],
+)
+def test_machine_code_knows_every_loss(loss, outputs, targets):
+    graphs, code = model_of(outputs=outputs), model_of(outputs=outputs)
+    metrics = {"first": lambda p, t: p[0][0] if outputs > 1 else p[0]}
+    options = {"loss": loss, "epochs": 3, "batch_size": 7, "seed": 2, "metrics": metrics}
+    eager = nn.fit(graphs, ROWS, targets, **options)
+    compiled = nn.fit(code, ROWS, targets, compiled=True, **options)
+    assert compiled.loss == pytest.approx(eager.loss, rel=1e-9)
+    assert compiled.metrics["first"] == pytest.approx(eager.metrics["first"], rel=1e-9)
+
+
+def test_machine_code_of_probabilities():
+    code = model_of(output_activation="sigmoid")
+    history = nn.fit(code, ROWS, [k % 2 for k in range(20)], loss="binary_cross_entropy", epochs=3, compiled=True)
+    assert history.loss[-1] < history.loss[0]
+
+
+def test_a_step_that_branches_runs_beside_compiled_gradients():
+    class SignDescent(nn.Optimiser):
+        def update(self, value, grad, memory, lr):
+            return value - math.copysign(lr, grad), memory
+
+    models = [model_of(), model_of()]
+    for model, compiled in zip(models, (False, True), strict=True):
+        optimiser = SignDescent(model.parameters(), lr=0.01)
+        nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, epochs=4, batch_size=None, compiled=compiled)
+        assert optimiser.steps == 4
+    assert models[1].state_dict() == pytest.approx(models[0].state_dict(), rel=1e-12)
+
+
+def test_frozen_parameters_stay():
+    for compiled in (False, True):
+        model = model_of()
+        before = model.state_dict()
+        optimiser = nn.Adam(model.layers[1].parameters())
+        nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, epochs=2, compiled=compiled)
+        after = model.state_dict()
+        assert {name.split(".")[1] for name in after if after[name] != before[name]} == {"1"}
+
+
+def test_a_penalty_that_machine_code_cannot_see_is_refused():
+    model = model_of()
+
+    def loss(predictions, targets):
+        parameters = model.parameters()
+        return nn.mse(predictions, targets) + 0.01 * cr.dot(parameters, parameters)
+
+    nn.fit(model, ROWS, NUMBERS, loss=loss, epochs=1)
+    with pytest.raises(ValueError, match=r"mean over samples .* weight_decay"):
+        nn.fit(model, ROWS, NUMBERS, loss=loss, epochs=1, compiled=True)
+    with pytest.raises(ValueError, match="mean over samples"):
+        nn.fit(model, ROWS, NUMBERS, loss=lambda p, t: 20 * nn.mse(p, t) * len(p), epochs=1, compiled=True)
+
+
+def test_history_has_an_item_for_each_epoch():
+    seen = []
+    model = model_of()
+    history = nn.fit(
+        model,
+        ROWS,
+        NUMBERS,
+        epochs=4,
+        batch_size=6,
+        validation=(ROWS[:3], NUMBERS[:3]),
+        record=True,
+        seed=0,
+        metrics={"mae": nn.mae},
+        lr=nn.exponential_schedule(0.1, 0.5, steps=4),
+        after_epoch=lambda h: seen.append(len(h.loss)),
+    )
+    assert len(history.loss) == len(history.validation_loss) == len(history.metrics["mae"]) == len(history.seconds) == 4
+    assert len(history.batch_loss) == 16
+    assert history.learning_rate == pytest.approx([0.1, 0.05, 0.025, 0.0125])
+    assert len(history.parameters) == 5
+    assert len(history.gradients) == 4
+    assert history.parameters[0] == model_of().state_dict()
+    assert history.parameters[-1] == model.state_dict()
+    assert history.gradients[-1] == {name: p.grad for name, p in model.named_parameters()}
+    assert history.loss[0] == pytest.approx((6 * sum(history.batch_loss[:3]) + 2 * history.batch_loss[3]) / 20)
+    assert history.validation_loss[-1] == nn.mse(model.predict(ROWS[:3]), NUMBERS[:3])
+    assert seen == [1, 2, 3, 4]
+    assert repr(history).startswith("History of 4 epochs, loss ")
+
+
+def test_seeds_repeat_and_the_order_is_random():
+    losses = [nn.fit(model_of(), ROWS, NUMBERS, epochs=2, batch_size=5, seed=seed).batch_loss for seed in (1, 1, 2)]
+    assert losses[0] == losses[1] != losses[2]
+    assert nn.fit(model_of(), ROWS, NUMBERS, epochs=2, batch_size=5, seed=random.Random(1)).batch_loss == losses[0]
+
+
+def test_patience_stops_and_takes_the_best_epoch():
+    model = nn.Neuron(1, activation=None, seed=0)
+    rates = nn.step_schedule(0.1, {20: 3.0})  # from then on the loss grows
+    history = nn.fit(model, [0.0, 1.0], [1.0, 3.0], optimiser=nn.SGD, lr=rates, epochs=99, patience=3, record=True)
+    assert len(history.loss) < 30
+    assert history.parameters[history.best_epoch + 1] == model.state_dict()
+    assert history.best_epoch == len(history.loss) - 4
+
+
+def test_after_epoch_stops():
+    assert len(nn.fit(model_of(), ROWS, NUMBERS, after_epoch=lambda history: len(history.loss) == 2).loss) == 2
+
+
+def test_a_loss_that_is_not_finite_is_reported():
+    for compiled in (False, True):
+        model = model_of(activation="linear")
+        with pytest.raises(cr.NonFiniteError, match=r"finite loss but got (inf|nan) in epoch \d+, batch 1; lower"):
+            nn.fit(model, ROWS, NUMBERS, optimiser=nn.SGD, lr=1e3, epochs=500, batch_size=None, compiled=compiled)
+
+
+def test_zero_epochs_change_nothing():
+    model = model_of()
+    assert nn.fit(model, ROWS, NUMBERS, epochs=0, record=True).parameters == [model_of().state_dict()]
+
+
+@pytest.mark.parametrize(
+    ("X", "y", "options", "error", "message"),
+    [
+        ([], [], {}, ValueError, "at least one sample but got an empty X"),
+        (3.0, [1.0], {}, TypeError, "one row or number for each sample but got X=3.0"),
+        ("abc", [1.0], {}, TypeError, "but got X='abc'"),
+        ([[1, 2], [3]], [1, 2], {}, ValueError, r"rows of 2 numbers but got X\[1\]=\[3\] \(list\) of 1"),
+        ([[1, math.nan]], [1], {}, ValueError, r"finite numbers but got X\[0\]\[1\]=nan"),
+        ([[1, "a"]], [1], {}, TypeError, r"X\[0\]\[1\]='a'"),
+        ([[1, 2]], [math.inf], {}, ValueError, r"y\[0\]=inf"),
+        (ROWS, NUMBERS[:-1], {}, ValueError, "20 rows in X and 19 targets in y"),
+        ([[1.0]], [1.0], {}, ValueError, "MLP expected 2 inputs but got 1"),
+        (ROWS, NUMBERS, {"loss": "nse"}, ValueError, "one of mse, mae"),
+        (ROWS, NUMBERS, {"epochs": -1}, ValueError, "whole number, 0 or above, but got epochs=-1"),
+        (ROWS, NUMBERS, {"batch_size": 0}, ValueError, "batch_size=0"),
+        (ROWS, NUMBERS, {"patience": 0}, ValueError, "patience=0"),
+        (ROWS, NUMBERS, {"validation": 1.5}, ValueError, "share between 0 and 1 .* 20 but got validation=1.5"),
+        (ROWS, NUMBERS, {"validation": 0.01}, ValueError, "validation=0.01"),
+        (ROWS, NUMBERS, {"validation": ([[1.0]], [1.0])}, ValueError, r"rows of 2 numbers but got validation X\[0\]"),
+        (ROWS, NUMBERS, {"optimiser": "adam"}, TypeError, "an optimiser, or a class of them"),
+        (ROWS, NUMBERS, {"lr": -1.0}, ValueError, "lr=-1.0"),
+    ],
+)  # fmt: skip
+def test_wrong_data_is_named_before_any_step(X, y, options, error, message):
+    model = model_of()
+    with pytest.raises(error, match=message):
+        nn.fit(model, X, y, **options)
+    assert model.state_dict() == model_of().state_dict()
+
+
+def test_data_frames_arrays_and_columns():
+    numpy = pytest.importorskip("numpy")
+    losses = []
+    for rows, targets in [
+        (ROWS, NUMBERS),
+        (numpy.array(ROWS), numpy.array(NUMBERS)),
+        (numpy.array(ROWS), numpy.array(NUMBERS)[:, None]),
+        ([numpy.array(row) for row in ROWS], tuple(NUMBERS)),
+        (iter(ROWS), iter(NUMBERS)),
+    ]:
+        losses.append(nn.fit(model_of(), rows, targets, epochs=1, batch_size=None).loss)
+    assert losses == [losses[0]] * 5
+
+
+def test_predict_keeps_the_kind_of_its_rows():
+    numpy = pytest.importorskip("numpy")
+    model, several = model_of(), model_of(outputs=2)
+    assert model.predict(ROWS) == [model(row).value for row in ROWS]
+    assert several.predict(ROWS[:1]) == [[output.value for output in several(ROWS[0])]]
+    array = several.predict(numpy.array(ROWS))
+    assert array.shape == (20, 2)
+    assert array.tolist() == several.predict(ROWS)
+    with pytest.raises(TypeError, match="for one row, call the model"):
+        model.predict(1.0)
+
+
+def test_with_parameters_computes_with_other_values():
+    model = model_of()
+    values = [p.value for p in model.parameters()]
+    x = ROWS[3]
+    model(x).backward()
+    gradient = cr.grad(lambda values: model.with_parameters(values)(x))(values)
+    assert gradient == pytest.approx([p.grad for p in model.parameters()], rel=1e-14)
+    hessian = cr.hessian(lambda values: model.with_parameters(values)(x))(values)
+    assert len(hessian) == len(values)
+    with pytest.raises(ValueError, match="expected 17 values, one for each parameter, but got 16"):
+        model.with_parameters(values[1:])
+
+
+def test_schedules_are_checked():
+    with pytest.raises(ValueError, match=r"first=-1.0"):
+        nn.linear_schedule(-1.0, 0.0, 10)
+    with pytest.raises(ValueError, match="whole number of steps, 1 or above, but got steps=0"):
+        nn.cosine_schedule(1.0, 0.0, 0)
+    with pytest.raises(TypeError, match=r"dict from steps .* changes=\[1\]"):
+        nn.step_schedule(1.0, [1])
+    optimiser = nn.SGD([Var(1.0)], lr=lambda step: 1.0 - step)
+    optimiser.step()
+    optimiser.step()
+    with pytest.raises(ValueError, match=r"0 or above, but got lr\(2\)=-1.0"):
+        optimiser.step()
+    assert nn.warm_up(0.5, 2)(0) == 0.25
+
+
+def test_accuracy_of_thresholds_and_rows():
+    assert nn.accuracy([0.4, 0.6], [1, 1], threshold=0.5) == 0.5
+    assert nn.accuracy([[Var(1.0), Var(2.0)]], [1]) == 1.0
+    with pytest.raises(ValueError, match="as many targets as predictions"):
+        nn.accuracy([1.0], [1, 0])
+    with pytest.raises(ValueError, match="at least one prediction"):
+        nn.accuracy([], [])
