@@ -82,9 +82,14 @@ def _symbolic_log_softmax(items: list[Scalar]) -> list[Scalar]:
     """Do the same where it is not known yet which item is the greatest: both cases, and a choice."""
     top = table.stop_gradient(functools.reduce(table.maximum, items))
     below = [table.strong_sub(x, top) for x in items]
-    rests = table.sums_of_others([table.exp(x) for x in below])
+    powers = [table.exp(x) for x in below]
+    rests = table.sums_of_others(powers)
     total = table.logsumexp(below)
-    return [table.where(x == 0.0, -table.log1p(rest), x - total) for x, rest in zip(below, rests, strict=True)]
+    # The power of the greatest is exactly 1; the quotient by it is for the derivative, which does not pass `top`.
+    return [
+        table.where(x == 0.0, -table.log1p(rest / power), x - total)
+        for x, power, rest in zip(below, powers, rests, strict=True)
+    ]
 
 
 def take(items: Iterable[Scalar], index: Scalar) -> Scalar:

@@ -35,9 +35,8 @@ def rows_of(X: Any, reader: str, width: int | None = None, name: str = "X") -> l
     wanted = len(rows[0]) if width is None else width
     for position, row in enumerate(rows):
         if len(row) != wanted:
-            raise ValueError(
-                f"{reader} expected rows of {wanted} numbers but got {describe(f'{name}[{position}]', row)} of {len(row)}"
-            )
+            what = describe(f"{name}[{position}]", row)
+            raise ValueError(f"{reader} expected rows of {wanted} numbers but got {what} of {len(row)}")
     return rows
 
 

@@ -168,7 +168,8 @@ class MLPClassifier(ClassifierMixin, _MLPEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class for each row."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return self.classes_[most_probable]
 
 
 def _two_classes(predictions: Any, targets: Any) -> Any:

@@ -162,8 +162,8 @@ def fit(
                     steps.write_back()
                     raise NonFiniteError(
                         f"fit expected a finite loss but got {value!r} in epoch {epoch + 1}, batch "
-                        f"{len(history.batch_loss) % math.ceil(len(rows) / size) + 1}; lower the learning rate, or find "
-                        "the operation by training inside chainrule.strict()"
+                        f"{len(history.batch_loss) % math.ceil(len(rows) / size) + 1}; lower the learning rate, or "
+                        "find the operation by training inside chainrule.strict()"
                     )
                 steps.move()
                 history.batch_loss.append(value)

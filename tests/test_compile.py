@@ -88,6 +88,24 @@ def test_strong_zero_holds_compiled(backend):
     agree(reduced, slope.sum())
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("function", [cr.softmax, cr.log_softmax], ids=["softmax", "log_softmax"])
+@pytest.mark.parametrize("scores", [[1.0, 2.0, 3.0], [30.0, -10.0, 2.0], [0.5, 0.5, 0.5], [-2.0, -2.0, -1000.0]])
+def test_shares_of_scores_whichever_is_the_greatest(function, scores, backend):
+    jacobian, hessian = cr.jacobian(function), cr.hessian(lambda xs, k: cr.take(function(xs), k))
+    rotated = [scores[k:] + scores[:k] for k in range(3)]
+    # One array for each output; the batch is its first axis. Where lists hold numbers, each becomes a batch.
+    first = cr.compile(jacobian, batch="xs", backend=backend)(np.array(rotated))
+    agree(first, np.moveaxis([jacobian(xs) for xs in rotated], 0, 1))
+    second = cr.compile(hessian, batch="k", backend=backend)(scores, np.arange(3.0))
+    agree(second, np.moveaxis([hessian(scores, k) for k in range(3)], 0, -1))
+    # By hand: what all others have is summed, for 1 - p would cancel.
+    powers = np.exp(np.array(scores) - max(scores))
+    p = powers / powers.sum()
+    rest = np.where(np.eye(3) == 1, np.array([p[1] + p[2], p[0] + p[2], p[0] + p[1]]), -p)
+    agree(jacobian(scores), rest * p[:, None] if function is cr.softmax else rest)
+
+
 # ---- batch, reduction, structures ----
 
 

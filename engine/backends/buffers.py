@@ -56,8 +56,9 @@ def has_nan(out: Any) -> bool:
     """Tell whether there is a nan among results."""
     if np is None:
         return any(number != number for number in out)
-    # Squares add up to nan only where one is nan; the call costs less than isnan and any.
-    total = out.dot(out) if len(out) < 4096 else np.minimum.reduce(out)
+    # Squares add up to nan only where one is nan; the call costs less than isnan and any, and unlike dot does not warn
+    # of squares that overflow.
+    total = np.vdot(out, out) if len(out) < 4096 else np.minimum.reduce(out)
     return bool(total != total)
 
 
