@@ -4,10 +4,12 @@ A schedule is any function from a number of steps, 0 or above, to a learning rat
 
 >>> from chainrule import Var, nn
 >>> optimiser = nn.SGD([Var(1.0)], lr=nn.linear_schedule(1.0, 0.0, steps=4))
+>>> rates = []
 >>> for _ in range(5):
-...     print(optimiser.lr, end=" ")
+...     rates.append(optimiser.lr)
 ...     optimiser.step()
-1.0 0.75 0.5 0.25 0.0
+>>> rates
+[1.0, 0.75, 0.5, 0.25, 0.0]
 """
 
 from __future__ import annotations
