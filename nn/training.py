@@ -42,11 +42,11 @@ class History:
 
     >>> from chainrule import nn
     >>> model = nn.Neuron(1, activation=None, seed=0)
-    >>> history = nn.fit(model, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], optimiser=nn.SGD, lr=0.1, epochs=200, seed=0)
+    >>> history = nn.fit(model, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], optimiser=nn.SGD, lr=0.1, epochs=50, seed=0)
     >>> history
-    History of 200 epochs, loss 2.47e-08
+    History of 50 epochs, loss 0.000115
     >>> history.best_epoch
-    199
+    49
     """
 
     model: Module
