@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import chainrule as _chainrule
 
+from .history import History as History
 from .layers import MLP as MLP
 from .layers import Layer as Layer
 from .layers import Neuron as Neuron
@@ -44,7 +45,6 @@ from .schedules import exponential_schedule as exponential_schedule
 from .schedules import linear_schedule as linear_schedule
 from .schedules import step_schedule as step_schedule
 from .schedules import warm_up as warm_up
-from .training import History as History
 from .training import fit as fit
 
 if TYPE_CHECKING:

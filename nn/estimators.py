@@ -79,7 +79,6 @@ class _MLPEstimator(BaseEstimator):  # type: ignore[misc]
             patience=self.n_iter_no_change,
             tolerance=self.tol,
             seed=seed,
-            compiled=True,
             progress=bool(self.verbose),
         )
         self.model_ = model

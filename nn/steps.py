@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 from collections.abc import Callable
 from typing import Any, Protocol, final
 
@@ -17,15 +18,15 @@ from .optimisers import Optimiser
 Loss = Callable[[Any, Any], Any]
 
 # Sums in another order differ by rounding; what this module guards against differs by far more.
-_AGREEMENT = 1e-6
+_AGREEMENT = 1e-9
+_ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits them, gradients are nothing else
+
+# Below so many parameters times samples times epochs, graphs are done before machine code is made.
+_WORTH_COMPILING = 100_000
 
 
 class Steps(Protocol):
     """Compute gradients over some of the samples, and move the parameters by them."""
-
-    def __init__(
-        self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]
-    ) -> None: ...
 
     def take(self, batch: list[int]) -> float:
         """Return the loss over the samples at these positions; `move` uses its gradients."""
@@ -68,17 +69,16 @@ class EagerSteps:
 class CompiledSteps:
     """Run gradients and updates as compiled functions over arrays; write them back to the parameters on demand."""
 
-    def __init__(self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]) -> None:
+    def __init__(self, eager: EagerSteps) -> None:
         if importlib.util.find_spec("numpy") is None:
             raise MissingDependencyError('fit(compiled=True) needs NumPy; run pip install "chainrule[jit]"')
         self.array: Any = importlib.import_module("numpy").array
-        self.model, self.loss, self.optimiser = model, loss, optimiser
-        self.rows, self.targets = self.array(rows, dtype=float), self.array(targets, dtype=float)
-        self.eager = EagerSteps(model, loss, optimiser, rows, targets)
-        self.values = self.array([parameter.value for parameter in optimiser.parameters])
+        self.eager = eager
+        self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
+        self.rows, self.targets = self.array(eager.rows, dtype=float), self.array(eager.targets, dtype=float)
+        self.values = self.array([parameter.value for parameter in self.optimiser.parameters])
         self.gradients = self.values
         self.memories = self._columns()
-        self.is_checked = False
         self.gradient = chainrule.compile(
             chainrule.value_and_grad(self._loss_of_one), batch=("x", "target"), reduce="mean"
         )
@@ -105,10 +105,11 @@ class CompiledSteps:
 
     def take(self, batch: list[int]) -> float:
         value, self.gradients = self.gradient(self.values, self.rows[batch], self.targets[batch])
-        if not self.is_checked:
-            self._check(batch, float(value))
-            self.is_checked = True
-        return float(value)
+        if math.isfinite(value):
+            return float(value)
+        # The graph may tell what was wrong: a class that has no score, say.
+        self.write_back()
+        return self.eager.take(batch)
 
     def move(self) -> None:
         optimiser = self.optimiser
@@ -142,16 +143,47 @@ class CompiledSteps:
             return [list(row) for row in zip(*(output.tolist() for output in outputs), strict=True)]
         return outputs.tolist()
 
-    def _check(self, batch: list[int], value: float) -> None:
-        """Compare the first loss and gradients with those of the graph."""
-        wanted = [self.eager.take(batch), *(parameter.grad for parameter in self.optimiser.parameters)]
-        found = [value, *self.gradients.tolist()]
-        scale = max(map(abs, wanted))
-        # One that is nan on both sides is no disagreement: fit reports it.
-        if any(abs(a - b) > _AGREEMENT * scale for a, b in zip(found, wanted, strict=True)):
-            raise ValueError(
-                "fit(compiled=True) expected a loss that is the mean over samples and depends on parameters through "
-                f"predictions alone, but over the first batch the compiled loss is {value:.6g} and that of the graph "
-                f"{wanted[0]:.6g}, or their gradients differ; take compiled=False, or the weight_decay of an optimiser "
-                "for a penalty"
-            )
+
+def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int) -> tuple[Steps, str]:
+    """Return the steps to take, and why they are not compiled where they are not.
+
+    Args:
+        compiled: what `fit` was asked for.
+        eager: the steps by graphs.
+        size: how many samples a batch has; as many are tried in both ways before machine code is trusted.
+        epochs: how often all samples are gone through.
+
+    Errors: those of the model and of the loss; where `compiled` is True, those of `compile` and `ValueError` for a loss
+    that machine code cannot take a mean of.
+    """
+    if compiled is False or epochs == 0:
+        return eager, "compiled=False" if epochs else "no epochs"
+    work = len(eager.optimiser.parameters) * len(eager.rows) * epochs
+    if compiled == "auto" and work < _WORTH_COMPILING:
+        return eager, f"{work:,} is little: parameters times samples times epochs"
+    batch = list(range(size))
+    wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
+    eager.optimiser.zero_grad()
+    try:
+        steps = CompiledSteps(eager)
+        found = [steps.take(batch), *steps.gradients.tolist()]
+        size_of_data = max(1.0, abs(steps.rows).max(), abs(steps.targets).max())
+        _check_agreement(found, wanted, _AGREEMENT * max(map(abs, wanted)) + _ROUNDING * size_of_data)
+    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RuntimeError, ImportError) as error:
+        # Whatever a model does that graphs can follow and a trace cannot.
+        if compiled is True:
+            raise
+        return eager, f"{type(error).__name__}: {error}"
+    return steps, ""
+
+
+def _check_agreement(found: list[float], wanted: list[float], tolerance: float) -> None:
+    """Compare a loss and its gradients with those of the graph."""
+    # One that is nan on both sides is no disagreement: fit reports it.
+    if any(abs(a - b) > tolerance for a, b in zip(found, wanted, strict=True)):
+        raise ValueError(
+            "fit(compiled=True) expected a loss that is the mean over samples and depends on parameters through "
+            f"predictions alone, but over the first batch the compiled loss is {found[0]:.6g} and that of the graph "
+            f"{wanted[0]:.6g}, or their gradients differ; take compiled=False, or the weight_decay of an optimiser "
+            "for a penalty"
+        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import NonFiniteError, Var
@@ -14,65 +13,14 @@ from chainrule.primitive import describe, to_float
 from tqdm import tqdm
 
 from . import losses
-from .data import Row, rows_of, targets_of
+from .data import Samples, batches, samples_of, split
+from .history import History
 from .module import Module
 from .optimisers import Adam, Optimiser
 from .schedules import Schedule
-from .steps import CompiledSteps, EagerSteps, Loss, Steps
+from .steps import EagerSteps, Loss, Steps, choose_steps
 
 Metric = Callable[[Any, Any], float]
-Samples = tuple[list[Row], list[Any]]
-
-
-@dataclasses.dataclass
-class History:
-    """Hold what `fit` measured, one item for each epoch unless said otherwise.
-
-    Attributes:
-        model: the model that was trained.
-        loss: the mean of the training losses, each measured before its step.
-        batch_loss: the training loss of every mini-batch, before its step.
-        validation_loss: the loss over the held-out samples after the epoch; empty where there are none.
-        metrics: by name, the metrics after the epoch, over held-out samples where there are any, else over all.
-        learning_rate: the learning rate of the first step.
-        seconds: how long the epoch took.
-        parameters: with ``record=True``, the values of all parameters by name: before training, then after each epoch.
-        gradients: with ``record=True``, the gradients of all parameters by name, at the last step of each epoch.
-        best_epoch: the epoch, counted from 0, with the least validation loss, or training loss where there is none.
-
-    >>> from chainrule import nn
-    >>> model = nn.Neuron(1, activation=None, seed=0)
-    >>> history = nn.fit(model, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], optimiser=nn.SGD, lr=0.1, epochs=50, seed=0)
-    >>> history
-    History of 50 epochs, loss 0.000115
-    >>> history.best_epoch
-    49
-    """
-
-    model: Module
-    loss: list[float] = dataclasses.field(default_factory=list)
-    batch_loss: list[float] = dataclasses.field(default_factory=list)
-    validation_loss: list[float] = dataclasses.field(default_factory=list)
-    metrics: dict[str, list[float]] = dataclasses.field(default_factory=dict)
-    learning_rate: list[float] = dataclasses.field(default_factory=list)
-    seconds: list[float] = dataclasses.field(default_factory=list)
-    parameters: list[dict[str, float]] = dataclasses.field(default_factory=list)
-    gradients: list[dict[str, float]] = dataclasses.field(default_factory=list)
-
-    @property
-    def best_epoch(self) -> int:
-        """The epoch with the least validation loss, or training loss where there is none."""
-        watched = self.validation_loss or self.loss
-        return min(range(len(watched)), key=watched.__getitem__)
-
-    def __repr__(self) -> str:
-        epochs = len(self.loss)
-        text = f"History of {epochs} epoch{'' if epochs == 1 else 's'}"
-        if self.loss:
-            text += f", loss {self.loss[-1]:.3g}"
-        if self.validation_loss:
-            text += f", validation loss {self.validation_loss[-1]:.3g}"
-        return text + "".join(f", {name} {values[-1]:.3g}" for name, values in self.metrics.items() if values)
 
 
 def fit(
@@ -90,8 +38,8 @@ def fit(
     patience: int | None = None,
     tolerance: float = 0.0,
     seed: int | random.Random | None = None,
-    compiled: bool = False,
-    record: bool = False,
+    compiled: bool | str = "auto",
+    record: bool | int = False,
     progress: bool = False,
     after_epoch: Callable[[History], object] | None = None,
 ) -> History:
@@ -115,8 +63,11 @@ def fit(
         tolerance: what counts as lower, 0 or above.
         seed: a whole number, or a `random.Random`, for the same order and split every time.
         compiled: whether to run gradients and steps as machine code. The loss must be a mean over samples that
-            depends on parameters through predictions alone, as those of ``nn`` do: on the first batch that is checked.
-        record: whether to keep parameters and gradients of each epoch, for drawing.
+            depends on parameters through predictions alone, as those of ``nn`` do; that is tried on a batch. "auto":
+            where it is possible and worth it, else ``history.reason`` says why graphs were taken; True: always, else
+            an error is raised; False: never.
+        record: whether to keep samples, parameters and gradients for drawing: True for each epoch, a whole number for
+            every so many.
         progress: whether to show a bar.
         after_epoch: called with the history after each epoch; training ends where it returns True.
 
@@ -132,56 +83,67 @@ def fit(
     """
     if not isinstance(model, Module):
         raise TypeError(f"fit expected a Module but got {describe('model', model)}")
-    training = _samples(X, y, "")
+    if not isinstance(compiled, bool) and compiled != "auto":
+        raise ValueError(f"fit expected True, False or 'auto' but got {describe('compiled', compiled)}")
     source = seed if isinstance(seed, random.Random) else random.Random(seed)
-    training, held_out = _split(training, validation, source)
+    training, held_out = split(samples_of(X, y, "fit"), validation, source)
     rows, targets = training
     epochs = _count("epochs", epochs, least=0)
     size = len(rows) if batch_size is None else min(_count("batch_size", batch_size), len(rows))
-    patience = None if patience is None else _count("patience", patience)
-    tolerance = to_float(tolerance, "fit", "tolerance")
-    measures = dict(metrics or {})
+    every = int(record) if isinstance(record, bool) else _count("record", record)
+    best = _Best(model, None if patience is None else _count("patience", patience), tolerance)
+    measures, measure = dict(metrics or {}), find_loss(loss)
     mover = _optimiser(optimiser, model, lr)
 
-    measure = find_loss(loss)
-    kind: type[Steps] = CompiledSteps if compiled else EagerSteps
-    steps = kind(model, measure, mover, rows, targets)
-    history = History(model, metrics={name: [] for name in measures})
-    if record:
-        history.parameters.append(model.state_dict())
-    best = _Best(model, patience, tolerance)
-    bar = tqdm(total=epochs, desc="training", unit="epoch", disable=not progress)
-    with bar:
+    steps, reason = choose_steps(compiled, EagerSteps(model, measure, mover, rows, targets), size, epochs)
+    history = History(model, metrics={name: [] for name in measures}, compiled=not reason, reason=reason)
+    if every:
+        history.rows, history.targets = training
+        _record(history, 0)
+    with tqdm(total=epochs, desc="training", unit="epoch", disable=not progress) as bar:
         for epoch in range(epochs):
             start = time.perf_counter()
             history.learning_rate.append(mover.lr)
-            total = 0.0
-            for batch in _batches(len(rows), size, source):
-                value = steps.take(batch)
-                if not math.isfinite(value):
-                    steps.write_back()
-                    raise NonFiniteError(
-                        f"fit expected a finite loss but got {value!r} in epoch {epoch + 1}, batch "
-                        f"{len(history.batch_loss) % math.ceil(len(rows) / size) + 1}; lower the learning rate, or "
-                        "find the operation by training inside chainrule.strict()"
-                    )
-                steps.move()
-                history.batch_loss.append(value)
-                total += value * len(batch)
-            steps.write_back()
-            history.loss.append(total / len(rows))
+            _go_through(steps, list(batches(len(rows), size, source)), history)
             _measure(history, steps, held_out or training, bool(held_out), measures, measure)
-            if record:
-                history.gradients.append({name: p.grad for name, p in model.named_parameters()})
-                history.parameters.append(model.state_dict())
+            enough = best.watch((history.validation_loss or history.loss)[-1])
+            if every and (epoch + 1) % every == 0:
+                _record(history, epoch + 1)
             history.seconds.append(time.perf_counter() - start)
             bar.update()
             bar.set_postfix_str(f"loss {history.loss[-1]:.3g}")
-            enough = best.watch((history.validation_loss or history.loss)[-1])
             if enough or (after_epoch is not None and after_epoch(history) is True):
                 break
     best.restore()
     return history
+
+
+def _go_through(steps: Steps, portions: list[list[int]], history: History) -> None:
+    """Take one step for each batch of an epoch; the parameters are up to date also where that is broken off."""
+    losses: list[float] = []
+    try:
+        for portion in portions:
+            value = steps.take(portion)
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"fit expected a finite loss but got {value!r} in epoch {len(history.loss) + 1}, batch "
+                    f"{len(losses) + 1}; lower the learning rate, or find the operation by training inside "
+                    "chainrule.strict()"
+                )
+            steps.move()
+            losses.append(value)
+    finally:
+        steps.write_back()
+        history.batch_loss += losses
+    samples = sum(map(len, portions))
+    history.loss.append(sum(value * (len(portion) / samples) for value, portion in zip(losses, portions, strict=True)))
+
+
+def _record(history: History, epoch: int) -> None:
+    history.recorded.append(epoch)
+    history.parameters.append(history.model.state_dict())
+    if epoch:
+        history.gradients.append({name: parameter.grad for name, parameter in history.model.named_parameters()})
 
 
 def find_loss(loss: str | Loss) -> Loss:
@@ -205,7 +167,7 @@ class _Best:
     def __init__(self, model: Module, patience: int | None, tolerance: float) -> None:
         self.model = model
         self.patience = patience
-        self.tolerance = tolerance
+        self.tolerance = to_float(tolerance, "fit", "tolerance")
         self.least = math.inf
         self.epochs_since = 0
         self.state: dict[str, float] | None = None
@@ -245,52 +207,6 @@ def _measure(
 
 def _number(name: str, result: Any) -> float:
     return float(result.value) if isinstance(result, Var) else to_float(result, "fit", name)
-
-
-def _batches(count: int, size: int, source: random.Random) -> Iterator[list[int]]:
-    order = list(range(count))
-    if size < count:
-        source.shuffle(order)
-    for start in range(0, count, size):
-        yield order[start : start + size]
-
-
-def _samples(X: Any, y: Any, mark: str, width: int | None = None) -> Samples:
-    rows = rows_of(X, "fit", width, f"{mark}X")
-    targets = targets_of(y, "fit", f"{mark}y")
-    if len(rows) != len(targets):
-        raise ValueError(
-            f"fit expected a target for each sample but got {len(rows)} rows in {mark}X and {len(targets)} targets in "
-            f"{mark}y"
-        )
-    return rows, targets
-
-
-def _split(training: Samples, validation: Any, source: random.Random) -> tuple[Samples, Samples | None]:
-    """Return the samples to train on and those held out."""
-    if validation is None:
-        return training, None
-    rows, _ = training
-    if isinstance(validation, tuple):
-        if len(validation) != 2:
-            raise ValueError(f"fit expected a pair of rows and targets but got {describe('validation', validation)}")
-        return training, _samples(*validation, "validation ", len(rows[0]))
-    share = to_float(validation, "fit", "validation")
-    count = round(share * len(rows))
-    if not 0.0 < share < 1.0 or not 0 < count < len(rows):
-        raise ValueError(
-            f"fit expected a share between 0 and 1 that leaves samples on both sides of {len(rows)} but got "
-            f"{describe('validation', validation)}"
-        )
-    order = list(range(len(rows)))
-    source.shuffle(order)
-    held_out, kept = sorted(order[:count]), sorted(order[count:])
-    return _chosen(training, kept), _chosen(training, held_out)
-
-
-def _chosen(samples: Samples, positions: list[int]) -> Samples:
-    rows, targets = samples
-    return [rows[k] for k in positions], [targets[k] for k in positions]
 
 
 def _optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -> Optimiser:

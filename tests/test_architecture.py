@@ -21,7 +21,8 @@ LAYERS = {
         expression command notebook __init__
     """,
     "nn": """
-        data module activations initialise layers losses schedules optimisers steps training saving estimators __init__
+        data module activations initialise layers losses schedules optimisers history steps training saving
+        estimators __init__
     """,
 }
 LIMIT = 400

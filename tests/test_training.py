@@ -2,6 +2,7 @@
 
 import math
 import random
+import re
 
 import chainrule as cr
 import pytest
@@ -104,6 +105,99 @@ def test_a_penalty_that_machine_code_cannot_see_is_refused():
         nn.fit(model, ROWS, NUMBERS, loss=lambda p, t: 20 * nn.mse(p, t) * len(p), epochs=1, compiled=True)
 
 
+class Branching(nn.Module):
+    """A model that a trace cannot follow, as it looks at numbers."""
+
+    def __init__(self):
+        self.left, self.right = Var(1.0), Var(2.0)
+
+    def __call__(self, x):
+        return self.left * x[0] if x[1] < 0 else self.right * x[0]
+
+
+class Dropping(nn.Module):
+    """A model that is another one in every call."""
+
+    def __init__(self):
+        self.inner = model_of()
+        self.source = random.Random(0)
+
+    def __call__(self, x):
+        return self.inner(x) * self.source.choice([0.0, 2.0])
+
+
+def test_auto_compiles_what_is_worth_it():
+    model, graphs = model_of(), model_of()
+    options = {"epochs": 400, "batch_size": 10, "seed": 0}
+    history = nn.fit(model, ROWS, NUMBERS, **options)
+    assert history.compiled and history.reason == ""
+    assert nn.fit(graphs, ROWS, NUMBERS, compiled=False, **options).reason == "compiled=False"
+    assert model.state_dict() == pytest.approx(graphs.state_dict(), rel=1e-6)
+    few = nn.fit(model_of(), ROWS, NUMBERS, epochs=2)
+    assert not few.compiled and few.reason == "680 is little: parameters times samples times epochs"
+
+
+@pytest.mark.parametrize(
+    ("make", "loss", "reason"),
+    [
+        (Branching, "mse", "TraceError: .* a condition"),
+        (Dropping, "mse", "ValueError: .* mean over samples"),
+        (model_of, lambda p, t: nn.mse(p, t) + max(abs(x - y) for x, y in zip(p, t, strict=True)), "mean over samples"),
+    ],
+    ids=["branching", "dropping", "greatest error"],
+)
+def test_auto_falls_back_to_graphs_and_says_why(make, loss, reason):
+    history = nn.fit(make(), ROWS, NUMBERS, loss=loss, epochs=3000, seed=0, after_epoch=lambda h: len(h.loss) == 3)
+    assert not history.compiled
+    assert re.search(reason, history.reason), history.reason
+    with pytest.raises((TypeError, ValueError), match=reason.partition(": ")[2] or reason):
+        nn.fit(make(), ROWS, NUMBERS, loss=loss, epochs=3, compiled=True)
+
+
+def test_a_class_without_a_score_is_named_wherever_it_stands():
+    targets = [0] * 19 + [7]
+    for compiled in (False, True):
+        with pytest.raises(ValueError, match=r"class from 0 to 2, as there are 3 scores, but got target=7"):
+            nn.fit(model_of(outputs=3), ROWS, targets, loss="cross_entropy", batch_size=4, compiled=compiled)
+
+
+def test_a_model_that_fits_already_may_be_trained_on():
+    model = nn.Neuron(1, activation=None, initialise=lambda source, nin, nout: 0.1)
+    X = [k / 7 for k in range(50)]
+    y = [0.1 * x + 1e-17 for x in X]
+    assert nn.fit(model, X, y, optimiser=nn.SGD, epochs=2, compiled=True).loss[0] < 1e-30
+
+
+def test_training_that_is_broken_off_keeps_its_steps():
+    def rate(step):
+        if step == 7:
+            raise KeyboardInterrupt
+        return 0.01
+
+    states = []
+    for compiled in (False, True):
+        model = model_of()
+        optimiser = nn.SGD(model.parameters(), lr=rate)
+        with pytest.raises(KeyboardInterrupt):
+            nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, batch_size=5, seed=1, compiled=compiled)
+        assert optimiser.steps == 7
+        states.append(model.state_dict())
+    whole = model_of()
+    nn.fit(whole, ROWS, NUMBERS, optimiser=nn.SGD, lr=0.01, batch_size=5, seed=1, epochs=2)
+    assert states[0] == pytest.approx(states[1], rel=1e-9)
+    assert states[0] != pytest.approx(whole.state_dict(), rel=1e-9)
+
+
+def test_records_of_every_so_many_epochs():
+    model = model_of()
+    history = nn.fit(model, ROWS, NUMBERS, epochs=7, validation=0.1, record=3, seed=0)
+    assert history.recorded == [0, 3, 6]
+    assert [len(history.parameters), len(history.gradients)] == [3, 2]
+    assert len(history.rows) == len(history.targets) == 18
+    assert all(row in ROWS for row in history.rows)
+    assert nn.fit(model, ROWS, NUMBERS, epochs=1).rows == []
+
+
 def test_history_has_an_item_for_each_epoch():
     seen = []
     model = model_of()
@@ -127,6 +221,7 @@ def test_history_has_an_item_for_each_epoch():
     assert len(history.gradients) == 4
     assert history.parameters[0] == model_of().state_dict()
     assert history.parameters[-1] == model.state_dict()
+    assert history.recorded == [0, 1, 2, 3, 4]
     assert history.gradients[-1] == {name: p.grad for name, p in model.named_parameters()}
     assert history.loss[0] == pytest.approx((6 * sum(history.batch_loss[:3]) + 2 * history.batch_loss[3]) / 20)
     assert history.validation_loss[-1] == nn.mse(model.predict(ROWS[:3]), NUMBERS[:3])
@@ -186,6 +281,9 @@ def test_zero_epochs_change_nothing():
         (ROWS, NUMBERS, {"validation": ([[1.0]], [1.0])}, ValueError, r"rows of 2 numbers but got validation X\[0\]"),
         (ROWS, NUMBERS, {"optimiser": "adam"}, TypeError, "an optimiser, or a class of them"),
         (ROWS, NUMBERS, {"lr": -1.0}, ValueError, "lr=-1.0"),
+        (ROWS, NUMBERS, {"compiled": "always"}, ValueError, "True, False or 'auto' but got compiled='always'"),
+        (ROWS, NUMBERS, {"record": -2}, ValueError, "record=-2"),
+        (ROWS, NUMBERS, {"validation": [ROWS]}, ValueError, "a pair of rows and targets"),
     ],
 )  # fmt: skip
 def test_wrong_data_is_named_before_any_step(X, y, options, error, message):
