@@ -25,6 +25,10 @@ from .functions import prod as prod
 from .functions import selu as selu
 from .functions import softmax as softmax
 from .functions import take as take
+from .loops import function as function
+from .loops import map as map
+from .loops import scan as scan
+from .loops import while_loop as while_loop
 from .modes import no_grad as no_grad
 from .modes import strict as strict
 from .primitive import PRIMITIVES as PRIMITIVES
@@ -32,9 +36,9 @@ from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
 from .primitive import custom_primitive as custom_primitive
 from .program import Program as Program
-from .program import trace as trace
 from .series import taylor as taylor
 from .table import *  # noqa: F403  # the rows, by table.__all__
+from .tracing import trace as trace
 from .transforms import grad as grad
 from .transforms import hessian as hessian
 from .transforms import hvp as hvp

@@ -18,8 +18,9 @@ from .errors import MissingDependencyError
 from .packing import Argument
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
-from .program import Program, function_name, trace
+from .program import Program
 from .structure import Structure, unflatten
+from .tracing import function_name, trace
 
 __all__ = ["Compiled", "compile"]
 
@@ -251,7 +252,7 @@ class _Plan:
         shared = optimise(traced)
         self.program = drop(hoist(values_only(shared), flags))
         self.layout = Layout(self.program, flags, owner.reduce)
-        self.name = _choose(owner.backend, len(self.program), owner.max_steps)
+        self.name = _choose(owner.backend, self.program, owner.max_steps)
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
@@ -326,12 +327,13 @@ def _module(name: str) -> Any:
         ) from error
 
 
-def _choose(backend: str, steps: int, most: int) -> str:
+def _choose(backend: str, program: Program, most: int) -> str:
+    steps = len(program)
     if backend != "auto":
         return backend
     if buffers.ARRAY is None:
         return "python"
-    if importlib.util.find_spec("llvmlite") is None:
+    if importlib.util.find_spec("llvmlite") is None or program.has_loops:
         return "numpy"
     if steps > most:
         warnings.warn(

@@ -19,8 +19,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from . import table
+from .loop import WHILE, Loop
 from .primitive import PRIMITIVES, Primitive
 from .program import Program, Step
+from .pruning import drop
 
 __all__ = ["drop", "fold", "hoist", "optimise", "relax", "share", "simplify", "values_only", "varying"]
 
@@ -36,7 +38,8 @@ class Builder:
 
     def __init__(self, inputs: int) -> None:
         self.inputs = inputs
-        self.made: list[float | Step] = []
+        # The results of a loop after the first stand as None behind it.
+        self.made: list[float | Step | None] = []
         self._known: dict[tuple[object, ...], int] = {}
 
     def constant(self, number: float) -> int:
@@ -44,15 +47,17 @@ class Builder:
         return self._number((number.hex(),), number)
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
-        """Return the value of an operation."""
+        """Return the value of an operation; of a loop the first, others have the numbers that follow."""
         key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
-        return self._number((op.name, key), Step(op, args))
+        return self._number((op if isinstance(op, Loop) else op.name, key), Step(op, args))
 
     def _number(self, key: tuple[object, ...], item: float | Step) -> int:
         place = self._known.get(key)
         if place is None:
             place = self._known[key] = self.inputs + len(self.made)
             self.made.append(item)
+            if isinstance(item, Step) and item.op.results != 1:
+                self.made += [None] * (item.op.results - 1)
         return place
 
     def constant_of(self, place: int) -> float | None:
@@ -61,16 +66,16 @@ class Builder:
         return item if isinstance(item, float) else None
 
     def step_of(self, place: int) -> Step | None:
-        """Return the operation that made a value, None for inputs and constants."""
+        """Return the operation that made a value, None for inputs, constants and what loops give."""
         item = self.made[place - self.inputs] if place >= self.inputs else None
-        return item if isinstance(item, Step) else None
+        return item if isinstance(item, Step) and not isinstance(item.op, Loop) else None
 
     def finish(self, program: Program, outputs: Sequence[int]) -> Program:
         """Return what was built, with names and structures of `program`."""
         constants = [k for k, item in enumerate(self.made) if isinstance(item, float)]
-        steps = [k for k, item in enumerate(self.made) if isinstance(item, Step)]
+        computed = [k for k, item in enumerate(self.made) if not isinstance(item, float)]
         place = list(range(self.inputs + len(self.made)))
-        for new, old in enumerate(itertools.chain(constants, steps), self.inputs):
+        for new, old in enumerate(itertools.chain(constants, computed), self.inputs):
             place[self.inputs + old] = new
         made = [item for item in self.made if isinstance(item, Step)]
         return replace(
@@ -85,12 +90,28 @@ Rule = Callable[[Builder, Primitive, tuple[int, ...]], int]
 
 
 def rewrite(program: Program, rule: Rule) -> Program:
-    """Return the program that `rule` makes of each step in turn."""
+    """Return the program that `rule` makes of each step in turn, also of those of inner programs."""
+    return _rewrite(program, rule, {})
+
+
+def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Program]]) -> Program:
     builder = Builder(len(program.names))
     values = list(range(len(program.names)))
     values += [builder.constant(number) for number in program.constants]
+
+    def inner(body: Program) -> Program:
+        # An inner program that stands in many places is rewritten once; it is kept so that its id stays its own.
+        if id(body) not in known:
+            known[id(body)] = (body, _rewrite(body, rule, known))
+        return known[id(body)][1]
+
     for op, args in program.steps:
-        values.append(rule(builder, op, tuple([values[k] for k in args])))
+        places = tuple([values[k] for k in args])
+        if isinstance(op, Loop):
+            first = builder.step(op.map_programs(inner), places)
+            values += range(first, first + op.results)
+        else:
+            values.append(rule(builder, op, places))
     return builder.finish(program, [values[k] for k in program.outputs])
 
 
@@ -243,51 +264,33 @@ def _dot(builder: Builder, x: int, y: int, step: Rule) -> int | None:
 _IDENTITIES = {"add": _add, "sub": _sub, "mul": _mul, "strong_mul": _strong_mul, "div": _div, "pow": _pow, "dot": _dot}
 
 
-def drop(program: Program) -> Program:
-    """Leave out steps and constants that no output needs."""
-    needed = bytearray(program.offset + len(program.steps))
-    for k in program.outputs:
-        needed[k] = 1
-    for place in range(len(program.steps) - 1, -1, -1):
-        if needed[program.offset + place]:
-            for k in program.steps[place].args:
-                needed[k] = 1
-    kept = [place for place in range(len(program.names), len(needed)) if needed[place]]
-    return _arrange(program, kept)
-
-
-def _arrange(program: Program, kept: Sequence[int]) -> Program:
-    """Return the program with these constants and steps only, in this order."""
-    inputs, offset = len(program.names), program.offset
-    new = list(range(offset + len(program.steps)))
-    for place, old in enumerate(kept, inputs):
-        new[old] = place
-    steps = [program.steps[k - offset] for k in kept if k >= offset]
-    return replace(
-        program,
-        constants=tuple([program.constants[k - inputs] for k in kept if k < offset]),
-        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
-        outputs=tuple([new[k] for k in program.outputs]),
-    )
-
-
 def varying(program: Program, batched: Sequence[bool]) -> bytearray:
     """Tell of each value whether it depends on an argument that carries a batch."""
-    found = bytearray(program.offset + len(program.steps))
-    place = 0
+    found = bytearray()
     for part, flag in zip(program.arguments.parts, batched, strict=True):
-        found[place : place + part.size] = bytes([flag]) * part.size
-        place += part.size
-    for place, (_, args) in enumerate(program.steps, program.offset):
-        found[place] = any(map(found.__getitem__, args))
+        found += bytes([flag]) * part.size
+    found += bytes(len(program.constants))
+    for op, args in program.steps:
+        found += bytes([any(map(found.__getitem__, args))]) * op.results
     return found
 
 
 def hoist(program: Program, batched: Sequence[bool]) -> Program:
     """Bring the steps that depend on shared arguments only before all others."""
-    varies = varying(program, batched)
-    places = range(len(program.names), len(varies))
-    return _arrange(program, sorted(places, key=lambda k: (k >= program.offset, varies[k])))
+    varies, firsts = varying(program, batched), program.firsts
+    order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
+    new = list(range(program.count))
+    count = program.offset
+    for place in order:
+        first, results = firsts[place], program.steps[place].op.results
+        new[first : first + results] = range(count, count + results)
+        count += results
+    steps = [program.steps[place] for place in order]
+    return replace(
+        program,
+        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
+        outputs=tuple([new[k] for k in program.outputs]),
+    )
 
 
 def values_only(program: Program) -> Program:
@@ -307,18 +310,49 @@ def relax(program: Program) -> Program:
     has the strong result; who finds one has to run the program itself. Products that reach a comparison, or another
     operation that can hide a nan, stay as they are.
     """
-    count = program.offset + len(program.steps)
-    shows = bytearray(b"\1" * count)
-    for place in range(len(program.steps) - 1, -1, -1):
-        op, args = program.steps[place]
+    return _relaxed(program, bytes([1]) * len(program.outputs))[0]
+
+
+def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]:
+    """Relax a program of which some outputs are `seen`; tell of each input whether a nan in it would be, too."""
+    shows = bytearray(b"\1" * program.count)
+    for k, flag in zip(program.outputs, seen, strict=True):
+        shows[k] &= flag
+    steps = list(program.steps)
+    for place in range(len(steps) - 1, -1, -1):
+        (op, args), first = steps[place], program.firsts[place]
+        if isinstance(op, Loop):
+            op, flags = _relaxed_loop(op, shows[first : first + op.results])
+            steps[place] = Step(op, args)
+            for k, flag in zip(args, flags, strict=True):
+                shows[k] &= flag
+            continue
+        if op is table.strong_mul and shows[first]:
+            steps[place] = Step(table.mul, args)
         for position, k in enumerate(args):
-            if not (shows[program.offset + place] and passes_nan(op, position)):
+            if not (shows[first] and passes_nan(op, position)):
                 shows[k] = 0
-    steps = [
-        Step(table.mul, step.args) if step.op is table.strong_mul and shows[k] else step
-        for k, step in enumerate(program.steps, program.offset)
-    ]
-    return replace(program, steps=tuple(steps))
+    return replace(program, steps=tuple(steps)), shows[: len(program.names)]
+
+
+def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
+    """Relax a loop of which some results are `seen`; tell of each argument whether a nan in it would be."""
+    carry, rows, length = loop.carry, loop.rows, loop.length
+    end = carry + length * loop.stacked
+    outputs = bytearray(seen[:carry])
+    outputs += bytes([min(seen[carry + j : end : loop.stacked], default=1) for j in range(loop.stacked)]) + seen[end:]
+    if loop.kind == WHILE:
+        # A nan in what the condition reads can end the loop too early.
+        return loop, bytes(loop.arity)
+    while True:
+        body, inputs = _relaxed(loop.body, outputs)
+        # A nan in a carried number is seen at the end, or by way of the next iteration.
+        fewer = bytes(map(min, outputs[:carry], inputs[:carry]))
+        if fewer == outputs[:carry]:
+            break
+        outputs[:carry] = fewer
+    shared = inputs[carry + rows :]
+    return loop.change(body=body), bytes(inputs[:carry] + inputs[carry : carry + rows] * length + shared)
 
 
 def passes_nan(op: Primitive, position: int) -> bool:

@@ -61,6 +61,8 @@ class Primitive:
     ('sin', 1, 0.0)
     """
 
+    results = 1  # how many numbers come out; loops have several
+
     def __init__(
         self,
         name: str,

@@ -1,46 +1,82 @@
-"""Keep a `Program` in a file: JSON, versioned, checked in full when it is read, never executed."""
+"""Keep a `Program` in a file: JSON, versioned, checked in full when it is read, never executed.
+
+Version 1 holds one program; version 2 lists in "programs" the inner programs of its loops, each before it is used.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from .files import write_whole
+from .loop import CALL, KINDS, MAP, WHILE, Loop
 from .primitive import PRIMITIVES, Primitive, Reduction
 from .structure import Structure
 
 FORMAT = "chainrule program"
-VERSION = 1
+VERSIONS = (1, 2)
 _KINDS = ("number", "array", "list", "tuple", "dict", "none")
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
+_KEYS = {"arguments", "constants", "name", "names", "outputs", "result", "steps"}
+_COUNTS = ("length", "carry", "rows", "sums")
+
+Make = Callable[[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]], Any]
+
+
 def write(program: Any, path: Any) -> None:
     """Write a `Program` as JSON; the file appears whole or not at all."""
-    content = {
-        "format": FORMAT,
-        "version": VERSION,
+    inner: dict[Any, int] = {}
+    contents: list[Any] = []
+    own = _content(program, inner, contents)
+    more = {"programs": contents} if contents else {}
+    content = {"format": FORMAT, "version": 2 if contents else 1} | own | more
+    write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[str, Any]:
+    """Describe a program; those of its loops are appended to `contents`, equal ones once."""
+    steps = [[_operation(op, inner, contents), *args] for op, args in program.steps]
+    return {
         "name": program.name,
         "arguments": _of_structure(program.arguments),
         "names": program.names,
         "constants": [number if math.isfinite(number) else repr(number) for number in program.constants],
-        "steps": [[step.op.name, *step.args] for step in program.steps],
+        "steps": steps,
         "outputs": program.outputs,
         "result": _of_structure(program.result),
     }
-    write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
 
 
-def read(path: Any) -> dict[str, Any]:
-    """Read and check the fields of a `Program`; `ValueError` names the file, the place and what stands there."""
+def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any:
+    if not isinstance(op, Loop):
+        return op.name
+    places = []
+    for program in op.programs():
+        if program not in inner:
+            found = _content(program, inner, contents)
+            inner[program] = len(contents)
+            contents.append(found)
+        places.append(inner[program])
+    counts = {name: getattr(op, name) for name in _COUNTS}
+    return {"loop": op.kind, "programs": places, "backwards": op.backwards} | counts
+
+
+def read(path: Any, make: Make) -> Any:
+    """Read and check a file, and `make` programs of their fields and steps, inner ones first; return the last one.
+
+    `ValueError` names the file, the place and what stands there.
+    """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} expected a program in JSON, but it is truncated or not JSON: {error}") from None
     try:
-        return _fields(content)
+        return _all(content, make)
     except _Wrong as error:
         raise ValueError(f"{path} expected {error}") from None
 
@@ -55,48 +91,67 @@ def _check(condition: bool, expected: str, got: Any) -> None:
         raise _Wrong(f"{expected} but got {text if len(text) < 80 else text[:77] + '...'}")
 
 
-def _fields(content: Any) -> dict[str, Any]:
+def _all(content: Any, make: Make) -> Any:
     _check(isinstance(content, dict) and content.get("format") == FORMAT, f'"format": "{FORMAT}"', content)
     version = content.get("version")
-    _check(version == VERSION, f"version {VERSION} of the format, the one this release reads,", version)
-    wanted = {"arguments", "constants", "format", "name", "names", "outputs", "result", "steps", "version"}
+    _check(version in VERSIONS, f"version {VERSIONS[-1]} of the format, or 1, as this release reads,", version)
+    wanted = _KEYS | {"format", "version"} | ({"programs"} if version == 2 else set())
     _check(content.keys() == wanted, f"the keys {sorted(wanted)}", sorted(content))
-    _check(isinstance(content["name"], str), "name to be a string", content["name"])
+    inner: list[Any] = []
+    if version == 2:
+        _check(isinstance(content["programs"], list), "programs to be a list", content["programs"])
+    for k, item in enumerate(content.get("programs", ())):
+        place = f"programs[{k}]."
+        _check(isinstance(item, dict) and item.keys() == _KEYS, f"{place[:-1]} to have the keys {sorted(_KEYS)}", item)
+        inner.append(make(*_fields(item, inner, place)))
+    return make(*_fields(content, inner, ""))
+
+
+def _fields(
+    content: Any, inner: Sequence[Any], where: str
+) -> tuple[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]]:
+    of = f" of {where[:-1]}" if where else ""
+    _check(isinstance(content["name"], str), f"{where}name to be a string", content["name"])
     for key in ("names", "constants", "steps", "outputs"):
-        _check(isinstance(content[key], list), f"{key} to be a list", content[key])
-    arguments = _structure(content["arguments"], "arguments")
-    result = _structure(content["result"], "result")
-    _check(arguments.kind == "tuple", "arguments to be a tuple", arguments.kind)
+        _check(isinstance(content[key], list), f"{where}{key} to be a list", content[key])
+    arguments = _structure(content["arguments"], f"{where}arguments")
+    result = _structure(content["result"], f"{where}result")
+    _check(arguments.kind == "tuple", f"{where}arguments to be a tuple", arguments.kind)
     for k, name in enumerate(content["names"]):
-        _check(isinstance(name, str), f"names[{k}] to be a string", name)
-    _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments", len(content["names"]))
+        _check(isinstance(name, str), f"{where}names[{k}] to be a string", name)
+    _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments{of}", len(content["names"]))
     constants = []
     for k, number in enumerate(content["constants"]):
         plain = isinstance(number, (int, float)) and not isinstance(number, bool)
-        _check(plain or (isinstance(number, str) and number in _SPECIAL), f"constants[{k}] to be a number", number)
+        _check(
+            plain or (isinstance(number, str) and number in _SPECIAL), f"{where}constants[{k}] to be a number", number
+        )
         constants.append(float(number) if plain else _SPECIAL[number])
     values = len(content["names"]) + len(constants)
     steps = []
     for k, step in enumerate(content["steps"]):
-        steps.append(_step(step, f"steps[{k}]", values + k))
+        steps.append(_step(step, f"{where}steps[{k}]", values, inner))
+        values += steps[-1][0].results
     for k, number in enumerate(content["outputs"]):
-        _check(_is_below(number, values + len(steps)), f"outputs[{k}] to be the number of a value", number)
-    _check(result.size == len(content["outputs"]), f"{result.size} outputs, as result", len(content["outputs"]))
-    return {
+        _check(_is_below(number, values), f"{where}outputs[{k}] to be the number of a value", number)
+    _check(result.size == len(content["outputs"]), f"{result.size} outputs, as result{of}", len(content["outputs"]))
+    fields = {
         "names": tuple(content["names"]),
         "constants": tuple(constants),
-        "steps": tuple(steps),
         "outputs": tuple(content["outputs"]),
         "arguments": arguments,
         "result": result,
         "name": content["name"],
     }
+    return fields, steps
 
 
-def _step(step: Any, place: str, values: int) -> tuple[Primitive, tuple[int, ...]]:
+def _step(step: Any, place: str, values: int, inner: Sequence[Any]) -> tuple[Primitive, tuple[int, ...]]:
     _check(isinstance(step, list) and bool(step), f"{place} to be a list of an operation and its arguments", step)
     name, *args = step
-    row = PRIMITIVES.get(name) if isinstance(name, str) else None
+    row: Primitive | None = _loop(name, place, inner) if isinstance(name, dict) else None
+    if isinstance(name, str):
+        row = PRIMITIVES.get(name)
     if row is None:
         raise _Wrong(f"{place} to name an operation of the table (import the module of a custom one) but got {name!r}")
     for number in args:
@@ -104,8 +159,30 @@ def _step(step: Any, place: str, values: int) -> tuple[Primitive, tuple[int, ...
     if isinstance(row, Reduction):
         _check(len(args) % row.iterables == 0, f"{place}, {name}, to take {row.iterables} equal lists", len(args))
     else:
-        _check(len(args) == row.arity, f"{place}, {name}, to take {row.arity} arguments", len(args))
+        _check(len(args) == row.arity, f"{place}, {row.name}, to take {row.arity} arguments", len(args))
     return row, tuple(args)
+
+
+def _loop(item: dict[str, Any], place: str, inner: Sequence[Any]) -> Loop:
+    keys = {"loop", "programs", "backwards", *_COUNTS}
+    _check(item.keys() == keys, f"{place} to be a loop with the keys {sorted(keys)}", sorted(item))
+    kind, places = item["loop"], item["programs"]
+    _check(kind in KINDS, f"{place} to be one of the loops {KINDS}", kind)
+    _check(isinstance(item["backwards"], bool), f"{place}, {kind}, to say whether it runs backwards", item["backwards"])
+    for name in _COUNTS:
+        _check(_is_below(item[name], 2**63), f"{place}, {kind}, to have a whole number as {name}", item[name])
+    count = 2 if kind == WHILE else 1
+    fits = isinstance(places, list) and len(places) == count and all(_is_below(k, len(inner)) for k in places)
+    _check(fits, f"{place}, {kind}, to name {count} of the {len(inner)} programs before it", places)
+    body, condition = inner[places[0]], inner[places[1]] if kind == WHILE else None
+    length, carry, rows, sums = (item[name] for name in _COUNTS)
+    fits = carry + rows <= len(body.names) and carry + sums <= len(body.outputs)
+    fits = fits and not (carry and kind in (MAP, CALL)) and not (kind == CALL and (length, rows, sums) != (1, 0, 0))
+    if condition is not None:
+        fits = fits and (rows, sums, len(body.outputs)) == (0, 0, carry) and len(condition.outputs) == 1
+        fits = fits and len(condition.names) == len(body.names)
+    _check(fits, f"{place}, {kind}, to fit its inner program {body!r}", [length, carry, rows, sums])
+    return Loop(kind, body, length, carry, rows, sums, item["backwards"], condition)
 
 
 def _is_below(number: Any, limit: int) -> bool:

@@ -54,7 +54,11 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
         found = []
         for result in results:
             expanded = series.get(id(result))
-            coefficients = [expanded.coefficient(k) for k in range(order + 1)] if expanded else [result] + [0.0] * order
+            coefficients = (
+                [expanded.coefficient(k) for k in range(order + 1)]
+                if expanded is not None
+                else [result] + [0.0] * order
+            )
             found.append(settle(coefficients, [source], outside))
         if type(source) is Var and source.op is None:
             source.requires_grad = False
@@ -160,6 +164,9 @@ class Series(Operators):
 
     def __ge__(self, other: Any) -> Any:
         return _at_zero(self) >= _at_zero(other)
+
+    def __bool__(self) -> bool:
+        return bool(_at_zero(self))
 
     __hash__ = object.__hash__
 

@@ -47,7 +47,8 @@ class Structure:
             return f"array{list(self.shape)}"
         if self.kind == "dict":
             return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, self.parts, strict=True)) + "}"
-        inside = ", ".join(map(str, self.parts))
+        alike = len(self.parts) > 8 and all(part == self.parts[0] for part in self.parts)
+        inside = f"{self.parts[0]} × {len(self.parts)}" if alike else ", ".join(map(str, self.parts))
         return f"[{inside}]" if self.kind == "list" else f"({inside}{',' if len(self.parts) == 1 else ''})"
 
 

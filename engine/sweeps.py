@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .loop import Loop
 from .modes import check_gradient, is_strict, lenient
 from .primitive import Scalar
 from .var import Var
@@ -117,13 +118,16 @@ def _number(x: Scalar) -> float:
 
 def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
     """Return the derivative of sum(seed * result) by each input."""
-    gradients: dict[int, Scalar] = {}
+    gradients: dict[int, Any] = {}
     for result, seed in zip(graph.results, seeds, strict=True):
         if id(result) in graph.active:
             gradients[id(result)] = plus(gradients.get(id(result), 0.0), seed)
     for node in reversed(graph.order):
         gradient = gradients.pop(id(node), 0.0)
         if type(gradient) is float and gradient == 0.0:
+            continue
+        if isinstance(node.op, Loop):
+            _pull(node, gradient, gradients, graph.active)
             continue
         for position, (arg, partial) in enumerate(zip(node.args, _partials(node, symbolic), strict=True)):
             if id(arg) in graph.active:
@@ -132,16 +136,32 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
     return [gradients.get(id(node), 0.0) for node in graph.inputs]
 
 
+def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int]) -> None:
+    """Pass on the gradient of a loop's result to the loop, or those of all results to the loop's arguments."""
+    if node.place >= 0:
+        gradients.setdefault(id(node.args[0]), {})[node.place] = gradient
+        return
+    wanted = [id(arg) in active for arg in node.args]
+    for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):
+        if id(arg) in active:
+            gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
+
+
 def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
     """Return the derivative of each result along the direction `tangents` of the inputs."""
-    moved: dict[int, Scalar] = {}
+    moved: dict[int, Any] = {}
     for node, tangent in zip(graph.inputs, tangents, strict=True):
         moved[id(node)] = plus(moved.get(id(node), 0.0), tangent)
     for node in graph.order:
-        total: Scalar = 0.0
+        if isinstance(node.op, Loop) and node.place >= 0:
+            moved[id(node)] = moved[id(node.args[0])][node.place]
+            continue
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
-        if any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
+        if isinstance(node.op, Loop):
+            moved[id(node)] = Loop.push(node, tangents_in)
+        elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
+            total: Scalar = 0.0
             for position, (tangent, partial) in enumerate(zip(tangents_in, _partials(node, symbolic), strict=True)):
                 total = plus(total, _linked(node, position, tangent, partial))
-        moved[id(node)] = total
+            moved[id(node)] = total
     return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]

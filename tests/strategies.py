@@ -49,3 +49,65 @@ def expressions_at_points(draw: Any, rows: Sequence[str], **options: int) -> tup
     """Draw an expression and a point for it."""
     expression = draw(expressions(rows, **options))
     return expression, [draw(moderate) for _ in range(expression.inputs)]
+
+
+# ---- loops within loops ----
+
+BOUNDED = ("sin", "cos", "tanh", "sigmoid", "atan", "add", "sub", "mul")
+
+
+@dataclass(frozen=True)
+class Nest:
+    """A function of several variables: rows, and maps, scans and calls of nests, each taking earlier values."""
+
+    inputs: int
+    parts: tuple[tuple[Any, ...], ...]
+
+    def __call__(self, *xs: Any) -> Any:
+        values = list(xs)
+        for kind, what, places, option in self.parts:
+            chosen = [values[place] for place in places]
+            if kind == "row":
+                values.append(cr.PRIMITIVES[what](*chosen))
+            elif kind == "call":
+                values.append(cr.function(what)(*chosen))
+            elif kind == "map":
+                found = cr.map(what, chosen[2:], *chosen[:2], reduce=option)
+                values += [found] if option else found
+            else:
+                last, found = cr.scan(
+                    lambda c, x, s, what=what: (cr.sin(what(c, x, s)), c * x),
+                    chosen[0],
+                    chosen[2:],
+                    chosen[1],
+                    reverse=option > 2,
+                    checkpoint=option % 3,
+                )
+                values += [last, *found]
+        return cr.sum(values[-3:])
+
+
+@st.composite
+def nests(draw: Any, inputs: int = 3, depth: int = 2) -> Nest:
+    """Draw a nest: every part but rows holds nests of less depth."""
+    parts: list[tuple[Any, ...]] = []
+    count = inputs
+    for _ in range(draw(st.integers(1, 3))):
+        kind = draw(st.sampled_from(["row", "map", "scan", "call"] if depth else ["row"]))
+        place = st.integers(0, count - 1)
+        if kind == "row":
+            what: Any = draw(st.sampled_from(BOUNDED))
+            size, option, more = cr.PRIMITIVES[what].arity, None, 1
+        else:
+            what = draw(nests(depth=depth - 1))
+            length = draw(st.integers(1, 5))
+            if kind == "call":
+                size, option, more = 3, None, 1
+            elif kind == "map":
+                option = draw(st.sampled_from([None, "sum", "mean"]))
+                size, more = 2 + length, 1 if option else length
+            else:
+                size, option, more = 2 + length, draw(st.integers(0, 5)), 1 + length
+        parts.append((kind, what, tuple(draw(place) for _ in range(size)), option))
+        count += more
+    return Nest(inputs, tuple(parts))

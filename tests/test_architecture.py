@@ -12,8 +12,9 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 LAYERS = {
     "engine": """
         errors files uncompiled primitive decimals ieee special table methods operators modes var copying functions
-        structure sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing
-        program_file program passes lowering backends packing compile __init__ __main__
+        loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning
+        testing program_file program pruning tracing loop_rules stacking loops passes lowering backends packing
+        compile __init__ __main__
     """,
     "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion segments driver llvm __init__",
     "viz": """

@@ -80,10 +80,14 @@ def _gather_program(program: Any) -> Picture:
         return len(nodes) - 1
 
     outputs = set(program.outputs)
-    for number, (op, args) in enumerate(program.steps, first_step):
-        found = tuple([find(arg) for arg in args])
-        place[number] = len(nodes)
-        nodes.append(Node("root" if number in outputs else "step", math.nan, None, None, op, found))
+    number = first_step
+    for op, args in program.steps:
+        # A loop is one box for all that goes in and all that comes out.
+        found = tuple([find(arg) for arg in (args if op.results == 1 else dict.fromkeys(args))])
+        own = range(number, number + op.results)
+        number += op.results
+        place.update(dict.fromkeys(own, len(nodes)))
+        nodes.append(Node("step" if outputs.isdisjoint(own) else "root", math.nan, None, None, op, found))
     return Picture(nodes, tuple([find(number) for number in program.outputs]), {}, False)
 
 

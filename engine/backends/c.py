@@ -66,6 +66,8 @@ def _word(name: str) -> str:
 
 
 def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:
+    if program.has_loops:
+        raise BackendError('the backend "c" has no loops yet; use backend="numpy" or "python"')
     unknown = next((op for op, _ in program.steps if not supported(op)), None)
     if unknown is not None:
         raise BackendError(

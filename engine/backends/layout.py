@@ -44,11 +44,11 @@ class Layout:
         varying += bytes(len(program.constants))
         self.shared_steps: list[int] = []
         self.sample_steps: list[int] = []
-        for place, (_, args) in enumerate(program.steps):
+        for place, (op, args) in enumerate(program.steps):
             flag = 0
             for arg in args:
                 flag |= varying[arg]
-            varying.append(flag)
+            varying += bytes([flag]) * op.results
             (self.sample_steps if flag else self.shared_steps).append(place)
         self.varying = varying
         self.units: list[tuple[int, int]] = []

@@ -19,6 +19,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from .. import lowering
+from ..errors import BackendError
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
@@ -55,6 +56,8 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
+    if program.has_loops:
+        raise BackendError('the backend "llvm" has no loops yet; use backend="numpy" or "python"')
     key = _key(program, batched, reduce)
     parts = object_cache.load(key)
     if parts is None:

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from ..loop import MAP, WHILE, Loop
 from ..lowering import lower
 from ..primitive import Primitive
 from ..program import Program
 from .layout import Layout
 
 Array = Any  # an array with a number for each sample, or one number for all
+Body = Callable[[Sequence[Array]], list[Array]]
 
 _PIECE = 4096  # samples at a time: a piece of each value, 32 KiB, stays in the cache
 
@@ -93,8 +95,8 @@ def build(
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
     program = lower(program, lambda row: row.name in _DIRECT and not row.custom)
     layout = Layout(program, batched, reduce)
-    varies = layout.varying
-    steps = [(_function(op), args) for op, args in program.steps]
+    varies, firsts = layout.varying, program.firsts
+    steps = _steps(program)
     # Values are let go after their last use, so that memory follows what is alive, not the length of the program.
     last = {k: place for place, (_, args) in enumerate(program.steps) for k in args}
     kept = set(program.outputs)
@@ -106,8 +108,10 @@ def build(
 
     def run(values: list[Any], places: Sequence[int]) -> None:
         for place in places:
-            function, args = steps[place]
-            values[program.offset + place] = function(*[values[k] for k in args])
+            function, args, several = steps[place]
+            found = function(*[values[k] for k in args])
+            start = firsts[place]
+            values[start : start + program.steps[place].op.results] = found if several else [found]
             for k in dead[place]:
                 values[k] = None
 
@@ -116,7 +120,7 @@ def build(
         for array, size, flag in zip(arrays, layout.sizes, layout.batched, strict=True):
             shared += [None] * size if flag else list(np.asarray(array).ravel())
         shared += map(np.float64, program.constants)
-        shared += [None] * len(steps)
+        shared += [None] * (program.count - program.offset)
         totals = np.zeros(len(program.outputs))
         with np.errstate(all="ignore"):
             run(shared, first)
@@ -134,7 +138,7 @@ def build(
                     _store(out, layout, [values[k] for k in program.outputs], start, count, n)
                 else:
                     for place, k in enumerate(program.outputs):
-                        totals[place] += values[k].sum() if varies[k] else count * values[k]
+                        totals[place] += np.broadcast_to(values[k], count).sum()
             if not layout.per_sample:
                 out[:] = totals / n if layout.reduce == "mean" else totals
 
@@ -149,6 +153,93 @@ def _store(out: Any, layout: Layout, results: Sequence[Array], start: int, count
             block[start : start + count, column] = results[first + column]
 
 
+def _steps(program: Program) -> list[tuple[Callable[..., Any], tuple[int, ...], bool]]:
+    """Return what runs each step, its arguments, and whether it gives several values."""
+    return [
+        (_loop(op), args, True) if isinstance(op, Loop) else (_function(op), args, False) for op, args in program.steps
+    ]
+
+
+def _inner(program: Program) -> Body:
+    """Return the function that runs an inner program."""
+    steps = _steps(program)
+    constants = list(map(np.float64, program.constants))
+
+    def run(inputs: Sequence[Array]) -> list[Array]:
+        values = [*inputs, *constants]
+        for function, args, several in steps:
+            found = function(*[values[k] for k in args])
+            values += found if several else (found,)
+        return [values[k] for k in program.outputs]
+
+    return run
+
+
+def _loop(op: Loop) -> Callable[..., list[Array]]:
+    """Return the function that runs a loop: a map at once, along a new first axis, others one by one."""
+    body = _inner(op.body)
+    if op.kind == MAP:
+        return lambda *args: _map(op, body, args)
+    if op.kind == WHILE:
+        condition = _inner(op.condition)
+        return lambda *args: _repeat(op, body, condition, args)
+    return lambda *args: _one_after_another(op, body, args)
+
+
+def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
+    # The new axis comes before every axis that an argument has.
+    depth = max((np.ndim(x) for x in args), default=0)
+    rows = [_stacked(op.column(args, j), depth) for j in range(op.rows)]
+    found = body([*rows, *args[op.length * op.rows :]])
+    whole = [_along(x, op.length, depth) for x in found]
+    columns, sums = whole[: op.stacked], whole[op.stacked :]
+    return [*[column[k] for k in range(op.length) for column in columns], *[x.sum(axis=0) for x in sums]]
+
+
+def _along(x: Array, length: int, depth: int) -> Array:
+    """Give a result the axis of its map, also where it is the same in every iteration."""
+    if np.ndim(x) > depth:
+        return np.broadcast_to(x, (length, *x.shape[1:]))
+    return np.broadcast_to(x, (length, *[1] * (depth - np.ndim(x)), *np.shape(x)))
+
+
+def _stacked(column: Sequence[Array], depth: int) -> Array:
+    """Stack numbers and arrays along a new first axis, before so many others."""
+    if not any(np.ndim(x) for x in column):
+        return np.array(column, float).reshape(-1, *[1] * depth)
+    whole = np.stack(np.broadcast_arrays(*column))
+    return whole.reshape(len(whole), *[1] * (depth + 1 - whole.ndim), *whole.shape[1:])
+
+
+def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
+    first, width = op.carry, op.rows
+    carry, shared = list(args[:first]), args[first + op.length * width :]
+    kept: list[Sequence[Array]] = [[]] * op.length
+    sums: list[Array] = [np.float64(0.0)] * op.sums
+    for k in op.iterations:
+        found = body([*carry, *args[first + k * width : first + (k + 1) * width], *shared])
+        carry, kept[k] = found[:first], found[first : first + op.stacked]
+        sums = [total + x for total, x in zip(sums, found[first + op.stacked :], strict=True)]
+    return [*carry, *[x for row in kept for x in row], *sums]
+
+
+def _repeat(
+    op: Loop,
+    body: Body,
+    condition: Body,
+    args: Sequence[Array],
+) -> list[Array]:
+    """Go on while any sample does; the others keep their carry."""
+    carry, shared, count = list(args[: op.carry]), args[op.carry :], 0
+    while not op.length or count < op.length:
+        going = condition([*carry, *shared])[0] != 0.0
+        if not np.any(going):
+            break
+        carry = [np.where(going, new, old) for new, old in zip(body([*carry, *shared]), carry, strict=True)]
+        count += 1
+    return carry
+
+
 def _function(op: Primitive) -> Callable[..., Array]:
     direct = None if op.custom else _DIRECT.get(op.name)
     return direct or _one_by_one(op)
@@ -161,7 +252,8 @@ def _one_by_one(op: Primitive) -> Callable[..., Array]:
     def function(*args: Array) -> Array:
         if not any(isinstance(arg, np.ndarray) for arg in args):
             return np.float64(evaluate(*map(float, args)))
-        columns = [column.tolist() for column in np.broadcast_arrays(*args)]
-        return np.array([evaluate(*row) for row in zip(*columns, strict=True)])
+        columns = np.broadcast_arrays(*args)
+        rows = zip(*[column.ravel().tolist() for column in columns], strict=True)
+        return np.array([evaluate(*row) for row in rows]).reshape(columns[0].shape)
 
     return function

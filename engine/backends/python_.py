@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..loop import WHILE, Loop
 from ..primitive import Primitive
 from ..program import Program
 from .layout import Layout
@@ -55,29 +56,85 @@ def build(
 
 def function(program: Program) -> Callable[..., tuple[float, ...]]:
     """Compile the generated source: flat floats in, flat floats out."""
-    names: dict[str, Any] = {"inf": float("inf"), "nan": float("nan")}
-    names.update({_name(step.op): step.op.evaluate for step in program.steps})
+    names: dict[str, Any] = {"inf": float("inf"), "nan": float("nan"), "itertools": itertools}
+    names.update({_name(op): op.evaluate for op in _rows(program)})
     exec(compile(source(program), f"<chainrule {program.name}>", "exec"), names)
     made: Callable[..., tuple[float, ...]] = names["f"]
     return made
 
 
+def _rows(program: Program) -> Iterator[Primitive]:
+    for op, _ in program.steps:
+        if isinstance(op, Loop):
+            for inner in op.programs():
+                yield from _rows(inner)
+        else:
+            yield op
+
+
 def source(program: Program) -> str:
-    """Return the program as a Python function `f` of its flat inputs; functions of the table go by their row's name."""
-    return "\n".join(_lines(program)) + "\n"
+    """Return the program as a Python function `f` of its flat inputs; functions of the table go by their row's name.
+
+    Each inner program of a loop is a function of its own before it.
+    """
+    functions: dict[Program, str] = {}
+    texts: list[str] = []
+    _write(program, "f", functions, texts)
+    return "\n".join(texts) + "\n"
 
 
-def _lines(program: Program) -> Iterator[str]:
+def _write(program: Program, name: str, functions: dict[Program, str], texts: list[str]) -> None:
+    for op, _ in program.steps:
+        for inner in op.programs() if isinstance(op, Loop) else ():
+            if inner not in functions:
+                functions[inner] = f"inner{len(functions)}"
+                _write(inner, functions[inner], functions, texts)
+    texts.append("\n".join(_lines(program, name, functions)))
+
+
+def _lines(program: Program, name: str, functions: dict[Program, str]) -> Iterator[str]:
     words = [f"x{k}" for k in range(len(program.names))]
-    yield f"def f({', '.join(words)}):"
+    yield f"def {name}({', '.join(words)}):"
     words += [repr(number) if number >= 0 else f"({number!r})" for number in program.constants]
-    for place, (op, args) in enumerate(program.steps, 1):
+    place = 1
+    for op, args in program.steps:
         chosen = [words[k] for k in args]
-        template = _OPERATORS.get(op.name)
-        text = template.format(*chosen) if template and not op.custom else f"{_name(op)}({', '.join(chosen)})"
-        yield f"    v{place} = {text}"
-        words.append(f"v{place}")
+        if isinstance(op, Loop):
+            yield from _loop(op, chosen, f"v{place}", functions)
+            words += [f"v{place}[{k}]" for k in range(op.results)]
+        else:
+            template = _OPERATORS.get(op.name)
+            text = template.format(*chosen) if template and not op.custom else f"{_name(op)}({', '.join(chosen)})"
+            yield f"    v{place} = {text}"
+            words.append(f"v{place}")
+        place += op.results
     yield f"    return ({', '.join(words[k] for k in program.outputs)},)" if program.outputs else "    return ()"
+
+
+def _loop(op: Loop, args: Sequence[str], name: str, functions: dict[Program, str]) -> Iterator[str]:
+    """Write a loop; its results are a list under one name."""
+    start = op.carry + op.length * op.rows
+    body, shared = functions[op.body], f"{name}s"
+    yield f"    {name}c = ({''.join(f'{arg}, ' for arg in args[: op.carry])})"
+    yield f"    {shared} = ({''.join(f'{arg}, ' for arg in args[start:])})"
+    if op.kind == WHILE:
+        count = f"range({op.length})" if op.length else "itertools.count()"
+        yield f"    for k in {count}:"
+        yield f"        if not {functions[op.condition]}(*{name}c, *{shared})[0]: break"
+        yield f"        {name}c = {body}(*{name}c, *{shared})"
+        yield f"    {name} = {name}c"
+        return
+    end = op.carry + op.stacked
+    yield f"    {name}x = ({''.join(f'{arg}, ' for arg in args[op.carry : start])})"
+    yield f"    {name}y = [0.0] * {op.length * op.stacked}"
+    yield f"    {name}t = [0.0] * {op.sums}"
+    order = f"range({op.length - 1}, -1, -1)" if op.backwards else f"range({op.length})"
+    yield f"    for k in {order}:"
+    yield f"        r = {body}(*{name}c, *{name}x[k * {op.rows} : (k + 1) * {op.rows}], *{shared})"
+    yield f"        {name}c = r[:{op.carry}]"
+    yield f"        {name}y[k * {op.stacked} : (k + 1) * {op.stacked}] = r[{op.carry}:{end}]"
+    yield f"        {name}t = [t + x for t, x in zip({name}t, r[{end}:])]"
+    yield f"    {name} = [*{name}c, *{name}y, *{name}t]"
 
 
 def _name(op: Primitive) -> str:

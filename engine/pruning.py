@@ -1,0 +1,131 @@
+"""Leave out of a program what no output needs: steps, constants, and of loops results, carried numbers and inputs."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import replace
+
+from .loop import Loop
+from .program import Program, Step, flat, numbers_in_tuple
+
+
+def drop(program: Program) -> Program:
+    """Leave out steps and constants that no output needs; loops too compute only what is read of them."""
+    needed = bytearray(program.count)
+    for k in program.outputs:
+        needed[k] = 1
+    steps: list[Step] = []
+    changed: dict[int, list[int]] = {}  # which results are left of a loop
+    for place in range(len(program.steps) - 1, -1, -1):
+        step, first = program.steps[place], program.firsts[place]
+        used = needed[first : first + step.op.results]
+        if not any(used):
+            continue
+        if isinstance(step.op, Loop):
+            step, changed[place] = narrow(step.op, step.args, used)
+        steps.append(step)
+        for k in step.args:
+            needed[k] = 1
+    return _renumbered(program, steps[::-1], needed, changed)
+
+
+def _renumbered(
+    program: Program, steps: Sequence[Step], needed: Sequence[int], changed: dict[int, list[int]]
+) -> Program:
+    """Return the program with these steps, numbered as they come now."""
+    inputs, offset = len(program.names), program.offset
+    constants = [k for k in range(inputs, offset) if needed[k]]
+    new = list(range(program.count))
+    for place, k in enumerate(constants, inputs):
+        new[k] = place
+    count = inputs + len(constants)
+    for place, (first, step) in enumerate(zip(program.firsts, program.steps, strict=True)):
+        if place in changed:
+            for old in changed[place]:
+                new[first + old] = count
+                count += 1
+        elif not isinstance(step.op, Loop) and needed[first]:
+            new[first] = count
+            count += 1
+    return replace(
+        program,
+        constants=tuple([program.constants[k - inputs] for k in constants]),
+        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
+        outputs=tuple([new[k] for k in program.outputs]),
+    )
+
+
+def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, list[int]]:
+    """Return the step that computes the used results of a loop only, and which these are."""
+    carry, stacked, length = loop.carry, loop.stacked, loop.length
+    end = carry + length * stacked
+    outputs = [*used[:carry]]
+    outputs += [any(used[carry + j : end : stacked]) for j in range(stacked)]
+    outputs += used[end:]
+    body, wanted, read = _closed(loop, outputs)
+    if all(wanted) and all(read) and body == loop.body:
+        return Step(loop, tuple(args)), list(range(loop.results))
+    kept = [k for k, flag in enumerate(read) if flag]
+    own = [k - carry for k in kept if carry <= k < carry + loop.rows]
+    start = carry + length * loop.rows
+    positions = [k for k in kept if k < carry]
+    positions += [carry + i * loop.rows + j for i in range(length) for j in own]
+    positions += [start + k - carry - loop.rows for k in kept if k >= carry + loop.rows]
+    condition = loop.condition
+    if condition is not None:
+        condition = _with_inputs(condition, [k if k < carry else k - loop.rows for k in kept])
+    new = loop.change(
+        body=_with_inputs(body, kept),
+        carry=sum(map(bool, wanted[:carry])),
+        rows=len(own),
+        sums=sum(map(bool, wanted[carry + stacked :])),
+        condition=condition,
+    )
+    columns = [j for j in range(stacked) if wanted[carry + j]]
+    left = [k for k in range(carry) if wanted[k]]
+    left += [carry + i * stacked + j for i in range(length) for j in columns]
+    left += [end + k for k in range(loop.sums) if wanted[carry + stacked + k]]
+    return Step(new, tuple([args[k] for k in positions])), left
+
+
+def _closed(loop: Loop, outputs: list[int | bool]) -> tuple[Program, list[int | bool], list[bool]]:
+    """Return the body with the wanted outputs, which outputs these are, and which inputs are read.
+
+    A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
+    """
+    wanted = list(outputs)
+    while True:
+        chosen = [value for value, flag in zip(loop.body.outputs, wanted, strict=True) if flag]
+        body = drop(loop.body if all(wanted) else flat(loop.body, chosen))
+        seen = set(itertools.chain(body.outputs, *[args for _, args in body.steps]))
+        read = [k in seen for k in range(len(body.names))]
+        if loop.condition is not None:
+            condition = loop.condition
+            asked = set(itertools.chain(condition.outputs, *[args for _, args in condition.steps]))
+            for k in range(len(condition.names)):
+                read[k] = read[k] or k in asked
+        # A carried number that is wanted is an input, too, whether it is read or not.
+        grown = [flag or (k < loop.carry and read[k]) for k, flag in enumerate(wanted)]
+        if grown == wanted:
+            return body, wanted, [flag or (k < loop.carry and bool(wanted[k])) for k, flag in enumerate(read)]
+        wanted = grown
+
+
+def _with_inputs(program: Program, kept: Sequence[int]) -> Program:
+    """Return the program with some of its inputs only; nothing reads the others."""
+    if len(kept) == len(program.names):
+        return program
+    new = {old: place for place, old in enumerate(kept)}
+    less = len(program.names) - len(kept)
+
+    def number_of(k: int) -> int:
+        return new[k] if k < len(program.names) else k - less
+
+    return replace(
+        program,
+        names=tuple([program.names[k] for k in kept]),
+        steps=tuple([Step(op, tuple(map(number_of, args))) for op, args in program.steps]),
+        outputs=tuple(map(number_of, program.outputs)),
+        arguments=numbers_in_tuple(len(kept)),
+    )

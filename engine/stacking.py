@@ -1,0 +1,118 @@
+"""Take lists and arrays apart along their leading axis, and stack the results of a loop along one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from .primitive import describe
+from .structure import NUMBER, Structure, array_of, flatten, unflatten
+
+_EMPTY = Structure("list")
+
+
+class Items:
+    """See the items along the leading axis of a list, an array, or a tuple or dict of these.
+
+    Attributes:
+        count: how many there are.
+        numbers: those of all items, one item after another.
+        structure: that of each item.
+        arrays: whether there are arrays, so that results are stacked as arrays, too.
+        nothing: whether there are no items, only a count.
+    """
+
+    def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: int | None = None) -> None:
+        self.xs, self.function, self.arrays = xs, function, False
+        self.nothing = xs is None
+        self.name = getattr(f, "__name__", type(f).__name__).strip("<>")
+        if xs is None:
+            if not isinstance(length, int) or length < 0:
+                raise TypeError(f"{function} expected length=, a number of iterations, where xs is None")
+            self.count, self.structure = length, _EMPTY
+            self.numbers: list[Any] = []
+            return
+        counts = list(self._counts(xs, "xs"))
+        if length is not None:
+            counts.append((length, "length"))
+        self.count = counts[0][0]
+        for count, name in counts:
+            if count != self.count:
+                raise ValueError(
+                    f"{function} expected leading axes of one length for {self.name} but got {self.count} in "
+                    f"{counts[0][1]} and {count} in {name}"
+                )
+        self.numbers, self.structure = self._flatten()
+
+    def _counts(self, xs: Any, name: str) -> Iterator[tuple[int, str]]:
+        if isinstance(xs, list):
+            yield len(xs), name
+        elif isinstance(xs, tuple) and xs and not hasattr(xs, "_fields"):
+            for k, part in enumerate(xs):
+                yield from self._counts(part, f"{name}[{k}]")
+        elif isinstance(xs, dict) and xs:
+            for key, part in xs.items():
+                yield from self._counts(part, f"{name}[{key!r}]")
+        elif getattr(xs, "shape", None) and not hasattr(type(xs), "__apply__"):
+            self.arrays = True
+            yield xs.shape[0], name
+        else:
+            raise TypeError(
+                f"{self.function} expected a leading axis to go along (a list, an array, a tuple or dict of these) but "
+                f"got {describe(name, xs)}"
+            )
+
+    def _flatten(self) -> tuple[list[Any], Structure]:
+        xs = self.xs
+        if isinstance(xs, list) and all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, xs))):
+            return list(xs), NUMBER
+        if self.arrays and len(getattr(xs, "shape", ())) == 1:
+            return flatten(xs, self.function, "xs")[0], NUMBER
+        numbers: list[Any] = []
+        first = _EMPTY
+        for k in range(self.count):
+            own, structure = flatten(self.item(k), self.function, f"xs[{k}]")
+            first = first if k else structure
+            if structure != first:
+                raise ValueError(
+                    f"{self.function} expected items of one structure for {self.name} but got {first} at 0 and "
+                    f"{structure} at {k}"
+                )
+            numbers += own
+        return numbers, first
+
+    def item(self, k: int) -> Any:
+        """Return one item."""
+        return None if self.nothing else _item(self.xs, k)
+
+
+def _item(xs: Any, k: int) -> Any:
+    if isinstance(xs, tuple):
+        return tuple([_item(part, k) for part in xs])
+    if isinstance(xs, dict):
+        return {key: _item(part, k) for key, part in xs.items()}
+    return xs[k]
+
+
+def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:
+    """Put results together along a new leading axis: tuples and dicts of stacks, else a list or an array of results.
+
+    >>> stack(flatten((1, [2, 3]), "f", "x")[1], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], False)
+    ([1.0, 4.0], [[2.0, 3.0], [5.0, 6.0]])
+    """
+    return _stack(structure, rows, arrays, 0)
+
+
+def _stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool, start: int) -> Any:
+    stop = start + structure.size
+    if structure.kind in ("tuple", "dict"):
+        parts = []
+        for part in structure.parts:
+            parts.append(_stack(part, rows, arrays, start))
+            start += part.size
+        return tuple(parts) if structure.kind == "tuple" else dict(zip(structure.keys, parts, strict=True))
+    if arrays and structure.kind in ("number", "array"):
+        return array_of([number for row in rows for number in row[start:stop]], (len(rows), *structure.shape))
+    if structure is NUMBER:
+        return [row[start] for row in rows]
+    return [unflatten(structure, row[start:stop]) for row in rows]

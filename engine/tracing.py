@@ -1,0 +1,311 @@
+"""Turn a function into data: `trace` runs it once on symbols and lists what it did as a `Program`.
+
+A `Tracer` stands for a number that is not known yet. Like a computed Var it holds an operation and its arguments, so
+that derivatives (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if
+x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer for each of its results.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from . import table
+from .errors import TraceError
+from .loop import SCAN, Loop
+from .methods import call_ufunc
+from .modes import recording, user_line
+from .operators import Operators
+from .primitive import Primitive
+from .program import Program, Step, flat
+from .pruning import drop
+from .structure import NUMBER, Structure, flatten, unflatten
+from .var import Var
+
+__all__ = ["LoopNode", "Tracer", "trace"]
+
+_births = itertools.count()
+_traces = itertools.count(1)
+
+
+class _Session(threading.local):
+    """Number, in each thread, the outermost trace that runs."""
+
+    depth = 0
+    number = 0
+
+
+session = _Session()
+
+
+class Tracer(Operators):
+    """Stand for a number while a function is traced: an input by its name, or the result of an operation."""
+
+    __slots__ = ("args", "birth", "name", "op", "place")
+    __apply_rank__ = 3
+    __symbolic__ = True
+    requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
+
+    def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = ()) -> None:
+        self.name = name
+        self.op = op
+        self.args = args
+        self.place = -1  # of a result of a loop: which one; its one argument is the loop's node
+        self.birth = next(_births)
+
+    @staticmethod
+    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
+        """Make one node of a loop on traced numbers, and return its results."""
+        return LoopNode(saving(loop), args).results_of(loop)
+
+    @staticmethod
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
+        if row.replay is not None:
+            return row.replay(*args)
+        # A Var from outside the trace is a constant of it.
+        return Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+
+    @property
+    def partials(self) -> Sequence[Any]:
+        """The derivative by each argument, as traced expressions."""
+        assert self.op is not None
+        partials: Sequence[Any] = self.op.partials(self, *self.args)
+        return partials
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, options)
+
+    # ---- comparisons are operations ----
+
+    def __lt__(self, other: Any) -> Any:
+        return table.less(self, other)
+
+    def __le__(self, other: Any) -> Any:
+        return table.less_equal(self, other)
+
+    def __gt__(self, other: Any) -> Any:
+        return table.less(other, self)
+
+    def __ge__(self, other: Any) -> Any:
+        return table.less_equal(other, self)
+
+    def __eq__(self, other: object) -> Any:
+        return table.equal(self, other)
+
+    def __ne__(self, other: object) -> Any:
+        return table.not_equal(self, other)
+
+    __hash__ = object.__hash__
+
+    # ---- what needs a value ----
+
+    @property
+    def value(self) -> float:
+        """Raise: it is not known while tracing."""
+        self._refuse(".value was read", "compute with the number itself")
+
+    def __bool__(self) -> bool:
+        self._refuse(
+            "a condition (if, while, and, or, not, min, max) was asked for",
+            "write chainrule.where(condition, a, b), maximum or minimum instead",
+        )
+
+    def __float__(self) -> float:
+        self._refuse("float() or a function of math was called", "call chainrule's functions (chainrule.sin)")
+
+    def __int__(self) -> int:
+        self._refuse("int() was called", "use chainrule.floor, trunc or round")
+
+    def __index__(self) -> int:
+        self._refuse("it was used as an index or a count", "use chainrule.take(items, index), or pass a plain int")
+
+    def __repr__(self) -> str:
+        return f"Tracer({self.name or (self.op.name if self.op else '')})"
+
+    def _refuse(self, what: str, advice: str) -> NoReturn:
+        name = f" {self.name}" if self.name else ""
+        raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
+
+
+class LoopNode(Tracer):
+    """Hold a loop that stands in a trace; `Tracer`s whose argument it is stand for its results, one each."""
+
+    __slots__ = ("loop",)
+
+    def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
+        super().__init__("", loop, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        self.loop = loop
+
+    def result(self, place: int) -> Tracer:
+        """Return a number that stands for one result."""
+        made = Tracer("", self.loop, (self,))
+        made.place = place
+        return made
+
+    def results_of(self, loop: Loop) -> list[Tracer]:
+        """Return the results of `loop`, which this one runs, perhaps with more stacked in each row."""
+        more = self.loop.stacked - loop.stacked
+        stacked = [
+            self.result(loop.carry + k * self.loop.stacked + j) for k in range(loop.length) for j in range(loop.stacked)
+        ]
+        first = [self.result(k) for k in range(loop.carry)]
+        sums = range(loop.results - loop.sums, loop.results)
+        return [*first, *stacked, *[self.result(loop.length * more + k) for k in sums]]
+
+
+def saving(loop: Loop) -> Loop:
+    """Return a scan made to stack the carry that each iteration starts from: what its derivative in reverse needs."""
+    if loop.kind != SCAN or saved(loop) is not None:
+        return loop
+    body, end = loop.body, loop.carry + loop.stacked
+    outputs = (*body.outputs[:end], *range(loop.carry), *body.outputs[end:])
+    return loop.change(body=flat(body, outputs))
+
+
+def saved(loop: Loop) -> list[int] | None:
+    """Return which of the stacked numbers are the carry that an iteration starts from, None where one is not."""
+    places = {value: k for k, value in enumerate(loop.body.outputs[loop.carry : loop.carry + loop.stacked])}
+    return [places[k] for k in range(loop.carry)] if all(k in places for k in range(loop.carry)) else None
+
+
+def trace(f: Callable[..., Any], *examples: Any) -> Program:
+    """Run `f` once on symbols in place of numbers and return what it did as a `Program`.
+
+    Args:
+        f: a function of numbers, or of nested lists, tuples, dicts or arrays of them. Loops unroll; a condition on a
+            traced number raises `TraceError` (use `where`). Vars that `f` closes over are constants of the program.
+        examples: arguments; only their structure matters.
+
+    >>> from chainrule import grad, tanh, trace
+    >>> print(trace(grad(lambda x: tanh(x)), 1.0))
+    lambda(x):
+        v1 = pos(x)
+        v2 = sech²(v1)
+        return v2
+    """
+    _, structure = flatten(examples, "trace", "examples")
+    names = input_names(f, structure)
+    inputs = [Tracer(name) for name in names]
+    if not session.depth:
+        session.number = next(_traces)
+    session.depth += 1
+    try:
+        with recording():
+            result = f(*unflatten(structure, inputs))
+    finally:
+        session.depth -= 1
+    if result is None:
+        raise TypeError(f"trace expected {function_name(f)} to return a number but got None; is a return missing?")
+    outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
+    return listed(function_name(f), inputs, outputs, structure, shape)
+
+
+def function_name(f: Callable[..., Any]) -> str:
+    """Name a function for listings and messages."""
+    return getattr(f, "__name__", type(f).__name__).strip("<>")
+
+
+def listed(
+    name: str,
+    inputs: Sequence[Tracer],
+    outputs: Sequence[Any],
+    arguments: Structure,
+    result: Structure,
+    since: int = -1,
+    lifted: list[Tracer] | None = None,
+) -> Program:
+    """Number everything that the outputs need, in the order in which it was computed.
+
+    Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
+    """
+    known = {id(tracer) for tracer in inputs}
+    needed: list[Tracer] = []
+    outside: list[Tracer] = []
+    stack = [item for item in outputs if isinstance(item, Tracer)]
+    while stack:
+        tracer = stack.pop()
+        if id(tracer) in known:
+            continue
+        known.add(id(tracer))
+        if tracer.birth < since:
+            outside.append(tracer)
+            continue
+        if tracer.op is None:
+            raise TraceError(f"trace expected a result of {name}'s own arguments but got {tracer!r} of another trace")
+        needed.append(tracer)
+        stack.extend([arg for arg in tracer.args if isinstance(arg, Tracer)])
+    needed.sort(key=_birth)
+    outside.sort(key=_birth)
+    if lifted is not None:
+        lifted += outside
+        inputs = [*inputs, *outside]
+        arguments = Structure("tuple", (*arguments.parts, *[NUMBER] * len(outside)))
+    constants = _constants(itertools.chain((arg for tracer in needed for arg in tracer.args), outputs))
+    place = {id(tracer): k for k, tracer in enumerate(inputs)}
+    of_constant = {key: len(inputs) + k for k, key in enumerate(constants)}
+
+    def number_of(item: Any) -> int:
+        return place[id(item)] if isinstance(item, Tracer) else of_constant[_plain(item).hex()]
+
+    steps = []
+    count = len(inputs) + len(constants)
+    for tracer in needed:
+        assert tracer.op is not None
+        if tracer.place >= 0:
+            place[id(tracer)] = place[id(tracer.args[0])] + tracer.place
+            continue
+        steps.append(Step(tracer.op, tuple([number_of(arg) for arg in tracer.args])))
+        place[id(tracer)] = count
+        count += tracer.op.results
+    chosen = tuple([number_of(item) for item in outputs])
+    names = tuple([tracer.name or "outer" for tracer in inputs])
+    program = Program(names, tuple(constants.values()), tuple(steps), chosen, arguments, result, name)
+    return drop(program) if program.has_loops else program
+
+
+def _birth(tracer: Tracer) -> int:
+    return tracer.birth
+
+
+def _constants(numbers: Iterable[Any]) -> dict[str, float]:
+    """Return the plain numbers among some, each once, by their hexadecimal digits: in them -0.0 differs from 0.0."""
+    found: dict[str, float] = {}
+    for number in numbers:
+        if not isinstance(number, Tracer):
+            plain = _plain(number)
+            found.setdefault(plain.hex(), plain)
+    return found
+
+
+def _plain(number: Any) -> float:
+    value: float = number.value if type(number) is Var else number
+    return value if value == value else math.nan
+
+
+def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
+    """Name every number of the arguments, as the function's signature does."""
+    try:
+        parameters = list(inspect.signature(f).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names: list[str] = []
+    for position, part in enumerate(structure.parts):
+        plain = position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL
+        names += _names(parameters[position].name if plain else f"x{position}", part)
+    return names
+
+
+def _names(name: str, structure: Structure) -> Iterator[str]:
+    if structure.kind == "number":
+        yield name
+    elif structure.kind == "array":
+        for place in itertools.product(*map(range, structure.shape)):
+            yield f"{name}[{','.join(map(str, place))}]"
+    else:
+        keys = map(repr, structure.keys) if structure.kind == "dict" else map(str, range(len(structure.parts)))
+        for key, part in zip(keys, structure.parts, strict=True):
+            yield from _names(f"{name}[{key}]", part)
