@@ -1,15 +1,13 @@
 """Measure for `benchmark.py compile`: a network's loss and gradient, and a chain of sines, compiled and by hand.
 
 Every contender computes the same numbers from the same arrays; they are compared before any time is printed. A time is
-that of a whole Python call.
+that of a whole Python call. Contenders take turns, since a machine's speed changes while it measures.
 """
 
 from __future__ import annotations
 
 import ctypes
-import importlib
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -21,22 +19,14 @@ from pathlib import Path
 from typing import Any
 
 import chainrule as cr
+import compilation_peers as peers
 import numpy as np
+from compilation_peers import Elsewhere, compiled_c, turn
 
 Call = Callable[[], Any]
 Array = Any
-
-
-def median(call: Call, repeats: int, seconds: float = 0.3) -> float:
-    """Return the median time of a call in microseconds: of as many as fit, at least `repeats`."""
-    call()
-    times: list[float] = []
-    end = time.perf_counter() + seconds
-    while len(times) < repeats or time.perf_counter() < end:
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times) * 1e6
+_TURN = 0.08  # seconds that a contender has before the next one comes
+_LONGEST = 8.0  # seconds after which a contender takes no more turns
 
 
 # ---- a network with hinge loss: the mean over samples, and all its derivatives ----
@@ -52,6 +42,7 @@ class Network:
         self.p = draw.normal(size=count) / np.sqrt(sizes[1])
         self.x = draw.normal(size=(samples, sizes[0]))
         self.y = np.sign(draw.normal(size=samples))
+        self.jax_seconds = 0.0  # that JAX took to compile the scalar code
         self.title = f"MLP {'-'.join(map(str, sizes))}, hinge loss and {count} derivatives, {samples} samples"
 
     def loss(self, p: Any, x: Any, y: Any, relu: Any = cr.relu, dot: Any = cr.dot) -> Any:
@@ -75,13 +66,26 @@ class Network:
             start += (inputs + 1) * outputs
         return found
 
-    def contenders(self) -> dict[str, Call]:
+    def contenders(self) -> dict[str, Call | None]:
         step = cr.compile(cr.value_and_grad(self.loss), batch=("x", "y"), reduce="mean", backend="llvm")
-        calls: dict[str, Call] = {"chainrule": lambda: step(self.p, self.x, self.y), "NumPy by hand": self.by_numpy}
-        for name, make in (("C by hand", self.c), ("JAX arrays", self.jax), ("torch arrays", self.torch)):
-            call = make()
-            if call is not None:
-                calls[name] = call
+        calls: dict[str, Call | None] = {
+            "chainrule": lambda: step(self.p, self.x, self.y),
+            "C by hand": self.c(),
+            "NumPy by hand": self.by_numpy,
+            "JAX arrays": peers.jax_network(self),
+            "torch arrays": peers.torch_network(self),
+        }
+        if calls["JAX arrays"] is not None:
+            calls["JAX arrays, same thread"] = Elsewhere(peers.jax_network, self)
+        if len(self.p) < 1000:
+            # Longer scalar code takes these tools minutes to compile.
+            calls["CasADi, C code"] = peers.casadi_network(self)
+            calls["heyoka"] = peers.heyoka_network(self)
+        if self.samples <= 100:
+            scalars = peers.jax_network_scalars(self)
+            if scalars is not None:
+                calls["JAX scalars"], self.jax_seconds = scalars
+            calls["micrograd"] = peers.micrograd_network(self)
         return calls
 
     def by_numpy(self) -> tuple[float, Array]:
@@ -149,61 +153,6 @@ class Network:
         lines.append(f"}} for (int i = 0; i < {len(self.p) + 1}; i++) out[i] /= (double)n; }}")
         return "\n".join(lines)
 
-    def jax(self) -> Call | None:
-        jax = optional("jax")
-        if jax is None:
-            return None
-        jnp = jax.numpy
-        x, y = jnp.asarray(self.x), jnp.asarray(self.y)
-
-        def loss(p: Any) -> Any:
-            h, layers = x, self.layers(p)
-            for k, (weights, biases) in enumerate(layers):
-                h = h @ weights.T + biases
-                h = h if k == len(layers) - 1 else jax.nn.relu(h)
-            return jax.nn.relu(1.0 - y * h[:, 0]).mean()
-
-        run, p = jax.jit(jax.value_and_grad(loss)), jnp.asarray(self.p)
-        return lambda: jax.block_until_ready(run(p))
-
-    def torch(self) -> Call | None:
-        torch = optional("torch")
-        if torch is None:
-            return None
-        torch.set_num_threads(1)
-        p, x, y = torch.tensor(self.p, requires_grad=True), torch.tensor(self.x), torch.tensor(self.y)
-
-        def call() -> Any:
-            p.grad = None
-            h, layers = x, self.layers(p)
-            for k, (weights, biases) in enumerate(layers):
-                h = h @ weights.T + biases
-                h = h if k == len(layers) - 1 else torch.relu(h)
-            value = torch.relu(1.0 - y * h[:, 0]).mean()
-            value.backward()
-            return value.item(), p.grad.numpy()
-
-        return call
-
-    def jax_scalar_compile(self) -> float | None:
-        """Return the seconds that JAX takes to compile the same scalar code."""
-        jax = optional("jax")
-        if jax is None:
-            return None
-        jnp = jax.numpy
-
-        def loss(p: Any, x: Any, y: Any) -> Any:
-            return self.loss(
-                list(p), list(x), y, jax.nn.relu, lambda a, b: sum(u * v for u, v in zip(a, b, strict=True))
-            )
-
-        def mean(p: Any) -> Any:
-            return jax.vmap(loss, (None, 0, 0))(p, jnp.asarray(self.x), jnp.asarray(self.y)).mean()
-
-        start = time.perf_counter()
-        jax.block_until_ready(jax.jit(jax.value_and_grad(mean))(jnp.asarray(self.p)))
-        return time.perf_counter() - start
-
 
 # ---- fifty sines ----
 
@@ -217,30 +166,25 @@ class Sines:
         self.title = f"50 chained sines, value and derivative, {samples} samples"
 
     @staticmethod
-    def f(x: Any) -> Any:
+    def f(x: Any, sin: Any = cr.sin) -> Any:
         for _ in range(50):
-            x = cr.sin(x)
+            x = sin(x)
         return x
 
-    def contenders(self) -> dict[str, Call]:
-        one = cr.compile(cr.value_and_grad(self.f), batch="x", backend="llvm")
-        two = cr.compile(cr.value_and_grad(self.f), batch="x", backend="llvm", threads=2)
-        calls: dict[str, Call] = {
+    def contenders(self) -> dict[str, Call | None]:
+        both = cr.value_and_grad(lambda x: self.f(x))
+        one = cr.compile(both, batch="x", backend="llvm")
+        two = cr.compile(both, batch="x", backend="llvm", threads=2)
+        calls: dict[str, Call | None] = {
             "chainrule": lambda: one(self.x),
             "chainrule, 2 threads": lambda: two(self.x),
             "NumPy by hand": self.by_numpy,
+            "JAX arrays": peers.jax_sines(self),
+            "CasADi, C code": peers.casadi_sines(self),
+            "heyoka": peers.heyoka_sines(self),
         }
-        jax = optional("jax")
-        if jax is not None:
-            x = jax.numpy.asarray(self.x)
-
-            def chain(x: Any) -> Any:
-                for _ in range(50):
-                    x = jax.numpy.sin(x)
-                return x
-
-            run = jax.jit(jax.vmap(jax.value_and_grad(chain)))
-            calls["JAX arrays"] = lambda: jax.block_until_ready(run(x))
+        if calls["JAX arrays"] is not None:
+            calls["JAX arrays, same thread"] = Elsewhere(peers.jax_sines, self)
         return calls
 
     def by_numpy(self) -> tuple[Array, Array]:
@@ -251,31 +195,7 @@ class Sines:
         return x, slope
 
 
-# ---- helpers, scale, and the report ----
-
-
-def optional(name: str) -> Any:
-    """Import a peer, or return None where it is not installed."""
-    try:
-        module = importlib.import_module(name)
-    except ModuleNotFoundError:
-        return None
-    if name == "jax":
-        module.config.update("jax_enable_x64", True)
-    return module
-
-
-def compiled_c(source: str) -> Any:
-    """Compile C with gcc for this machine; None where there is no gcc."""
-    if shutil.which("gcc") is None:
-        return None
-    folder = Path(tempfile.mkdtemp())
-    (folder / "step.c").write_text(source)
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, "-o", folder / "step.so", folder / "step.c", "-lm"], check=True)
-    library = ctypes.CDLL(str(folder / "step.so"))
-    shutil.rmtree(folder)
-    return library
+# ---- turns and the report ----
 
 
 def compare(calls: dict[str, Call]) -> None:
@@ -288,11 +208,35 @@ def compare(calls: dict[str, Call]) -> None:
             sys.exit(f"{name} computes other numbers than chainrule")
 
 
+def measure(calls: dict[str, Call], turns: int, seconds: float = _TURN) -> dict[str, float]:
+    """Return the median microseconds of a call of each contender; they take turns."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(turns):
+        for name, call in calls.items():
+            if sum(times[name]) < 1e6 * _LONGEST:
+                times[name] += call.turn(seconds) if isinstance(call, Elsewhere) else turn(call, seconds)
+    return {name: statistics.median(numbers) for name, numbers in times.items()}
+
+
 def report(title: str, times: dict[str, float]) -> None:
     """Print a table of times and ratios."""
     print(f"\n{title}")
     for name, number in times.items():
-        print(f"  {name:24} {number:12.1f} us {number / times['chainrule']:9.2f} x chainrule's time")
+        print(f"  {name:26} {number:12.1f} us {number / times['chainrule']:9.2f} x chainrule's time")
+    sys.stdout.flush()
+
+
+def overhead(turns: int, seconds: float) -> None:
+    """Print what a call costs in which next to nothing is computed."""
+    network = Network([2, 16, 16, 1], 100)
+    f = cr.compile(lambda p, x, y: p[0] * x[0] + y, batch=("x", "y"), reduce="mean", backend="llvm")
+    g = cr.compile(lambda x: x + 1.0, backend="llvm")
+    times = measure(
+        {"arrays": lambda: f(network.p, network.x, network.y), "number": lambda: g(2.0)}, turns, seconds
+    )
+    print("\na call of next to nothing")
+    print(f"  337 parameters, batches of shapes (100, 2) and (100,)  {times['arrays']:9.2f} us")
+    print(f"  one number                                             {times['number']:9.2f} us")
 
 
 def compile_times(network: Network) -> None:
@@ -317,9 +261,8 @@ def compile_times(network: Network) -> None:
     start = time.perf_counter()
     cr.trace(cr.value_and_grad(network.loss), network.p, network.x[0], 1.0)
     print(f"  chainrule, tracing alone        {(time.perf_counter() - start) * 1e3:9.1f} ms")
-    seconds = network.jax_scalar_compile()
-    if seconds is not None:
-        print(f"  JAX jit, the same scalar code   {seconds * 1e3:9.1f} ms")
+    if network.jax_seconds:
+        print(f"  JAX jit, the same scalar code   {network.jax_seconds * 1e3:9.1f} ms")
 
 
 def scale(sizes: tuple[int, ...]) -> None:
@@ -338,38 +281,19 @@ def scale(sizes: tuple[int, ...]) -> None:
         print(f"  {len(program):8} steps {(time.perf_counter() - start) / len(program) * 1e6:9.1f} us per step")
 
 
-def micrograd(network: Network) -> float | None:
-    """Return the microseconds of a step of the same network in micrograd."""
-    engine = optional("micrograd.engine")
-    if engine is None:
-        return None
-
-    def dot(a: Any, b: Any) -> Any:
-        return sum(u * v for u, v in zip(a, b, strict=True))
-
-    start = time.perf_counter()
-    p = [engine.Value(float(v)) for v in network.p]
-    losses = [
-        network.loss(p, list(map(float, x)), float(y), lambda v: v.relu(), dot)
-        for x, y in zip(network.x, network.y, strict=True)
-    ]
-    (sum(losses) * (1.0 / len(losses))).backward()
-    return (time.perf_counter() - start) * 1e6
-
-
 def run(repeats: int, quick: bool) -> None:
     """Print all tables; `quick` takes tiny sizes."""
     os.environ.setdefault("CHAINRULE_CACHE", "0")
     networks = [Network([2, 16, 16, 1], 100), Network([2, 16, 16, 1], 1024), Network([16, 64, 64, 1], 1024)]
     workloads: list[Any] = [Network([2, 4, 1], 10), Sines(100)] if quick else [*networks, Sines(100_000)]
+    turns, seconds = (1, 0.0) if quick else (repeats, _TURN)
     for workload in workloads:
-        calls = workload.contenders()
+        calls = {name: call for name, call in workload.contenders().items() if call is not None}
         compare(calls)
-        times = {name: median(call, repeats, 0.0 if quick else 0.5) for name, call in calls.items()}
-        if workload is networks[0]:
-            slow = micrograd(workload)
-            if slow is not None:
-                times["micrograd"] = slow
-        report(workload.title, times)
+        report(workload.title, measure(calls, turns, seconds))
+        for call in calls.values():
+            if isinstance(call, Elsewhere):
+                call.end()
+    overhead(turns, seconds)
     compile_times(workloads[0])
     scale((1_000,) if quick else (1_000, 10_000, 100_000))

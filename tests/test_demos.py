@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import pytest
 
 DEMOS = Path(__file__).resolve().parent.parent / "demos"
-PARTS = {"compilation.py", "engines.py", "workloads.py"}  # of benchmark.py
+PARTS = {"compilation.py", "compilation_peers.py", "engines.py", "workloads.py"}  # of benchmark.py
 SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 
 # What a script needs to be quick enough for a test.
