@@ -231,9 +231,7 @@ def overhead(turns: int, seconds: float) -> None:
     network = Network([2, 16, 16, 1], 100)
     f = cr.compile(lambda p, x, y: p[0] * x[0] + y, batch=("x", "y"), reduce="mean", backend="llvm")
     g = cr.compile(lambda x: x + 1.0, backend="llvm")
-    times = measure(
-        {"arrays": lambda: f(network.p, network.x, network.y), "number": lambda: g(2.0)}, turns, seconds
-    )
+    times = measure({"arrays": lambda: f(network.p, network.x, network.y), "number": lambda: g(2.0)}, turns, seconds)
     print("\na call of next to nothing")
     print(f"  337 parameters, batches of shapes (100, 2) and (100,)  {times['arrays']:9.2f} us")
     print(f"  one number                                             {times['number']:9.2f} us")

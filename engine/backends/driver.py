@@ -71,14 +71,15 @@ def driver(
 ) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
 
-    ``run(arguments..., n, out, work)`` does all. To share the work, ``prepare(arguments..., n, out, work)`` comes
-    first, then ``part(work, t, first, last, n, out)`` for each worker t, then ``finish(work, workers, n, out)``.
+    ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
+    ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t, then ``finish(work, workers, n, out)``.
     """
     count = len(layout.sizes)
-    parameters = "".join(f"ptr %a{k}, " for k in range(count)) + "i64 %n, ptr %out, ptr %work"
+    parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in shared + sample)
     prepare = _at("cursors", "%work", frame.cursors) + _at("shared", "%work", frame.shared)
     for k in range(count):
+        prepare += _at(f"g{k}", "%arguments", 8 * k) + f"%a{k} = load ptr, ptr %g{k}\n"
         prepare += _at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
         prepare += _at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)

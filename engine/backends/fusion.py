@@ -12,17 +12,6 @@ from collections.abc import Sequence
 from .layout import Layout
 
 
-def summed(layout: Layout) -> set[int]:
-    """List the products that nothing but the sum over the batch takes."""
-    steps, base = layout.program.steps, layout.base
-    taken = {arg for _, args in steps for arg in args}
-    return {
-        value
-        for value in layout.positions
-        if value >= base and value not in taken and steps[value - base].op.name == "mul"
-    }
-
-
 def fused(layout: Layout, places: Sequence[int], segment: int) -> dict[int, tuple[int, int]]:
     """Return, for each sum of one product that nobody else takes, that product and the other summand.
 

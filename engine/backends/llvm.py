@@ -7,8 +7,11 @@ Object code is kept on disk by `object_cache`.
 from __future__ import annotations
 
 import ctypes
+import functools
 import hashlib
+import importlib
 import math
+import sys
 import threading
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -23,15 +26,18 @@ from ..errors import BackendError
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
-from . import driver, fusion, layout, machine, object_cache, segments
+from . import buffers, driver, fusion, layout, machine, object_cache, operations, segments, sine
 from .layout import Layout
 from .machine import host, target
-from .segments import SEGMENT, Section, supported
+from .operations import supported, weight
+from .segments import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 _LEVEL = 1  # of LLVM's code generator
 _GRAIN = 20_000  # steps times samples that are worth a thread of their own
-_SOURCES = (driver, fusion, layout, lowering, machine, segments)
+_SOURCES = (driver, fusion, layout, lowering, machine, operations, segments, sine)
+# Up to how many steps side by side, and in all, so many vectors of samples are worth while.
+_SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 _lock = threading.Lock()
 _view = (ctypes.c_char * 0).from_buffer
 
@@ -89,9 +95,9 @@ class Kernel:
         self, objects: list[bytes], size: int, callbacks: list[Primitive], count: int, threads: int, steps: int
     ) -> None:
         self.threads = threads
-        self._errors: list[BaseException] = []
-        self._callbacks = [_callback(row, self._errors) for row in callbacks]
-        self._size = size
+        self.errors: list[BaseException] = []
+        self._callbacks = [_callback(row, self.errors) for row in callbacks]
+        self.size = size
         self._spare: list[Any] = []
         self._grain = max(64, _GRAIN // max(1, steps))
         self._pool: ThreadPoolExecutor | None = None
@@ -103,13 +109,35 @@ class Kernel:
             for content in objects:
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
             self._engine.finalize_object()
-        self._run = self._entry("run", count + 3)
+        self.address = self._engine.get_function_address("run")
+        self.largest = 2 * self._grain if threads > 1 else sys.maxsize
+        self._run = self._native("run", 4)
         if threads > 1:
-            self._prepare, self._part = self._entry("prepare", count + 3), self._entry("part", 6)
+            self._prepare, self._part = self._native("prepare", 4), self._native("part", 6)
             address = self._engine.get_function_address("finish")
-            self._finish = self._entry("finish", 4) if address else None
+            self._finish = self._native("finish", 4) if address else None
 
-    def _entry(self, name: str, count: int) -> Any:
+    def entry(
+        self,
+        shapes: Sequence[tuple[int, ...]],
+        batched: Sequence[bool],
+        outputs: int,
+        per_sample: bool,
+        read: Callable[[Any, int], Any],
+        exact: Callable[[], Any] | None,
+    ) -> Any:
+        """Return the way to call the kernel with arrays and numbers as they are, None where it was not built.
+
+        The arguments are those of `entry.Entry`.
+        """
+        module = _entry_module()
+        if module is None or len(shapes) > module.MOST_ARGUMENTS:
+            return None
+        results = buffers.ARRAY, buffers.np.empty, read
+        native = self, self.address, self.size, self.errors, self.largest
+        return module.Entry(native, shapes, batched, outputs, per_sample, results, exact)
+
+    def _native(self, name: str, count: int) -> Any:
         # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.
         function = ctypes.CFUNCTYPE(None)(self._engine.get_function_address(name))
         function.argtypes = None  # type: ignore[assignment]
@@ -119,20 +147,21 @@ class Kernel:
         try:
             work = self._spare.pop()
         except IndexError:
-            work = _aligned(self._size * self.threads)
+            work = _aligned(self.size * self.threads)
         try:
-            views = [*map(_view, arrays), ctypes.c_int64(n), _view(out), work]
+            addresses = [*map(ctypes.addressof, map(_view, arrays))]
         except (TypeError, ValueError):
             # Read-only arrays do not lend their memory to ctypes that way.
-            views = [*map(_address, arrays), ctypes.c_int64(n), _view(out), work]
-        if self.threads == 1 or n < 2 * self._grain:
+            addresses = [*map(_address, arrays)]
+        views = [(ctypes.c_void_p * self._count)(*addresses), ctypes.c_int64(n), _view(out), work]
+        if n < self.largest:
             self._run(*views)
         else:
             self._share(views, n)
         self._spare.append(work)
-        if self._errors:
-            error = self._errors[0]
-            self._errors.clear()
+        if self.errors:
+            error = self.errors[0]
+            self.errors.clear()
             raise error
 
     def _share(self, views: list[Any], n: int) -> None:
@@ -157,8 +186,16 @@ class Kernel:
             self._finish(work, integer(workers), count, out)
 
 
-def _address(data: Any) -> Any:
-    return ctypes.c_void_p(data.__array_interface__["data"][0])
+@functools.cache
+def _entry_module() -> Any:
+    try:
+        return importlib.import_module(".entry", __package__)
+    except ModuleNotFoundError:
+        return None  # there was no C compiler at installation
+
+
+def _address(data: Any) -> int:
+    return data.__array_interface__["data"][0]
 
 
 def _aligned(size: int) -> Any:
@@ -197,7 +234,7 @@ class _Emission:
     def modules(self) -> Iterator[tuple[str, int]]:
         """Yield each module's text and the number of steps in it; the last one drives the others."""
         shared = Section(self.layout, host(), self.callbacks, sample=False)
-        sample = Section(self.layout, host(), self.callbacks, sample=True)
+        sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
@@ -227,6 +264,24 @@ class _Emission:
             f"attributes #0 = {{ nounwind {wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
             f"attributes #2 = {{ nounwind noinline {wide} }}\n"
         )
+
+
+def _vectors(layout: Layout) -> int:
+    """Choose how many vectors of samples go side by side: more where one step has to wait for the one before.
+
+    Steps that do not depend on each other keep the processor busy by themselves, and leave no registers to spare.
+    """
+    longest = [0] * (layout.base + len(layout.program.steps))
+    total = 0
+    for place in layout.sample_steps:
+        op, args = layout.program.steps[place]
+        total += weight(op)
+        longest[layout.base + place] = weight(op) + max([longest[arg] for arg in args], default=0)
+    abreast = total / max([1, *longest])
+    for most, steps, vectors in _SIDE_BY_SIDE:
+        if abreast < most and len(layout.sample_steps) <= steps:
+            return vectors
+    return 1
 
 
 def _compile(program: Program, batched: Sequence[bool], reduce: str | None, progress: Progress | None) -> list[bytes]:

@@ -26,14 +26,15 @@ class Machine:
     triple: str
     cpu: str
     features: str
-    lanes: int
+    lanes: int  # doubles in a vector
+    fused: bool  # whether a multiply-add that rounds once is one instruction
     vector_functions: tuple[tuple[str, str], ...]  # name and symbol
 
     @property
     def identity(self) -> str:
         """Name everything that object code for this machine depends on."""
         versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
-        return repr((self.triple, self.cpu, self.features, self.lanes, self.vector_functions, versions))
+        return repr((self.triple, self.cpu, self.features, self.lanes, self.fused, self.vector_functions, versions))
 
 
 @cache
@@ -49,7 +50,8 @@ def host() -> Machine:
     else:
         lanes = 2  # NEON; elsewhere LLVM splits the pair
     functions = _vector_functions(_LETTERS.get((family, lanes)), lanes)
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, functions)
+    fused = family == "aarch64" or bool(features.get("fma"))
+    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, fused, functions)
 
 
 def _vector_functions(letter: str | None, lanes: int) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,162 @@
+"""The short way into native code takes arrays and numbers as they are; everything else takes the long way, same result."""
+
+import importlib.util
+import math
+import threading
+
+import chainrule as cr
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+BUILT = importlib.util.find_spec("chainrule.backends.entry") is not None
+needs_entry = pytest.mark.skipif(not BUILT, reason="chainrule was installed without a C compiler")
+
+
+def loss(w, x, y, scale):
+    return scale * cr.square(cr.tanh(cr.dot(w, x)) - y)
+
+
+def compiled(**options):
+    return cr.compile(cr.value_and_grad(loss), batch=("x", "y"), backend="llvm", **options)
+
+
+def arguments(n=7):
+    rng = np.random.default_rng(n)
+    return [np.array([0.3, -0.2]), rng.normal(size=(n, 2)), rng.normal(size=n), 1.5]
+
+
+def flat(result):
+    return np.array(cr.structure.flatten(result, "", "")[0])
+
+
+def test_it_is_built_where_the_core_is():
+    assert BUILT == (cr.core() == "compiled")
+
+
+@needs_entry
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+@pytest.mark.parametrize("n", [0, 1, 5, 64])
+def test_both_ways_give_the_same(reduce, n):
+    f, args = compiled(reduce=reduce), arguments(n)
+    long = f._call(args, (False, True, True, False))
+    short = f._enter(tuple(args))
+    assert short is not None
+    np.testing.assert_array_equal(flat(short), flat(long))
+    assert cr.structure.flatten(short, "", "")[1] == cr.structure.flatten(long, "", "")[1]
+
+
+@needs_entry
+@pytest.mark.parametrize(
+    ("place", "change"),
+    [
+        (0, lambda w: w.tolist()),
+        (0, lambda w: w.astype(int)),
+        (0, lambda w: w.astype(">f8")),
+        (1, lambda x: np.asfortranarray(x)),
+        (1, lambda x: np.repeat(x, 2, 0)[::2]),
+        (1, lambda x: x.astype(np.float32)),
+        (1, lambda x: x.tolist()),
+        (2, lambda y: y[::-1]),
+        (3, lambda scale: 2),
+        (3, lambda scale: np.array(1.5)),
+        (3, lambda scale: cr.Var(1.5)),
+    ],
+)
+def test_other_kinds_take_the_long_way(place, change):
+    f, args = compiled(reduce="mean"), arguments()
+    f(*args)
+    args[place] = change(args[place])
+    assert f._enter(tuple(args)) is None
+    value, slope = f(*args)
+    plain = [np.asarray(a, float) if type(a) is not cr.Var else a.value for a in args]
+    expected = compiled(reduce="mean")(plain[0], plain[1], plain[2], float(plain[3]))
+    assert float(getattr(value, "value", value)) == pytest.approx(expected[0], rel=1e-14)
+    np.testing.assert_allclose([float(getattr(s, "value", s)) for s in slope], expected[1], rtol=1e-13)
+
+
+@needs_entry
+def test_other_shapes_are_refused_and_named():
+    f, args = compiled(reduce="mean"), arguments()
+    f(*args)
+    assert f._enter((args[0], args[1][:5], args[2], 1.5)) is None
+    with pytest.raises(ValueError, match="x with 5 samples and y with 7"):
+        f(args[0], args[1][:5], args[2], 1.5)
+    assert f._enter((args[0][:1], *args[1:])) is None
+    assert f._enter((args[0], args[1][:, :1].copy(), args[2], 1.5)) is None
+    assert f._enter((args[0], args[1], args[2][:, None].copy(), 1.5)) is None
+    assert f._enter((args[0], args[1], 2.0, 1.5)) is None
+    assert f._enter(tuple(args[:3])) is None
+
+
+@needs_entry
+def test_read_only_arrays_and_numpys_numbers_are_taken():
+    f, args = compiled(reduce="mean"), arguments()
+    expected = f(*args)
+    for arg in args[:3]:
+        arg.setflags(write=False)
+    args[3] = np.float64(1.5)
+    found = f._enter(tuple(args))
+    assert found[0] == expected[0] and np.array_equal(found[1], expected[1])
+
+
+@needs_entry
+def test_structures_may_alternate():
+    f = cr.compile(cr.sum, backend="llvm")
+    for _ in range(3):
+        assert f(np.array([1.0, 2.0])) == 3.0 and len(f.program.names) == 2
+        assert f(np.array([1.0, 2.0, 4.0])) == 7.0 and len(f.program.names) == 3
+        assert f([5.0]) == 5.0
+
+
+@needs_entry
+def test_a_nan_that_a_strong_zero_forbids_does_not_come_out():
+    """The quick program multiplies 0 by infinity; the exact one runs where a nan comes of it."""
+    f = cr.compile(cr.grad(lambda x, w: cr.where(x > 0, cr.sqrt(x) * w, 0.0)), batch="x", backend="llvm")
+    xs = np.array([4.0, 0.0, -1.0])
+    first = f(xs, 2.0)
+    assert first.tolist() == f._enter((xs, 2.0)).tolist() == [0.5, 0.0, 0.0]
+    assert math.isnan(f(np.array([1.0, math.nan]), math.nan)[0])
+
+
+@needs_entry
+def test_errors_of_called_functions_come_out():
+    @cr.primitive(partials=lambda y, x: (1.0,), name="refuses_three")
+    def refuses_three(x):
+        if x == 3.0:
+            raise RuntimeError("three")
+        return x
+
+    f = cr.compile(refuses_three, backend="llvm")
+    assert f(2.0) == 2.0
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="three"):
+            f(3.0)
+    assert f(4.0) == 4.0
+
+
+@needs_entry
+def test_more_arguments_than_it_takes():
+    f = cr.compile(lambda *xs: cr.sum(xs), backend="llvm")
+    assert f(*[1.0] * 16) == 16.0 and f._enter is not None
+    assert f(*[1.0] * 17) == 17.0 and f._enter is None
+
+
+@needs_entry
+def test_several_threads_may_call_at_once():
+    f, args = compiled(reduce="mean"), arguments(500)
+    expected = f(*args)
+    wrong = []
+
+    def work():
+        for _ in range(200):
+            found = f(*args)
+            if found[0] != expected[0] or not np.array_equal(found[1], expected[1]):
+                wrong.append(found)
+
+    workers = [threading.Thread(target=work) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
