@@ -294,7 +294,7 @@ def test_model_is_framed_and_folds() -> None:
     assert viz.draw(score, module=model, collapse="layer").source.count("<b>layer") == 2
     assert "13 parameters" in viz.draw(score, module=model, collapse="module").source
     with pytest.raises(ValueError, match="model in module="):
-        viz.draw(score, collapse="layer")
+        viz.draw(example(), collapse="layer")
 
 
 def test_program_is_drawn_without_numbers() -> None:

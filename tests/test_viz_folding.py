@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from xml.etree import ElementTree
 
 import chainrule as cr
 import pytest
@@ -77,3 +78,76 @@ def test_equal_parts_fold_to_one_with_their_number() -> None:
     assert len([line for line in drawing.body if "->" not in line]) < 500
     assert "folded to" in drawing.source
     assert "100" in drawing.source
+
+
+def written_neuron(neuron: nn.Neuron, xs: list[object]) -> Var:
+    """Compute a neuron as many write it: one product and one sum after the other."""
+    total = neuron.bias
+    for weight, x in zip(neuron.weights, xs, strict=True):
+        total = total + weight * x
+    return cr.tanh(total)
+
+
+def test_neurons_written_out_belong_to_their_frames_whole() -> None:
+    model = nn.MLP(2, [3, 1], activation="tanh", output_activation="tanh", seed=1)
+    xs: list[object] = [0.5, -1.0]
+    for layer in model.layers:
+        xs = [written_neuron(neuron, xs) for neuron in layer.neurons]
+    drawing = viz.draw(xs[0] * 2, module=model, collapse="neuron")  # type: ignore[operator]
+    assert drawing.source.count("class=unit") == 4
+    # The product with 2 is all that stands outside.
+    assert len([line for line in drawing.body if re.match(r"\top\d+ \[", line)]) == 1
+
+
+def test_parts_of_a_model_stand_in_their_order() -> None:
+    pytest.importorskip("pygraphviz")
+    model, loss = network()
+    svg = ElementTree.fromstring(viz.to_svg(loss, module=model))
+    heights = {
+        text.text: float(text.get("y", "0")) for text in svg.iter("{http://www.w3.org/2000/svg}text") if text.text
+    }
+    neurons = [heights[f"b1[{k}]"] for k in (1, 2, 3)]
+    assert neurons == sorted(neurons)
+    assert heights["w1[1,1]"] < heights["w1[1,2]"] < heights["b1[1]"]
+    lefts = {text.text: float(text.get("x", "0")) for text in svg.iter("{http://www.w3.org/2000/svg}text") if text.text}
+    assert lefts["layer 1"] < lefts["layer 2"]
+    assert max(lefts[f"b1[{k}]"] for k in (1, 2, 3)) < lefts["b2[1]"]
+
+
+def test_a_summary_is_short_and_has_few_arrows() -> None:
+    model = nn.MLP(2, [16, 16, 1], activation="relu", seed=1)
+    loss = nn.hinge([model([0.01 * k, 1.0]) for k in range(100)], [1.0] * 100)
+    for options in ({}, {"module": model}):
+        body = viz.draw(loss, **options).body
+        assert len([line for line in body if re.match(r"\t+v\d+ \[", line)]) <= 60
+        assert len([line for line in body if "->" in line]) <= 180
+    # 16 neurons, each connected with 16: no number at every arrow.
+    crowded = viz.draw(loss, module=model, collapse="neuron")
+    assert len([line for line in crowded.body if "->" in line]) > 250
+    assert not [line for line in crowded.body if "->" in line and "label" in line]
+
+
+def test_operations_that_are_alike_are_counted_by_name() -> None:
+    w = Var(2.0, label="w")
+    source = viz.draw(cr.sum([w * Var(k / 300, "x", False) for k in range(300)])).source
+    assert "<mul × 300>" in source
+
+
+def test_drawing_changes_nothing() -> None:
+    x = Var(2.0, label="x")
+    y = 3.0 - x * 2.0
+    before = y.args, y.args[1].args
+    viz.draw(y)
+    assert (y.args, y.args[1].args) == before == ((3.0, y.args[1]), (x, 2.0))
+    assert x.grad == 0.0 and not x.has_grad
+
+
+def test_models_are_found_by_the_labels_of_nn() -> None:
+    model, loss = network()
+    for collapse in ("auto", "neuron", "layer", "module"):
+        found = viz.draw(loss, collapse=collapse).source
+        assert found.replace("network", "MLP") == viz.draw(loss, module=model, collapse=collapse).source
+    twins = model([1.0, 0.5]) * network()[0]([1.0, 0.5])
+    assert "cluster" not in viz.draw(twins).source
+    matrix = Var(1.0, label="w1[1,1]") * Var(2.0, label="w1[1,2]")
+    assert "cluster" not in viz.draw(matrix).source

@@ -7,6 +7,7 @@ import re
 from collections.abc import Collection, Iterable
 
 import graphviz
+from chainrule import Primitive
 
 from .fold import Box, Span
 from .highlight import Paths
@@ -72,7 +73,7 @@ def rest_card(box: Box, quiet: str) -> str:
     """Write the label of all that is too far away to be shown."""
     rows = [_cell(f"<b>… {_counted(box.ops.total(), 'operation')}</b>")]
     if box.ops:
-        common = [f"{symbol} × {count:,}" for symbol, count in sorted(box.ops.most_common(_LISTED))]
+        common = [_times(_symbol(op), op, count) for op, count in box.ops.most_common(_LISTED)]
         rows.append(_cell(_tint(markup(", ".join(common) + (", …" if len(box.ops) > _LISTED else "")), quiet)))
     for count, word in ((box.inputs, "input"), (box.constants, "constant")):
         if count:
@@ -82,10 +83,10 @@ def rest_card(box: Box, quiet: str) -> str:
 
 def symbol_of(box: Box) -> str:
     """Write the operation of a box, with how many there are."""
-    (symbol,) = box.ops
+    (op,) = box.ops
     in_a_row = box.ops.total() // box.times
-    text = symbol if in_a_row == 1 else f"{in_a_row:,} {symbol} in a row"
-    return text if box.times == 1 else f"{text} × {box.times:,}"
+    symbol = _symbol(op) if in_a_row == 1 else f"{in_a_row:,} {_symbol(op)} in a row"
+    return symbol if box.times == 1 else _times(symbol, op, box.times)
 
 
 def sentence(box: Box, has_numbers: bool) -> str:
@@ -188,8 +189,16 @@ def _name(box: Box) -> str | None:
 
 
 def _step(node: Node) -> str:
-    symbol = "" if node.op is None else node.op.symbol.strip() or node.op.name
-    return node.label or symbol
+    return node.label or ("" if node.op is None else _symbol(node.op))
+
+
+def _symbol(op: Primitive) -> str:
+    return op.symbol.strip() or op.name
+
+
+def _times(symbol: str, op: Primitive, count: int) -> str:
+    """Write how often an operation stands there: by its name where its symbol is a sign, for "× × 100" is a riddle."""
+    return f"{op.name if len(symbol) == 1 and not symbol.isalpha() else symbol} × {count:,}"
 
 
 def _operations(box: Box) -> str:

@@ -5,11 +5,12 @@ Every way of folding gives each node the number of a group; `boxes` then adds up
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from chainrule import Primitive
 
 from .highlight import Paths
 from .picture import Node, Picture
@@ -22,10 +23,10 @@ LEVELS = {"neuron": 1, "layer": 2, "module": 3}
 
 # A summary is read as a whole, so that it shows less than a graph that somebody wants to see node by node.
 _SUMMARY = 60
+_CONNECTED = 2  # arrows for each box, which is more than a network of a few neurons has
 _KEPT_INPUTS = 12
 
 _ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
-_DIGITS = re.compile(r"\d+")
 
 
 @dataclass(slots=True)
@@ -33,7 +34,7 @@ class Box:
     """Hold what a picture shows as one: a value with its operation, or all the nodes that were folded into it.
 
     A box of the kind "unit" is part of a model, one of the kind "rest" the far end of the graph. `times` counts the
-    values that are alike, `ops` the operations by symbol, `values` and `grads` reach from the least to the greatest.
+    values that are alike, `ops` the operations, `values` and `grads` reach from the least to the greatest.
     `args` tells the number of each box that enters, the partials by it, and whether a highlighted path runs there.
     """
 
@@ -44,7 +45,7 @@ class Box:
     times: int = 0
     inputs: int = 0
     constants: int = 0
-    ops: Counter[str] = field(default_factory=Counter)
+    ops: Counter[Primitive] = field(default_factory=Counter)
     labels: dict[str | None, None] = field(default_factory=dict)
     values: Span | None = None
     grads: Span | None = None
@@ -81,15 +82,17 @@ def fold(picture: Picture, most: int, level: str | None, units: Units | None) ->
     least = LEVELS[level] if level else 0
     if len(alone) <= most:
         return _merge(picture, alone, units, least, None) if least else Folding(alone, alone, {})
+    # What somebody asked to fold to is shown as it is; a summary is as short as can be.
+    summary = most if level else min(most, _SUMMARY)
     heads = _chains(picture, units)
-    if least == 0 and _count(heads) <= most:
+    if least == 0 and _fits(picture, heads, summary):
         return Folding(heads, heads, {}, None, "operations in a row are one")
     folding = Folding(heads, heads, {})
     for levels, by_shape in _attempts(least, units):
         folding = _merge(picture, heads, units, levels, by_shape)
-        if _count(folding.groups) <= most:
+        if _fits(picture, folding.groups, summary):
             return folding
-    return _cut(picture, folding, min(most, _SUMMARY))
+    return folding if len(set(folding.groups)) <= most else _cut(picture, folding, min(most, _SUMMARY))
 
 
 def _attempts(least: int, units: Units | None) -> Iterator[tuple[int, bool]]:
@@ -99,8 +102,12 @@ def _attempts(least: int, units: Units | None) -> Iterator[tuple[int, bool]]:
     yield highest, True
 
 
-def _count(groups: Sequence[int]) -> int:
-    return len(set(groups))
+def _fits(picture: Picture, groups: Sequence[int], most: int) -> bool:
+    """Tell whether the groups are few enough, and not all connected with all."""
+    if len(set(groups)) > most:
+        return False
+    arrows = {(groups[arg], own) for node, own in zip(picture.nodes, groups, strict=True) for arg in node.args}
+    return len(arrows) <= _CONNECTED * most
 
 
 def _chains(picture: Picture, units: Units | None) -> list[int]:
@@ -132,17 +139,17 @@ def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int,
     their numbers, so that 100 samples through one network are one; inputs are alike only if `by_shape`, and there
     labels may differ in their numbers. With `by_shape` None, nothing but units is folded.
     """
-    nodes = picture.nodes
+    nodes, kinds = picture.nodes, picture.kinds
+    owner = units.owner if units is not None and levels else None
     numbers: dict[object, int] = {}
     groups = [-1] * len(nodes)
     found: dict[int, Path] = {}
-    shapes: dict[str | None, str] = {None: ""}
     gathered: dict[int, list[int]] = {}  # all that enters a row of like operations, by its last one
     for place, head in enumerate(heads):
         if head != place or head in gathered:
             gathered.setdefault(head, []).extend([arg for arg in nodes[place].args if heads[arg] != head])
-    for place, node in enumerate(nodes):
-        path = units.owner[place] if units is not None and levels else None
+    for place, (role, _, _, _, op, args, _) in enumerate(nodes):
+        path = None if owner is None else owner[place]
         key: object
         if path is not None and units is not None:
             path = units.folded(path, levels)
@@ -151,18 +158,13 @@ def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int,
             continue  # gets the group of its head, below
         elif by_shape is None:
             key = place
+        elif op is None:
+            key = place if role == "input" and not by_shape else (kinds[place],)
+        elif by_shape or place in gathered:
+            # However many: what counts is what kinds of things came together.
+            key = (kinds[place], *sorted({groups[arg] for arg in gathered.get(place, args)}))
         else:
-            if node.label not in shapes:
-                shapes[node.label] = _DIGITS.sub("#", node.label or "")
-            shape = shapes[node.label]
-            if node.op is None:
-                key = place if node.role == "input" and not by_shape else (node.role, shape)
-            else:
-                args: Iterable[int] = [groups[arg] for arg in gathered.get(place, node.args)]
-                if by_shape or place in gathered:
-                    # However many: what counts is what kinds of things came together.
-                    args = sorted(set(args))
-                key = (node.op.name, node.role, shape, *args)
+            key = (kinds[place], *[groups[arg] for arg in args])
         number = numbers.get(key)
         if number is None:
             number = numbers[key] = len(numbers)
@@ -210,33 +212,34 @@ def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths 
     lit = None if paths is None else paths.lit
     found: dict[int, Box] = {}
     arrows: dict[tuple[int, int], tuple[Span | None, bool]] = {}
-    for place, node in enumerate(nodes):
+    for place, (role, value, grad, label, op, args, partials) in enumerate(nodes):
         own = groups[place]
         box = found.get(own)
         if box is None:
-            box = found[own] = _empty_box(place, own, node, folding, units)
-        whole = box.kind == "value"
-        box.lit = box.lit or (lit is not None and lit[place])
-        if node.op is not None:
-            box.ops[node.op.symbol.strip() or node.op.name] += 1
-        elif node.role == "input":
+            box = found[own] = _empty_box(place, own, nodes[place], folding, units)
+        whole, is_head = box.kind == "value", heads[place] == place
+        if lit is not None and lit[place]:
+            box.lit = True
+        if op is not None:
+            box.ops[op] = box.ops.get(op, 0) + 1
+        elif role == "input":
             box.inputs += 1
         else:
             box.constants += 1
-        if heads[place] == place:
-            box.place, box.node = place, node
+        if is_head:
+            box.place, box.node = place, nodes[place]
             box.times += 1
             if whole:
-                box.labels[node.label] = None
-                box.values = _wider(box.values, node.value)
-        if node.grad is not None and (heads[place] == place or not whole):
-            box.grads = _wider(box.grads, node.grad)
-        for position, arg in enumerate(node.args):
+                box.labels[label] = None
+                box.values = _wider(box.values, value)
+        if grad is not None and (is_head or not whole):
+            box.grads = _wider(box.grads, grad)
+        for position, arg in enumerate(args):
             source = groups[arg]
             if source != own:
                 span, bright = arrows.get((own, source), (None, False))
-                if node.partials and nodes[arg].role != "constant":
-                    span = _wider(span, node.partials[position])
+                if partials and nodes[arg].role != "constant":
+                    span = _wider(span, partials[position])
                 arrows[own, source] = span, bright or _runs(lit, arg, place)
     ordered = sorted(found, key=lambda own: found[own].place)
     number = {own: position for position, own in enumerate(ordered)}
@@ -277,5 +280,6 @@ def _wider(span: Span | None, number: float) -> Span:
     """Let a span hold one more number; what is not a number does not count beside numbers."""
     if span is None or span[0] != span[0]:
         return (number, number)
-    low, high = span
-    return (number if number < low else low, number if number > high else high)
+    if number < span[0]:
+        return (number, span[1])
+    return (span[0], number) if number > span[1] else span

@@ -6,12 +6,19 @@ A picture is plain data. Whatever records operations can be turned into one, and
 
 from __future__ import annotations
 
+import functools
+import gc
 import math
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.primitive import describe
+
+_DIGITS = re.compile(r"\d+")
 
 Role = Literal["input", "constant", "step", "root"]
 
@@ -47,6 +54,38 @@ class Picture:
     roots: tuple[int, ...]
     places: dict[int, int]  # of Vars, by their id; empty for a program
     has_numbers: bool  # False for a program: nothing has been computed
+
+    @functools.cached_property
+    def kinds(self) -> list[int]:
+        """Give nodes of one operation and role whose labels differ in their digits only the same number.
+
+        >>> x, y = Var(1.0, label="x1"), Var(2.0, label="x2")
+        >>> gather(x * y).kinds
+        [0, 0, 1]
+        """
+        known: dict[tuple[object, ...], int] = {}
+        shapes: dict[tuple[object, ...], int] = {}
+        kinds = []
+        for node in self.nodes:
+            exact = (node.op, node.role, node.label)
+            kind = known.get(exact)
+            if kind is None:
+                shape = (node.op, node.role, _DIGITS.sub("#", node.label or ""))
+                kind = known[exact] = shapes.setdefault(shape, len(shapes))
+            kinds.append(kind)
+        return kinds
+
+
+@contextmanager
+def collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector from looking through millions of new objects, none of them in a cycle."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def gather(source: Any) -> Picture:
@@ -105,36 +144,58 @@ def collect(root: Var, max_nodes: int) -> list[Node]:
 
 
 def _walk(root: Var, max_nodes: int | None) -> tuple[list[Node], dict[int, int]]:
-    nodes: list[Node] = []
+    """List the nodes below a Var and the place of each Var by id; plain numbers get a node for each use."""
+    order: list[Any] = []
+    args: list[tuple[int, ...]] = []
     place: dict[int, int] = {}
-    seen: set[int] = set()
-    stack: list[Var | None] = [root]
+    numbers: list[int] = []  # places of plain numbers whose users are not in the list yet, the latest user's last
+    stack: list[Any] = [root]
+    most = math.inf if max_nodes is None else max_nodes
+    count = 0
     while stack:
-        var = stack.pop()
-        if var is None:
+        item = stack.pop()
+        if item is None:
             # Everything below the Var under this mark is in the list.
-            var = stack.pop()
-            assert var is not None
-            place[id(var)] = len(nodes)
-            nodes.append(_node(var, root, tuple([place[id(parent)] for parent in var.parents])))
-        elif id(var) not in seen:
-            seen.add(id(var))
-            if max_nodes is not None and len(seen) > max_nodes:
-                raise ValueError(
-                    f"draw expected a graph of at most {max_nodes} nodes but got more than {max_nodes} below "
-                    f"{describe('root', root)}; draw a part of it, or raise the limit with max_nodes="
-                )
-            stack += (var, None)
-            stack += [parent for parent in reversed(var.parents) if id(parent) not in seen]
-    return nodes, place
+            item = stack.pop()
+            found = [place[id(arg)] if type(arg) is Var else numbers.pop() for arg in reversed(item.args)]
+            place[id(item)] = len(order)
+            order.append(item)
+            args.append(tuple(reversed(found)))
+            continue
+        if type(item) is not Var:
+            numbers.append(len(order))
+        elif id(item) in place:
+            continue
+        else:
+            place[id(item)] = len(order)
+        if type(item) is Var and item.op is not None:
+            stack += (item, None, *reversed(item.args))
+        else:
+            order.append(item)
+            args.append(())
+        count += 1
+        if count > most:
+            raise ValueError(
+                f"draw expected a graph of at most {max_nodes} nodes but got more than {max_nodes} below "
+                f"{describe('root', root)}; draw a part of it, or raise the limit with max_nodes="
+            )
+    return _nodes(order, args, root), place
 
 
-def _node(var: Var, root: Var, args: tuple[int, ...]) -> Node:
-    wanted = var.requires_grad
-    if var.op is None:
-        role: Role = "input" if wanted else "constant"
-    else:
-        role = "root" if var is root else "step"
+def _nodes(order: list[Any], args: list[tuple[int, ...]], root: Var) -> list[Node]:
+    """Say of each Var, or plain number, what a picture shows of it; column by column, which for millions is faster."""
+    ops = [item.op if type(item) is Var else None for item in order]
+    wanted = [type(item) is Var and item.requires_grad for item in order]
+    roles: list[Role] = [
+        ("input" if want else "constant") if op is None else "root" if item is root else "step"
+        for item, op, want in zip(order, ops, wanted, strict=True)
+    ]
     # A gradient assigned by hand shows too, though no sweep has come.
-    known = wanted and (var.has_grad or var.grad != 0.0)
-    return Node(role, var.value, var.grad if known else None, var.label, var.op, args, var.partials)
+    grads = [
+        item.grad if want and (item.has_grad or item.grad != 0.0) else None
+        for item, want in zip(order, wanted, strict=True)
+    ]
+    values = [item.value if type(item) is Var else item for item in order]
+    labels = [item.label if type(item) is Var else None for item in order]
+    partials = [item.partials if op is not None else () for item, op in zip(order, ops, strict=True)]
+    return list(map(Node._make, zip(roles, values, grads, labels, ops, args, partials, strict=True)))

@@ -28,9 +28,9 @@ from .cards import (
 )
 from .fold import LEVELS, Box, Folding, boxes, fold
 from .highlight import Paths, find_start, follow
-from .picture import Picture, gather
+from .picture import Picture, collector_paused, gather
 from .theme import THEMES, Scale, Theme
-from .units import Path, Units
+from .units import Path, Units, labelled_units, units_of
 
 DIRECTIONS = {"LR": "left to right", "RL": "right to left", "TB": "top to bottom", "BT": "bottom to top"}
 SHOWN = ("label", "value", "grad", "partials")
@@ -58,6 +58,11 @@ FOLDED = {"style": "filled", "peripheries": "2"}
 
 # Heavier edges are shorter and straighter: a result stands by its operation, constants join from the side.
 RESULT, SIDEWAYS = {"weight": "8"}, {"weight": "1"}
+
+_MOST_LABELLED = 100  # arrows of a folded picture
+
+# What enters a frame starts to the left of everything in it, so that layers stand in a row.
+INTO_FRAME = {"minlen": "2"}
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
@@ -90,14 +95,15 @@ def draw(
         root: the Var whose graph to draw; or a `Program`, or a compiled function.
         direction: where the computation flows: "LR" for left to right, "RL", "TB" for top to bottom, "BT".
         show: what to write: any of "label", "value", "grad", and "partials", the local derivatives, at the edges.
-        collapse: "neuron", "layer" or "module" folds each of these parts of `module` to one node with counts. A
+        collapse: "neuron", "layer" or "module" folds each of these parts of a model to one node with counts. A
             graph that is then still above `max_nodes` is folded further, and says so: rows of like operations to
             one, equal parts to one with their number, at last all that is far from the root. None folds nothing.
         highlight: a Var of the graph, or a label: marks every path from it to the root, and tells the product of
             the partials along each path where there are at most 8.
         max_nodes: the largest graph to draw in full, counted in Vars, constants among them.
         theme: "light" or "dark".
-        module: a model whose parameters are in the graph: its layers and neurons are framed and named.
+        module: a model whose parameters are in the graph: its layers and neurons are framed and named. Those of
+            `nn` are found without it, by their labels, unless two models with the same labels are in the graph.
 
     Errors: `TypeError` and `ValueError` for options that are none of these; `ValueError` for a graph above
     `max_nodes` with `collapse` None.
@@ -119,20 +125,27 @@ def draw(
         raise ValueError(f"draw expected theme to be 'light' or 'dark' but got {describe('theme', theme)}")
     shown = _shown(show)
     most = _limit(max_nodes)
-    level = _level(collapse, module)
-    picture = gather(root)
-    if not picture.has_numbers:
-        shown -= {"value", "grad", "partials"}
-    if not collapse and len(picture.nodes) > most:
-        raise ValueError(
-            f"draw expected a graph of at most {most} nodes but got {len(picture.nodes)} below "
-            f"{describe('root', root)}; leave out collapse={collapse!r} to fold it, or raise the limit with max_nodes="
-        )
-    units = None if module is None else Units(picture, module)
-    paths = None if highlight is None else follow(picture, find_start(picture, highlight))
-    alone = list(range(len(picture.nodes)))
-    folding = fold(picture, most, level, units) if collapse else Folding(alone, alone, {})
-    return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
+    level = _level(collapse)
+    with collector_paused():
+        picture = gather(root)
+        if not picture.has_numbers:
+            shown -= {"value", "grad", "partials"}
+        if not collapse and len(picture.nodes) > most:
+            raise ValueError(
+                f"draw expected a graph of at most {most} nodes but got {len(picture.nodes)} below "
+                f"{describe('root', root)}; leave out collapse={collapse!r} to fold it, or raise the limit with "
+                "max_nodes="
+            )
+        units = labelled_units(picture) if module is None else units_of(picture, module)
+        if level and units is None:
+            raise ValueError(
+                f"draw expected the model in module= to fold by collapse={collapse!r}, since no parameters with nn's "
+                "labels, such as w1[1,1] and b1[1], are in the graph; or use collapse='auto'"
+            )
+        paths = None if highlight is None else follow(picture, find_start(picture, highlight))
+        alone = list(range(len(picture.nodes)))
+        folding = fold(picture, most, level, units) if collapse else Folding(alone, alone, {})
+        return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
 
 
 class _Writer:
@@ -150,6 +163,8 @@ class _Writer:
         self.picture, self.units, self.paths, self.shown, self.theme = picture, units, paths, shown, theme
         self.words = folding.words
         self.boxes = boxes(picture, folding, units, paths)
+        if len(self.boxes) < len(picture.nodes) and sum([len(box.args) for box in self.boxes]) > _MOST_LABELLED:
+            self.shown = shown - {"partials"}  # nobody reads a hundred numbers at lines that cross
         grads = [grad for box in self.boxes if box.grads is not None for grad in box.grads]
         self.scale = Scale(theme, grads) if grads and "grad" in shown else None
         self.ends: list[str] = []  # the DOT name from which the edges of each box start
@@ -181,11 +196,26 @@ class _Writer:
         edges: list[tuple[str, str, dict[str, str] | None]] = []
         for box in self.boxes:
             edges += self._add(self._frame(box, drawing, frames), box)
-        for path in sorted(frames, key=len, reverse=True):
-            (frames[path[:-1]] if path else drawing).subgraph(frames[path])
+        self._nest(drawing, frames, upwards=direction in ("LR", "RL"))
         for tail, head, style in edges:
             drawing.edge(tail, head, _attributes=style)
         return drawing
+
+    def _nest(self, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph], upwards: bool) -> None:
+        """Put frames into those around them, in the order that the model has them in.
+
+        With `upwards` Graphviz lays the parts of a frame out from the bottom to the top, but for folded ones.
+        """
+        if self.units is None:
+            return
+        known = list(self.units.parameters)
+        place = {path: next(k for k, own in enumerate(known) if own[: len(path)] == path) for path in frames}
+        folded = {box.path[:-1] for box in self.boxes if box.kind == "unit" and box.path}
+        for path in frames.keys() - folded:
+            if upwards:
+                frames[path].body.reverse()
+        for path in sorted(frames, key=lambda path: (-len(path), -place[path] if upwards else place[path])):
+            (frames[path[:-1]] if path else drawing).subgraph(frames[path])
 
     def _frame(self, box: Box, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph]) -> graphviz.Digraph:
         """Return the part of the drawing that a box goes into: the frame around its unit, or the drawing itself."""
@@ -258,6 +288,12 @@ class _Writer:
         edges = []
         for arg, span, bright in box.args:
             style: dict[str, str] = {}
+            if (
+                box.kind == "value"
+                and box.path is not None
+                and (self.boxes[arg].path or ())[: len(box.path)] != box.path
+            ):
+                style |= INTO_FRAME
             if self.boxes[arg].kind == "value" and self.boxes[arg].node.role == "constant":
                 style |= SIDEWAYS
             if span is not None and "partials" in self.shown:
@@ -289,7 +325,7 @@ def _shown(show: Any) -> set[str]:
     return names
 
 
-def _level(collapse: Any, module: Any) -> str | None:
+def _level(collapse: Any) -> str | None:
     """Return what of the model is to be folded in any case."""
     if collapse is None or collapse is False or collapse == "auto":
         return None
@@ -298,8 +334,6 @@ def _level(collapse: Any, module: Any) -> str | None:
         raise ValueError(
             f"draw expected collapse to be one of {wanted} or None but got {describe('collapse', collapse)}"
         )
-    if module is None:
-        raise ValueError(f"draw expected the model in module= to fold by collapse={collapse!r}; or use 'auto'")
     return str(collapse)
 
 

@@ -6,13 +6,27 @@ Nothing here knows a class of nn: any object with ``named_parameters()`` is a mo
 
 from __future__ import annotations
 
-from collections import Counter
+import math
+import re
+from collections.abc import Callable, Container, Iterable
 from typing import Any
 
-from chainrule import Primitive
+from chainrule import PRIMITIVES, Primitive
 from chainrule.primitive import describe
 
-from .picture import Picture
+from .picture import Node, Picture
+
+# As nn labels parameters: w2[3,1] and b2[3].
+_PARAMETER = re.compile(r"(?:w(?=\d*\[\d+,)|b(?=\d*\[\d+\]))(\d*)\[([1-9]\d*)(?:,([1-9]\d*))?\]")
+
+# What may follow a weighted sum inside a neuron of which nothing but the labels is known.
+_ACTIVATIONS = frozenset(
+    PRIMITIVES[name]
+    for name in (
+        "celu", "clip", "elu", "gelu", "leaky_relu", "mish", "relu", "sigmoid", "silu", "sin", "softplus", "softsign",
+        "tanh",
+    )
+)  # fmt: skip
 
 Path = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
 
@@ -20,64 +34,75 @@ Path = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
 class Units:
     """Hold the units of a model that a picture shows.
 
+    Args:
+        picture: what is drawn.
+        name: of the model.
+        parameters: of each its dotted name, its label, and its place in the picture, None where it is not there.
+        activations: for the path of a unit, the operations that it may apply last.
+
     `owner` gives the path of the innermost unit that each node belongs to, None for those outside; `parameters`
-    names the parameters of each innermost unit, `depth` is the length of the longest path, and `name` that of the
-    model.
+    names the parameters of each innermost unit, and `depth` is the length of the longest path.
     """
 
-    def __init__(self, picture: Picture, module: Any) -> None:
-        if not callable(getattr(module, "named_parameters", None)):
-            raise TypeError(f"draw expected a module with named_parameters() but got {describe('module', module)}")
-        self.name = type(module).__name__
+    def __init__(
+        self,
+        picture: Picture,
+        name: str,
+        parameters: Iterable[tuple[str, str, int | None]],
+        activations: Callable[[Path], Container[Primitive]],
+    ) -> None:
+        self.name = name
         self.parameters: dict[Path, list[str]] = {}
         self.owner: list[Path | None] = [None] * len(picture.nodes)
-        for name, parameter in module.named_parameters():
-            path = _path_of(name)
-            self.parameters.setdefault(path, []).append(parameter.label or name)
-            place = picture.places.get(id(parameter))
+        for dotted, label, place in parameters:
+            path = _path_of(dotted)
+            self.parameters.setdefault(path, []).append(label)
             if place is not None:
                 self.owner[place] = path
         self.depth = max(map(len, self.parameters), default=0)
-        if not any(path is not None for path in self.owner):
-            raise ValueError(
-                f"draw expected a module whose parameters are in the graph but got {describe('module', module)}"
-            )
-        self._claim(picture, {path: _activation(module, path) for path in self.parameters})
+        self._claim(picture, {path: activations(path) for path in self.parameters})
 
-    def _claim(self, picture: Picture, activations: dict[Path, Primitive | None]) -> None:
+    def _claim(self, picture: Picture, activations: dict[Path, Container[Primitive]]) -> None:
         """Give each unit the operations on its parameters, those that join them, and then its activation.
 
         An operation joins a unit while parameters of the unit are still to come: the loss, which follows the last
         of them, stays outside.
         """
-        taken: Counter[int] = Counter()  # how many parameters of the owner stand below a node
+        nodes, owner = picture.nodes, self.owner
+        taken = [0 if path is None else 1 for path in owner]  # how many parameters of the owner stand below a node
         finished: set[int] = set()  # nodes after an activation
-        for place, node in enumerate(picture.nodes):
-            if node.op is None:
-                taken[place] = 0 if self.owner[place] is None else 1
-                continue
-            inputs = [arg for arg in node.args if picture.nodes[arg].role != "constant"]
-            direct = {
-                self.owner[arg] for arg in inputs if picture.nodes[arg].op is None and self.owner[arg] is not None
-            }
-            inner = {self.owner[arg] for arg in inputs}
-            if len(direct) == 1:
-                (path,) = direct
-            elif not direct and len(inner) == 1:
-                (path,) = inner
-            else:
-                continue
+        for place, node in enumerate(nodes):
+            path = None if node.op is None else self._claimant(nodes, node.args)
             if path is None:
                 continue
-            below = sum(taken[arg] for arg in set(inputs) if self.owner[arg] == path)
-            if not direct and below >= len(self.parameters[path]):
-                if node.op is not activations[path] or finished & set(inputs):
+            entering = [arg for arg in node.args if owner[arg] == path]
+            # What comes after one with all parameters is the activation, or outside.
+            if any(taken[arg] >= len(self.parameters[path]) for arg in entering if nodes[arg].op is not None):
+                if node.op not in activations[path] or not finished.isdisjoint(entering):
                     continue
                 finished.add(place)
-            self.owner[place], taken[place] = path, below
+            owner[place], taken[place] = path, sum([taken[arg] for arg in dict.fromkeys(entering)])
             for arg in node.args:
-                if picture.nodes[arg].role == "constant" and picture.nodes[arg].label is None:
-                    self.owner[arg] = path  # such as the 1 that a bias is multiplied by
+                if nodes[arg].role == "constant" and nodes[arg].label is None:
+                    owner[arg] = path  # such as the 1 that a bias is multiplied by
+
+    def _claimant(self, nodes: list[Node], args: tuple[int, ...]) -> Path | None:
+        """Return the one unit of which parameters are among the arguments, or else to which all arguments belong."""
+        shared: Path | None = None
+        direct: Path | None = None
+        same = True
+        for arg in args:
+            path = self.owner[arg]
+            if nodes[arg].role == "constant":
+                continue
+            if path is not None and nodes[arg].op is None:
+                if direct is not None and path != direct:
+                    return None
+                direct = path
+            if path is None or (shared is not None and path != shared):
+                same = False
+            shared = path
+        return direct if direct is not None else shared if same else None
 
     def folded(self, path: Path, levels: int) -> Path:
         """Return the unit that a node of `path` falls into when the innermost `levels` levels fold."""
@@ -95,6 +120,58 @@ class Units:
         return f"{kind.removesuffix('s')} {int(number) + 1}" if kind else number
 
 
+def units_of(picture: Picture, module: Any) -> Units:
+    """Find the units of a model; `TypeError` for what is none, `ValueError` for one that is not in the picture."""
+    if not callable(getattr(module, "named_parameters", None)):
+        raise TypeError(f"draw expected a module with named_parameters() but got {describe('module', module)}")
+    parameters = [(name, var.label or name, picture.places.get(id(var))) for name, var in module.named_parameters()]
+    if all(place is None for _, _, place in parameters):
+        raise ValueError(
+            f"draw expected a module whose parameters are in the graph but got {describe('module', module)}"
+        )
+    return Units(picture, type(module).__name__, parameters, lambda path: _activations(module, path))
+
+
+def labelled_units(picture: Picture) -> Units | None:
+    """Find neurons by the labels that nn gives to their parameters; None where there are none, or two of one label.
+
+    ``w2[3,1]`` is the weight of neuron 3 of layer 2 for its first input, ``b2[3]`` its bias; without the first number
+    there is one layer. Both must be there: ``w[1,2]`` alone may be a matrix.
+
+    >>> from chainrule import Var
+    >>> from chainrule.viz.picture import gather
+    >>> w, b = Var(0.5, label="w[1,1]"), Var(0.1, label="b[1]")
+    >>> units = labelled_units(gather((w * 2 + b).tanh()))
+    >>> units.parameters, units.owner[-1]
+    ({('neurons.0',): ['w[1,1]', 'b[1]']}, ('neurons.0',))
+    >>> labelled_units(gather(w * 2)) is None
+    True
+    """
+    found: dict[tuple[int, int, int], tuple[str, int]] = {}  # label and place by layer, neuron and input
+    for place, node in enumerate(picture.nodes):
+        match = _PARAMETER.fullmatch(node.label) if node.role == "input" and node.label else None
+        if match is None:
+            continue
+        layer, neuron, entry = [int(digits or 0) for digits in match.groups()]
+        if (layer, neuron, entry) in found:
+            return None
+        found[layer, neuron, entry] = node.label or "", place
+    neurons = {key[:2] for key in found}
+    if not neurons or any((*key, 0) not in found or (*key, 1) not in found for key in neurons):
+        return None
+    layers = sorted({layer for layer, _ in neurons})
+    if layers == [0]:
+        model, dotted = "layer", "neurons.{1}.parameters"
+    elif 0 not in layers:
+        model, dotted = "network", "layers.{0}.neurons.{1}.parameters"
+    else:
+        return None
+    # Weights first, as nn lists them.
+    ordered = sorted(found, key=lambda key: (*key[:2], key[2] or math.inf))
+    parameters = [(dotted.format(layer - 1, neuron - 1), *found[layer, neuron, k]) for layer, neuron, k in ordered]
+    return Units(picture, model, parameters, lambda path: _ACTIVATIONS)
+
+
 def _path_of(name: str) -> Path:
     """Split off the parameter itself, ``weights.1``, and pair each attribute that is left with its number."""
     parts: list[str] = []
@@ -106,7 +183,7 @@ def _path_of(name: str) -> Path:
     return tuple(parts[:-1])
 
 
-def _activation(module: Any, path: Path) -> Primitive | None:
+def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
     """Return the operation that a unit applies last, where it says so in an attribute ``activation``."""
     item = module
     for step in ".".join(path).split(".") if path else ():
@@ -117,4 +194,4 @@ def _activation(module: Any, path: Path) -> Primitive | None:
         else:
             item = getattr(item, step, None)
     activation = getattr(item, "activation", None)
-    return activation if isinstance(activation, Primitive) else None
+    return (activation,) if isinstance(activation, Primitive) else ()
