@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from .data import Row
+from chainrule.rows import Row
+
 from .module import Module
 
 

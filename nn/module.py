@@ -8,8 +8,7 @@ from typing import Any, Self
 
 from chainrule import Var, no_grad
 from chainrule.primitive import describe, to_float
-
-from .data import plain
+from chainrule.rows import plain
 
 
 class Module:

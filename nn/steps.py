@@ -10,8 +10,8 @@ from typing import Any, Protocol, final
 
 import chainrule
 from chainrule import MissingDependencyError, TraceError
+from chainrule.rows import Row
 
-from .data import Row
 from .module import Module
 from .optimisers import Optimiser
 

@@ -1,9 +1,46 @@
-"""Set up Hypothesis: no deadlines (the machine may be busy), the same examples on every CI run."""
+"""Set up a headless browser, and Hypothesis: no deadlines (the machine may be busy), the same examples on CI."""
 
 import os
+import shutil
 
+import pytest
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.skip("no Chromium on the PATH")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Load the page of a file; what it logs, and what it asks for beyond its own file, fails the test."""
+    troubles, contexts = [], []
+
+    def open_file(path, **options):
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: troubles.append(dialog.message))
+        address = path.as_uri()
+        page.on("request", lambda request: request.url in (address, "data:,") or troubles.append(request.url))
+        page.goto(address)
+        return page
+
+    yield open_file
+    for context in contexts:
+        context.close()
+    assert troubles == []

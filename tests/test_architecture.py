@@ -11,19 +11,20 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive decimals ieee special table methods operators modes var copying functions
+        errors files uncompiled primitive rows decimals ieee special table methods operators modes var copying functions
         loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning
         testing program_file program pruning tracing loop_rules stacking loops passes lowering backends packing
         compile __init__ __main__
     """,
     "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion sine operations segments driver llvm __init__",
     "viz": """
-        picture theme units highlight fold cards text svg render notation formula rules paths javascript explain
-        expression command notebook __init__
+        picture theme units highlight fold cards text svg render notation formula rules paths javascript page explain
+        expression command notebook predictions axes plots boundary gradients surface
+        film animation __init__
     """,
     "nn": """
-        data module activations initialise layers losses schedules optimisers history steps training saving
-        estimators __init__
+        module activations initialise layers losses schedules optimisers data history steps training saving estimators
+        __init__
     """,
 }
 LIMIT = 400

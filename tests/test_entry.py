@@ -31,7 +31,7 @@ def flat(result):
 
 
 def test_it_is_built_where_the_core_is():
-    assert BUILT == (cr.core() == "compiled")
+    assert (cr.core() == "compiled") == BUILT
 
 
 @needs_entry

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import html
-import json
 import math
 import operator
 import os
 import re
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from chainrule.var import walk
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library
 from .notation import ATOM, Piece, number, write
+from .page import page_target, part, to_page
 from .render import to_svg
 from .rules import partial_pieces
 
@@ -83,11 +82,7 @@ def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: i
     """
     if not isinstance(root, Var):
         raise TypeError(f"explain expected a Var but got {describe('root', root)}")
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"explain expected a str or path but got {describe('path', path)}")
-    target = Path(path)
-    if target.is_dir():
-        raise IsADirectoryError(f"explain expected the path of a file but got a folder, {describe('path', str(path))}")
+    target = page_target("explain", path)
     page = to_html(root, max_nodes)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, page.encode())
@@ -123,15 +118,21 @@ def to_html(root: Var, max_nodes: int = 300) -> str:
     # The order in which backward adds, so that sums are the same to the last digit.
     backwards = [place[id(var)] for var in reversed(walk(root)) if var.op is not None]
     data = {"locked": locked, "nodes": [_plain(node) for node in nodes], "backwards": backwards}
-    return _PAGE.format(
-        title=html.escape(nodes[-1].name),
-        style=_part("steps.css"),
-        picture=to_svg(_picture(nodes)),
-        # Spelled out, so that no label can end the script element that holds it.
-        data=json.dumps(data).replace("<", r"\u003c"),
-        program=program if not missing else "const rows = {};",
-        script=_part("steps.js"),
+    name = html.escape(nodes[-1].name)
+    return to_page(
+        title=f"{name}, step by step",
+        heading=f'How <span class="name">{name}</span> and its gradients are computed',
+        thing="step",
+        body=_BODY.format(picture=to_svg(_picture(nodes))),
+        style=part("steps.css"),
+        data=data,
+        script="\n".join([program if not missing else "const rows = {};", part("steps.js")]),
     )
+
+
+_BODY = """<section id="told" aria-live="polite" aria-atomic="true"></section>
+<section id="graph" tabindex="0" aria-label="The graph; the current step is outlined">{picture}</section>
+<section id="leaves" aria-label="Inputs"></section>"""
 
 
 def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
@@ -235,10 +236,6 @@ def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
 
 
-def _part(name: str) -> str:
-    return (resources.files("chainrule.viz") / name).read_text(encoding="utf-8")
-
-
 def _limit(max_nodes: Any) -> int:
     try:
         limit = operator.index(max_nodes)
@@ -249,46 +246,3 @@ def _limit(max_nodes: Any) -> int:
     if limit < 1:
         raise ValueError(f"explain expected max_nodes of at least 1 but got {describe('max_nodes', max_nodes)}")
     return limit
-
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; \
-script-src 'unsafe-inline'; img-src data:">
-<link rel="icon" href="data:,">
-<title>{title}, step by step</title>
-<style>
-{style}</style>
-</head>
-<body>
-<main>
-<header>
-<h1>How <span class="name">{title}</span> and its gradients are computed</h1>
-<p class="keys">Step with <kbd>←</kbd> <kbd>→</kbd>, jump with <kbd>Home</kbd> <kbd>End</kbd>, \
-play with <kbd>Space</kbd>.</p>
-</header>
-<nav aria-label="Steps">
-<button id="first" aria-label="First step" title="First step (Home)">|◀</button>
-<button id="back" aria-label="One step back" title="One step back (←)">◀</button>
-<button id="play" aria-label="Play" title="Play (Space)" aria-pressed="false">▶ Play</button>
-<button id="next" aria-label="One step on" title="One step on (→)">▶</button>
-<button id="last" aria-label="Last step" title="Last step (End)">▶|</button>
-<input id="slider" type="range" min="0" value="0" aria-label="Step">
-<span id="count"></span>
-</nav>
-<section id="told" aria-live="polite" aria-atomic="true"></section>
-<section id="graph" tabindex="0" aria-label="The graph; the current step is outlined">{picture}</section>
-<section id="leaves" aria-label="Inputs"></section>
-<noscript><p>This page computes with JavaScript, which is switched off.</p></noscript>
-</main>
-<script id="data" type="application/json">{data}</script>
-<script>
-"use strict";
-{program}
-{script}</script>
-</body>
-</html>
-"""

@@ -1,6 +1,5 @@
 const { nodes, locked, backwards } = JSON.parse(document.getElementById("data").textContent);
 const root = nodes.length - 1;
-const element = (id) => document.getElementById(id);
 
 // ---- numbers ----
 
@@ -190,13 +189,13 @@ function paint(step, added, grads) {
   }
 }
 
-// ---- the controls ----
+// ---- a step ----
 
 let now = 0;
-let timer = null;
 
-function go(to) {
-  now = Math.max(0, Math.min(steps.length - 1, to));
+// Paint a step and tell what it is.
+function show_step(to) {
+  now = to;
   const step = steps[now];
   const { grads, added } = gradients(now);
   const [heading, lines] = told(step, added, grads);
@@ -208,50 +207,7 @@ function go(to) {
     output.textContent = !nodes[k].wanted ? "constant" : grads[k] === null ? "no gradient yet" : `gradient ${show(grads[k])}`;
     output.dataset.gradient = grads[k] === null ? "" : String(grads[k]);
   }
-  element("slider").value = now;
-  element("slider").setAttribute("aria-valuetext", `${now + 1} of ${steps.length}: ${heading}`);
-  element("count").textContent = `${now + 1} of ${steps.length}`;
-  element("first").disabled = element("back").disabled = now === 0;
-  element("last").disabled = element("next").disabled = now === steps.length - 1;
-  if (now === steps.length - 1) stop();
-}
-
-function stop() {
-  clearInterval(timer);
-  timer = null;
-  element("play").textContent = "▶ Play";
-  element("play").setAttribute("aria-pressed", "false");
-}
-
-function play() {
-  if (timer !== null) return stop();
-  if (now === steps.length - 1) go(0);
-  timer = setInterval(() => go(now + 1), 1500);
-  element("play").textContent = "⏸ Pause";
-  element("play").setAttribute("aria-pressed", "true");
-}
-
-const moves = {
-  ArrowRight: () => go(now + 1),
-  ArrowLeft: () => go(now - 1),
-  Home: () => go(0),
-  End: () => go(steps.length - 1),
-  " ": play,
-};
-
-document.addEventListener("keydown", (event) => {
-  const { tagName, type } = event.target;
-  if (!(event.key in moves) || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-  // A text field keeps its keys, a focused button its space.
-  if ((tagName === "INPUT" && type === "text") || (tagName === "BUTTON" && event.key === " ")) return;
-  event.preventDefault();
-  if (event.key !== " " && timer !== null) stop();
-  moves[event.key]();
-});
-element("slider").max = steps.length - 1;
-element("slider").addEventListener("input", (event) => go(Number(event.target.value)));
-for (const [id, key] of Object.entries({ first: "Home", back: "ArrowLeft", play: " ", next: "ArrowRight", last: "End" })) {
-  element(id).addEventListener("click", moves[key]);
+  return heading;
 }
 
 // ---- the inputs ----
@@ -301,4 +257,4 @@ function offer() {
 }
 
 offer();
-go(0);
+const go = player(steps.length, show_step, 1500);

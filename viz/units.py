@@ -55,7 +55,7 @@ class Units:
         self.parameters: dict[Path, list[str]] = {}
         self.owner: list[Path | None] = [None] * len(picture.nodes)
         for dotted, label, place in parameters:
-            path = _path_of(dotted)
+            path = path_of(dotted)
             self.parameters.setdefault(path, []).append(label)
             if place is not None:
                 self.owner[place] = path
@@ -172,7 +172,7 @@ def labelled_units(picture: Picture) -> Units | None:
     return Units(picture, model, parameters, lambda path: _ACTIVATIONS)
 
 
-def _path_of(name: str) -> Path:
+def path_of(name: str) -> Path:
     """Split off the parameter itself, ``weights.1``, and pair each attribute that is left with its number."""
     parts: list[str] = []
     for part in name.split("."):

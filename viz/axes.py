@@ -1,0 +1,93 @@
+"""Prepare the axes that plots are drawn on, in the colours of a theme; matplotlib is imported when a plot is made."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+from chainrule import MissingDependencyError
+from chainrule.primitive import describe
+
+from .theme import DARK, LIGHT, THEMES, Theme, mix
+
+Axes = Any
+
+MARKERS = "osD^vPX*"
+"""Tell classes apart where colours do not."""
+
+
+def matplotlib(reader: str, module: str) -> Any:
+    """Import a module of matplotlib for the function `reader`; say what to install where it is missing."""
+    try:
+        return importlib.import_module(f"matplotlib.{module}")
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(
+            f'{reader} needs matplotlib, but {error.name} was not found; run pip install "chainrule[viz]"'
+        ) from error
+
+
+def axes_for(reader: str, ax: Axes | None, theme: str | None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
+    """Return the axes to draw on, and the `Theme` that they were dressed in.
+
+    Args:
+        reader: the function that draws, for messages.
+        ax: axes to draw on; None for new ones in a figure of their own, whose margins fit what is written.
+        theme: "light" or "dark"; None for what suits the figure.
+        size: that of a new figure, in inches.
+    """
+    if theme is not None and theme not in THEMES:
+        raise ValueError(f"{reader} expected a theme of {' or '.join(THEMES)} but got {describe('theme', theme)}")
+    if ax is None:
+        chosen = THEMES[theme or "light"]
+        figure, ax = matplotlib(reader, "pyplot").subplots(figsize=size, layout="constrained")
+        figure.set_facecolor(chosen.background)
+    elif not hasattr(ax, "plot") or not hasattr(ax, "figure"):
+        raise TypeError(f"{reader} expected ax to be matplotlib Axes but got {describe('ax', ax)}")
+    else:
+        chosen = THEMES[theme] if theme is not None else _theme_of(ax.figure)
+    _dress(ax, chosen)
+    return ax, chosen
+
+
+def series(theme: Theme) -> list[str]:
+    """Return colours for lines and classes, blue and orange first: they stay apart under every colour blindness."""
+    blue, orange = theme.cards["input"]["color"], theme.cards["root"]["color"]
+    return [blue, orange, theme.path, theme.quiet, mix(blue, theme.ink, 0.5), mix(orange, theme.ink, 0.55)]
+
+
+def legend(ax: Axes, theme: Theme, **options: Any) -> None:
+    """Write a legend where the data leave room."""
+    ax.legend(
+        **{"loc": "best", "facecolor": theme.background, "edgecolor": theme.line, "framealpha": 0.9} | options,
+        labelcolor=theme.ink,
+    )
+
+
+def colourbar(ax: Axes, shades: Any, label: str, theme: Theme, **options: Any) -> Any:
+    """Explain the colours of `shades` beside the axes."""
+    bar = ax.figure.colorbar(shades, ax=ax, **options)
+    bar.set_label(label, color=theme.ink)
+    bar.outline.set_edgecolor(theme.line)
+    bar.ax.tick_params(which="both", color=theme.line, labelcolor=theme.ink)
+    return bar
+
+
+def shades_between(reader: str, colours: list[str]) -> Any:
+    """Return a colour map that goes evenly through these colours."""
+    return matplotlib(reader, "colors").LinearSegmentedColormap.from_list("chainrule", colours)
+
+
+def _theme_of(figure: Any) -> Theme:
+    red, green, blue, alpha = matplotlib("plot", "colors").to_rgba(figure.get_facecolor())
+    return DARK if alpha > 0 and 0.299 * red + 0.587 * green + 0.114 * blue < 0.5 else LIGHT
+
+
+def _dress(ax: Axes, theme: Theme) -> None:
+    ax.set_facecolor(theme.background)
+    for spine in ax.spines.values():
+        spine.set_color(theme.line)
+    ax.tick_params(which="both", color=theme.line, labelcolor=theme.ink)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+        text.set_color(theme.ink)
+    ax.grid(color=theme.line, alpha=0.3, linewidth=0.6)
+    ax.set_axisbelow(True)

@@ -1,0 +1,244 @@
+
+const film = JSON.parse(element("data").textContent);
+const isMap = film.names.length > 0;
+const frames = isMap ? film.frames.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))) : film.frames;
+const COLOURS = ["--one", "--two", "--three", "--four", "--five", "--six"];
+const SHEETS = film.several ? film.names.length : 1;
+const HEIGHT = isMap ? frames[0].length / film.width / SHEETS : 0;
+let now = 0;
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+const channels = (name) => [1, 3, 5].map((k) => parseInt(colour(name).slice(k, k + 2), 16));
+const mix = (a, b, share) => a.map((x, k) => x + (b[k] - x) * share);
+
+// ---- axes ----
+
+// About so many round numbers from one end to the other.
+function ticks(low, high, count) {
+  const rough = (high - low) / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
+  const found = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(Number((k * step).toPrecision(12)));
+  return found;
+}
+
+// Fit a canvas to its place on the page and to the pixels of the screen; return what draws in units of the data.
+function plot(id, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String) {
+  const canvas = element(id);
+  const { clientWidth: width, clientHeight: height } = canvas;
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const pen = canvas.getContext("2d");
+  pen.scale(ratio, ratio);
+  pen.fillStyle = colour("--page");
+  pen.fillRect(0, 0, width, height);
+  const box = { left: margin.left, top: margin.top, width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
+  const at = (x, y) => [
+    box.left + ((x - x0) / (x1 - x0)) * box.width,
+    box.top + ((y1 - y) / (y1 - y0)) * box.height,
+  ];
+  pen.font = "13px Helvetica, Arial, sans-serif";
+  pen.lineWidth = 1;
+  pen.strokeStyle = colour("--grid");
+  pen.fillStyle = colour("--quiet");
+  pen.textAlign = "center";
+  pen.textBaseline = "top";
+  for (const x of ticks(x0, x1, Math.max(4, box.width / 80))) {
+    const [px] = at(x, y0);
+    pen.strokeRect(px, box.top, 0, box.height);
+    pen.fillText(String(x), px, box.top + box.height + 5);
+  }
+  pen.textAlign = "right";
+  pen.textBaseline = "middle";
+  for (const y of ticks(y0, y1, Math.max(3, box.height / 45))) {
+    const [, py] = at(x0, y);
+    pen.strokeRect(box.left, py, box.width, 0);
+    pen.fillText(write(y), box.left - 6, py);
+  }
+  pen.fillStyle = colour("--ink");
+  pen.textAlign = "center";
+  pen.textBaseline = "bottom";
+  pen.fillText(xlabel, box.left + box.width / 2, height - 4);
+  pen.save();
+  pen.translate(4, box.top + box.height / 2);
+  pen.rotate(-Math.PI / 2);
+  pen.textBaseline = "top";
+  pen.fillText(ylabel, 0, 0);
+  pen.restore();
+  pen.save();
+  pen.beginPath();
+  pen.rect(box.left, box.top, box.width, box.height);
+  pen.clip();
+  return { pen, at, box };
+}
+
+// ---- what is drawn ----
+
+function mark(pen, [x, y], kind, size) {
+  pen.beginPath();
+  if (kind % 3 === 0) pen.arc(x, y, size, 0, 2 * Math.PI);
+  else if (kind % 3 === 1) pen.rect(x - 0.9 * size, y - 0.9 * size, 1.8 * size, 1.8 * size);
+  else {
+    pen.moveTo(x, y - 1.3 * size);
+    for (const [dx, dy] of [[1.3, 0], [0, 1.3], [-1.3, 0]]) pen.lineTo(x + dx * size, y + dy * size);
+    pen.closePath();
+  }
+  pen.fill();
+  pen.stroke();
+}
+
+// A number from -127 to 127 for a place; between places it is interpolated. `sheet` is the class, of several.
+const number = (bytes, i, j, sheet = 0) => bytes[(sheet * HEIGHT + j) * film.width + i] - 127;
+
+function between(bytes, x, y, sheet) {
+  const [i, j] = [Math.min(Math.floor(x), film.width - 2), Math.min(Math.floor(y), HEIGHT - 2)];
+  const [a, b] = [x - i, y - j];
+  return (1 - b) * ((1 - a) * number(bytes, i, j, sheet) + a * number(bytes, i + 1, j, sheet)) +
+    b * ((1 - a) * number(bytes, i, j + 1, sheet) + a * number(bytes, i + 1, j + 1, sheet));
+}
+
+// Colour a small image of the map, and stretch it over the axes.
+function shade({ pen, box }, bytes) {
+  const size = 160;
+  const small = document.createElement("canvas");
+  small.width = small.height = size;
+  const ink = small.getContext("2d");
+  const image = ink.createImageData(size, size);
+  const [low, middle, high, page] = ["--low", "--middle", "--high", "--page"].map(channels);
+  const tints = film.names.map((_, k) => mix(page, channels(COLOURS[k % COLOURS.length]), 0.3));
+  for (let row = 0; row < size; row += 1) {
+    for (let column = 0; column < size; column += 1) {
+      const [x, y] = [(column / (size - 1)) * (film.width - 1), (1 - row / (size - 1)) * (HEIGHT - 1)];
+      let tint;
+      if (film.several) {
+        const found = film.names.map((_, k) => between(bytes, x, y, k));
+        tint = tints[found.indexOf(Math.max(...found))];
+      } else {
+        const share = between(bytes, x, y, 0) / 127;
+        tint = mix(middle, share < 0 ? low : high, Math.abs(share));
+      }
+      image.data.set([...tint, 255], (row * size + column) * 4);
+    }
+  }
+  ink.putImageData(image, 0, 0);
+  pen.drawImage(small, box.left, box.top, box.width, box.height);
+}
+
+// The line where a number for each place is 0: straight across each cell between places.
+function border({ pen, box }, bytes, sheet) {
+  const point = (i, j) => [box.left + (i / (film.width - 1)) * box.width, box.top + (1 - j / (HEIGHT - 1)) * box.height];
+  pen.beginPath();
+  for (let j = 0; j < HEIGHT - 1; j += 1) {
+    for (let i = 0; i < film.width - 1; i += 1) {
+      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
+      const crossings = [];
+      corners.forEach(([a, b], k) => {
+        const [c, d] = corners[(k + 1) % 4];
+        const [from, to] = [number(bytes, a, b, sheet), number(bytes, c, d, sheet)];
+        if ((from < 0) === (to < 0)) return;
+        const share = from / (from - to);
+        crossings.push(point(a + (c - a) * share, b + (d - b) * share));
+      });
+      for (let k = 0; k + 1 < crossings.length; k += 2) {
+        pen.moveTo(...crossings[k]);
+        pen.lineTo(...crossings[k + 1]);
+      }
+    }
+  }
+  pen.strokeStyle = colour("--ink");
+  pen.lineWidth = 2;
+  pen.stroke();
+}
+
+function paint_map(space, bytes) {
+  shade(space, bytes);
+  for (let sheet = 0; sheet < SHEETS; sheet += 1) border(space, bytes, sheet);
+  space.pen.strokeStyle = colour("--page");
+  space.pen.lineWidth = 1;
+  for (const [x, y, kind] of film.samples) {
+    space.pen.fillStyle = colour(COLOURS[kind % COLOURS.length]);
+    mark(space.pen, space.at(x, y), kind, 4.5);
+  }
+}
+
+function line({ pen, at }, xs, ys, name, width) {
+  pen.beginPath();
+  xs.forEach((x, k) => { if (ys[k] !== null) pen.lineTo(...at(x, ys[k])); });
+  pen.strokeStyle = colour(name);
+  pen.lineWidth = width;
+  pen.lineJoin = "round";
+  pen.stroke();
+}
+
+function paint_curve(space, values) {
+  space.pen.strokeStyle = colour("--page");
+  space.pen.fillStyle = colour("--line");
+  for (const [x, y] of film.samples) mark(space.pen, space.at(x, y), 0, film.samples.length > 300 ? 2 : 4);
+  line(space, film.places, values, "--one", 3);
+}
+
+// Losses may spread over decades: where they do, their logarithms are drawn.
+function paint_losses() {
+  const known = film.losses.filter((loss) => loss !== null);
+  if (known.length < 2) { element("losses").hidden = true; return; }
+  const [least, most] = [Math.min(...known), Math.max(...known)];
+  const isLog = least > 0 && most > 20 * least;
+  const height = (loss) => (loss === null ? null : isLog ? Math.log10(loss) : loss);
+  const ends = [height(least), height(most)];
+  const margin = 0.08 * (ends[1] - ends[0]) || 1;
+  const sides = [[0, 1.02 * film.epochs.at(-1)], [ends[0] - margin, ends[1] + margin]];
+  const write = (y) => (isLog ? String(Number((10 ** y).toPrecision(1))) : String(y));
+  const space = plot("losses", sides, ["epoch", "loss"], { left: 62, right: 12, top: 8, bottom: 42 }, write);
+  line(space, film.epochs, film.losses.map(height), "--quiet", 2);
+  if (film.losses[now] === null) return;
+  space.pen.fillStyle = colour("--one");
+  space.pen.strokeStyle = colour("--page");
+  mark(space.pen, space.at(film.epochs[now], height(film.losses[now])), 0, 6);
+}
+
+function paint() {
+  const space = plot("picture", film.sides, film.labels, { left: 62, right: 12, top: 12, bottom: 46 });
+  (isMap ? paint_map : paint_curve)(space, frames[now]);
+  space.pen.restore();
+  space.pen.strokeStyle = colour("--line");
+  space.pen.strokeRect(space.box.left, space.box.top, space.box.width, space.box.height);
+  paint_losses();
+}
+
+function show_frame(to) {
+  now = to;
+  element("caption").textContent = film.captions[now];
+  element("picture").setAttribute("aria-label", `${isMap ? "Map of the classes" : "Curve and data"}, ${film.captions[now]}`);
+  paint();
+  return film.captions[now];
+}
+
+// ---- the legend ----
+
+function explain_mark(name, kind, text) {
+  const item = document.createElement("li");
+  const space = "http://www.w3.org/2000/svg";
+  const svg = document.createElementNS(space, "svg");
+  for (const [key, value] of Object.entries({ width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": true })) svg.setAttribute(key, value);
+  const shape = document.createElementNS(space, "path");
+  const circle = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0";
+  shape.setAttribute("d", kind === "line" ? "M-10 -1.5H10V1.5H-10Z" : [circle, "M-4.5 -4.5H4.5V4.5H-4.5Z", "M0 -6L6 0L0 6L-6 0Z"][kind % 3]);
+  shape.setAttribute("fill", `var(${name})`);
+  svg.append(shape);
+  item.append(svg, text);
+  element("legend").append(item);
+}
+
+if (isMap) {
+  film.names.forEach((name, k) => explain_mark(COLOURS[k % COLOURS.length], k, name));
+  explain_mark("--ink", "line", "border");
+} else {
+  explain_mark("--line", 0, "data");
+  explain_mark("--one", "line", "prediction");
+}
+
+player(frames.length, show_frame, 1000 / film.fps);
+window.addEventListener("resize", paint);
+window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", paint);

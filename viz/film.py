@@ -1,0 +1,250 @@
+"""Write the frames of a training as a GIF, or as a page that draws them."""
+
+from __future__ import annotations
+
+import base64
+import html
+import importlib
+import io
+from dataclasses import dataclass
+from typing import Any
+
+from chainrule.rows import Row
+
+from .axes import MARKERS, axes_for, legend, matplotlib, series, shades_between
+from .page import part, to_page
+from .theme import Theme, mix
+
+_DPI = 80
+_COLOURS = 96  # of a frame of a GIF
+_SHADES = 18  # of a map: an even number, so that the border is where a shade ends
+_HOLD = 2.0  # seconds that the last frame of a GIF stays
+
+
+@dataclass(frozen=True)
+class Film:
+    """Hold what an animation shows, in the units of its axes.
+
+    Attributes:
+        rows, targets: the samples; a target is the output of a curve, or the place of a class in `names`.
+        names: of the classes; empty where a curve is fitted.
+        places: across, and for a map upward, where outputs are known.
+        frames: for each frame the outputs in all places, those furthest down first.
+        level, reach: for a map of two classes, the score at the border and how far from it colours differ.
+        epochs, losses: for each frame, how many epochs were over, and the loss of the last of them.
+        xlabel, ylabel: what stands at the axes.
+    """
+
+    rows: list[Row]
+    targets: list[Any]
+    names: list[str]
+    places: tuple[list[float], list[float]]
+    frames: list[list[Any]]
+    level: float
+    reach: float
+    epochs: list[int]
+    losses: list[float | None]
+    xlabel: str
+    ylabel: str
+
+    @property
+    def is_map(self) -> bool:
+        """Whether two inputs are mapped; else outputs are a curve over one."""
+        return bool(self.names)
+
+    def caption(self, frame: int) -> str:
+        """Return what a frame is called."""
+        epoch, loss = self.epochs[frame], self.losses[frame]
+        return "before training" if loss is None else f"epoch {epoch} of {self.epochs[-1]}, loss {loss:.3g}"
+
+
+def write_gif(film: Film, fps: int, theme: str) -> bytes:
+    """Return the film as a GIF that repeats, and rests on its last frame."""
+    figure = matplotlib("animate", "figure").Figure(figsize=(6.4, 4.4), dpi=_DPI)
+    canvas = matplotlib("animate", "backends.backend_agg").FigureCanvasAgg(figure)
+    Image = importlib.import_module("PIL.Image")  # matplotlib needs it too
+    ax, theme_ = axes_for("animate", figure.add_subplot(), theme)
+    figure.set_facecolor(theme_.background)
+    show = (_map if film.is_map else _curve)(ax, film, theme_)
+    ax.set(xlabel=film.xlabel, ylabel=film.ylabel)
+    legend(ax, theme_, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=6, edgecolor="none")
+    # Set once: margins that fit each frame would shake.
+    figure.subplots_adjust(left=0.13, right=0.97, bottom=0.2, top=0.92)
+    pictures = []
+    for frame in range(len(film.frames)):
+        ax.set_title(film.caption(frame), fontfamily="monospace", fontsize="medium", color=theme_.ink)
+        show(frame)
+        canvas.draw()
+        width, height = canvas.get_width_height()
+        pictures.append(Image.frombytes("RGBA", (width, height), bytes(canvas.buffer_rgba())).convert("RGB"))
+    palette = _palette(Image, pictures[-1], theme_)
+    pictures = [picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in pictures]
+    seconds = [1 / fps] * (len(pictures) - 1) + [_HOLD]
+    content = io.BytesIO()
+    pictures[0].save(
+        content,
+        format="GIF",
+        save_all=True,
+        append_images=pictures[1:],
+        duration=[round(1000 * s) for s in seconds],
+        loop=0,
+    )
+    return content.getvalue()
+
+
+def _palette(Image: Any, picture: Any, theme: Theme) -> Any:
+    """Choose colours for all frames: those of lines and classes, and the most frequent of one picture."""
+    meant = [theme.background, theme.ink, theme.line, theme.negative, theme.zero, theme.positive, *series(theme)]
+    channels = [channel for colour in meant for channel in bytes.fromhex(colour[1:])]
+    frequent = picture.quantize(_COLOURS, dither=Image.Dither.NONE).getpalette()[: 3 * _COLOURS]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette([*channels, *frequent])
+    return palette
+
+
+def _curve(ax: Any, film: Film, theme: Theme) -> Any:
+    """Draw the data and return the function that draws a frame."""
+    blue, *_ = series(theme)
+    ax.scatter([row[0] for row in film.rows], film.targets, s=16, color=theme.line, linewidth=0, label="data")
+    (line,) = ax.plot([], [], color=blue, linewidth=2.2, label="prediction")
+    low, high = limits(film)
+    ax.set(xlim=(film.places[0][0], film.places[0][-1]), ylim=(low, high))
+    return lambda frame: line.set_data(film.places[0], film.frames[frame])
+
+
+def _map(ax: Any, film: Film, theme: Theme) -> Any:
+    colours = series(theme)
+    across, upward = film.places
+    several = isinstance(film.frames[0][0], list)
+    count = len(film.names)
+    tints = [mix(theme.background, colours[k % len(colours)], 0.3) for k in range(count)]
+    image = ax.imshow(
+        [[0.0]],
+        extent=(across[0], across[-1], upward[0], upward[-1]),
+        origin="lower",
+        aspect="auto",
+        interpolation="nearest" if several else "bilinear",
+        cmap=matplotlib("animate", "colors").ListedColormap(tints)
+        if several
+        else shades_between("animate", [theme.negative, theme.zero, theme.positive]).resampled(_SHADES),
+        vmin=-0.5 if several else film.level - film.reach,
+        vmax=count - 0.5 if several else film.level + film.reach,
+    )
+    for place, name in enumerate(film.names):
+        chosen = [row for row, found in zip(film.rows, film.targets, strict=True) if found == place]
+        ax.scatter(
+            [row[0] for row in chosen],
+            [row[1] for row in chosen],
+            s=26,
+            color=colours[place % len(colours)],
+            marker=MARKERS[place % len(MARKERS)],
+            edgecolor=theme.background,
+            linewidth=0.6,
+            label=name,
+            zorder=3,
+        )
+    ax.plot([], [], color=theme.ink, linewidth=1.6, label="border")
+    ax.grid(visible=False)
+    borders: list[Any] = []
+
+    def show(frame: int) -> None:
+        while borders:
+            borders.pop().remove()
+        width = len(across)
+        rows = [film.frames[frame][k : k + width] for k in range(0, width * len(upward), width)]
+        image.set_data([[winner(cell) for cell in row] for row in rows] if several else rows)
+        for scores in leads(rows) if several else [[[score - film.level for score in row] for row in rows]]:
+            if min(map(min, scores)) < 0 < max(map(max, scores)):
+                borders.append(ax.contour(across, upward, scores, levels=[0], colors=[theme.ink], linewidths=1.6))
+
+    return show
+
+
+def limits(film: Film) -> tuple[float, float]:
+    """Return the ends of the vertical axis of a curve: all data and the last frame, wild ones may leave the picture."""
+    shown = [*film.targets, *film.frames[-1]]
+    margin = 0.08 * (max(shown) - min(shown)) or 1.0
+    return min(shown) - margin, max(shown) + margin
+
+
+def winner(scores: list[float]) -> int:
+    """Return the place of the greatest score.
+
+    >>> winner([0.1, 2.0, -1.0])
+    1
+    """
+    return max(range(len(scores)), key=scores.__getitem__)
+
+
+def leads(rows: list[list[list[float]]]) -> list[list[list[float]]]:
+    """Return, for each class, how far its score is above the best other, in each place.
+
+    >>> leads([[[1.0, 3.0]]])
+    [[[-2.0]], [[2.0]]]
+    """
+    count = len(rows[0][0])
+    return [
+        [[cell[k] - max(score for j, score in enumerate(cell) if j != k) for cell in row] for row in rows]
+        for k in range(count)
+    ]
+
+
+def write_html(film: Film, fps: int, theme: str) -> bytes:
+    """Return the film as a page; its colours follow the reader's dark mode, whatever the theme."""
+    kind = "The border between classes" if film.is_map else "The curve through the data"
+    data = {
+        "fps": fps,
+        "labels": [film.xlabel, film.ylabel],
+        "names": film.names,
+        "samples": [[*map(_short, row), _short(target)] for row, target in zip(film.rows, film.targets, strict=True)],
+        "epochs": film.epochs,
+        "losses": film.losses,
+        "captions": [film.caption(frame) for frame in range(len(film.frames))],
+        "sides": _sides(film),
+    }
+    if film.is_map:
+        data |= {"width": len(film.places[0]), "several": isinstance(film.frames[0][0], list)}
+        data["frames"] = [base64.b64encode(_bytes(frame, film)).decode() for frame in film.frames]
+    else:
+        data["places"] = [_short(x) for x in film.places[0]]
+        data["frames"] = [[_short(v) for v in frame] for frame in film.frames]
+    page = to_page(
+        title=html.escape(f"{kind}, epoch by epoch"),
+        heading=html.escape(f"{kind}, epoch by epoch"),
+        thing="picture",
+        body=_BODY,
+        style=part("film.css"),
+        data=data,
+        script=part("film.js"),
+    )
+    return page.encode()
+
+
+_BODY = """<p id="caption" aria-live="polite"></p>
+<figure><canvas id="picture" role="img"></canvas></figure>
+<ul id="legend"></ul>
+<figure><canvas id="losses" role="img" aria-label="The loss, picture by picture"></canvas></figure>"""
+
+
+def _sides(film: Film) -> list[list[float]]:
+    across, upward = film.places
+    return [[across[0], across[-1]], [upward[0], upward[-1]] if film.is_map else list(limits(film))]
+
+
+def _bytes(frame: list[Any], film: Film) -> bytes:
+    """Return bytes from 0 to 254 for numbers from -1 to 1, with the border at 127: a score for each place.
+
+    Of several classes the leads are taken, class by class: how far each score is above the best other.
+    """
+    if not isinstance(frame[0], list):
+        return bytes(_byte((score - film.level) / film.reach) for score in frame)
+    # Each row of the grid as one cell deep.
+    return bytes(_byte(cell[0] / film.reach) for table in leads([[cell] for cell in frame]) for cell in table)
+
+
+def _byte(share: float) -> int:
+    return round(127 + 127 * max(-1.0, min(1.0, share)))
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
