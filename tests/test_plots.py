@@ -25,6 +25,7 @@ MAP = nn.fit(nn.MLP(2, [4, 1], seed=0), CORNERS, [2 * c - 1 for c in XOR], loss=
 
 @pytest.fixture(autouse=True)
 def close():
+    pyplot.close("all")
     yield
     pyplot.close("all")
 
