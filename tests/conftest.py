@@ -18,7 +18,11 @@ def browser():
     if path is None:
         pytest.skip("no Chromium on the PATH")
     with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        try:
+            browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        except sync_api.Error as error:
+            # Such as Ubuntu's chromium-browser, which only says where to find a browser.
+            pytest.skip(f"{path} does not start: {error.message.splitlines()[0]}")
         yield browser
         browser.close()
 

@@ -140,6 +140,47 @@ def test_narrow_and_dark(load):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(20, 24, 29)"
 
 
+def test_keyboard_alone_is_enough(load):
+    page = load(example())
+    page.keyboard.press("Tab")  # first and back are disabled at the start
+    assert page.evaluate("document.activeElement.id") == "play"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert page.inner_text("#count") == "2 of 11"
+    while page.evaluate("document.activeElement.type") != "text":
+        page.keyboard.press("Tab")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("1e8")
+    assert page.inner_text("#told h2") == "Forward: compute u" and "(1e+8)" not in page.inner_text("#told")
+    assert "u = x**2 = 1e+8**2 = 1e+16" in page.inner_text("#told")
+    page.keyboard.press("ArrowLeft")  # moves in the text, not through the steps
+    assert page.inner_text("#count") == "2 of 11"
+
+
+def test_every_step_is_in_view_on_a_phone(load):
+    model = nn.MLP(2, [4, 4, 1], activation="tanh", seed=1)
+    page = load(cr.square(model([0.5, -1.0])), viewport={"width": 375, "height": 700})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 375
+    for step in range(1, int(page.get_attribute("#slider", "max"))):
+        page.fill("#slider", str(step))
+        inside = page.evaluate(
+            "() => { const frame = document.querySelector('#graph').getBoundingClientRect();"
+            " const box = document.querySelector('.node.now:not(.operation)').getBoundingClientRect();"
+            " return box.left >= frame.left && box.right <= frame.right"
+            " && box.top >= frame.top && box.bottom <= frame.bottom; }"
+        )
+        assert inside, page.inner_text("#told h2")
+
+
+def test_negative_numbers_stand_in_parentheses_where_they_are_needed(load):
+    x = Var(-0.5, label="x")
+    page = load(cr.tanh(x) * cr.square(x))
+    page.keyboard.press("ArrowRight")
+    assert "tanh(x) = tanh(-0.5) = -0.462117" in page.inner_text("#told")
+    page.keyboard.press("ArrowRight")
+    assert "x**2 = (-0.5)**2 = 0.25" in page.inner_text("#told")
+
+
 def test_refusals(tmp_path):
     x = Var(1.0)
     root = x

@@ -203,7 +203,7 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
             }
         else:
             kind = "result" if place == len(nodes) - 1 else "input" if node.key is None else "step"
-            card = {"class": kind, "label": r"n\nv\ng", "width": "1.35", "height": "0.75"}
+            card = {"class": kind, "label": r"n\nv\ng", "width": "1.5", "height": "0.75"}
         picture.node(f"v{place}", _attributes={"shape": "box", "style": "rounded", "id": f"v{place}", **card})
         for arg in dict.fromkeys(node.args):
             for k, other in enumerate(node.args):

@@ -9,13 +9,25 @@ const read = (x) => (typeof x === "number" ? x : { inf: Infinity, "-inf": -Infin
 function show(x, digits = 6) {
   if (x !== x) return "nan";
   if (Math.abs(x) === Infinity) return x > 0 ? "inf" : "-inf";
-  return Object.is(x, -0) ? "-0" : String(Number(x.toPrecision(digits)));
+  const near = Number(x.toPrecision(digits));
+  const size = Math.abs(near);
+  if (size >= 10 ** Math.min(digits, 16) || (size < 1e-4 && size > 0)) return near.toExponential();
+  return Object.is(x, -0) ? "-0" : String(near);
 }
 
-// In a formula a negative number needs parentheses.
 const inside = (x) => (x < 0 || Object.is(x, -0) ? `(${show(x)})` : show(x));
 
 const fill = (template, write) => template.map((part) => (typeof part === "string" ? part : write(part))).join("");
+
+// With numbers in their places: a negative one needs parentheses, but not where it stands alone between some.
+function fillNumbers(template, value) {
+  return template.map((part, n) => {
+    if (typeof part === "string") return part;
+    const x = value(part);
+    const alone = /(^|[([]|, )$/.test(template[n - 1] ?? "") && /^([)\],]|$)/.test(template[n + 1] ?? "");
+    return alone ? show(x) : inside(x);
+  }).join("");
+}
 
 // ---- the computation ----
 
@@ -72,7 +84,7 @@ const local = (k, arg) => `d${nodes[k].name}/d${nodes[arg].name}`;
 function equation(k) {
   const { name, args, text } = nodes[k];
   const names = fill(text, (place) => nodes[args[place]].name);
-  const numbers = fill(text, (place) => inside(values[args[place]]));
+  const numbers = fillNumbers(text, (place) => values[args[place]]);
   return [name, names, ...(names === numbers ? [] : [numbers]), show(values[k])].join(" = ");
 }
 
@@ -83,9 +95,9 @@ function derivative(k, place) {
   const parts = [local(k, args[place])];
   if (rule !== null) {
     const names = fill(rule, (p) => nodes[p < 0 ? k : args[p]].name);
-    const numbers = fill(rule, (p) => inside(values[p < 0 ? k : args[p]]));
+    const numbers = fillNumbers(rule, (p) => values[p < 0 ? k : args[p]]);
     parts.push(names);
-    if (numbers !== end && numbers !== `(${end})` && numbers !== names) parts.push(numbers);
+    if (numbers !== end && numbers !== names) parts.push(numbers);
   }
   const twice = args.filter((arg) => arg === args[place]).length > 1;
   return `${[...parts, end].join(" = ")}${twice ? `   (place ${place + 1})` : ""}`;
@@ -182,10 +194,15 @@ function paint(step, added, grads) {
   // Brought into view inside its frame; the page itself stays where it is.
   const frame = element("graph").getBoundingClientRect();
   const boxes = [...document.querySelectorAll("#graph .node.now, #graph .node.from")].map((g) => g.getBoundingClientRect());
-  const left = Math.min(...boxes.map((box) => box.left));
-  const right = Math.max(...boxes.map((box) => box.right));
-  if (left < frame.left || right > frame.right) {
-    element("graph").scrollLeft += (left + right - frame.left - frame.right) / 2;
+  for (const [start, end, scroll] of [["left", "right", "scrollLeft"], ["top", "bottom", "scrollTop"]]) {
+    const low = Math.min(...boxes.map((box) => box[start]));
+    const high = Math.max(...boxes.map((box) => box[end]));
+    if (low >= frame[start] && high <= frame[end]) continue;
+    // Where not all have room, the step itself counts.
+    const all = high - low <= frame[end] - frame[start];
+    const box = element(`v${step.at}`).getBoundingClientRect();
+    const middle = all ? low + high : box[start] + box[end];
+    element("graph")[scroll] += (middle - frame[start] - frame[end]) / 2;
   }
 }
 
