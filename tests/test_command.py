@@ -50,11 +50,21 @@ def test_draw_and_explain_write_files(capsys, tmp_path, monkeypatch):
         ("x*q", 3, "q has no value; add q=..."),
         ("x + ", 4, "no expression"),
         ("(x", 1, "never closed"),
-        ("x.__class__", 1, "a dot"),
-        ("2 + x[0]", 5, "square brackets"),
+        ("x.__class__", 2, "a dot"),
+        ("().__class__", 3, "a dot"),
+        ("2 + x[0]", 6, "square brackets"),
+        ("x^2", 2, "a power is written **"),
+        ("x @ x", 2, "got @"),
+        ("x if x else 1", 1, "write where"),
+        ("max(x, 1)", 1, "did you mean maximum?"),
+        ("softmax([x, 1])", 1, "does not give one number"),
+        ("[x for x in x]", 1, "a loop"),
+        ("f'{x}'", 1, "text"),
+        ("1j*x", 1, "text or a constant"),
+        ("x = 1", 3, "no expression"),
         ("__import__('os')", 1, "not a function"),
         ("(lambda: 1)()", 2, "name of a function"),
-        ("x < 2", 1, "a comparison"),
+        ("x < 2", 2, "a comparison"),
         ("True*x", 1, "text or a constant"),
         ("sin(x, 2)", 1, "expected 1 argument"),
         ("sin(x=2)", 7, "no arguments by name"),
@@ -77,7 +87,16 @@ def test_errors_point_at_the_column(capsys, expression, column, message):
 
 @pytest.mark.parametrize(
     ("values", "message"),
-    [(["x"], "name=value"), (["x=two"], "a number for x"), (["x=1", "x=2"], "x twice"), (["sin=1"], "is a function")],
+    [
+        (["x"], "name=value"),
+        (["x="], "a number for x"),
+        (["=2"], "name=value"),
+        (["--theme"], "but got '--theme'"),
+        (["x=two"], "a number for x"),
+        (["x=1", "x=2"], "x twice"),
+        (["sin=1"], "is a function"),
+        (["lambda=1"], "name=value"),
+    ],
 )
 def test_values_are_checked(capsys, values, message):
     assert message in refuse(capsys, "grad", "x*x", *values)
@@ -92,8 +111,24 @@ def test_huge_numbers_are_infinite(capsys):
     assert capsys.readouterr().out == "value  inf\n"
 
 
+def test_names_and_numbers_of_every_kind(capsys):
+    assert main(["grad", "αβ*x + x", "x=nan", " αβ = 2 "]) == 0
+    assert capsys.readouterr().out == "value  nan\nd/dx   3\nd/dαβ  nan\n"
+    assert main(["grad", "ﬁ*2", "ﬁ=-inf"]) == 0  # Python reads the ligature as two letters
+    assert capsys.readouterr().out == "value  -inf\nd/dfi  2\n"
+
+
+@pytest.mark.parametrize("expression", ["-" * 9000 + "x", "x" + "**x" * 3000, "9**9**9**9*x", "x" * 10_001])
+def test_what_is_huge_is_read_or_refused(capsys, expression):
+    assert main(["grad", expression, "x=1"]) in (0, 2)
+    assert "Traceback" not in capsys.readouterr().err
+
+
 def test_wrong_files_are_told(capsys, tmp_path):
     assert ".svg, .png, .pdf" in refuse(capsys, "draw", "x*x", "x=1", "-o", str(tmp_path / "a.txt"))
+    (tmp_path / "file").touch()
+    inside = str(tmp_path / "file" / "a.svg")
+    assert refuse(capsys, "draw", "x*x", "x=1", "-o", inside).startswith(f"chainrule: cannot write {inside}: ")
     assert "a variable" in refuse(capsys, "explain", "1 + 2")
 
 

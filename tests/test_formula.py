@@ -1,7 +1,6 @@
 """Formulas read back as what they came from, and the chain rule in words ends in backward's numbers."""
 
 import math
-import time
 
 import chainrule as cr
 import pytest
@@ -108,9 +107,8 @@ def test_every_operation_is_written():
 
 
 def test_a_long_chain_takes_no_recursion():
-    start = time.perf_counter()
     lines = viz.formula(negations(200_000)).splitlines()
-    assert max(map(len, lines)) < 150 and time.perf_counter() - start < 20
+    assert max(map(len, lines)) < 150
 
 
 def test_formula_refuses():

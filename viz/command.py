@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import keyword
 import sys
+import unicodedata
 from collections.abc import Sequence
 
+import chainrule
 from chainrule import MissingDependencyError, Var
 from chainrule.primitive import describe
 
@@ -27,7 +29,7 @@ An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 """
 
 
-_OPTIONS = ("-h", "--help", "-o", "--output", "--latex")
+_OPTIONS = ("-h", "--help", "--version", "-o", "--output", "--latex")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ValueError("explain expected an expression with a variable, such as x*x with x=2")
         print(_run(options, root, values))
     except (ExpressionError, MissingDependencyError, OSError, ValueError) as error:
-        print(f"chainrule: {error}", file=sys.stderr)
+        reason = getattr(error, "strerror", None)
+        print(f"chainrule: {f'cannot write {options.output}: {reason}' if reason else error}", file=sys.stderr)
         return 2
     return 0
 
@@ -82,9 +85,10 @@ def _values(texts: list[str]) -> dict[str, Var]:
     values: dict[str, Var] = {}
     for text in texts:
         name, equals, value = text.partition("=")
-        name = name.strip()
+        # As Python normalises the names in the expression.
+        name = unicodedata.normalize("NFKC", name.strip())
         if not equals or not name.isidentifier() or keyword.iskeyword(name):
-            raise ValueError(f"expected name=value, such as x=2, but got {text!r}")
+            raise ValueError(f"expected name=value, such as x=2, but got {text.strip()!r}")
         if name in functions():
             raise ValueError(f"expected a name for a variable but {name} is a function; choose another")
         if name in values:
@@ -113,6 +117,7 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=_EXAMPLES + _listed(functions()),
     )
+    parser.add_argument("--version", action="version", version=f"chainrule {chainrule.__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="draw | grad | explain | formula")
     about = {
         "draw": "draw the graph as SVG, PNG or PDF",

@@ -29,7 +29,13 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 _CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
-# Functions without a row of their own that give one number.
+# As other languages and libraries call them.
+_OTHER_NAMES = {
+    "max": "maximum", "min": "minimum", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
+    "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "power": "pow", "rint": "round",
+}  # fmt: skip
+# Functions without a row of their own: those that give one number, and those that give several.
+_LISTS = ("softmax", "log_softmax")
 _COMPOSITES = ("hardtanh", "prod", "selu")
 
 
@@ -105,7 +111,7 @@ class _Reader:
             return [self._number(item, depth) for item in node.elts]
         if isinstance(node, ast.Call):
             return self._call(node, depth)
-        raise self._error(f"expected numbers, names, + - * / // % ** and calls but got {_kind(node)}", node)
+        raise self._error(f"expected numbers, names, + - * / // % ** and calls but got {_kind(node)}", _sign(node))
 
     def _number(self, node: ast.AST, depth: int) -> Any:
         found = self.read(node, depth + 1)
@@ -127,8 +133,10 @@ class _Reader:
             raise self._error(f"expected the name of a function but got {_kind(node.func)}", node.func)
         name = node.func.id
         if name not in functions():
-            near = difflib.get_close_matches(name, functions(), 1)
+            near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else difflib.get_close_matches(name, functions(), 1)
             advice = f"; did you mean {near[0]}?" if near else ""
+            if name in _LISTS:
+                raise self._error(f"{name} does not give one number, so that it cannot be used here", node.func)
             raise self._error(f"{name} is not a function of chainrule{advice}", node.func)
         if node.keywords:
             raise self._error(f"{name} takes no arguments by name", node.keywords[0].value)
@@ -176,13 +184,35 @@ def _column(node: ast.AST, text: str) -> int:
     return len(text) - len(stripped) + len(stripped.encode()[: getattr(node, "col_offset", 0)].decode(errors="ignore"))
 
 
+def _sign(node: ast.AST) -> ast.AST:
+    """Return a place to point at: where the part before a dot, a bracket or a sign ends, else the node."""
+    before = node.left if isinstance(node, (ast.BinOp, ast.Compare)) else getattr(node, "value", None)
+    if not isinstance(before, ast.expr) or before.end_col_offset is None:
+        return node
+    return ast.Pass(lineno=1, col_offset=before.end_col_offset)
+
+
 def _kind(node: ast.AST) -> str:
+    if isinstance(node, ast.BinOp):
+        sign = _REFUSED_SIGNS.get(type(node.op), "another sign")
+        return f"{sign}; a power is written **" if sign == "^" else sign
     kinds = {
         ast.Attribute: "a dot",
         ast.Subscript: "square brackets",
-        ast.Compare: "a comparison",
+        ast.Compare: "a comparison; less(a, b), less_equal, equal and not_equal give 1 or 0",
         ast.Lambda: "lambda",
         ast.Constant: "text or a constant",
+        ast.JoinedStr: "text",
+        ast.IfExp: "if and else; write where(condition, a, b)",
         ast.Starred: "a star",
+        ast.BoolOp: "and, or",
+        ast.ListComp: "a loop",
+        ast.GeneratorExp: "a loop",
+        ast.UnaryOp: "not or ~",
     }
     return kinds.get(type(node), type(node).__name__.lower())
+
+
+_REFUSED_SIGNS: dict[type[ast.operator], str] = {
+    ast.BitXor: "^", ast.BitAnd: "&", ast.BitOr: "|", ast.LShift: "<<", ast.RShift: ">>", ast.MatMult: "@",
+}  # fmt: skip
