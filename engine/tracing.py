@@ -295,11 +295,12 @@ def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
     names: list[str] = []
     for position, part in enumerate(structure.parts):
         plain = position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL
-        names += _names(parameters[position].name if plain else f"x{position}", part)
+        names += number_names(parameters[position].name if plain else f"x{position}", part)
     return names
 
 
-def _names(name: str, structure: Structure) -> Iterator[str]:
+def number_names(name: str, structure: Structure) -> Iterator[str]:
+    """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
     if structure.kind == "number":
         yield name
     elif structure.kind == "array":
@@ -308,4 +309,4 @@ def _names(name: str, structure: Structure) -> Iterator[str]:
     else:
         keys = map(repr, structure.keys) if structure.kind == "dict" else map(str, range(len(structure.parts)))
         for key, part in zip(keys, structure.parts, strict=True):
-            yield from _names(f"{name}[{key}]", part)
+            yield from number_names(f"{name}[{key}]", part)

@@ -151,3 +151,11 @@ def test_models_are_found_by_the_labels_of_nn() -> None:
     assert "cluster" not in viz.draw(twins).source
     matrix = Var(1.0, label="w1[1,1]") * Var(2.0, label="w1[1,2]")
     assert "cluster" not in viz.draw(matrix).source
+
+
+def test_results_of_a_program_are_named() -> None:
+    program = cr.trace(lambda x: {"a": cr.sin(x), "b": [x * 2, x]}, 1.0)
+    source = viz.draw(program).source
+    assert "<b>result['a']</b>" in source.replace("&#x27;", "'") and "<b>result['b'][0]</b>" in source.replace(
+        "&#x27;", "'"
+    )

@@ -25,6 +25,7 @@ LEVELS = {"neuron": 1, "layer": 2, "module": 3}
 _SUMMARY = 60
 _CONNECTED = 2  # arrows for each box, which is more than a network of a few neurons has
 _KEPT_INPUTS = 12
+_DEEPEST = 8  # boxes in a row, or the picture of a chain is a line across ten screens
 
 _ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
 
@@ -197,11 +198,18 @@ def _cut(picture: Picture, folding: Folding, most: int) -> Folding:
         if node.role == "input" and node.label and len(kept) < min(_KEPT_INPUTS, most // 2):
             kept.add(groups[place])
     for own in sorted(depth, key=depth.__getitem__):
-        if len(kept) >= most - 1:
+        if len(kept) >= most - 1 or depth[own] > _DEEPEST:
             break
         kept.add(own)
     rest = max(depth) + 1
-    groups = [own if own in kept else rest for own in groups]
+    sizes = Counter(groups)
+    own_numbers: dict[int, int] = {}  # groups of numbers that stand beside the one value that uses them
+    for place, node in enumerate(nodes):
+        if groups[place] in kept and sizes[groups[place]] == 1 and len(kept) + len(own_numbers) < most:
+            for arg in node.args:
+                if nodes[arg].role == "constant" and nodes[arg].label is None and groups[arg] not in kept:
+                    own_numbers[arg] = rest + 1 + len(own_numbers)
+    groups = [own if own in kept else own_numbers.get(place, rest) for place, own in enumerate(groups)]
     units = {own: path for own, path in folding.units.items() if own in kept}
     return Folding(groups, folding.heads, units, rest, "all that is far from the result is one")
 
@@ -226,6 +234,8 @@ def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths 
             box.inputs += 1
         else:
             box.constants += 1
+        if units is not None and whole and box.path != units.owner[place]:
+            box.path = _around(box.path, units.owner[place])
         if is_head:
             box.place, box.node = place, nodes[place]
             box.times += 1
@@ -265,6 +275,16 @@ def _empty_box(place: int, own: int, node: Node, folding: Folding, units: Units 
     if own in folding.units:
         return Box("unit", place, node, path=folding.units[own])
     return Box("value", place, node, path=None if units is None else units.owner[place])
+
+
+def _around(one: Path | None, other: Path | None) -> Path | None:
+    """Return the innermost unit that holds both; None where one of them stands outside of all."""
+    if one is None or other is None:
+        return None
+    shared = 0
+    while shared < min(len(one), len(other)) and one[shared] == other[shared]:
+        shared += 1
+    return one[:shared]
 
 
 def _is_single(box: Box) -> bool:

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.primitive import describe
+from chainrule.tracing import number_names
 
 _DIGITS = re.compile(r"\d+")
 
@@ -127,7 +128,15 @@ def _gather_program(program: Any) -> Picture:
         number += op.results
         place.update(dict.fromkeys(own, len(nodes)))
         nodes.append(Node("step" if outputs.isdisjoint(own) else "root", math.nan, None, None, op, found))
-    return Picture(nodes, tuple([find(number) for number in program.outputs]), {}, False)
+    roots = tuple([find(number) for number in program.outputs])
+    if len(roots) > 1:
+        called: dict[int, list[str]] = {}
+        for root, name in zip(roots, number_names("result", program.result), strict=True):
+            called.setdefault(root, []).append(name)
+        for root, names in called.items():
+            if nodes[root].role == "root":
+                nodes[root] = nodes[root]._replace(label=", ".join(names))
+    return Picture(nodes, roots, {}, False)
 
 
 def collect(root: Var, max_nodes: int) -> list[Node]:

@@ -1,0 +1,198 @@
+"""Make every kind of picture that chainrule draws, light and dark: graphs from three nodes to a million, and pages."""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import chainrule as cr
+from chainrule import Var, nn, viz
+
+OUT = Path("out")
+THEMES = ("light", "dark")
+
+
+def both(name: str, root: object, **options: object) -> list[Path]:
+    """Draw a graph in both themes and return the files."""
+    return [viz.render(root, OUT / f"{name}_{theme}.svg", theme=theme, **options) for theme in THEMES]
+
+
+def tutorial() -> Var:
+    """Compute (x**2 + 3)**2 + y at 2 and 3, and its gradients."""
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    z = (x**2 + 3) ** 2 + y
+    z.label = "z"
+    z.backward()
+    return z
+
+
+def network_loss(samples: int = 1) -> Var:
+    """Compute the loss of a network 2-4-1 on some points, and its gradients."""
+    model = nn.MLP(2, [4, 1], activation="tanh", seed=3)
+    rows = [
+        [Var(0.5 + 0.1 * k, label="x1", requires_grad=False), Var(0.05 * k - 1, label="x2", requires_grad=False)]
+        for k in range(samples)
+    ]
+    loss = nn.mse([model(row) for row in rows], [1.0] * samples)
+    loss.label = "loss"
+    loss.backward()
+    return loss
+
+
+# ---- small graphs ----
+
+
+def product() -> list[Path]:
+    """Draw three nodes before any gradient is known, which is not the same as a gradient of 0."""
+    return both("product", Var(2.0, label="x") * Var(3.0, label="y"))
+
+
+def expression() -> list[Path]:
+    """Draw the example of the README: values, gradients, and the partials at the edges."""
+    return both("expression", tutorial())
+
+
+def formats() -> list[Path]:
+    """Draw it from top to bottom, as PNG and as PDF."""
+    return [viz.render(tutorial(), OUT / f"expression.{kind}", direction="TB") for kind in ("png", "pdf")]
+
+
+def paths() -> list[Path]:
+    """Mark every path from x to the result, with the product of partials along each."""
+    x, y = Var(0.5, label="x"), Var(2.0, label="y")
+    z = cr.sin(x) * y + x * y
+    z.label = "z"
+    z.backward()
+    return both("paths", z, highlight=x)
+
+
+def reductions() -> list[Path]:
+    """Draw a softmax and a dot product."""
+    scores = [Var(float(k), label=f"s{k}") for k in (1, 2, 3)]
+    loss = -cr.log(cr.softmax(scores)[1]) + cr.dot(scores, [0.5, -0.25, 2.0])
+    loss.label = "loss"
+    loss.backward()
+    return both("reductions", loss)
+
+
+def extremes() -> list[Path]:
+    """Draw infinities, nan, gradients of 0, and gradients of very different size."""
+    x, y, z = Var(float("inf"), label="x"), Var(0.0, label="y"), Var(-3.0, label="z")
+    total = x * y + cr.log(y) + 1e-3 * cr.relu(z) + 1e6 * cr.sin(z)
+    total.backward()
+    return both("extremes", total)
+
+
+def labels() -> list[Path]:
+    """Draw labels that are markup, long, of several lines, or in other scripts: all of them stay text."""
+    names = ["<script>alert(1)</script>", "a & b", "\"quoted\" 'x'", "two\nlines", "é ∂L/∂w 漢字", "w" * 60]
+    total = cr.sum([Var(1.0, label=name) for name in names])
+    total.label = "\\N & <b>"
+    return both("labels", total)
+
+
+# ---- networks ----
+
+
+def neuron() -> list[Path]:
+    """Draw one neuron: a weighted sum and its activation, in a frame."""
+    unit = nn.Neuron(2, activation="tanh", seed=1)
+    out = unit([Var(0.5, label="x1"), Var(-1.0, label="x2")])
+    out.label = "out"
+    out.backward()
+    return both("neuron", out, module=unit)
+
+
+def network() -> list[Path]:
+    """Draw a network 2-4-1 in full: layers and neurons are framed, and name their parameters."""
+    return both("network", network_loss())
+
+
+def folded() -> list[Path]:
+    """Draw it folded: each neuron, each layer, and all of it to one box."""
+    return [path for level in ("neuron", "layer", "module") for path in both(level, network_loss(), collapse=level)]
+
+
+def batch() -> list[Path]:
+    """Draw the loss over 100 samples: what is computed alike is one box with its number."""
+    return both("batch", network_loss(100))
+
+
+# ---- large graphs ----
+
+
+def chain(nodes: int) -> list[Path]:
+    """Draw a long chain: what is far from the result is summed up."""
+    x = Var(0.5, label="x")
+    y = x
+    for k in range(nodes // 2):
+        y = cr.sin(y) if k % 2 else y * 1.5
+    y.backward()
+    return both("chain", y)
+
+
+def summary(nodes: int) -> list[Path]:
+    """Draw a large network with neurons written out as products and sums: layers with their counts."""
+    model = nn.MLP(8, [32, 32, 1], activation="tanh", seed=1)
+
+    def written_out(unit: nn.Neuron, xs: list[Var | float]) -> Var:
+        total = unit.bias
+        for weight, x in zip(unit.weights, xs, strict=True):
+            total = total + weight * x
+        return cr.tanh(total)
+
+    losses = []
+    for sample in range(max(1, nodes // 2950)):  # nodes for each sample
+        xs: list[Var | float] = [0.1 * ((7 * sample + k) % 13) for k in range(8)]
+        for layer in model.layers:
+            xs = [written_out(unit, xs) for unit in layer.neurons]
+        losses.append((xs[0] - 0.5) ** 2)
+    loss = cr.mean(losses)
+    loss.label = "loss"
+    loss.backward()
+    return both("summary", loss)
+
+
+# ---- programs and pages ----
+
+
+def program() -> list[Path]:
+    """Draw a traced function, which has no numbers yet, and a loop, which is one box with its number of rounds."""
+    wave = cr.trace(lambda w, x: cr.tanh(cr.dot(w, x)) ** 2, [0.5, -0.5], [1.0, 2.0])
+    loop = cr.trace(lambda x: cr.scan(lambda y, _: (cr.sin(y) * 1.5, None), x, None, length=100)[0] * 2, 0.5)
+    return both("program", wave) + both("loop", loop)
+
+
+def compiled() -> list[Path]:
+    """Draw what runs in a compiled function: a loss and its derivatives."""
+    step = cr.compile(cr.value_and_grad(lambda w, x, y: cr.square(cr.tanh(cr.dot(w, x)) - y)), backend="python")
+    step([0.3, -0.2], [1.0, 2.0], 0.5)
+    return both("compiled", step)
+
+
+def page() -> list[Path]:
+    """Write the page that steps through both passes."""
+    return [viz.explain(tutorial(), OUT / "steps.html")]
+
+
+SMALL = (
+    product, expression, formats, paths, reductions, extremes, labels, neuron, network, folded, batch, program,
+    compiled, page,
+)  # fmt: skip
+LARGE = (chain, summary)
+MAKERS: dict[str, Callable[..., list[Path]]] = {maker.__name__: maker for maker in (*SMALL, *LARGE)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--only", nargs="+", metavar="NAME", choices=MAKERS, default=MAKERS, help=", ".join(MAKERS))
+    parser.add_argument("--nodes", type=int, default=1_000_000, help="of the large graphs (default: %(default)s)")
+    options = parser.parse_args()
+    for name in options.only:
+        maker = MAKERS[name]
+        print(f"{name}: {maker.__doc__}")
+        for path in maker(options.nodes) if maker in LARGE else maker():
+            print(f"  {path}")
+
+
+if __name__ == "__main__":
+    main()
