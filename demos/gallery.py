@@ -109,7 +109,8 @@ def network() -> list[Path]:
 
 def folded() -> list[Path]:
     """Draw it folded: each neuron, each layer, and all of it to one box."""
-    return [path for level in ("neuron", "layer", "module") for path in both(level, network_loss(), collapse=level)]
+    names = {"neuron": "neurons", "layer": "layers", "module": "module"}
+    return [path for level, name in names.items() for path in both(name, network_loss(), collapse=level)]
 
 
 def batch() -> list[Path]:

@@ -14,7 +14,12 @@ PARTS = {"compilation.py", "compilation_peers.py", "engines.py", "workloads.py"}
 SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 
 # What a script needs to be quick enough for a test.
-ARGUMENTS = {"accuracy.py": ["--quick"], "benchmark.py": ["eager", "--quick"], "regression.py": ["--rows", "4000"]}
+ARGUMENTS = {
+    "accuracy.py": ["--quick"],
+    "benchmark.py": ["eager", "--quick"],
+    "gallery.py": ["--nodes", "20000"],
+    "regression.py": ["--rows", "4000"],
+}
 
 # Numbers that a script must print, and their bounds. gates.py and layers.py stop by themselves where they are wrong.
 MEASURED = {
@@ -25,17 +30,23 @@ MEASURED = {
 }
 
 
+# How files begin and end, by suffix.
+ENDS = {
+    ".gif": (b"GIF89a", b"\x3b"),
+    ".html": (b"<!doctype html>", b"</html>\n"),
+    ".pdf": (b"%PDF-", b"%%EOF\n"),
+    ".png": (b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"),
+    ".svg": (b"<svg ", b"</svg>"),
+}
+
+
 def check_picture(path):
     """Read the file far enough to know that it is a picture."""
+    data = path.read_bytes()
+    start, end = ENDS[path.suffix]
+    assert data.startswith(start) and data.endswith(end), path
     if path.suffix == ".svg":
-        root = ElementTree.parse(path).getroot()
-        assert root.tag.endswith("svg")
-        assert sum(1 for _ in root.iter()) > 10
-    else:
-        assert path.suffix == ".png"
-        data = path.read_bytes()
-        assert data.startswith(b"\x89PNG\r\n\x1a\n")
-        assert data.endswith(b"IEND\xaeB`\x82")
+        assert sum(1 for _ in ElementTree.fromstring(data).iter()) > 10
 
 
 @pytest.mark.parametrize("script", SCRIPTS)
@@ -53,12 +64,29 @@ def test_demo_runs(script, tmp_path):
     for picture in pictures:
         check_picture(picture)
         assert f"out/{picture.name}" in done.stdout
-        assert f"`{picture.name}" in (DEMOS / "README.md").read_text(encoding="utf-8")
+        # Those of a gallery come in two themes.
+        shown = re.sub("_(light|dark)", "", picture.name)
+        assert f"`{shown}" in (DEMOS / "README.md").read_text(encoding="utf-8")
     if script in MEASURED:
         pattern, low, high = MEASURED[script]
         found = re.search(pattern, done.stdout)
         assert found, done.stdout
         assert low <= float(found[1]) <= high
+
+
+def test_pictures_of_the_readme_are_those_of_the_gallery(tmp_path):
+    stored = sorted((DEMOS / "pictures").iterdir())
+    command = [sys.executable, str(DEMOS / "gallery.py"), "--only", "paths", "network", "folded", "compiled"]
+    subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=300)
+    for path in stored:
+        # The layout depends on the fonts of the machine, the texts do not.
+        texts = [
+            [text.text for text in ElementTree.parse(folder / path.name).iter("{http://www.w3.org/2000/svg}text")]
+            for folder in (DEMOS / "pictures", tmp_path / "out")
+        ]
+        assert texts[0] == texts[1], path.name
+        for page in ("README.md", "demos/README.md"):
+            assert f"pictures/{path.name}" in (DEMOS.parent / page).read_text(encoding="utf-8"), path.name
 
 
 def test_the_readme_names_every_demo():
