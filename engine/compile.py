@@ -276,10 +276,13 @@ class _Plan:
         if self.name != "llvm" or len(program) < _LONG:
             return build(program, self.flags, self.reduce, self.threads)
         # The bar shows when this takes longer than two seconds.
-        with importlib.import_module("tqdm").tqdm(
-            total=len(program), unit="step", desc="compile", delay=2.0, leave=False
-        ) as bar:
-            return build(program, self.flags, self.reduce, self.threads, lambda done, _: bar.update(done - bar.n))
+        with importlib.import_module("tqdm").tqdm(unit="step", desc="compile", delay=2.0, leave=False) as bar:
+
+            def tell(done: int, total: int) -> None:
+                bar.total = total  # more than the program's steps, where some are spelled out in others
+                bar.update(done - bar.n)
+
+            return build(program, self.flags, self.reduce, self.threads, tell)
 
     def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
         """Return the kernel's native entry, None where there is none for such arguments."""

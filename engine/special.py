@@ -41,7 +41,7 @@ def gamma(x: float) -> float:
     try:
         return math.gamma(x)
     except OverflowError:
-        return inf
+        return math.copysign(inf, x)  # left of 0 only right beside it
     except ValueError:
         return nan
 

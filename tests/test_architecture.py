@@ -16,7 +16,10 @@ LAYERS = {
         testing program_file program pruning tracing loop_rules stacking loops passes lowering backends packing
         compile __init__ __main__
     """,
-    "engine/backends": "layout buffers python_ numpy_ c machine object_cache fusion sine operations segments driver llvm __init__",
+    "engine/backends": """
+        layout buffers python_ numpy_ c machine object_cache fusion sine operations ordering registers segments driver
+        llvm __init__
+    """,
     "viz": """
         picture theme units highlight fold cards text svg render notation formula rules paths javascript page explain
         expression command notebook predictions axes plots boundary gradients surface

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0, 3.0)
+SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0, 3.0, -1e-320)
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -1,4 +1,4 @@
-"""The short way into native code takes arrays and numbers as they are; everything else takes the long way, same result."""
+"""The short way into native code takes arrays and numbers as they are; all else takes the long way, same result."""
 
 import importlib.util
 import math

@@ -72,7 +72,8 @@ def driver(
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
-    ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t, then ``finish(work, workers, n, out)``.
+    ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
+    then ``finish(work, workers, n, out)``.
     """
     count = len(layout.sizes)
     parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"

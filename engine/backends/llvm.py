@@ -26,7 +26,7 @@ from ..errors import BackendError
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
-from . import buffers, driver, fusion, layout, machine, object_cache, operations, segments, sine
+from . import buffers, driver, fusion, layout, machine, object_cache, operations, ordering, registers, segments, sine
 from .layout import Layout
 from .machine import host, target
 from .operations import supported, weight
@@ -35,7 +35,7 @@ from .segments import SEGMENT, Section
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 _LEVEL = 1  # of LLVM's code generator
 _GRAIN = 20_000  # steps times samples that are worth a thread of their own
-_SOURCES = (driver, fusion, layout, lowering, machine, operations, segments, sine)
+_SOURCES = (driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 _lock = threading.Lock()

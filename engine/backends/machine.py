@@ -27,6 +27,7 @@ class Machine:
     cpu: str
     features: str
     lanes: int  # doubles in a vector
+    registers: int  # for vectors
     fused: bool  # whether a multiply-add that rounds once is one instruction
     vector_functions: tuple[tuple[str, str], ...]  # name and symbol
 
@@ -34,7 +35,18 @@ class Machine:
     def identity(self) -> str:
         """Name everything that object code for this machine depends on."""
         versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
-        return repr((self.triple, self.cpu, self.features, self.lanes, self.fused, self.vector_functions, versions))
+        return repr(
+            (
+                self.triple,
+                self.cpu,
+                self.features,
+                self.lanes,
+                self.registers,
+                self.fused,
+                self.vector_functions,
+                versions,
+            )
+        )
 
 
 @cache
@@ -50,8 +62,9 @@ def host() -> Machine:
     else:
         lanes = 2  # NEON; elsewhere LLVM splits the pair
     functions = _vector_functions(_LETTERS.get((family, lanes)), lanes)
+    registers = 32 if lanes == 8 or family == "aarch64" else 16
     fused = family == "aarch64" or bool(features.get("fma"))
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, fused, functions)
+    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, functions)
 
 
 def _vector_functions(letter: str | None, lanes: int) -> tuple[tuple[str, str], ...]:

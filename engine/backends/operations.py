@@ -68,9 +68,9 @@ class Operations:
         """Make a number of a condition: 1 where it holds."""
         return f"%v{value} = select {self.mask} %c{value}, {self.type} {self.one}, {self.type} {self.zero}"
 
-    def truth(self, value: int, text: str) -> str:
+    def truth(self, condition: str, text: str) -> str:
         """Make a condition of a number; nan counts as true, as in Python."""
-        return f"%d{value} = fcmp une {self.type} {text}, {self.zero}\n"
+        return f"{condition} = fcmp une {self.type} {text}, {self.zero}"
 
     def template(self, op: Primitive) -> str:
         """Return the text for one operation; {c} stands for the condition of `where`."""
