@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import chainrule as cr
-from chainrule import nn
+from chainrule import nn, viz
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 POINTS = 100
 ITERATIONS = 2000
@@ -15,6 +13,8 @@ LEARNING_RATE = 0.1
 # (the mean square of the inputs) as curved along the slope as along the shift, and no one learning rate suits both.
 CELSIUS_UNIT = 50.0
 FAHRENHEIT_UNIT = 100.0
+SCALE = (CELSIUS_UNIT, FAHRENHEIT_UNIT)
+LABELS = {"xlabel": "temperature (°C)", "ylabel": "temperature (°F)"}
 
 
 def fahrenheit(celsius: float) -> float:
@@ -24,8 +24,7 @@ def fahrenheit(celsius: float) -> float:
 
 def predict(model: nn.Module, celsius: list[float]) -> list[float]:
     """Return the network's conversion, in degrees."""
-    with cr.no_grad():
-        return [FAHRENHEIT_UNIT * model(degrees / CELSIUS_UNIT).value for degrees in celsius]
+    return [FAHRENHEIT_UNIT * output for output in model.predict([c / CELSIUS_UNIT for c in celsius])]
 
 
 def worst_error(model: nn.Module, celsius: list[float]) -> float:
@@ -39,29 +38,29 @@ def line_of(model: nn.Module) -> tuple[float, float]:
     return at_0, at_1 - at_0
 
 
-def train(model: nn.Module, celsius: list[float]) -> None:
-    """Descend the mean squared error over all points."""
-    inputs = [c / CELSIUS_UNIT for c in celsius]
-    targets = [fahrenheit(c) / FAHRENHEIT_UNIT for c in celsius]
-    optimiser = nn.SGD(model.parameters(), lr=LEARNING_RATE)
-    for _ in tqdm(range(ITERATIONS), desc="training", unit="step"):
-        loss = nn.mse([model(x) for x in inputs], targets)
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
+def train(model: nn.Module, celsius: list[float]) -> nn.History:
+    """Descend the mean squared error over all points; keep the parameters of every tenth iteration."""
+    return nn.fit(
+        model,
+        [c / CELSIUS_UNIT for c in celsius],
+        [fahrenheit(c) / FAHRENHEIT_UNIT for c in celsius],
+        optimiser=nn.SGD,
+        lr=LEARNING_RATE,
+        epochs=ITERATIONS,
+        batch_size=None,
+        record=10,
+        progress=True,
+    )
 
 
-def draw(path: Path, celsius: list[float], untrained: list[float], trained: list[float]) -> None:
-    """Save the true line and both predictions."""
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.plot(celsius, [fahrenheit(c) for c in celsius], color="0.75", linewidth=7, label="true: 9/5 C + 32")
-    axes.plot(celsius, untrained, color="tab:orange", linestyle="--", label="network before training")
-    axes.plot(celsius, trained, color="tab:blue", label=f"network after {ITERATIONS} iterations")
-    axes.set(title="A linear network learns a line", xlabel="temperature (°C)", ylabel="temperature (°F)")
-    axes.grid(alpha=0.3)
-    axes.legend()
-    path.parent.mkdir(exist_ok=True)
+def draw(path: Path, history: nn.History) -> None:
+    """Save the conversion before and after training, and the loss."""
+    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    viz.plot_fit(history, ax=left, scale=SCALE, **LABELS)
+    left.set_title("A linear network learns a line")
+    viz.plot_history(history, ax=right, ylabel=f"mean squared error ({FAHRENHEIT_UNIT:g} °F)²")
+    right.set_title("Its training: one step an epoch")
     figure.savefig(path, dpi=150)
 
 
@@ -71,18 +70,20 @@ def main() -> None:
     print(f"{model}, {len(model.parameters())} parameters, {POINTS} points from -50 to 50 °C")
     print(f"inputs in units of {CELSIUS_UNIT:g} °C, outputs in units of {FAHRENHEIT_UNIT:g} °F")
 
-    untrained = predict(model, celsius)
     print(f"greatest error before training: {worst_error(model, celsius):.1f} °F")
-    train(model, celsius)
-    trained = predict(model, celsius)
+    history = train(model, celsius)
     print(f"greatest error after {ITERATIONS} iterations: {worst_error(model, celsius):.2g} °F")
 
     shift, slope = line_of(model)
     print(f"learned: F = {slope:.4f} C + {shift:.4f}")
     print(f"so 100 °C, far outside the examples, are {slope * 100 + shift:.1f} °F")
-    path = Path("out/celsius.png")
-    draw(path, celsius, untrained, trained)
-    print(f"picture: {path}")
+    folder = Path("out")
+    folder.mkdir(exist_ok=True)
+    draw(folder / "celsius.png", history)
+    # What happens, happens early: the first 300 iterations.
+    history.parameters, history.recorded = history.parameters[:31], history.recorded[:31]
+    films = [viz.animate(history, folder / f"celsius.{kind}", scale=SCALE, **LABELS) for kind in ("gif", "html")]
+    print(f"pictures: {folder / 'celsius.png'}; the training as a film: {films[0]}, {films[1]}")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,15 @@
 """Make every kind of picture that chainrule draws, light and dark: graphs from three nodes to a million, and pages."""
 
 import argparse
+import math
+import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import chainrule as cr
 from chainrule import Var, nn, viz
+from matplotlib.figure import Figure
 
 OUT = Path("out")
 THEMES = ("light", "dark")
@@ -175,9 +179,67 @@ def page() -> list[Path]:
     return [viz.explain(tutorial(), OUT / "steps.html")]
 
 
+# ---- trainings ----
+
+
+def sine() -> nn.History:
+    """Fit a wave through noisy points, and keep what pictures need."""
+    source = random.Random(0)
+    xs = [source.uniform(-2, 2) for _ in range(80)]
+    ys = [cr.sin(2 * x) + source.gauss(0, 0.1) for x in xs]
+    model = nn.MLP(1, [8, 8, 1], seed=0)
+    return nn.fit(model, xs, ys, lr=0.02, epochs=100, batch_size=8, validation=0.2, seed=0, record=True)
+
+
+def rings() -> nn.History:
+    """Part three rings of points around each other."""
+    rows, classes = [], []
+    for k in range(90):
+        turn, ring = 0.7 * k, k % 3
+        rows.append([(1 + ring) * math.cos(turn), (1 + ring) * math.sin(turn)])
+        classes.append(ring)
+    model = nn.MLP(2, [12, 3], seed=0)
+    return nn.fit(model, rows, classes, loss="cross_entropy", lr=0.05, epochs=60, seed=0, record=True)
+
+
+def plotted(name: str, plot: Callable[..., Any], *args: Any, **options: Any) -> list[Path]:
+    """Draw a plot in both themes and return the files."""
+    files = []
+    for theme in THEMES:
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained", facecolor="white" if theme == "light" else "#14181f")
+        plot(*args, ax=figure.subplots(), theme=theme, **options)
+        files.append(OUT / f"{name}_{theme}.png")
+        figure.savefig(files[-1], dpi=110)
+    return files
+
+
+def plots() -> list[Path]:
+    """Plot a training: losses, the curve before and after, a border, gradients by layer, the path over a loss."""
+    wave, borders = sine(), rings()
+    names = ("layers.0.neurons.0.weights.0", "layers.2.neurons.0.weights.0")
+    units = {"xlabel": "time (s)", "ylabel": "height (m)"}
+    return [
+        *plotted("history", viz.plot_history, wave, ylabel="mean squared error (m²)"),
+        *plotted("fit", viz.plot_fit, wave, **units),
+        *plotted("boundary", viz.plot_decision_boundary, borders),
+        *plotted("gradients", viz.plot_gradients, wave),
+        *plotted("surface", viz.plot_surface, nn.mse, wave, names),
+    ]
+
+
+def films() -> list[Path]:
+    """Animate the curve and the border, as GIF and as a page."""
+    trainings = {"curve": sine(), "rings": rings()}
+    return [
+        viz.animate(history, OUT / f"{name}{kind}", max_frames=30)
+        for name, history in trainings.items()
+        for kind in (".gif", ".html")
+    ]
+
+
 SMALL = (
     product, expression, formats, paths, reductions, extremes, labels, neuron, network, folded, batch, program,
-    compiled, page,
+    compiled, page, plots, films,
 )  # fmt: skip
 LARGE = (chain, summary)
 MAKERS: dict[str, Callable[..., list[Path]]] = {maker.__name__: maker for maker in (*SMALL, *LARGE)}
@@ -188,6 +250,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=MAKERS, default=MAKERS, help=", ".join(MAKERS))
     parser.add_argument("--nodes", type=int, default=1_000_000, help="of the large graphs (default: %(default)s)")
     options = parser.parse_args()
+    OUT.mkdir(exist_ok=True)
     for name in options.only:
         maker = MAKERS[name]
         print(f"{name}: {maker.__doc__}")

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import chainrule as cr
-from chainrule import nn
+from chainrule import nn, viz
 from matplotlib.figure import Figure
 from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
@@ -13,54 +12,56 @@ EPOCHS = 100
 SEED = 0
 PETAL_LENGTH, PETAL_WIDTH = 2, 3  # columns of the measurements
 
+MARKS = [("#2f7fb8", "o"), ("#d17a00", "s"), ("#a3126b", "D")]  # they stay apart under every colour blindness
+
 Rows = list[list[float]]
 
 
-def loss_over(model: nn.Module, rows: Rows, species: list[int]) -> cr.Var:
-    """Return the mean cross-entropy."""
-    return nn.cross_entropy([model(row) for row in rows], species)
+def train(model: nn.Module, rows: Rows, species: list[int], others: Rows, their_species: list[int]) -> nn.History:
+    """Descend the mean cross-entropy over all training rows, and measure it over the others."""
+
+    def report(history: nn.History) -> None:
+        if len(history.loss) % 10 == 0:
+            print(
+                f"epoch {len(history.loss):3d}   training loss {history.loss[-1]:.4f}   "
+                f"held-out loss {history.validation_loss[-1]:.4f}"
+            )
+
+    return nn.fit(
+        model,
+        rows,
+        species,
+        loss="cross_entropy",
+        optimiser=lambda parameters: nn.SGD(parameters, lr=0.1, momentum=0.9),
+        epochs=EPOCHS,
+        batch_size=None,
+        validation=(others, their_species),
+        after_epoch=report,
+    )
 
 
 def classify(model: nn.Module, rows: Rows) -> list[int]:
     """Return the species with the greatest score for each row."""
-    with cr.no_grad():
-        scores = [model(row) for row in rows]
-    return [max(range(len(row)), key=row.__getitem__) for row in scores]
-
-
-def train(
-    model: nn.Module, rows: Rows, species: list[int], others: Rows, their_species: list[int]
-) -> list[list[float]]:
-    """Descend the loss over all training rows; return that and the loss over the others, epoch by epoch."""
-    optimiser = nn.SGD(model.parameters(), lr=0.1, momentum=0.9)
-    history = []
-    for epoch in range(EPOCHS):
-        loss = loss_over(model, rows, species)
-        with cr.no_grad():
-            history.append([loss.value, loss_over(model, others, their_species).value])
-        if epoch % 10 == 0:
-            print(f"epoch {epoch:3d}   training loss {history[-1][0]:.4f}   held-out loss {history[-1][1]:.4f}")
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    return history
+    return [max(range(len(scores)), key=scores.__getitem__) for scores in model.predict(rows)]
 
 
 def draw(
-    path: Path, history: list[list[float]], held_out: Rows, actual: list[int], found: list[int], names: list[str]
+    path: Path, history: nn.History, held_out: Rows, actual: list[int], found: list[int], names: list[str]
 ) -> None:
     """Save the learning curves, and the held-out flowers with those that were mistaken ringed."""
     figure = Figure(figsize=(11, 4.5), layout="constrained")
     left, right = figure.subplots(1, 2)
-    training, validation = zip(*history, strict=True)
-    left.plot(training, color="0.5", label="training flowers")
-    left.plot(validation, color="tab:blue", label="held-out flowers")
-    left.set(title="Learning curves", xlabel="epoch", ylabel="mean cross-entropy (nats)", yscale="log")
+    viz.plot_history(history, ax=left, ylabel="mean cross-entropy (nats)")
+    left.set_title("Learning curves")
 
-    for kind, (name, marker) in enumerate(zip(names, "osD", strict=True)):
+    for kind, (name, (colour, marker)) in enumerate(zip(names, MARKS, strict=True)):
         flowers = [row for row, label in zip(held_out, actual, strict=True) if label == kind]
         right.scatter(
-            [row[PETAL_LENGTH] for row in flowers], [row[PETAL_WIDTH] for row in flowers], marker=marker, label=name
+            [row[PETAL_LENGTH] for row in flowers],
+            [row[PETAL_WIDTH] for row in flowers],
+            color=colour,
+            marker=marker,
+            label=name,
         )
     mistaken = [row for row, label, guess in zip(held_out, actual, found, strict=True) if label != guess]
     right.scatter(
@@ -74,9 +75,8 @@ def draw(
     right.set(
         title="Held-out flowers, by two of the four measurements", xlabel="petal length (cm)", ylabel="petal width (cm)"
     )
-    for axes in (left, right):
-        axes.grid(alpha=0.3)
-        axes.legend()
+    right.grid(alpha=0.3)
+    right.legend()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)
 

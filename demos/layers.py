@@ -40,14 +40,15 @@ def by_hand() -> dict[str, float]:
     }
 
 
-def by_backward(picture: str) -> dict[str, float]:
-    """Let the engine multiply the same links, and draw them."""
+def by_backward(picture: str, page: str) -> dict[str, float]:
+    """Let the engine multiply the same links; draw them, and write a page that steps through them."""
     parameters = {name: Var(value, label=name) for name, value in VALUES.items()}
     functions = compose(**parameters)
     for number, function in enumerate(functions):
         function.label = f"f{number}"
     functions[-1].backward()
     viz.render(functions[-1], picture)
+    viz.explain(functions[-1], page)
     return {name: parameter.grad for name, parameter in parameters.items()}
 
 
@@ -66,8 +67,8 @@ def main() -> None:
     print(", ".join(f"{name} = {value:g}" for name, value in VALUES.items()))
     print(", ".join(f"f{number} = {value:.4f}" for number, value in enumerate(compose(**VALUES))))
 
-    picture = "out/layers.svg"
-    hand, backward, differences = by_hand(), by_backward(picture), by_finite_differences()
+    picture, page = "out/layers.svg", "out/layers.html"
+    hand, backward, differences = by_hand(), by_backward(picture, page), by_finite_differences()
     print("\nderivative |  chain rule by hand |          backward() |  finite differences")
     for name in hand:
         print(f"df5/d{name:<5} | {hand[name]:19.15f} | {backward[name]:19.15f} | {differences[name]:19.15f}")
@@ -79,7 +80,7 @@ def main() -> None:
     print("\nThe three ways agree. Greatest difference of backward() from")
     print(f"  the chain rule by hand: {from_hand:.1g} (the same products)")
     print(f"  finite differences:     {from_differences:.1g} (these cut the curve off after its second bend)")
-    print(f"The graph with all gradients: {picture}")
+    print(f"The graph with all gradients: {picture}; a page to step through it: {page}")
 
 
 if __name__ == "__main__":

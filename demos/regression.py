@@ -1,19 +1,19 @@
 """See a regression class with fit, predict and a learning curve learn a curved surface from 100,000 rows."""
 
 import argparse
-import gc
 import math
 import random
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import chainrule as cr
-from chainrule import nn
+from chainrule import nn, viz
 from matplotlib.figure import Figure
-from tqdm import tqdm
 
 FEATURES = 5
 NOISE = 0.1  # standard deviation of what no model can predict
+BATCH_SIZE = 64
+ACTIVATIONS = ("relu", "tanh", "softplus")
 
 Rows = Sequence[Sequence[float]]
 
@@ -23,78 +23,36 @@ class NotFittedError(RuntimeError):
 
 
 class Regression:
-    """Fit a ReLU network to rows of numbers, in mini-batches, with some rows held out for validation."""
+    """Fit a network to rows of numbers, in mini-batches, with some rows held out for validation."""
 
-    def __init__(self, layers: Sequence[int], lr: float, momentum: float, batch_size: int, seed: int) -> None:
+    def __init__(self, layers: Sequence[int], activation: str, lr: float, momentum: float, seed: int) -> None:
         nin, *nouts = layers
-        self.model = nn.MLP(nin, nouts, activation="relu", seed=seed)
-        self.optimiser = nn.SGD(self.model.parameters(), lr=lr, momentum=momentum)
-        self.lr = lr
-        self.batch_size = batch_size
-        self.source = random.Random(seed)
-        self.training_losses: list[float] = []  # one for each mini-batch, measured before its step
-        self.validation_losses: list[tuple[int, float]] = []  # with the number of mini-batches before it
-        self.fitted = False
+        self.model = nn.MLP(nin, nouts, activation=activation, seed=seed)
+        self.lr, self.momentum, self.seed = lr, momentum, seed
+        self.history: nn.History | None = None
 
-    def fit(self, X: Rows, y: Sequence[float], epochs: int = 1, validation_share: float = 0.2) -> None:
+    def fit(self, X: Rows, y: Sequence[float], epochs: int, validation_share: float = 0.2) -> None:
         """Train on all rows but the held-out share, each once per epoch, in random order."""
-        order = list(range(len(X)))
-        self.source.shuffle(order)
-        held_out = max(1, round(validation_share * len(X)))
-        validation, training = order[:held_out], order[held_out:]
-        # The curve needs no more than a sample of the held-out rows: the standard error is a few per cent.
-        watched = validation[:500]
-        batches_per_epoch = math.ceil(len(training) / self.batch_size)
-        total = epochs * batches_per_epoch
-        between_checks = max(1, total // 20)
-
-        progress = tqdm(total=total, desc="training", unit="batch")
-        for _ in range(epochs):
-            self.source.shuffle(training)
-            for start in range(0, len(training), self.batch_size):
-                if len(self.training_losses) % between_checks == 0:
-                    self.watch(X, y, watched)
-                batch = training[start : start + self.batch_size]
-                loss = nn.mse([self.model(X[row]) for row in batch], [y[row] for row in batch])
-                # Steps that shrink to nothing average out the chance in which rows a batch has.
-                self.optimiser.lr = self.lr * (1 - len(self.training_losses) / total)
-                self.optimiser.zero_grad()
-                loss.backward()
-                self.optimiser.step()
-                self.training_losses.append(loss.value)
-                progress.update()
-        progress.close()
-        self.watch(X, y, watched)
-        self.fitted = True
-
-    def watch(self, X: Rows, y: Sequence[float], rows: Sequence[int]) -> None:
-        """Record the loss over rows that training never sees."""
-        with cr.no_grad():
-            loss = nn.mse([self.model(X[row]) for row in rows], [y[row] for row in rows])
-        self.validation_losses.append((len(self.training_losses), loss.value))
+        steps = epochs * math.ceil((1 - validation_share) * len(X) / BATCH_SIZE)
+        self.history = nn.fit(
+            self.model,
+            X,
+            y,
+            optimiser=lambda parameters: nn.SGD(parameters, momentum=self.momentum),
+            # Steps that shrink to nothing average out the chance in which rows a batch has.
+            lr=nn.linear_schedule(self.lr, 0.0, steps),
+            epochs=epochs,
+            batch_size=BATCH_SIZE,
+            validation=validation_share,
+            seed=self.seed,
+            progress=True,
+        )
 
     def predict(self, X: Rows) -> list[float]:
         """Return one number for each row; `NotFittedError` before `fit`."""
-        if not self.fitted:
+        if self.history is None:
             raise NotFittedError("predict expected a fitted Regression but got one that never saw data; call fit(X, y)")
-        with cr.no_grad():
-            return [self.model(row).value for row in X]
-
-    def draw_learning_curve(self, path: Path) -> None:
-        """Save the losses over the mini-batches."""
-        batches, losses = zip(*self.validation_losses, strict=True)
-        figure = Figure(figsize=(7, 4.5), layout="constrained")
-        axes = figure.subplots()
-        axes.plot(
-            range(len(self.training_losses)), self.training_losses, color="0.75", linewidth=0.8, label="training batch"
-        )
-        axes.plot(batches, losses, color="tab:blue", marker="o", markersize=4, label="validation rows")
-        axes.axhline(NOISE**2, color="tab:green", linestyle="--", label="noise in the data: the least possible")
-        axes.set(yscale="log", title="Learning curve", xlabel="mini-batches", ylabel="mean squared error")
-        axes.grid(alpha=0.3)
-        axes.legend()
-        path.parent.mkdir(exist_ok=True)
-        figure.savefig(path, dpi=150)
+        return self.model.predict(X)
 
 
 def generate(rows: int, source: random.Random) -> tuple[list[tuple[float, ...]], list[float]]:
@@ -104,33 +62,57 @@ def generate(rows: int, source: random.Random) -> tuple[list[tuple[float, ...]],
     return X, y
 
 
+def variance_of(numbers: Sequence[float]) -> float:
+    """Return the mean squared error of the best constant."""
+    mean = sum(numbers) / len(numbers)
+    return nn.mse([mean] * len(numbers), numbers)
+
+
+def draw(path: Path, fitted: dict[str, Regression], X: Rows, y: Sequence[float]) -> None:
+    """Save the learning curve of each activation, and the predictions of the first on rows it never saw."""
+    figure = Figure(figsize=(11, 8), layout="constrained")
+    axes = figure.subplots(2, 2).flatten()
+    for ax, (activation, regression) in zip(axes, fitted.items(), strict=False):
+        viz.plot_history(regression.history, ax=ax, ylabel="mean squared error")
+        # What is left is noise: the least possible.
+        ax.axhline(NOISE**2, color="0.5", linestyle="-.", label="noise in the data")
+        ax.legend()
+        ax.set_title(f"Learning curve: {activation}")
+    activation, regression = next(iter(fitted.items()))
+    viz.plot_fit(X, y, after=regression.predict(X), ax=axes[-1])
+    axes[-1].set_title(f"New rows: {activation}")
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=120)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000, help="how many rows to generate (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=1, help="how often to go through them (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=10, help="how often to go through them (default: %(default)s)")
     arguments = parser.parse_args()
 
     source = random.Random(0)
     X, y = generate(arguments.rows, source)
     X_new, y_new = generate(1000, source)
-    regression = Regression([FEATURES, 10, 10, 1], lr=0.1, momentum=0.9, batch_size=64, seed=0)
-    print(f"{regression.model}, {len(regression.model.parameters())} parameters, {len(X):,} rows, mini-batches of 64")
-    try:
-        regression.predict(X_new)
-    except NotFittedError as refusal:
-        print(f"before fit: {refusal}")
-
-    # A graph has no reference cycles: the collector would find nothing in millions of nodes, and take a fifth longer.
-    gc.disable()
-    regression.fit(X, y, epochs=arguments.epochs)
-    gc.enable()
-    error = nn.mse(regression.predict(X_new), y_new)
-    mean = sum(y_new) / len(y_new)
-    variance = nn.mse([mean] * len(y_new), y_new)
-    print(f"on 1,000 new rows: mean squared error {error:.4f}; {NOISE**2:.4f} of it is noise that no model can predict")
-    print(f"variance explained: {100 * (1 - error / variance):.1f} %")
+    print(f"{len(X):,} rows of {FEATURES} numbers, mini-batches of {BATCH_SIZE}, a fifth held out for validation")
+    print(f"on 1,000 new rows; {NOISE**2:.4f} of the error is noise that no model can predict:")
+    fitted = {}
+    for activation in ACTIVATIONS:
+        regression = Regression([FEATURES, 10, 10, 1], activation, lr=0.05, momentum=0.9, seed=0)
+        if not fitted:
+            try:
+                regression.predict(X_new)
+            except NotFittedError as refusal:
+                print(f"before fit: {refusal}")
+        start = time.perf_counter()
+        regression.fit(X, y, epochs=arguments.epochs)
+        seconds = time.perf_counter() - start
+        error = nn.mse(regression.predict(X_new), y_new)
+        explained = 100 * (1 - error / variance_of(y_new))
+        print(f"{activation:8}: mean squared error {error:.4f}, variance explained: {explained:.1f} %, {seconds:.1f} s")
+        fitted[activation] = regression
     path = Path("out/regression.png")
-    regression.draw_learning_curve(path)
+    draw(path, fitted, X_new, y_new)
     print(f"picture: {path}")
 
 

@@ -110,8 +110,9 @@ def fit(
             if every and (epoch + 1) % every == 0:
                 _record(history, epoch + 1)
             history.seconds.append(time.perf_counter() - start)
+            # Written when the bar next moves, not after every epoch.
+            bar.set_postfix_str(f"loss {history.loss[-1]:.3g}", refresh=False)
             bar.update()
-            bar.set_postfix_str(f"loss {history.loss[-1]:.3g}")
             if enough or (after_epoch is not None and after_epoch(history) is True):
                 break
     best.restore()

@@ -177,7 +177,7 @@ def _shade_scores(ax: Axes, theme: Theme, grid: Grid, scores: list[float], level
         table,
         levels=[level + reach * (2 * k / _LEVELS - 1) for k in range(_LEVELS + 1)],
         cmap=shades_between("plot_decision_boundary", [theme.negative, theme.zero, theme.positive]),
-        extend="both",
+        extend="neither" if level - reach <= min(scores) and max(scores) <= level + reach else "both",
     )
     ticks = [level + reach * k / 2 for k in range(-2, 3)]
     colourbar(ax, shades, "score", theme, ticks=ticks, format="%.3g")

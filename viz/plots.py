@@ -54,7 +54,7 @@ def plot_history(
         ax.plot(epochs, held_out, color=orange, linestyle="--", marker=marker, markersize=4, label="validation")
         best = min(range(len(held_out)), key=held_out.__getitem__) + 1
         ax.axvline(best, color=theme_.quiet, linestyle=":", linewidth=1.2, label=f"best epoch: {best}")
-    shown = [*values, *held_out]
+    shown = [*batches, *values, *held_out]
     if min(shown) > 0 and max(shown) > _LOG_FROM * min(shown):
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel=ylabel or of.replace("_", " "))
