@@ -195,7 +195,7 @@ def rings() -> nn.History:
     """Part three rings of points around each other."""
     rows, classes = [], []
     for k in range(90):
-        turn, ring = 0.7 * k, k % 3
+        turn, ring = 2.4 * k, k % 3
         rows.append([(1 + ring) * math.cos(turn), (1 + ring) * math.sin(turn)])
         classes.append(ring)
     model = nn.MLP(2, [12, 3], seed=0)

@@ -85,7 +85,7 @@ def fit(
         raise TypeError(f"fit expected a Module but got {describe('model', model)}")
     if not isinstance(compiled, bool) and compiled != "auto":
         raise ValueError(f"fit expected True, False or 'auto' but got {describe('compiled', compiled)}")
-    source = seed if isinstance(seed, random.Random) else random.Random(seed)
+    source = _source(seed)
     training, held_out = split(samples_of(X, y, "fit"), validation, source)
     rows, targets = training
     epochs = _count("epochs", epochs, least=0)
@@ -224,6 +224,15 @@ def _optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -> Op
     if lr is not None:
         optimiser.lr = lr
     return optimiser
+
+
+def _source(seed: int | random.Random | None) -> random.Random:
+    if isinstance(seed, random.Random):
+        return seed
+    if seed is None:
+        return random.Random()
+    # Not of the seed alone: data drawn by random.Random(0) and an order drawn by another would go hand in hand.
+    return random.Random(f"chainrule.nn.fit {_count('seed', seed, least=0)}")
 
 
 def _count(name: str, number: Any, least: int = 1) -> int:

@@ -153,8 +153,13 @@ def _map(ax: Any, film: Film, theme: Theme) -> Any:
         width = len(across)
         rows = [film.frames[frame][k : k + width] for k in range(0, width * len(upward), width)]
         image.set_data([[winner(cell) for cell in row] for row in rows] if several else rows)
-        for scores in leads(rows) if several else [[[score - film.level for score in row] for row in rows]]:
-            if min(map(min, scores)) < 0 < max(map(max, scores)):
+        tables = leads(rows) if several else [[[score - film.level for score in row] for row in rows]]
+        for scores, tint in zip(tables, tints, strict=False):
+            most = max(map(max, scores))
+            if min(map(min, scores)) < 0 < most:
+                if several:
+                    # Smoother than the places are.
+                    borders.append(ax.contourf(across, upward, scores, levels=[0, most], colors=[tint]))
                 borders.append(ax.contour(across, upward, scores, levels=[0], colors=[theme.ink], linewidths=1.6))
 
     return show
