@@ -361,7 +361,7 @@ def _choose(backend: str, program: Program, most: int) -> str:
         return backend
     if buffers.ARRAY is None:
         return "python"
-    if importlib.util.find_spec("llvmlite") is None or program.has_loops:
+    if importlib.util.find_spec("llvmlite") is None:
         return "numpy"
     if steps > most:
         warnings.warn(

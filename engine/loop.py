@@ -96,6 +96,12 @@ class Loop(Primitive):
             count += 1
         return carry
 
+    @functools.cached_property
+    def work(self) -> int:
+        """About how many operations a run takes."""
+        own = sum([op.work if isinstance(op, Loop) else len(args) for op, args in self.body.steps])
+        return max(1, self.length) * int(own)
+
     def change(self, **fields: Any) -> Loop:
         """Return the loop with other fields."""
         own = dict(zip(_FIELDS, self._fields(), strict=True))
@@ -118,6 +124,18 @@ class Loop(Primitive):
     def column(self, args: Sequence[Any], row: int) -> Sequence[Any]:
         """Return what one number of the row is in each iteration."""
         return args[self.carry + row : self.carry + self.length * self.rows : self.rows]
+
+    def result_at(self, place: int) -> int:
+        """Return the number of a result from its place in a trace: carry, sums, then one stacked column after another.
+
+        These places stay as they are when a loop is made to stack more in each row.
+        """
+        if place < self.carry:
+            return place
+        if place < self.carry + self.sums:
+            return place + self.length * self.stacked
+        column, row = divmod(place - self.carry - self.sums, self.length)
+        return self.carry + row * self.stacked + column
 
     def name_of(self, position: int) -> str:
         """Name one argument, for messages."""

@@ -17,55 +17,42 @@ from . import table
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .program import Program, numbers_in_tuple
 from .sweeps import between, forward, reverse
-from .tracing import LoopNode, Tracer, listed, saved, saving
+from .tracing import LoopNode, Tracer, listed
 
 Flags = tuple[bool, ...]
 
 
 def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
-    """Return the gradient by each argument of a loop, 0 where none is wanted, from those of some of its results."""
+    """Return the gradient by each argument of a loop, 0 where none is wanted, from those of some of its results.
+
+    `gradients` has them by the results' places, see `Loop.result_at`.
+    """
     loop, args = node.loop, node.args
     if loop.kind == WHILE:
-        node = LoopNode(bounded(loop), args)
-        return pull(node, gradients, wanted)
-    if saved(loop) is None:
-        more = LoopNode(saving(loop), args)
-        return pull(more, _moved(loop, more.loop, gradients), wanted)
-    carry, rows, length, stacked = loop.carry, loop.rows, loop.length, loop.stacked
-    end = carry + length * stacked
-    inputs = _input_flags(loop, wanted)
+        return pull(LoopNode(bounded(loop), args), gradients, wanted)
+    carry, rows, length = loop.carry, loop.rows, loop.length
+    first = carry + loop.sums
+    columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
     given = [
         *[k in gradients for k in range(carry)],
-        *[any(k in gradients for k in range(carry + j, end, stacked)) for j in range(stacked)],
-        *[k in gradients for k in range(end, loop.results)],
+        *[any(place in gradients for place in column) for column in columns],
+        *[k in gradients for k in range(carry, first)],
     ]
-    derived, active = _reverse_of(loop, tuple(inputs), tuple(given))
-    # The arguments: gradients of the carry; carries, rows and gradients of each iteration; what is shared.
-    starts = saved(loop) or []
-    seeded = [j for j in range(stacked) if given[carry + j]]
-    states = [node.result(carry + i * stacked + j) for i in range(length) for j in starts]
-    columns: list[Any] = []
-    for i in range(length):
-        columns += states[i * carry : (i + 1) * carry]
-        columns += args[carry + i * rows : carry + (i + 1) * rows]
-        columns += [gradients.get(carry + i * stacked + j, 0.0) for j in seeded]
-    sums = [gradients[end + k] for k in range(loop.sums) if given[carry + stacked + k]]
-    first = [gradients.get(k, 0.0) for k in range(carry) if active[k]]
-    found = derived.apply((*first, *columns, *args[carry + length * rows :], *sums))
+    derived, active, kept = _reverse_of(loop, tuple(_input_flags(loop, wanted)), tuple(given))
+    # The arguments: gradients of the carry; for each iteration carries, row, what is kept, gradients; what is shared.
+    states = node.keep(range(carry))
+    more = node.keep(kept)
+    seeded = [column for j, column in enumerate(columns) if given[carry + j]]
+    own: list[Any] = []
+    for k in range(length):
+        own += [column[k] for column in states]
+        own += args[carry + k * rows : carry + (k + 1) * rows]
+        own += [column[k] for column in more]
+        own += [gradients.get(column[k], 0.0) for column in seeded]
+    ahead = [gradients.get(k, 0.0) for k in range(carry) if active[k]]
+    sums = [gradients[k] for k in range(carry, first) if k in gradients]
+    found = derived.apply((*ahead, *own, *args[carry + length * rows :], *sums))
     return _by_argument(loop, active, found)
-
-
-def _moved(loop: Loop, more: Loop, gradients: dict[int, Any]) -> dict[int, Any]:
-    """Return gradients by the places that results have in a loop that stacks more in each row."""
-    carry, end, moved = loop.carry, loop.carry + loop.length * loop.stacked, {}
-    for k, gradient in gradients.items():
-        if k >= end:
-            k += more.results - loop.results
-        elif k >= carry:
-            row, column = divmod(k - carry, loop.stacked)
-            k = carry + row * more.stacked + column
-        moved[k] = gradient
-    return moved
 
 
 def _input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
@@ -99,44 +86,64 @@ def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> li
 
 
 @functools.lru_cache(maxsize=512)
-def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags]:
-    """Return the loop that finds the gradients by the active inputs from those of the given outputs."""
+def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, tuple[int, ...]]:
+    """Return the loop that finds the gradients by the active inputs from those of the given outputs.
+
+    It takes some values of the body, too, whose numbers come last: what is dear to compute again is kept.
+    """
     carry, rows, body = loop.carry, loop.rows, loop.body
     moving = [k for k in range(carry) if active[k]]
     seeded = [k for k in range(carry, len(body.outputs)) if given[k]]
-    rows_seeded = sum(1 for k in seeded if k < carry + loop.stacked)
-
-    def gradients(xs: Sequence[Any]) -> list[Any]:
-        ahead, xs = list(xs[: len(moving)]), xs[len(moving) :]
-        own, rest = xs[: carry + rows], xs[carry + rows :]
-        seeds, shared, sums = (
-            list(rest[:rows_seeded]),
-            rest[rows_seeded : rows_seeded + loop.shared],
-            rest[rows_seeded + loop.shared :],
-        )
-        inputs = [*own, *shared]
-        results = body.run(inputs)
-        sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
-        targets = [*[results[k] for k in moving], *[results[k] for k in seeded]]
-        return reverse(between(sources, targets), [*ahead, *seeds, *sums], True)
-
-    names = [
-        *[f"d{body.names[k]}" for k in moving],
-        *body.names[: carry + rows],
-        *[f"d{k - carry}" for k in seeded if k < carry + loop.stacked],
-        *body.names[carry + rows :],
-        *[f"d{k - carry}" for k in seeded if k >= carry + loop.stacked],
-    ]
-    program = traced(f"reverse {body.name}", names, gradients)
+    stacked = [k for k in seeded if k < carry + loop.stacked]
+    inputs = [Tracer(name) for name in body.names]
+    ahead, seeds = [Tracer(f"d{body.names[k]}") for k in moving], [Tracer(f"d{k - carry}") for k in seeded]
+    values = body.values(inputs)
+    since = Tracer("").birth
+    sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
+    targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
+    outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
+    kept = _dear(body, values, outputs, since)
+    own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
+    every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
+    structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
+    program = listed(f"reverse {body.name}", every, outputs, *structures)
     kind = SCAN if moving else CALL if loop.kind == CALL else MAP
     sums = 0 if kind == CALL else sum(active[carry + rows :])
-    width = 0 if kind == CALL else carry + rows + rows_seeded
+    width = 0 if kind == CALL else len(own)
     backwards = kind == SCAN and not loop.backwards
-    return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active
+    return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
+
+
+_DEAR = 24  # operations that a number must take for it to be kept, not computed again
+
+
+def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int) -> tuple[int, ...]:
+    """List the values of a body that its derivative, traced since then, uses, and that take many operations."""
+    used: set[int] = set()
+    seen: set[int] = set()
+    stack = [item for item in outputs if isinstance(item, Tracer)]
+    while stack:
+        tracer = stack.pop()
+        if id(tracer) in seen:
+            continue
+        seen.add(id(tracer))
+        if tracer.birth < since:
+            used.add(id(tracer))
+        else:
+            stack.extend([arg for arg in tracer.args if isinstance(arg, Tracer)])
+    kept: list[int] = []
+    cost = [0] * body.offset
+    for (op, args), first in zip(body.steps, body.firsts, strict=True):
+        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
+        if not isinstance(op, Loop) and total >= _DEAR and id(values[first]) in used and type(values[first]) is Tracer:
+            kept.append(first)
+            total = 0
+        cost += [total] * op.results
+    return tuple(kept)
 
 
 def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
-    """Return the tangent of each result of a loop from those of its arguments."""
+    """Return the tangent of each result of a loop, by their places, from those of its arguments."""
     loop, args = node.loop, node.args
     moves = [type(tangent) is not float or tangent != 0.0 for tangent in tangents]
     if not any(moves):
@@ -157,8 +164,9 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
     items = iter(found[carry:])
     moved = [next(items) if reached[k] else 0.0 for k in range(carry)]
     middle = range(carry, carry + loop.stacked)
-    moved += [next(items) if reached[k] else 0.0 for _ in range(length) for k in middle]
-    return moved + [next(items) if flag else 0.0 for flag in reached[carry + loop.stacked :]]
+    stacked = [[next(items) if reached[k] else 0.0 for k in middle] for _ in range(length)]
+    moved += [next(items) if flag else 0.0 for flag in reached[carry + loop.stacked :]]
+    return moved + [row[j] for j in range(loop.stacked) for row in stacked]
 
 
 @functools.lru_cache(maxsize=512)
@@ -217,7 +225,7 @@ def bounded(loop: Loop) -> Loop:
         return [table.where(more, new, old) for new, old in zip(loop.body.run(xs), xs, strict=False)]
 
     body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, step)
-    return saving(Loop(SCAN, body, loop.length, loop.carry, 0, 0))
+    return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 
 def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:

@@ -19,17 +19,34 @@ class Argument:
         self.symbolic = False
         self.samples: list[list[Any]] = []  # of what is no array
         self.parts: list[Any] = []  # of a batch of arrays
+        self.pieces: list[Any] = []  # of what is shared: arrays, and lists of the numbers between them
         if batched:
             self.structure = self._batch(value)
         else:
-            numbers, self.structure = flatten(value, "compile", name)
-            self.samples = [numbers]
-        self.symbolic = any(type(number) is not float for numbers in self.samples for number in numbers)
+            self.structure = self._shared(value, name)
+        lists = [piece for piece in self.pieces if type(piece) is list]
+        self.symbolic = any(type(number) is not float for numbers in (*self.samples, *lists) for number in numbers)
         # What `Compiled.__call__` asks by.
         self.key = self.structure.shape if self.structure.kind == "array" else self._shape_key()
 
     def _shape_key(self) -> Any:
         return () if self.structure is NUMBER and self.parts else self.structure
+
+    def _shared(self, value: Any, name: str) -> Structure:
+        """Take apart what all samples share; arrays of numbers stay whole."""
+        array = buffers.ARRAY
+        if array is not None and type(value) is array and value.shape and value.dtype.kind in "fiub":
+            self.pieces.append(value)
+            return Structure("array", shape=value.shape)
+        if type(value) in (list, tuple) and any(type(item) in (array, list, tuple, dict) for item in value):
+            parts = tuple([self._shared(item, f"{name}[{k}]") for k, item in enumerate(value)])
+            return Structure("list" if type(value) is list else "tuple", parts)
+        if type(value) is dict:
+            parts = tuple([self._shared(item, f"{name}[{key!r}]") for key, item in value.items()])
+            return Structure("dict", parts, tuple(value))
+        numbers, structure = flatten(value, "compile", name)
+        self.pieces.append(numbers)
+        return structure
 
     def _batch(self, value: Any) -> Structure:
         shape = getattr(value, "shape", None)
@@ -71,6 +88,8 @@ class Argument:
 
     def memory(self, n: int) -> Any:
         """Return the numbers as contiguous memory."""
+        if self.rows is None:
+            return buffers.chain(self.pieces)
         if not self.parts:
             return buffers.pack([number for numbers in self.samples for number in numbers])
         return buffers.convert(self.parts[0]) if len(self.parts) == 1 else buffers.join(self.parts, n)
@@ -78,5 +97,5 @@ class Argument:
     def sample(self, k: int) -> list[Any]:
         """Return the numbers of one sample."""
         if self.rows is None:
-            return self.samples[0]
+            return [x for piece in self.pieces for x in (piece if type(piece) is list else piece.ravel().tolist())]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]

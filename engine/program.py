@@ -80,6 +80,15 @@ class Program:
         """Whether any step is a loop."""
         return any(isinstance(op, Loop) for op, _ in self.steps)
 
+    def rows(self) -> Iterator[Primitive]:
+        """Yield the row of each step, also of those inside loops."""
+        for op, _ in self.steps:
+            if isinstance(op, Loop):
+                for inner in op.programs():
+                    yield from inner.rows()
+            else:
+                yield op
+
     def __len__(self) -> int:
         return len(self.steps)
 
@@ -91,11 +100,16 @@ class Program:
 
     def run(self, numbers: Sequence[Any]) -> list[Any]:
         """Return the flat outputs for flat inputs: floats, or numbers of any type that rows take."""
+        values = self.values(numbers)
+        return [values[k] for k in self.outputs]
+
+    def values(self, numbers: Sequence[Any]) -> list[Any]:
+        """Return all values, in order, for flat inputs."""
         values = [*numbers, *self.constants]
         for op, args in self.steps:
             found = op.apply(tuple([values[k] for k in args]))
             values += found if isinstance(op, Loop) else (found,)
-        return [values[k] for k in self.outputs]
+        return values
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self._key() == other._key()

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from . import table
 from .errors import TraceError
-from .loop import SCAN, Loop
+from .loop import Loop
 from .methods import call_ufunc
 from .modes import recording, user_line
 from .operators import Operators
@@ -60,7 +60,7 @@ class Tracer(Operators):
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
         """Make one node of a loop on traced numbers, and return its results."""
-        return LoopNode(saving(loop), args).results_of(loop)
+        return LoopNode(loop, args).results()
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
@@ -141,35 +141,31 @@ class LoopNode(Tracer):
         self.loop = loop
 
     def result(self, place: int) -> Tracer:
-        """Return a number that stands for one result."""
+        """Return a number that stands for the result with that place (see `Loop.result_at`)."""
         made = Tracer("", self.loop, (self,))
         made.place = place
         return made
 
-    def results_of(self, loop: Loop) -> list[Tracer]:
-        """Return the results of `loop`, which this one runs, perhaps with more stacked in each row."""
-        more = self.loop.stacked - loop.stacked
-        stacked = [
-            self.result(loop.carry + k * self.loop.stacked + j) for k in range(loop.length) for j in range(loop.stacked)
-        ]
-        first = [self.result(k) for k in range(loop.carry)]
-        sums = range(loop.results - loop.sums, loop.results)
-        return [*first, *stacked, *[self.result(loop.length * more + k) for k in sums]]
+    def results(self) -> list[Tracer]:
+        """Return all results."""
+        loop, first = self.loop, self.loop.carry + self.loop.sums
+        stacked = [first + j * loop.length + k for k in range(loop.length) for j in range(loop.stacked)]
+        return [self.result(place) for place in (*range(loop.carry), *stacked, *range(loop.carry, first))]
 
-
-def saving(loop: Loop) -> Loop:
-    """Return a scan made to stack the carry that each iteration starts from: what its derivative in reverse needs."""
-    if loop.kind != SCAN or saved(loop) is not None:
-        return loop
-    body, end = loop.body, loop.carry + loop.stacked
-    outputs = (*body.outputs[:end], *range(loop.carry), *body.outputs[end:])
-    return loop.change(body=flat(body, outputs))
-
-
-def saved(loop: Loop) -> list[int] | None:
-    """Return which of the stacked numbers are the carry that an iteration starts from, None where one is not."""
-    places = {value: k for k, value in enumerate(loop.body.outputs[loop.carry : loop.carry + loop.stacked])}
-    return [places[k] for k in range(loop.carry)] if all(k in places for k in range(loop.carry)) else None
+    def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
+        """Have each iteration stack some values of its body, too; return these, a list for each value."""
+        loop, found = self.loop, []
+        end = loop.carry + loop.stacked
+        stacked = list(loop.body.outputs[loop.carry : end])
+        for value in values:
+            if value not in stacked:
+                stacked.append(value)
+            first = loop.carry + loop.sums + stacked.index(value) * loop.length
+            found.append([self.result(first + k) for k in range(loop.length)])
+        if len(stacked) > loop.stacked:
+            outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
+            self.loop = self.op = loop.change(body=flat(loop.body, outputs))
+        return found
 
 
 def trace(f: Callable[..., Any], *examples: Any) -> Program:
@@ -256,7 +252,8 @@ def listed(
     for tracer in needed:
         assert tracer.op is not None
         if tracer.place >= 0:
-            place[id(tracer)] = place[id(tracer.args[0])] + tracer.place
+            node = tracer.args[0]
+            place[id(tracer)] = place[id(node)] + node.loop.result_at(tracer.place)
             continue
         steps.append(Step(tracer.op, tuple([number_of(arg) for arg in tracer.args])))
         place[id(tracer)] = count

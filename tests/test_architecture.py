@@ -18,7 +18,7 @@ LAYERS = {
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c machine object_cache fusion sine operations ordering registers segments driver
-        llvm __init__
+        memory loop_calls bodies loop_kernels llvm __init__
     """,
     "viz": """
         picture theme units highlight fold cards text svg render notation formula rules paths javascript page explain

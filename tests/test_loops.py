@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import nests
 
-BACKENDS = ["python", "numpy"]
+BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 NESTS = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=40)
 points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3)
 

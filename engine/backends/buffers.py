@@ -35,6 +35,15 @@ def pack(numbers: Sequence[float]) -> Any:
     return array.array("d", numbers) if np is None else np.array(numbers, float)
 
 
+def chain(pieces: Sequence[Any]) -> Any:
+    """Return arrays and lists of floats one after another."""
+    if len(pieces) == 1:
+        return pack(pieces[0]) if type(pieces[0]) is list else convert(pieces[0])
+    if np is None:
+        return pack([number for piece in pieces for number in piece])
+    return np.concatenate([np.ravel(piece) for piece in pieces] or [()], dtype=DOUBLE)
+
+
 def convert(item: Any) -> Any:
     """Return a NumPy array as doubles in C order, itself where it is so already."""
     if item.dtype.kind not in "fiub":

@@ -21,8 +21,8 @@ class Frame:
         self.arguments = self._take(8 * len(layout.sizes))
         self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
         self.shared = self._take(8 * shared_slots)
-        self.tail_in = self._take(width * layout.inputs)
-        self.tail_out = self._take(0 if layout.reduce else width * outputs)
+        self.tail_in = self._take(width * layout.inputs if layout.has_batch else 0)
+        self.tail_out = self._take(width * outputs if layout.per_sample else 0)
         self.scratch = self._take(width * sample_slots)
         rows = self.padded if layout.reduce else 0
         self.sums = self._take(width * rows)
@@ -35,7 +35,7 @@ class Frame:
         return place
 
 
-def _loop(name: str, start: str, stop: str, step: int, body: str) -> str:
+def loop(name: str, start: str, stop: str, step: int, body: str) -> str:
     """Write a counted loop over %name."""
     return f"""br label %{name}.enter
 {name}.enter:
@@ -54,7 +54,7 @@ br label %{name}.head
 """
 
 
-def _at(name: str, base: str, offset: int | str) -> str:
+def at(name: str, base: str, offset: int | str) -> str:
     return f"%{name} = getelementptr i8, ptr {base}, i64 {offset}\n"
 
 
@@ -67,27 +67,33 @@ def _table(name: str, numbers: Sequence[int]) -> str:
 
 
 def driver(
-    layout: Layout, frame: Frame, lanes: int, shared: list[str], sample: list[str], slots: dict[int, int]
+    layout: Layout,
+    frame: Frame,
+    lanes: int,
+    shared: list[str],
+    sample: list[str],
+    slots: dict[int, int],
+    part: str | None = None,
 ) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
     ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
-    then ``finish(work, workers, n, out)``.
+    then ``finish(work, workers, n, out)``. `part` is that function's text where samples run in another way.
     """
     count = len(layout.sizes)
     parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in shared + sample)
-    prepare = _at("cursors", "%work", frame.cursors) + _at("shared", "%work", frame.shared)
+    prepare = at("cursors", "%work", frame.cursors) + at("shared", "%work", frame.shared)
     for k in range(count):
-        prepare += _at(f"g{k}", "%arguments", 8 * k) + f"%a{k} = load ptr, ptr %g{k}\n"
-        prepare += _at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
-        prepare += _at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
+        prepare += at(f"g{k}", "%arguments", 8 * k) + f"%a{k} = load ptr, ptr %g{k}\n"
+        prepare += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
+        prepare += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
     text = declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
-        text += _part(layout, frame, lanes, sample)
+        text += _part(layout, frame, lanes, sample) if part is None else part
         run += "call void @part(ptr %work, i64 0, i64 0, i64 %n, i64 %n, ptr %out)\n"
     if layout.reduce:
         text += _finish(layout, frame, lanes, slots)
@@ -118,20 +124,20 @@ def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
             + _item(f"{name}.j", "@strides", f"%{name}.place")
             + f"%{name}.stride = load i64, ptr %{name}.j\n%{name}.row = mul i64 {sample_index}, %{name}.stride\n"
             + f"%{name}.offset = add i64 %{name}.block, %{name}.row\n"
-            + _at(f"{name}.target", "%out", f"%{name}.offset")
+            + at(f"{name}.target", "%out", f"%{name}.offset")
             + _item(f"{name}.cursor", "%cursors", f"%{name}.place")
         )
 
-    body = f"%size = mul i64 %t, {frame.total}\n" + _at("mine", "%work", "%size")
-    body += _at("shared", "%work", frame.shared)
+    body = f"%size = mul i64 %t, {frame.total}\n" + at("mine", "%work", "%size")
+    body += at("shared", "%work", frame.shared)
     for name in ("cursors", "scratch", "sums", "tail_sums", "partial"):
-        body += _at(name, "%mine", getattr(frame, name))
+        body += at(name, "%mine", getattr(frame, name))
     for k in range(count):
-        body += _at(f"s{k}", "%work", frame.arguments + 8 * k) + f"%a{k} = load ptr, ptr %s{k}\n"
-        body += f"%f{k} = mul i64 %first, {rows[k]}\n" + _at(f"b{k}", f"%a{k}", f"%f{k}")
-        body += _at(f"c{k}", "%cursors", 8 * k) + f"store ptr %b{k}, ptr %c{k}\n"
+        body += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"%a{k} = load ptr, ptr %s{k}\n"
+        body += f"%f{k} = mul i64 %first, {rows[k]}\n" + at(f"b{k}", f"%a{k}", f"%f{k}")
+        body += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %b{k}, ptr %c{k}\n"
     if scattered:
-        body += _loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
+        body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
         body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {width * frame.padded}, i1 false)\n"
     advance = (
@@ -139,42 +145,40 @@ def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
         + f"%k.stride = load i64, ptr %k.i\n%k.step = mul i64 %k.stride, {lanes}\n"
         + _item("k.cursor", "%cursors", "%k")
         + "%k.old = load ptr, ptr %k.cursor\n"
-        + _at("k.new", "%k.old", "%k.step")
+        + at("k.new", "%k.old", "%k.step")
         + "store ptr %k.new, ptr %k.cursor"
     )
-    whole = calls("%sums") + _loop("k", "0", str(count + len(scattered)), 1, advance)
+    whole = calls("%sums") + loop("k", "0", str(count + len(scattered)), 1, advance)
     body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {lanes}\n%end = sub i64 %last, %rest\n"
-    body += _loop("i", "%first", "%end", lanes, whole)
+    body += loop("i", "%first", "%end", lanes, whole)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
     # Rows left over are copied beside copies of the first of them, so that full vectors can be read.
     for k in range(count):
         if not layout.batched[k]:
             continue
-        body += f"%tc{k} = load ptr, ptr %c{k}\n" + _at(f"to{k}", "%mine", frame.tail_in + width * layout.starts[k])
+        body += f"%tc{k} = load ptr, ptr %c{k}\n" + at(f"to{k}", "%mine", frame.tail_in + width * layout.starts[k])
         body += f"%tn{k} = mul i64 %rest, {rows[k]}\n"
         body += f"call void @llvm.memcpy.p0.p0.i64(ptr %to{k}, ptr %tc{k}, i64 %tn{k}, i1 false)\n"
         row = f"r{k}"
-        copy = f"%{row}.n = mul i64 %{row}, {rows[k]}\n" + _at(f"{row}.to", f"%to{k}", f"%{row}.n")
+        copy = f"%{row}.n = mul i64 %{row}, {rows[k]}\n" + at(f"{row}.to", f"%to{k}", f"%{row}.n")
         copy += f"call void @llvm.memcpy.p0.p0.i64(ptr %{row}.to, ptr %to{k}, i64 {rows[k]}, i1 false)"
-        body += _loop(row, "%rest", str(lanes), 1, copy) + f"store ptr %to{k}, ptr %c{k}\n"
+        body += loop(row, "%rest", str(lanes), 1, copy) + f"store ptr %to{k}, ptr %c{k}\n"
     if layout.reduce:
         body += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * outputs}, i1 false)\n"
         body += calls("%tail_sums") + _merge_tail(lanes, outputs)
     else:
-        body += _at("tail_out", "%mine", frame.tail_out)
+        body += at("tail_out", "%mine", frame.tail_out)
         aside = (
-            target("v", "%end") + f"%v.aside = mul i64 %v.start, {lanes}\n" + _at("v.buffer", "%tail_out", "%v.aside")
+            target("v", "%end") + f"%v.aside = mul i64 %v.start, {lanes}\n" + at("v.buffer", "%tail_out", "%v.aside")
         )
-        body += _loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor") + calls("%tail_out")
-        back = (
-            target("w", "%end") + f"%w.aside = mul i64 %w.start, {lanes}\n" + _at("w.buffer", "%tail_out", "%w.aside")
-        )
+        body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor") + calls("%tail_out")
+        back = target("w", "%end") + f"%w.aside = mul i64 %w.start, {lanes}\n" + at("w.buffer", "%tail_out", "%w.aside")
         back += "%w.bytes = mul i64 %w.stride, %rest\n"
         back += "call void @llvm.memcpy.p0.p0.i64(ptr %w.target, ptr %w.buffer, i64 %w.bytes, i1 false)"
-        body += _loop("w", "0", str(units), 1, back)
+        body += loop("w", "0", str(units), 1, back)
     body += "br label %folding\nfolding:\n"
     if layout.reduce:
-        body += _loop("j", "0", str(frame.padded), lanes, _fold(lanes))
+        body += loop("j", "0", str(frame.padded), lanes, fold(lanes))
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
     return text + f"{head} {{\n{body}ret void\n}}\n"
 
@@ -185,20 +189,20 @@ def _merge_tail(lanes: int, outputs: int) -> str:
     text = f"%ri = insertelement <{lanes} x i64> poison, i64 %rest, i64 0\n"
     text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
     text += f"%live = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
-    body = f"%q.b = mul i64 %q, {8 * lanes}\n" + _at("q.x", "%sums", "%q.b") + _at("q.y", "%tail_sums", "%q.b")
+    body = f"%q.b = mul i64 %q, {8 * lanes}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n%q.t = load {type_}, ptr %q.y\n"
     body += f"%q.m = select <{lanes} x i1> %live, {type_} %q.t, {type_} splat (double 0.0)\n"
     body += f"%q.n = fadd {type_} %q.s, %q.m\nstore {type_} %q.n, ptr %q.x"
-    return text + _loop("q", "0", str(outputs), 1, body)
+    return text + loop("q", "0", str(outputs), 1, body)
 
 
-def _fold(lanes: int) -> str:
+def fold(lanes: int) -> str:
     """Add up the lanes of as many sums as there are lanes: halves of pairs at a time, so that no lane idles."""
     type_ = f"<{lanes} x double>"
-    text = f"%j.b = mul i64 %j, {8 * lanes}\n" + _at("j.x", "%sums", "%j.b")
+    text = f"%j.b = mul i64 %j, {8 * lanes}\n" + at("j.x", "%sums", "%j.b")
     names = []
     for k in range(lanes):
-        text += _at(f"j.p{k}", "%j.x", 8 * lanes * k) + f"%j.v{k} = load {type_}, ptr %j.p{k}\n"
+        text += at(f"j.p{k}", "%j.x", 8 * lanes * k) + f"%j.v{k} = load {type_}, ptr %j.p{k}\n"
         names.append(f"%j.v{k}")
     block = 1
     while len(names) > 1:
@@ -218,7 +222,7 @@ def _fold(lanes: int) -> str:
             merged.append(name)
         names = merged
         block *= 2
-    return text + "%j.w = mul i64 %j, 8\n" + _at("j.to", "%partial", "%j.w") + f"store {type_} {names[0]}, ptr %j.to"
+    return text + "%j.w = mul i64 %j, 8\n" + at("j.to", "%partial", "%j.w") + f"store {type_} {names[0]}, ptr %j.to"
 
 
 def _finish(layout: Layout, frame: Frame, lanes: int, slots: dict[int, int]) -> str:
@@ -226,17 +230,17 @@ def _finish(layout: Layout, frame: Frame, lanes: int, slots: dict[int, int]) -> 
     outputs = layout.program.outputs
     shared = [(place, slots[value]) for place, value in enumerate(outputs) if not layout.varying[value]]
     text = _table("shared_places", [place for place, _ in shared]) + _table("shared_slots", [s for _, s in shared])
-    body = _at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
+    body = at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
     body += f"%ci = insertelement {type_} poison, double %count, i64 0\n"
     body += f"%cs = shufflevector {type_} %ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-    more = f"%t.b = mul i64 %t, {frame.total}\n" + _at("t.x", "%j.x", "%t.b") + f"%t.v = load {type_}, ptr %t.x\n"
+    more = f"%t.b = mul i64 %t, {frame.total}\n" + at("t.x", "%j.x", "%t.b") + f"%t.v = load {type_}, ptr %t.x\n"
     more += f"%t.o = load {type_}, ptr %j.x\n%t.n = fadd {type_} %t.o, %t.v\nstore {type_} %t.n, ptr %j.x"
-    each = "%j.w = mul i64 %j, 8\n" + _at("j.x", "%partial", "%j.w") + _loop("t", "1", "%workers", 1, more)
+    each = "%j.w = mul i64 %j, 8\n" + at("j.x", "%partial", "%j.w") + loop("t", "1", "%workers", 1, more)
     if mean:
         each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
-    body += _loop("j", "0", str(frame.padded), lanes, each)
+    body += loop("j", "0", str(frame.padded), lanes, each)
     body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {8 * len(outputs)}, i1 false)\n"
-    body += _at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
+    body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
     fix = _item("s.i", "@shared_slots", "%s") + "%s.slot = load i64, ptr %s.i\n"
     fix += _item("s.x", "%shared", "%s.slot") + "%s.v = load double, ptr %s.x\n"
     if mean:
@@ -246,5 +250,5 @@ def _finish(layout: Layout, frame: Frame, lanes: int, slots: dict[int, int]) -> 
     fix += _item("s.j", "@shared_places", "%s") + "%s.place = load i64, ptr %s.j\n"
     fix += _item("s.to", "%out", "%s.place") + "store double %s.r, ptr %s.to"
     if shared:
-        body += _loop("s", "0", str(len(shared)), 1, fix)
+        body += loop("s", "0", str(len(shared)), 1, fix)
     return text + f"define void @finish(ptr %work, i64 %workers, i64 %n, ptr %out) #0 {{\n{body}ret void\n}}\n"

@@ -22,12 +22,29 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from .. import lowering
-from ..errors import BackendError
+from ..loop import Loop
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
-from . import buffers, driver, fusion, layout, machine, object_cache, operations, ordering, registers, segments, sine
+from . import (
+    bodies,
+    buffers,
+    driver,
+    fusion,
+    layout,
+    loop_calls,
+    loop_kernels,
+    machine,
+    memory,
+    object_cache,
+    operations,
+    ordering,
+    registers,
+    segments,
+    sine,
+)
 from .layout import Layout
+from .loop_kernels import Nest
 from .machine import host, target
 from .operations import supported, weight
 from .segments import SEGMENT, Section
@@ -35,7 +52,8 @@ from .segments import SEGMENT, Section
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 _LEVEL = 1  # of LLVM's code generator
 _GRAIN = 20_000  # steps times samples that are worth a thread of their own
-_SOURCES = (driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
+_LOOPS = (bodies, loop_calls, loop_kernels, memory)
+_SOURCES = (*_LOOPS, driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 _lock = threading.Lock()
@@ -62,8 +80,6 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    if program.has_loops:
-        raise BackendError('the backend "llvm" has no loops yet; use backend="numpy" or "python"')
     key = _key(program, batched, reduce)
     parts = object_cache.load(key)
     if parts is None:
@@ -71,7 +87,7 @@ def build(
         object_cache.store(key, parts)
     header, *objects = parts
     size, *names = header.decode().split("\n")
-    rows = {op.name: op for op, _ in program.steps}
+    rows = {op.name: op for op in program.rows()}
     callbacks = [rows.get(name) or PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
     return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, len(program.steps))
@@ -230,9 +246,15 @@ class _Emission:
         self.layout = Layout(lower(program, supported), batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
+        self._nest = Nest(self.layout) if self.layout.program.has_loops else None
 
     def modules(self) -> Iterator[tuple[str, int]]:
         """Yield each module's text and the number of steps in it; the last one drives the others."""
+        if self._nest is not None:
+            for text, count in self._nest.modules():
+                yield text + self._attributes(), count
+            self.size, self.callbacks = self._nest.size, self._nest.callbacks
+            return
         shared = Section(self.layout, host(), self.callbacks, sample=False)
         sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
         yield from self._grouped(shared, {})
@@ -307,15 +329,33 @@ def _key(program: Program, batched: Sequence[bool], reduce: str | None) -> str:
         files = [Path(__file__)] + [Path(str(module.__file__)) for module in _SOURCES]
         _revision.append(b"".join(file.read_bytes() for file in files) + host().identity.encode())
     digest = hashlib.sha256(_revision[0])
+    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
+    digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
+    digest.update(_content(program, {}))
+    return digest.hexdigest()
+
+
+def _content(program: Program, known: dict[int, bytes]) -> bytes:
+    """Return a digest of what a program does."""
+    if id(program) in known:
+        return known[id(program)]
+    digest = hashlib.sha256()
     rows: dict[Primitive, int] = {}
     flat = array("q")
     for op, args in program.steps:
         flat.append(rows.setdefault(op, len(rows)))
         flat.append(len(args))
         flat.extend(args)
-    names = [(row.name, row.custom, row.arity) for row in rows]
-    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
-    digest.update(repr((names, sizes, tuple(map(bool, batched)), reduce, program.outputs, len(flat))).encode())
+    names = [(row.name, row.custom, row.arity, *_content_of_loop(row, known)) for row in rows]
+    digest.update(repr((names, len(program.names), program.outputs, len(flat))).encode())
     digest.update(array("d", program.constants).tobytes())
     digest.update(flat.tobytes())
-    return digest.hexdigest()
+    known[id(program)] = digest.digest()
+    return known[id(program)]
+
+
+def _content_of_loop(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
+    if not isinstance(row, Loop):
+        return ()
+    inner = [_content(program, known) for program in row.programs()]
+    return row.length, row.carry, row.rows, row.sums, row.backwards, *inner

@@ -57,19 +57,10 @@ def build(
 def function(program: Program) -> Callable[..., tuple[float, ...]]:
     """Compile the generated source: flat floats in, flat floats out."""
     names: dict[str, Any] = {"inf": float("inf"), "nan": float("nan"), "itertools": itertools}
-    names.update({_name(op): op.evaluate for op in _rows(program)})
+    names.update({_name(op): op.evaluate for op in program.rows()})
     exec(compile(source(program), f"<chainrule {program.name}>", "exec"), names)
     made: Callable[..., tuple[float, ...]] = names["f"]
     return made
-
-
-def _rows(program: Program) -> Iterator[Primitive]:
-    for op, _ in program.steps:
-        if isinstance(op, Loop):
-            for inner in op.programs():
-                yield from _rows(inner)
-        else:
-            yield op
 
 
 def source(program: Program) -> str:

@@ -1,0 +1,175 @@
+"""Compile a program with loops to the functions that `driver` calls: what runs once, and what runs for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from ..primitive import Primitive
+from ..program import Program, Step, numbers_in_tuple
+from ..pruning import drop
+from . import driver
+from .bodies import Body, Module
+from .layout import Layout
+from .machine import host
+from .memory import Sink, Spot
+
+VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
+
+
+class Nest:
+    """Write the module of a program with loops; afterwards `size` and `callbacks` are known."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.callbacks: list[Primitive] = []
+        self.size = 0
+
+    def modules(self) -> Iterator[tuple[str, int]]:
+        """Yield each module's text and the number of steps in it."""
+        layout, machine = self.layout, host()
+        module = Module(machine, self.callbacks)
+        exported = self._exported()
+        slots = {value: k for k, value in enumerate(exported)}
+        own = -(-8 * len(exported) // 64) * 64
+        once = self._once(module, exported)
+        text = _entry(once, len(layout.sizes), "%shared" if layout.has_batch else "%sink", own)
+        part, size = None, 0
+        lanes = VECTORS * machine.lanes
+        if layout.has_batch:
+            several = self._samples(module, exported, lanes)
+            single = self._samples(module, exported, 1)
+            size = max(several.size, single.size)
+        frame = driver.Frame(layout, machine.lanes, (own + once.size) // 8, -(-size // (8 * machine.lanes)))
+        if layout.has_batch:
+            # The samples' functions are called in the module where they stand.
+            part = _part(layout, frame, lanes, machine.lanes, several.names, single.names)
+            text += part
+            part = "declare void @part(ptr, i64, i64, i64, i64, ptr)\n"
+        self.size = frame.total
+        yield module.text() + text, len(layout.program.steps)
+        yield driver.driver(layout, frame, machine.lanes, ["shared_0"], [], slots, part), 0
+
+    def _exported(self) -> list[int]:
+        """List what the part that runs once leaves: values that samples read, and results that are no sample's."""
+        layout = self.layout
+        if not layout.has_batch:
+            return []
+        results = [value for value in layout.positions if layout.reduce and not layout.varying[value]]
+        return sorted({value for value in layout.exported() if value >= layout.base} | set(results))
+
+    def _spots(self, lanes: int) -> list[Spot]:
+        """Say where each input stands: argument k begins at %rk."""
+        layout, found = self.layout, []
+        for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
+            lane = 8 * size if flag and lanes > 1 else 0
+            found += [Spot(f"%r{argument}", 8 * k, lane=lane) for k in range(size)]
+        return found
+
+    def _once(self, module: Module, exported: Sequence[int]) -> Body:
+        """Write what does not differ between samples; it leaves what samples read."""
+        layout = self.layout
+        outputs = exported if layout.has_batch else layout.program.outputs
+        program = part(layout.program, layout.shared_steps, (), outputs)
+        target = f"%r{len(layout.sizes)}"
+        sinks = [[Sink(Spot(target, 8 * k))] for k in range(len(outputs))]
+        return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1)
+
+    def _samples(self, module: Module, exported: Sequence[int], lanes: int) -> Body:
+        """Write what runs for every sample."""
+        layout, count = self.layout, len(self.layout.sizes)
+        outputs, sinks = [], []
+        for position, value in enumerate(layout.program.outputs):
+            if layout.reduce and not layout.varying[value]:
+                continue
+            outputs.append(value)
+            if layout.reduce:
+                # Every sum has as many lanes as a register.
+                own = host().lanes
+                fold = own if lanes > 1 else 0
+                sinks.append([Sink(Spot(f"%r{count + 1}", 8 * own * position, lanes > 1, fold=fold), True)])
+            else:
+                unit = layout.unit_of[position]
+                start, size = layout.units[unit]
+                sinks.append(
+                    [Sink(Spot(f"%r{count + 1 + unit}", 8 * (position - start), lane=8 * size if lanes > 1 else 0))]
+                )
+        program = part(layout.program, layout.sample_steps, exported, outputs)
+        inputs = [*self._spots(lanes), *[Spot(f"%r{count}", 8 * k) for k in range(len(exported))]]
+        pointers = count + 1 + (1 if layout.reduce else len(layout.units))
+        return Body(module, program, lanes, inputs, sinks, pointers)
+
+
+def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: Sequence[int]) -> Program:
+    """Return the program of some steps, with the values `more` as inputs after its own."""
+    inputs = len(program.names)
+    new = {k: k for k in range(inputs)}
+    new.update({value: inputs + k for k, value in enumerate(more)})
+    count = inputs + len(more)
+    for k in range(inputs, program.offset):
+        new.setdefault(k, count + k - inputs)
+    count += len(program.constants)
+    steps = []
+    for place in places:
+        op, args = program.steps[place]
+        steps.append(Step(op, tuple([new[k] for k in args])))
+        for k in range(op.results):
+            new[program.firsts[place] + k] = count + k
+        count += op.results
+    names = (*program.names, *[f"s{k}" for k in range(len(more))])
+    chosen = tuple([new[value] for value in outputs])
+    structures = numbers_in_tuple(len(names)), numbers_in_tuple(len(chosen))
+    return drop(
+        replace(program, names=names, steps=tuple(steps), outputs=chosen, arguments=structures[0], result=structures[1])
+    )
+
+
+def _entry(body: Body, count: int, target: str, own: int) -> str:
+    """Write the function that runs once for a call: it finds the arguments' addresses and calls a body's functions."""
+    text = f"%frame = getelementptr i8, ptr %shared, i64 {own}\n"
+    for k in range(count):
+        text += f"%p{k} = getelementptr i8, ptr %cursors, i64 {8 * k}\n%c{k} = load ptr, ptr %p{k}, align 8\n"
+    operands = ", ".join(f"ptr {p}" for p in [*[f"%c{k}" for k in range(count)], target, "%frame"])
+    text += "".join(f"call void @{function}({operands})\n" for function in body.names)
+    parameters = "ptr %cursors, ptr noalias %shared, ptr noalias %scratch, ptr noalias %sink"
+    return f"define void @shared_0({parameters}) #0 {{\n{text}ret void\n}}\n"
+
+
+def _part(
+    layout: Layout, frame: driver.Frame, lanes: int, own: int, several: Sequence[str], single: Sequence[str]
+) -> str:
+    """Write the function that runs a worker's samples: as many at a time as there are lanes, then one by one."""
+    count = len(layout.sizes)
+    text = f"%size = mul i64 %t, {frame.total}\n" + driver.at("mine", "%work", "%size")
+    text += driver.at("shared", "%work", frame.shared)
+    for name in ("scratch", "sums", "partial"):
+        text += driver.at(name, "%mine", getattr(frame, name))
+    for k in range(count):
+        text += driver.at(f"s{k}", "%work", frame.arguments + 8 * k) + f"%a{k} = load ptr, ptr %s{k}\n"
+    if layout.reduce:
+        text += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * own * frame.padded}, i1 false)\n"
+    for k, (start, _) in enumerate([] if layout.reduce else layout.units):
+        text += f"%us{k} = mul i64 %n, {8 * start}\n" + driver.at(f"u{k}", "%out", f"%us{k}")
+
+    def sample(index: str, names: Sequence[str]) -> str:
+        lines, pointers = "", []
+        for k, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
+            lines += f"%{index}o{k} = mul i64 %{index}, {8 * size if flag else 0}\n"
+            lines += driver.at(f"{index}a{k}", f"%a{k}", f"%{index}o{k}")
+            pointers.append(f"%{index}a{k}")
+        pointers.append("%shared")
+        for k, (_, size) in enumerate([] if layout.reduce else layout.units):
+            lines += f"%{index}v{k} = mul i64 %{index}, {8 * size}\n" + driver.at(
+                f"{index}u{k}", f"%u{k}", f"%{index}v{k}"
+            )
+            pointers.append(f"%{index}u{k}")
+        operands = ", ".join(f"ptr {p}" for p in [*pointers, *(["%sums"] if layout.reduce else []), "%scratch"])
+        return lines + "".join(f"call void @{name}({operands})\n" for name in names)
+
+    text += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {lanes}\n%end = sub i64 %last, %rest\n"
+    text += driver.loop("i", "%first", "%end", lanes, sample("i", several))
+    text += driver.loop("k", "%end", "%last", 1, sample("k", single))
+    if layout.reduce:
+        text += driver.loop("j", "0", str(frame.padded), own, driver.fold(own))
+    head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
+    return f"declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n{head} {{\n{text}ret void\n}}\n"
