@@ -11,20 +11,20 @@ from setuptools import Extension, setup
 
 
 def extensions() -> list[Extension]:
-    """Describe the C extensions: engine/var.py with engine/var.pxd, and engine/backends/entry.pyx."""
+    """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and backends/entry.pyx."""
     if os.environ.get("CHAINRULE_PURE", "") not in ("", "0"):
         return []
     from Cython.Build import cythonize
 
-    # Cython finds var.pxd by the name of the package, which the folder does not have.
+    # Cython finds a .pxd by the name of the package, which the folder does not have.
     package = Path("build/cython/chainrule")
     for folder in (package, package / "backends"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
-    for name in ("var.py", "var.pxd", "backends/entry.pyx"):
+    for name in ("primitive.py", "primitive.pxd", "var.py", "var.pxd", "nodes.h", "backends/entry.pyx"):
         shutil.copy(Path("engine") / name, package / name)
-    core = Extension("chainrule.var", [str(package / "var.py")])
-    entry = Extension("chainrule.backends.entry", [str(package / "backends/entry.pyx")])
+    sources = {"primitive": "primitive.py", "var": "var.py", "backends.entry": "backends/entry.pyx"}
+    described = [Extension(f"chainrule.{name}", [str(package / source)]) for name, source in sources.items()]
     directives = {
         "auto_pickle": False,  # copying.py says how a graph is pickled
         "boundscheck": False,
@@ -32,7 +32,7 @@ def extensions() -> list[Extension]:
         "language_level": 3,
         "wraparound": False,
     }
-    modules: list[Extension] = cythonize([core, entry], compiler_directives=directives, quiet=True)
+    modules: list[Extension] = cythonize(described, compiler_directives=directives, quiet=True)
     for module in modules:
         module.optional = True  # cythonize drops it: without a compiler, install the .py alone
     return modules

@@ -6,9 +6,10 @@ it, and says how gradients `update` the values. It calls only operators and the 
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from operator import mul
 from typing import Any, NamedTuple
 
@@ -28,34 +29,26 @@ class Functions(NamedTuple):
 # ---- (a) micrograd's demo: a network learns the border between two moons ----
 
 
-class Neuron:
-    """Weigh the inputs, as micrograd's neuron does; with `map` the loop costs little beside the engine."""
-
-    def __init__(self, numbers: Iterator[Number], inputs: int, nonlinear: bool) -> None:
-        self.w = [next(numbers) for _ in range(inputs)]
-        self.b = next(numbers)
-        self.nonlinear = nonlinear
-
-    def __call__(self, x: list[Number], functions: Functions) -> Number:
-        act = sum(map(mul, self.w, x), self.b)
-        return functions.relu(act) if self.nonlinear else act
-
-
 class MLP:
-    """Apply layers of neurons, all but the last with a ReLU."""
+    """Apply layers of neurons, all but the last with a ReLU; with `map` the loops cost little beside the engine."""
 
     def __init__(self, numbers: list[Number], sizes: list[int]) -> None:
         self.parameters = numbers
         rest = iter(numbers)
         self.layers = [
-            [Neuron(rest, sizes[k], nonlinear=k + 2 < len(sizes)) for _ in range(sizes[k + 1])]
-            for k in range(len(sizes) - 1)
+            [([next(rest) for _ in range(inputs)], next(rest)) for _ in range(outputs)]
+            for inputs, outputs in itertools.pairwise(sizes)
         ]
 
     def __call__(self, x: list[Number], functions: Functions) -> Number:
-        for layer in self.layers:
-            x = [neuron(x, functions) for neuron in layer]
-        return x[0]
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = list(map(functions.relu, weigh(layer, x)))
+        return weigh(last, x)[0]
+
+
+def weigh(layer: list[tuple[list[Number], Number]], x: list[Number]) -> list[Number]:
+    return [sum(map(mul, w, x), b) for w, b in layer]
 
 
 class Moons:

@@ -14,6 +14,11 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, NoReturn, TypeVar, overload
 
+try:
+    import cython
+except ImportError:
+    from . import uncompiled as cython
+
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
 
@@ -39,6 +44,7 @@ class Interval:
         return self.low < x < self.high and (not self.integers or float(x).is_integer())
 
 
+@cython.cclass
 class Primitive:
     """Hold one operation: all that evaluation, differentiation, drawing and compilation read of it.
 
@@ -168,6 +174,7 @@ class Primitive:
         return self
 
 
+@cython.cclass
 class Reduction(Primitive):
     """Hold an operation on any number of arguments, given as one or more iterables of equal length.
 

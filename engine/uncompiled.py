@@ -13,11 +13,6 @@ def _same(definition: T) -> T:
     return definition
 
 
-def freelist(_size: int) -> Callable[[T], T]:
-    """Decorate nothing."""
-    return _same
-
-
 def annotation_typing(_on: bool) -> Callable[[T], T]:
     """Decorate nothing."""
     return _same

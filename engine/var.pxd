@@ -14,14 +14,17 @@ cdef extern from "math.h" nogil:
 cdef extern from "Python.h":
     int check_signals "PyErr_CheckSignals" () except -1
 
+cdef extern from "nodes.h":
+    object new_node "node_new" (double value, object op, object a, object b, double da, double db)
+    int install_nodes "node_install" (object type) except -1
+    void tape_start(object node)
+    object tape_back(long mark)
+
 cdef long _clock
 cdef int _watched
-cdef int _depth
-cdef int _DEEPEST
 cdef double _INF, _NAN
 cdef long _NEVER
 cdef long _FRESH
-cdef list _dying
 cdef object _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _SQRT, _SIN, _COS, _TANH
 cdef object _SIGMOID, _RELU, _ABS, _MAXIMUM, _MINIMUM, _SUM, _DOT
 
@@ -47,6 +50,10 @@ cdef object _is_constant(object row, double value, tuple args)
 cdef object _note(Var node)
 cdef Var _nary(object row, double value, tuple args, tuple partials)
 cdef Var _extremum(object row, Var x, object other, bint greater)
+
+@cython.locals(node=Var, a=Var, b=Var, more=tuple, args=tuple, partials=tuple, k=Py_ssize_t, steps=Py_ssize_t, pending=Py_ssize_t, seen=long, g=double, d=double)
+cdef bint _read_back(Var root, double seed, list leaves, list before) except -1
+cdef Py_ssize_t _reach(Var arg, long seen, list leaves, list before) except -1
 
 cdef object _sweep(Var root, double seed, object only)
 

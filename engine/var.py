@@ -40,16 +40,19 @@ else:
     from .ieee import tanh as c_tanh
     from .uncompiled import check_signals
 
+    install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
+    new_node: Any = None
+    tape_start: Any = None
+    tape_back: Any = None
+
 __all__ = ["Var", "core", "gradients", "local_partials", "walk"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
 _clock = 1
 _watched = 0  # open blocks of no_grad and strict in all threads
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
-_dying: list[Any] = []  # arguments of freed nodes that wait to be freed
-_depth = 0  # of nested frees
-_DEEPEST = 50
 _INF, _NAN = ieee.inf, ieee.nan
+_new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
 
 _ADD, _SUB, _MUL, _DIV, _NEG, _POW = table.add, table.sub, table.mul, table.div, table.neg, table.pow
@@ -67,7 +70,6 @@ def core() -> str:
 # counting references frees it.
 @cython.final
 @cython.no_gc
-@cython.freelist(4096)
 @cython.cclass
 class Var:
     """Hold a number, remember how it was computed, and receive its gradient.
@@ -132,7 +134,7 @@ class Var:
                 f"value expected a leaf Var to assign to but got a Var computed by '{self._op.name}'; "
                 "assign to the leaves it was computed from, or make a new Var"
             )
-        self._value = _as_number(value)
+        self._value = value if type(value) is float else _as_number(value)
 
     @property
     def grad(self) -> float:
@@ -520,24 +522,6 @@ class Var:
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
 
-    def __dealloc__(self) -> None:
-        """Free the graph below without recursion: called by C, where no collector unties long chains."""
-        global _depth
-        if self._a is None and self._more is None and self._b is None:
-            return
-        if _depth >= _DEEPEST:
-            # The first of these calls, below on the stack, will free them.
-            _dying.append((self._a, self._b, self._more))
-            return
-        _depth += 1
-        self._a = self._b = None
-        self._more = None
-        _depth -= 1
-        while _depth == 0 and _dying:
-            _depth += 1
-            _dying.pop()
-            _depth -= 1
-
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
         return bundle
@@ -621,43 +605,30 @@ def _blank(node: Var) -> None:
 
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
-    if (_watched or not a._requires) and _is_constant(row, value, (a,)):
-        return _leaf(value, False)
-    node: Var = Var.__new__(Var)
-    if not cython.compiled:
-        _blank(node)
-    node._value = value
-    node._op = row
-    node._a = a
-    node._da = da
-    node._requires = True
-    if _watched:
-        _note(node)
-    return node
+    return _binary(row, value, a, None, da, 0.0)
 
 
 def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: float, db: float) -> Var:
-    """Make the node of a two-argument operation; for a constant argument the number comes as its partial."""
-    if (_watched or ((a is None or not a._requires) and (b is None or not b._requires))) and _is_constant(
-        row, value, (da if a is None else a, db if b is None else b)
+    """Make the node of an operation on one or two arguments; for a constant the number comes as its partial."""
+    if (_watched or not ((a is not None and a._requires) or (b is not None and b._requires))) and _is_constant(
+        row, value, (da if a is None else a, db if b is None else b)[: row.arity]
     ):
         return _leaf(value, False)
-    node: Var = Var.__new__(Var)
     if cython.compiled:
-        node._a = a
-        node._b = b
+        node: Var = cython.cast(Var, new_node(value, row, a, b, da, db))
     else:
-        # What _blank does, spelled out: this is where interpreted code spends its time.
+        # This is where interpreted code spends its time.
+        node = _new(Var)
+        node._value = value
         node._grad = 0.0
+        node._op = row
         node._a = a
         node._b = b
+        node._da = da
+        node._db = db
         node._more = None
+        node._requires = True
         node._mark = _NEVER
-    node._value = value
-    node._op = row
-    node._da = da
-    node._db = db
-    node._requires = True
     if _watched:
         _note(node)
     return node
@@ -788,6 +759,13 @@ def _sweep(root: Var, seed: float, only: Any) -> Any:
     before: list[float] = []
     marks: list[tuple[Var, int]] = []
     try:
+        if cython.compiled and only is None and not _watched:
+            if _read_back(root, seed, leaves, before):
+                _add_up(leaves, before)
+                return None
+            _set_gradients(leaves, before)
+            leaves.clear()
+            before.clear()
         order = _order(root, leaves, before, None if only is None else marks)
         if only is not None and not only.issuperset(map(id, leaves)):
             for item, mark in marks:
@@ -800,16 +778,90 @@ def _sweep(root: Var, seed: float, only: Any) -> Any:
         else:
             _propagate(order)
         if only is None:
-            # Added once, so that a second sweep adds exactly as much as the first.
-            for position, item in enumerate(leaves):
-                leaf: Var = item
-                before[position] += leaf._grad
+            _add_up(leaves, before)
             return None
         return {id(item): item.grad for item in leaves}
     finally:
-        for grad, item in zip(before, leaves, strict=False):
-            leaf = item
-            leaf._grad = grad
+        _set_gradients(leaves, before)
+
+
+def _set_gradients(leaves: list[Var], gradients: list[float]) -> None:
+    # An interrupt may come between two appends.
+    for grad, item in zip(gradients, leaves, strict=False):
+        leaf: Var = item
+        leaf._grad = grad
+
+
+def _add_up(leaves: list[Var], before: list[float]) -> None:
+    """Add what a sweep brought to each leaf at once, so that a second sweep adds exactly as much as the first."""
+    for position, item in enumerate(leaves):
+        leaf: Var = item
+        before[position] += leaf._grad
+
+
+def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
+    """Apply the chain rule at each node in the order of memory, latest first; tell whether all were found.
+
+    Compiled, nodes stand in memory as they were computed (nodes.h), so that no graph needs to be sorted. Only where
+    that does not hold, `_order` and `_propagate` do the work.
+    """
+    global _clock
+    _clock += 1
+    seen = _clock
+    node = root
+    node._grad = seed
+    node._mark = seen
+    pending = 1  # computed nodes that were reached, but not read yet
+    steps = 0
+    tape_start(root)
+    while node is not None:
+        # C code runs on through Ctrl-C unless it asks.
+        steps += 1
+        if steps & 0xFFFF == 0:
+            check_signals()
+        g = node._grad
+        more = node._more
+        if more is not None and more[0] is not None:
+            args, partials = more[0], more[1]
+            for k in range(len(partials)):
+                if type(args[k]) is Var:
+                    a = args[k]
+                    if a._requires:
+                        if a._mark != seen:
+                            pending += _reach(a, seen, leaves, before)
+                        d = partials[k]
+                        if g != 0.0 and d != 0.0:
+                            a._grad += g * d
+        else:
+            a = node._a
+            if a is not None and a._requires:
+                if a._mark != seen:
+                    pending += _reach(a, seen, leaves, before)
+                if g != 0.0 and node._da != 0.0:
+                    a._grad += g * node._da
+            b = node._b
+            if b is not None and b._requires:
+                if b._mark != seen:
+                    pending += _reach(b, seen, leaves, before)
+                if g != 0.0 and node._db != 0.0:
+                    b._grad += g * node._db
+        pending -= 1
+        if pending == 0:
+            return True
+        node = tape_back(seen)
+    return False
+
+
+def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
+    """Mark a node that a sweep comes to first, and set its gradient to 0; return 1 if it was computed."""
+    arg._mark = seen
+    if arg._op is None:
+        before.append(arg._grad)
+        leaves.append(arg)
+        arg._grad = 0.0
+        return 0
+    arg._grad = 0.0
+    return 1
 
 
 def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
@@ -915,6 +967,8 @@ def _set_watched(blocks: int) -> None:
 
 
 listen(_set_watched)
+if cython.compiled:
+    install_nodes(Var)  # nodes.h gives them memory, and frees graphs without recursion
 
 
 def walk(root: Var) -> list[Var]:

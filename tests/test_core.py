@@ -2,6 +2,7 @@
 
 import gc
 import math
+import random
 import signal
 import subprocess
 import sys
@@ -156,6 +157,67 @@ for _ in range(100_000):
 del z
 """
     )
+
+
+@pytest.mark.parametrize("keep", [2, 7, 500])
+def test_sweeps_are_right_whatever_was_freed_between_the_nodes(keep):
+    """Nodes of many lives share the memory; the derivative by x is carried along beside each Var."""
+    draw = random.Random(keep)
+    x = Var(0.5)
+    pool = [(x, 1.0)] * keep
+    for step in range(40_000):
+        (a, da), (b, db) = draw.choice(pool), draw.choice(pool)
+        made = ((a * 0.5 + b * 0.25).sin(), math.cos(0.5 * a.value + 0.25 * b.value) * (0.5 * da + 0.25 * db))
+        if step % 100 == 99:
+            made = (x, 1.0)  # so that graphs stay small, and old ones die
+        pool[draw.randrange(keep)] = made
+        if step % 500 == 0:
+            root, derivative = draw.choice(pool)
+            x.zero_grad()
+            root.backward()
+            root.backward(-0.5)
+            assert x.grad == pytest.approx(0.5 * derivative, rel=1e-9, abs=1e-300)
+
+
+def test_memory_is_used_again_between_nodes_that_live_on():
+    run(
+        MEMORY
+        + """
+x = Var(1.0)
+kept = []
+def rounds(n):
+    for _ in range(n):
+        y = x
+        for _ in range(1000):
+            y = y * 1.0001
+        kept.append(y.detach())
+        y.backward()
+rounds(300)
+low = memory()
+rounds(1500)
+assert memory() - low < 12_000_000, memory() - low
+before = x.grad
+rounds(1)
+assert abs(x.grad - before - 1.0001**1000) < 1e-9
+"""
+    )
+
+
+def test_graphs_computed_in_turns_are_swept_apart():
+    """Each sweep passes over the other's nodes, and over 300,000 that belong to neither."""
+    x, y = Var(1.0), Var(2.0)
+    a, b = x * 1.0, y * 1.0
+    for _ in range(1000):
+        a, b = a * 1.001, b * 1.002
+    others = [x + 1.0 for _ in range(300_000)]
+    a, b = a * 1.0, b * a
+    a.backward()
+    assert x.grad == pytest.approx(1.001**1000, rel=1e-9)
+    x.zero_grad()
+    b.backward()
+    assert x.grad == pytest.approx(2.0 * 1.002**1000 * 1.001**1000, rel=1e-9)
+    assert y.grad == pytest.approx(1.002**1000 * 1.001**1000, rel=1e-9)
+    assert others[0].grad == 0.0
 
 
 def test_ten_million_nodes_fit_in_two_gibibytes():
