@@ -21,9 +21,10 @@ def extensions() -> list[Extension]:
     for folder in (package, package / "backends"):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "__init__.py").touch()
-    for name in ("primitive.py", "primitive.pxd", "var.py", "var.pxd", "nodes.h", "backends/entry.pyx"):
+    typed = ("primitive", "var", "backward")
+    sources = {name: f"{name}.py" for name in typed} | {"backends.entry": "backends/entry.pyx"}
+    for name in (*sources.values(), *(f"{name}.pxd" for name in typed), "nodes.h"):
         shutil.copy(Path("engine") / name, package / name)
-    sources = {"primitive": "primitive.py", "var": "var.py", "backends.entry": "backends/entry.pyx"}
     described = [Extension(f"chainrule.{name}", [str(package / source)]) for name, source in sources.items()]
     directives = {
         "auto_pickle": False,  # copying.py says how a graph is pickled

@@ -10,8 +10,9 @@ import copyreg
 from collections.abc import Callable
 from typing import Any
 
+from .backward import walk
 from .primitive import Primitive
-from .var import Var, walk
+from .var import Var
 
 # Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
 _Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None, float | None]

@@ -13,10 +13,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from .backward import walk
 from .primitive import Scalar, describe
 from .structure import flatten, unflatten
 from .transforms import grad, jvp
-from .var import Var, walk
+from .var import Var
 
 __all__ = ["check_grads"]
 

@@ -247,7 +247,7 @@ static void node_dealloc(PyObject *object)
     node_freeing = 0;
 }
 
-static int node_install(PyObject *type)
+static inline int node_install(PyObject *type)
 {
     PyTypeObject *t = (PyTypeObject *)type;
     if (t->tp_basicsize != (Py_ssize_t)sizeof(node)) {
@@ -286,7 +286,7 @@ static uint32_t tape_place;
 static long tape_budget;
 
 /* Stand at a node. */
-static void tape_start(PyObject *object)
+static inline void tape_start(PyObject *object)
 {
     tape_slab = NODE_SLAB_OF(object);
     tape_place = (uint32_t)((node *)object - NODE_AT(tape_slab, 0));

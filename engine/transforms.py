@@ -14,12 +14,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .backward import gradients
 from .modes import recording
 from .primitive import Scalar, describe
 from .sparsity import sparse_jacobian
 from .structure import NUMBER, Structure, blocks, flatten, unflatten
 from .sweeps import Recorded, between, forward, is_node, reverse
-from .var import Var, gradients
+from .var import Var
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 

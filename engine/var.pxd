@@ -11,16 +11,10 @@ cdef extern from "math.h" nogil:
     double c_sqrt "sqrt" (double)
     double c_tanh "tanh" (double)
 
-cdef extern from "Python.h":
-    int check_signals "PyErr_CheckSignals" () except -1
-
 cdef extern from "nodes.h":
     object new_node "node_new" (double value, object op, object a, object b, double da, double db)
     int install_nodes "node_install" (object type) except -1
-    void tape_start(object node)
-    object tape_back(long mark)
 
-cdef long _clock
 cdef int _watched
 cdef double _INF, _NAN
 cdef long _NEVER
@@ -50,18 +44,6 @@ cdef object _is_constant(object row, double value, tuple args)
 cdef object _note(Var node)
 cdef Var _nary(object row, double value, tuple args, tuple partials)
 cdef Var _extremum(object row, Var x, object other, bint greater)
-
-@cython.locals(node=Var, a=Var, b=Var, more=tuple, args=tuple, partials=tuple, k=Py_ssize_t, steps=Py_ssize_t, pending=Py_ssize_t, seen=long, g=double, d=double)
-cdef bint _read_back(Var root, double seed, list leaves, list before) except -1
-cdef Py_ssize_t _reach(Var arg, long seen, list leaves, list before) except -1
-
-cdef object _sweep(Var root, double seed, object only)
-
-@cython.locals(seen=long, a=Var, b=Var, more=tuple, wants_a=bint, wants_b=bint)
-cdef list _order(Var root, list leaves, list before, list marks)
-
-@cython.locals(node=Var, a=Var, b=Var, leaf=Var, more=tuple, args=tuple, partials=tuple, position=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
-cdef object _propagate(list order)
 
 @cython.locals(total=double, wanted=bint, x=Var)
 cdef object _run_sum(tuple args)

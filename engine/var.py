@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import importlib
 import operator
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -24,7 +23,7 @@ except ImportError:
 from . import ieee, table
 from .errors import GraphError
 from .methods import call_ufunc, method_names, method_row
-from .modes import check_gradient, check_value, is_recording, is_strict, lenient, listen, remember
+from .modes import check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
 if cython.compiled:
@@ -38,19 +37,15 @@ else:
     from .ieee import sin as c_sin
     from .ieee import sqrt as c_sqrt
     from .ieee import tanh as c_tanh
-    from .uncompiled import check_signals
 
     install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
     new_node: Any = None
-    tape_start: Any = None
-    tape_back: Any = None
 
-__all__ = ["Var", "core", "gradients", "local_partials", "walk"]
+__all__ = ["Var", "core", "local_partials"]
 
 _NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
-_clock = 1
 _watched = 0  # open blocks of no_grad and strict in all threads
-_sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
+_reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
 _INF, _NAN = ieee.inf, ieee.nan
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
@@ -256,8 +251,7 @@ class Var:
             self._grad += seed
             self._mark = _FRESH
             return
-        with _sweeping:
-            _sweep(self, seed, None)
+        _reverse_sweep(self, seed)
 
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
@@ -739,258 +733,20 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     return partials
 
 
-def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
-    """Return the derivatives by some leaves and change none of their gradients; None if there are more leaves.
-
-    >>> x, y = Var(2.0), Var(3.0)
-    >>> gradients(x * y, [x, y]), gradients(x * y, [x])
-    ([3.0, 2.0], None)
-    """
-    if not root._requires:
-        return [0.0] * len(inputs)
-    with _sweeping:
-        found = _sweep(root, 1.0, {id(leaf) for leaf in inputs})
-    return None if found is None else [found.get(id(leaf), 0.0) for leaf in inputs]
-
-
-def _sweep(root: Var, seed: float, only: Any) -> Any:
-    """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
-    leaves: list[Var] = []
-    before: list[float] = []
-    marks: list[tuple[Var, int]] = []
-    try:
-        if cython.compiled and only is None and not _watched:
-            if _read_back(root, seed, leaves, before):
-                _add_up(leaves, before)
-                return None
-            _set_gradients(leaves, before)
-            leaves.clear()
-            before.clear()
-        order = _order(root, leaves, before, None if only is None else marks)
-        if only is not None and not only.issuperset(map(id, leaves)):
-            for item, mark in marks:
-                node: Var = item
-                node._mark = mark
-            return None
-        root._grad = seed
-        if _watched and is_strict():
-            _propagate_strictly(order)
-        else:
-            _propagate(order)
-        if only is None:
-            _add_up(leaves, before)
-            return None
-        return {id(item): item.grad for item in leaves}
-    finally:
-        _set_gradients(leaves, before)
-
-
-def _set_gradients(leaves: list[Var], gradients: list[float]) -> None:
-    # An interrupt may come between two appends.
-    for grad, item in zip(gradients, leaves, strict=False):
-        leaf: Var = item
-        leaf._grad = grad
-
-
-def _add_up(leaves: list[Var], before: list[float]) -> None:
-    """Add what a sweep brought to each leaf at once, so that a second sweep adds exactly as much as the first."""
-    for position, item in enumerate(leaves):
-        leaf: Var = item
-        before[position] += leaf._grad
-
-
-def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
-    """Apply the chain rule at each node in the order of memory, latest first; tell whether all were found.
-
-    Compiled, nodes stand in memory as they were computed (nodes.h), so that no graph needs to be sorted. Only where
-    that does not hold, `_order` and `_propagate` do the work.
-    """
-    global _clock
-    _clock += 1
-    seen = _clock
-    node = root
-    node._grad = seed
-    node._mark = seen
-    pending = 1  # computed nodes that were reached, but not read yet
-    steps = 0
-    tape_start(root)
-    while node is not None:
-        # C code runs on through Ctrl-C unless it asks.
-        steps += 1
-        if steps & 0xFFFF == 0:
-            check_signals()
-        g = node._grad
-        more = node._more
-        if more is not None and more[0] is not None:
-            args, partials = more[0], more[1]
-            for k in range(len(partials)):
-                if type(args[k]) is Var:
-                    a = args[k]
-                    if a._requires:
-                        if a._mark != seen:
-                            pending += _reach(a, seen, leaves, before)
-                        d = partials[k]
-                        if g != 0.0 and d != 0.0:
-                            a._grad += g * d
-        else:
-            a = node._a
-            if a is not None and a._requires:
-                if a._mark != seen:
-                    pending += _reach(a, seen, leaves, before)
-                if g != 0.0 and node._da != 0.0:
-                    a._grad += g * node._da
-            b = node._b
-            if b is not None and b._requires:
-                if b._mark != seen:
-                    pending += _reach(b, seen, leaves, before)
-                if g != 0.0 and node._db != 0.0:
-                    b._grad += g * node._db
-        pending -= 1
-        if pending == 0:
-            return True
-        node = tape_back(seen)
-    return False
-
-
-def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
-    """Mark a node that a sweep comes to first, and set its gradient to 0; return 1 if it was computed."""
-    arg._mark = seen
-    if arg._op is None:
-        before.append(arg._grad)
-        leaves.append(arg)
-        arg._grad = 0.0
-        return 0
-    arg._grad = 0.0
-    return 1
-
-
-def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
-    """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
-
-    The leaves' gradients before, and the marks if asked for, are kept in lists of the caller's, who can so undo
-    what an interrupted search has done.
-    """
-    global _clock
-    _clock += 1
-    seen = _clock
-    order: list[Var] = []
-    stack: list[Any] = [root]
-    while stack:
-        item = stack.pop()
-        if item is None:
-            # Everything below the node under this mark is in the list.
-            order.append(stack.pop())
-            continue
-        node: Var = item
-        if node._mark == seen:
-            continue
-        if marks is not None:
-            marks.append((node, node._mark))
-        node._mark = seen
-        if node._op is None:
-            before.append(node._grad)
-            leaves.append(node)
-            node._grad = 0.0
-            continue
-        node._grad = 0.0
-        more = node._more
-        if more is None or more[0] is None:
-            a, b = node._a, node._b
-            wants_a = a is not None and a._mark != seen and a._requires
-            wants_b = b is not None and b._mark != seen and b._requires
-            if not wants_a and not wants_b:
-                order.append(node)
-                continue
-            stack.append(node)
-            stack.append(None)
-            if wants_a:
-                stack.append(a)
-            if wants_b:
-                stack.append(b)
-            continue
-        stack.append(node)
-        stack.append(None)
-        for arg in more[0]:
-            if type(arg) is Var:
-                operand: Var = arg
-                if operand._mark != seen and operand._requires:
-                    stack.append(operand)
-    return order
-
-
-def _propagate(order: Any) -> Any:
-    """Apply the chain rule at each node, results before arguments."""
-    for position in range(len(order) - 1, -1, -1):
-        # C code runs on through Ctrl-C unless it asks.
-        if cython.compiled and position & 0xFFFF == 0:
-            check_signals()
-        node = order[position]
-        g = node._grad
-        if g == 0.0:
-            continue
-        more = node._more
-        if more is not None and more[0] is not None:
-            args, partials = more[0], more[1]
-            for k in range(len(partials)):
-                arg = args[k]
-                if type(arg) is Var:
-                    leaf: Var = arg
-                    d = partials[k]
-                    if d != 0.0 and leaf._requires:
-                        leaf._grad += g * d
-            continue
-        a = node._a
-        if a is not None and node._da != 0.0 and a._requires:
-            a._grad += g * node._da
-        b = node._b
-        if b is not None and node._db != 0.0 and b._requires:
-            b._grad += g * node._db
-
-
-def _propagate_strictly(order: list[Var]) -> None:
-    """Do what `_propagate` does, and raise where a gradient first becomes nan or inf."""
-    for item in reversed(order):
-        node: Var = item
-        row: Any = node._op
-        values = [_number(arg) for arg in node.args]
-        for position, (arg, partial) in enumerate(zip(node.args, node.partials, strict=True)):
-            if node._grad != 0.0 and partial != 0.0 and _wants_gradient(arg):
-                product = node._grad * partial
-                check_gradient(node, row, position, values, node._grad, partial, product)
-                operand: Var = arg
-                operand._grad += product
-
-
 def _set_watched(blocks: int) -> None:
     global _watched
     _watched = blocks
 
 
+def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
+    """Say what `Var.backward` runs: it stands in a module of its own, which knows this one."""
+    global _reverse_sweep
+    _reverse_sweep = sweep
+
+
 listen(_set_watched)
 if cython.compiled:
     install_nodes(Var)  # nodes.h gives them memory, and frees graphs without recursion
-
-
-def walk(root: Var) -> list[Var]:
-    """List all Vars below `root`, leaves and constant Vars too, arguments before results; change nothing.
-
-    >>> x = Var(2.0)
-    >>> [node.value for node in walk(x * x + 1.0)]
-    [2.0, 4.0, 5.0]
-    """
-    order: list[Var] = []
-    seen: set[int] = set()
-    stack: list[Any] = [root]
-    while stack:
-        node = stack.pop()
-        if node is None:
-            order.append(stack.pop())
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.append(node)
-            stack.append(None)
-            stack.extend([arg for arg in node.args if type(arg) is Var and id(arg) not in seen])
-    return order
 
 
 for _name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum"):

@@ -13,9 +13,9 @@ from typing import Any
 
 import graphviz
 from chainrule import GraphError, Primitive, Var
+from chainrule.backward import walk
 from chainrule.files import write_whole
 from chainrule.primitive import describe
-from chainrule.var import walk
 
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library

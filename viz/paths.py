@@ -11,8 +11,8 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule import Var
+from chainrule.backward import walk
 from chainrule.primitive import describe
-from chainrule.var import walk
 
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, PRODUCT, SIGN, SUM, Piece, number, total
