@@ -12,9 +12,9 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 LAYERS = {
     "engine": """
         errors files uncompiled primitive rows decimals ieee special table methods operators modes var backward
-        copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies exact
-        scanning testing program_file program pruning tracing loop_rules stacking loops passes lowering backends packing
-        compile __init__ __main__
+        copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies
+        exact scanning testing program_file program pruning tracing loop_rules stacking loops passes lowering backends
+        packing compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c machine object_cache fusion sine operations ordering registers segments driver
@@ -31,7 +31,7 @@ LAYERS = {
     """,
 }
 LIMIT = 400
-# The table is a table; var.py is one class and the sweep over its fields, which only one compiled module can share.
+# The table is a table; var.py is one class, with the functions that its operators share.
 LONG = {"table": 500, "var": 760}
 
 
