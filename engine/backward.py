@@ -43,6 +43,7 @@ use_reverse_sweep(_add_gradients)
 def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     """Return the derivatives by some leaves and change none of their gradients; None if there are more leaves.
 
+    >>> from chainrule import Var
     >>> x, y = Var(2.0), Var(3.0)
     >>> gradients(x * y, [x, y]), gradients(x * y, [x])
     ([3.0, 2.0], None)
@@ -266,6 +267,7 @@ def _propagate_strictly(order: list[Var]) -> None:
 def walk(root: Var) -> list[Var]:
     """List all Vars below `root`, leaves and constant Vars too, arguments before results; change nothing.
 
+    >>> from chainrule import Var
     >>> x = Var(2.0)
     >>> [node.value for node in walk(x * x + 1.0)]
     [2.0, 4.0, 5.0]
