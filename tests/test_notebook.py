@@ -26,5 +26,14 @@ def test_cells_run(tmp_path, monkeypatch):
 
 def test_pictures_are_saved():
     kinds = [kind for cell in CODE for output in cell["outputs"] for kind in output.get("data", {})]
-    assert kinds.count("image/svg+xml") >= 2 and kinds.count("image/png") >= 2
+    assert kinds.count("image/svg+xml") >= 3 and kinds.count("image/png") >= 5 and "image/gif" in kinds
+    # Each section under a heading shows one.
+    sections, shown = [], set()
+    for cell in NOTEBOOK["cells"]:
+        text = "".join(cell["source"])
+        if cell["cell_type"] == "markdown" and text.startswith("## "):
+            sections.append(text.splitlines()[0])
+        if any(kind.startswith("image/") for output in cell.get("outputs", []) for kind in output.get("data", {})):
+            shown.add(sections[-1])
+    assert shown == set(sections) and len(sections) == 5
     assert not [output for cell in CODE for output in cell["outputs"] if output["output_type"] == "error"]

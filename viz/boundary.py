@@ -79,7 +79,7 @@ def plot_decision_boundary(
         ax.scatter(
             [row[0] for row in chosen],
             [row[1] for row in chosen],
-            s=14 if len(samples.rows) > 300 else 28,
+            s=14 if len(samples.rows) > 300 else 28 if len(samples.rows) > 20 else 60,
             # Of two classes the first has the colour of scores below the border.
             color=colours[place % len(colours)],
             marker=MARKERS[place % len(MARKERS)],
