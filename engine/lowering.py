@@ -1,7 +1,9 @@
 """Rewrite a program so that a backend with few operations can run it: `lower` spells rows out in more basic rows.
 
 `DEFINITIONS` says how: one function for each row, written with operators and rows as the rules of the table are,
-and equal to the row's ``evaluate`` to a few units in the last place, with the same nan and infinities. Names that
+and equal to the row's ``evaluate`` to a few units in the last place, with the same nan and infinities; but `logaddexp`
+and `logsumexp` have an absolute error of 1e-16 where they cancel to a result near 0, which eager code computes with 60
+digits. Names that
 every backend must know by itself are arithmetic, ``abs sqrt floor ceil trunc round copysign fma where maximum
 minimum``, the comparisons ``less less_equal equal not_equal``, and the functions of C's ``math.h``.
 """

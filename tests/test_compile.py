@@ -57,6 +57,38 @@ def test_each_row_at_edges(row, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("row", ROWS)
+def test_each_derivative_at_edges(row, backend):
+    """The same nan, infinities and zeros as eager code, which passes over what a zero cuts off."""
+    shifted = SPECIAL[3:] + SPECIAL[:3]
+    points = list(zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][: row.arity], strict=True))
+    slope = cr.grad(call(row), argnums=tuple(range(row.arity)))
+    eager = [slope(*point) for point in points]
+    found = cr.compile(slope, batch=tuple(range(row.arity)), backend=backend)(*np.array(points).T)
+    agree(np.stack(found, 1), eager, rel=1e-11)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(data=st.data())
+def test_random_expressions_at_edges(backend, data):
+    """Values and derivatives: nan and infinities stand in the same places."""
+    f = data.draw(expressions())
+    point = [
+        data.draw(st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan])) for _ in range(f.inputs)
+    ]
+    both = cr.value_and_grad(f, tuple(range(f.inputs)))
+    eager = cr.structure.flatten(both(*point), "", "")[0]
+    found = cr.structure.flatten(cr.compile(both, backend=backend)(*point), "", "")[0]
+    for left, right in zip(found, eager, strict=True):
+        assert math.isnan(left) == math.isnan(right) and math.isinf(left) == math.isinf(right), (found, eager)
+    finite = [(left, right) for left, right in zip(found, eager, strict=True) if math.isfinite(right)]
+    scale = max([1.0, *[abs(right) for _, right in finite]])
+    for left, right in finite:
+        assert left == pytest.approx(right, rel=1e-12, abs=1e-12 * scale)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_random_expressions_to_the_second_derivative(backend, data):

@@ -2,6 +2,8 @@
 
 import math
 import mmap
+import os
+import signal
 import subprocess
 import sys
 
@@ -115,6 +117,31 @@ def test_progress_is_told_and_may_stop_the_compilation(monkeypatch, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         llvm.build(program, (False,), None, 1, stop)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+def test_a_long_compilation_shows_a_bar_and_ctrl_c_ends_it():
+    code = (
+        "import chainrule as cr\n"
+        "def chain(x, w):\n"
+        "    for k in range(25_000):\n"
+        "        x = cr.tanh(x) * w[k % 7]\n"
+        "    return x\n"
+        "program = cr.trace(chain, 1.0, [1.0] * 7)\n"
+        "cr.compile(program, batch=0, backend='llvm')([1.0], [1.0] * 7)\n"
+        "print('compiled')\n"
+    )
+    environment = {**os.environ, "CHAINRULE_CACHE": "0"}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment
+    )
+    shown = b""
+    while b"compile:" not in shown and process.poll() is None:
+        shown += process.stderr.read1()
+    process.send_signal(signal.SIGINT)
+    out, rest = process.communicate(timeout=60)
+    assert b"step" in shown
+    assert b"KeyboardInterrupt" in rest and process.returncode != 0 and b"compiled" not in out
 
 
 # ---- object code on disk ----

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
+from chainrule.backends import driver
 from chainrule.backends.ordering import Schedule
 from chainrule.backends.registers import Registers
 
@@ -67,12 +68,16 @@ def test_what_is_needed_soonest_stays():
     assert sorted(registers.clear()) == [2]
 
 
-@pytest.mark.parametrize("batch", [(), ("x", "y")])
-def test_a_network_of_several_segments_computes_what_numpy_does(batch):
+@pytest.mark.parametrize("groups", [1, 3, 8])
+@pytest.mark.parametrize("n", [0, 21, 333])
+def test_a_network_of_many_segments_computes_what_numpy_does(n, groups, monkeypatch):
+    """With 333 samples groups of them go through each segment together."""
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+    monkeypatch.setattr(driver, "_GROUPS", groups)
     sizes = [3, 24, 24, 1]
     rng = np.random.default_rng(0)
     p = rng.normal(size=sum((a + 1) * b for a, b in itertools.pairwise(sizes))) / 5
-    x, y = rng.normal(size=(21, 3)), rng.normal(size=21)
+    x, y = rng.normal(size=(n or 1, 3)), rng.normal(size=n or 1)
 
     def loss(p, x, y):
         start = 0
@@ -98,9 +103,27 @@ def test_a_network_of_several_segments_computes_what_numpy_does(batch):
             g = g @ block[:, :-1]
         return np.mean((values[-1][:, 0] - y) ** 2), np.concatenate(slopes[::-1])
 
-    reduce = "mean" if batch else None
+    batch, reduce = (("x", "y"), "mean") if n else ((), None)
     f = cr.compile(cr.value_and_grad(loss), batch=batch, reduce=reduce, backend="llvm")
-    value, slope = f(p, x, y) if batch else f(p, x[0], float(y[0]))
-    right, slopes = by_hand(p, x, y) if batch else by_hand(p, x[:1], y[:1])
+    value, slope = f(p, x, y) if n else f(p, x[0], float(y[0]))
+    right, slopes = by_hand(p, x, y)
     assert value == pytest.approx(right, rel=1e-12)
     np.testing.assert_allclose(slope, slopes, rtol=1e-10, atol=1e-14)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_results_of_each_sample_come_from_blocks_too(threads, monkeypatch):
+    def f(x, w):
+        kept = []
+        for k in range(3300):
+            x = cr.fma(x, w, 0.1 * (k % 3))
+            kept.append(x)
+        return [x, kept[::700]]
+
+    xs = np.linspace(-1.0, 1.0, 203)
+    compiled = cr.compile(f, batch="x", backend="llvm", threads=threads)
+    last, kept = compiled(xs, 0.9)
+    assert len(compiled.program) > 3000
+    for x, found, *others in zip(xs.tolist(), last.tolist(), *[part.tolist() for part in kept], strict=True):
+        right, parts = f(x, 0.9)
+        assert found == right and others == parts

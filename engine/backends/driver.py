@@ -6,15 +6,24 @@ from collections.abc import Sequence
 
 from .layout import Layout
 
+_FUNCTIONS = 4  # and more are longer than the cache for instructions
+_GROUPS = 8
+_SCRATCH = 200_000  # bytes for the values of all groups, which have to stand in the cache
+
 
 class Frame:
     """Lay out one worker's memory, in bytes: all that native code writes beside the result.
 
     `total` is what each worker needs; the first worker's holds the arguments' addresses and the shared values, too.
+    `groups` is how many groups of samples go through one function before the next: code that is longer than the
+    processor's cache for instructions is then read once for all of them.
     """
 
-    def __init__(self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int) -> None:
+    def __init__(self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int, functions: int = 0) -> None:
         width = 8 * lanes
+        self.scratch_size = -(-width * sample_slots // 64) * 64
+        fitting = _SCRATCH // max(1, self.scratch_size)
+        self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
         outputs = len(layout.program.outputs)
         self.padded = -(-outputs // lanes) * lanes
         self.total = 0
@@ -23,7 +32,8 @@ class Frame:
         self.shared = self._take(8 * shared_slots)
         self.tail_in = self._take(width * layout.inputs if layout.has_batch else 0)
         self.tail_out = self._take(width * outputs if layout.per_sample else 0)
-        self.scratch = self._take(width * sample_slots)
+        self.scratch = self._take(self.scratch_size * self.groups)
+        self.group_cursors = self._take(8 * (len(layout.sizes) + len(layout.units)) * self.groups)
         rows = self.padded if layout.reduce else 0
         self.sums = self._take(width * rows)
         self.tail_sums = self._take(width * rows)
@@ -140,17 +150,17 @@ def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
         body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
         body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {width * frame.padded}, i1 false)\n"
-    advance = (
-        _item("k.i", "@strides", "%k")
-        + f"%k.stride = load i64, ptr %k.i\n%k.step = mul i64 %k.stride, {lanes}\n"
-        + _item("k.cursor", "%cursors", "%k")
-        + "%k.old = load ptr, ptr %k.cursor\n"
-        + at("k.new", "%k.old", "%k.step")
-        + "store ptr %k.new, ptr %k.cursor"
-    )
-    whole = calls("%sums") + loop("k", "0", str(count + len(scattered)), 1, advance)
+    cursors = count + len(scattered)
     body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {lanes}\n%end = sub i64 %last, %rest\n"
-    body += loop("i", "%first", "%end", lanes, whole)
+    start = "%first"
+    if frame.groups > 1:
+        span = lanes * frame.groups
+        body += f"%even = sub i64 %end, %first\n%odd = srem i64 %even, {span}\n%blocks = sub i64 %end, %odd\n"
+        body += at("group_cursors", "%mine", frame.group_cursors)
+        body += loop("b", "%first", "%blocks", span, _block(frame, lanes, cursors, sample))
+        start = "%blocks"
+    whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", lanes))
+    body += loop("i", start, "%end", lanes, whole)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
     # Rows left over are copied beside copies of the first of them, so that full vectors can be read.
     for k in range(count):
@@ -181,6 +191,38 @@ def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
         body += loop("j", "0", str(frame.padded), lanes, fold(lanes))
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
     return text + f"{head} {{\n{body}ret void\n}}\n"
+
+
+def _advance(name: str, samples: int) -> str:
+    """Move a cursor on by some samples."""
+    return (
+        _item(f"{name}.i", "@strides", f"%{name}")
+        + f"%{name}.stride = load i64, ptr %{name}.i\n%{name}.step = mul i64 %{name}.stride, {samples}\n"
+        + _item(f"{name}.cursor", "%cursors", f"%{name}")
+        + f"%{name}.old = load ptr, ptr %{name}.cursor\n"
+        + at(f"{name}.new", f"%{name}.old", f"%{name}.step")
+        + f"store ptr %{name}.new, ptr %{name}.cursor"
+    )
+
+
+def _block(frame: Frame, lanes: int, cursors: int, sample: list[str]) -> str:
+    """Run each function for all groups of a block before the next; each group has cursors and scratch of its own."""
+    copy = f"%g.first = mul i64 %g, {cursors}\n" + _item("g.row", "%group_cursors", "%g.first")
+    copy += f"%g.samples = mul i64 %g, {lanes}\n"
+    one = _item("m.i", "@strides", "%m") + "%m.stride = load i64, ptr %m.i\n"
+    one += "%m.step = mul i64 %m.stride, %g.samples\n"
+    one += _item("m.cursor", "%cursors", "%m") + "%m.old = load ptr, ptr %m.cursor\n"
+    one += at("m.new", "%m.old", "%m.step") + _item("m.to", "%g.row", "%m") + "store ptr %m.new, ptr %m.to"
+    text = loop("g", "0", str(frame.groups), 1, copy + loop("m", "0", str(cursors), 1, one))
+    for place, function in enumerate(sample):
+        name = f"h{place}"
+        call = f"%{name}.first = mul i64 %{name}, {cursors}\n"
+        call += _item(f"{name}.cursors", "%group_cursors", f"%{name}.first")
+        call += f"%{name}.offset = mul i64 %{name}, {frame.scratch_size}\n"
+        call += at(f"{name}.scratch", "%scratch", f"%{name}.offset")
+        call += f"call void @{function}(ptr %{name}.cursors, ptr %shared, ptr %{name}.scratch, ptr %sums)"
+        text += loop(name, "0", str(frame.groups), 1, call)
+    return text + loop("l", "0", str(cursors), 1, _advance("l", lanes * frame.groups))
 
 
 def _merge_tail(lanes: int, outputs: int) -> str:

@@ -260,7 +260,7 @@ class _Emission:
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
-        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count)
+        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
         self.size = frame.total
         text = driver.driver(self.layout, frame, sample.lanes, shared.names, sample.names, shared.slots)
         yield text + self._attributes(), 0
