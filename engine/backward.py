@@ -122,6 +122,7 @@ def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
         steps += 1
         if steps & 0xFFFF == 0:
             check_signals()
+            tape_start(node)  # a signal's handler may have swept a graph of its own
         g = node._grad
         more = node._more
         if more is not None and more[0] is not None:

@@ -201,6 +201,7 @@ static inline void node_give_back(node *n)
     if (s->live == NODE_CAPACITY / 2)
         node_list(s, &node_sparse);
     else if (s->live == 0) {
+        s->ordered = 1;
         if (s->link != NULL)
             node_unlist(s);
         if (node_spare == NODE_SPARE)

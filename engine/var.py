@@ -233,6 +233,9 @@ class Var:
         An adjoint or a partial that is exactly 0 propagates nothing (so 0 times infinity never makes nan).
         Raises `GraphError` where nothing below requires a gradient.
 
+        Sweeps of several threads wait for each other, so leaves that they share lose nothing. Ctrl-C leaves the
+        gradients of leaves as they were before the sweep; those of computed Vars are then of no use.
+
         >>> a = Var(3.0)
         >>> b = a + a
         >>> c = b + b
