@@ -21,7 +21,7 @@ LAYERS = {
         memory loop_calls bodies loop_kernels llvm __init__
     """,
     "viz": """
-        picture theme units highlight fold cards text svg render notation formula rules paths javascript page explain
+        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page explain
         expression command notebook predictions axes plots boundary gradients surface
         film animation __init__
     """,

@@ -159,3 +159,47 @@ def test_results_of_a_program_are_named() -> None:
     assert "<b>result['a']</b>" in source.replace("&#x27;", "'") and "<b>result['b'][0]</b>" in source.replace(
         "&#x27;", "'"
     )
+
+
+def recurrence(steps: int) -> Var:
+    """Compute r = sin(r) * y + x, again and again."""
+    x, y = Var(0.5, label="x"), Var(0.25, label="y")
+    r = x
+    for _ in range(steps):
+        r = cr.sin(r) * y + x
+    r.backward()
+    return r
+
+
+def test_inputs_used_far_away_are_drawn_again() -> None:
+    """Else Graphviz takes minutes over 40 steps, for reasons of its own."""
+    pytest.importorskip("pygraphviz")
+    short, long = viz.draw(recurrence(2)).source, viz.draw(recurrence(40))
+    assert "class=again" not in short
+    assert 60 <= long.source.count("class=again") < 80 and "far away" in long.source
+    assert long.source.count("class=input") == 2
+    assert viz.to_svg(recurrence(40)).count('class="node again"') == long.source.count("class=again")
+    # With the edges from all of them counted, the graph is the same.
+    assert len([line for line in long.body if "->" in line]) == 40 * (5 + 3)
+
+
+def test_results_used_far_away_are_drawn_again_where_many_are() -> None:
+    start = cr.exp(Var(0.5, label="h"))
+    start.label = "start"
+    r = start
+    for _ in range(3):
+        r = cr.sin(r) + start
+    assert "class=again" not in viz.draw(r).source
+    for _ in range(40):
+        r = cr.sin(r) + start
+    source = viz.draw(r).source
+    assert source.count("class=again") > 30 and source.count("class=input") == 1
+    program = cr.trace(lambda x: _powers(cr.exp(x)), 1.0)
+    assert "nan" not in viz.draw(program).source
+
+
+def _powers(x: object) -> object:
+    start = r = x
+    for _ in range(40):
+        r = cr.sin(r) + start
+    return r

@@ -55,6 +55,15 @@ def fallback(box: Box) -> str:
     return f"{box.times:,} inputs" if box.times > 1 else "input"
 
 
+def again_label(box: Box) -> str:
+    """Name a value that is drawn again: by its label, else by its number, and in a program by its operation."""
+    name = _name(box)
+    if name:
+        return f"<<b>{markup(name)}</b>>"
+    known = box.values is not None and box.values[0] == box.values[0]
+    return f"<{_span(box.values) if known or not box.ops else markup(symbol_of(box))}>"
+
+
 def unit_card(box: Box, units: Units, quiet: str) -> str:
     """Write the label of a folded part of a model: what it is, its parameters and how much is in it."""
     assert box.path is not None

@@ -14,6 +14,7 @@ import graphviz
 from chainrule.primitive import describe
 
 from .cards import (
+    again_label,
     caption,
     card,
     explain_paths,
@@ -29,6 +30,7 @@ from .cards import (
 from .fold import LEVELS, Box, Folding, boxes, fold
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
+from .ranks import far_uses
 from .theme import THEMES, Scale, Theme
 from .units import Path, Units, labelled_units, units_of
 
@@ -100,7 +102,8 @@ def draw(
             one, equal parts to one with their number, at last all that is far from the root. None folds nothing.
         highlight: a Var of the graph, or a label: marks every path from it to the root, and tells the product of
             the partials along each path where there are at most 8.
-        max_nodes: the largest graph to draw in full, counted in Vars, constants among them.
+        max_nodes: the largest graph to draw in full, counted in Vars, constants among them. An input that is used far
+            from its first user is drawn again there, as a small dashed box; so are results where many are used so.
         theme: "light" or "dark".
         module: a model whose parameters are in the graph: its layers and neurons are framed and named. Those of
             `nn` are found without it, by their labels, unless two models with the same labels are in the graph.
@@ -165,6 +168,7 @@ class _Writer:
         self.boxes = boxes(picture, folding, units, paths)
         if len(self.boxes) < len(picture.nodes) and sum([len(box.args) for box in self.boxes]) > _MOST_LABELLED:
             self.shown = shown - {"partials"}  # nobody reads a hundred numbers at lines that cross
+        self.apart = far_uses(self.boxes)
         grads = [grad for box in self.boxes if box.grads is not None for grad in box.grads]
         self.scale = Scale(theme, grads) if grads and "grad" in shown else None
         self.ends: list[str] = []  # the DOT name from which the edges of each box start
@@ -174,6 +178,8 @@ class _Writer:
         lines = []
         if self.words:
             lines.append(f"{count:,} nodes, folded to {len(self.boxes):,}: {self.words}.")
+        if self.apart:
+            lines.append("A small dashed box stands for a value that is far away, so that no arrow crosses all others.")
         if self.paths is not None:
             name = highlight if isinstance(highlight, str) else highlight.label or "the highlighted value"
             lines += explain_paths(self.picture, self.paths, name)
@@ -257,7 +263,7 @@ class _Writer:
                 text,
                 _attributes=style | {"class": box.kind, "tooltip": tooltip(sentence(box, self.picture.has_numbers))},
             )
-            return self._edges(box, entry)
+            return self._edges(drawing, box, entry)
         label = card(box, self.shown, self._quiet(box))
         if label is None and node.op is None:
             label = f"<{fallback(box)}>"
@@ -279,29 +285,34 @@ class _Writer:
                 _attributes=style | {"class": node.role, "tooltip": tooltip(sentence(box, self.picture.has_numbers))},
             )
         self.ends.append(end)
-        edges = self._edges(box, entry)
+        edges = self._edges(drawing, box, entry)
         if end != entry:
             edges.append((entry, end, RESULT | lit))
         return edges
 
-    def _edges(self, box: Box, entry: str) -> list[tuple[str, str, dict[str, str] | None]]:
+    def _edges(self, drawing: graphviz.Digraph, box: Box, entry: str) -> list[tuple[str, str, dict[str, str] | None]]:
+        """Return the edges that enter a box; an input that stands far away is drawn again."""
         edges = []
-        for arg, span, bright in box.args:
+        own = len(self.ends) - 1
+        around = box.path if box.kind == "value" and box.path else ()
+        for position, (arg, span, bright) in enumerate(box.args):
+            source = self.boxes[arg]
             style: dict[str, str] = {}
-            if (
-                box.kind == "value"
-                and box.path is not None
-                and (self.boxes[arg].path or ())[: len(box.path)] != box.path
-            ):
+            # In a folded part that uses itself again, an argument may come later than its use.
+            tail = self.ends[arg] if arg < len(self.ends) else f"v{source.place}"
+            if (arg, own) in self.apart:
+                tail = f"{tail}for{box.place}.{position}"
+                again = self.theme.cards[source.node.role] | {"style": "rounded,filled,dashed", "class": "again"}
+                told = {"tooltip": tooltip(sentence(source, self.picture.has_numbers))}
+                drawing.node(tail, again_label(source), _attributes=again | told)
+            elif (source.path or ())[: len(around)] != around:
                 style |= INTO_FRAME
-            if self.boxes[arg].kind == "value" and self.boxes[arg].node.role == "constant":
+            if source.kind == "value" and source.node.role == "constant":
                 style |= SIDEWAYS
             if span is not None and "partials" in self.shown:
                 style["label"] = partial_label(span)
             if bright:
                 style |= {"color": self.theme.path, "fontcolor": self.theme.path, "penwidth": "2.4"}
-            # In a folded part that uses itself again, an argument may come later than its use.
-            tail = self.ends[arg] if arg < len(self.ends) else f"v{self.boxes[arg].place}"
             edges.append((tail, entry, style or None))
         return edges
 
