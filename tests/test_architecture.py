@@ -21,9 +21,8 @@ LAYERS = {
         memory loop_calls bodies loop_kernels llvm __init__
     """,
     "viz": """
-        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page explain
-        expression command notebook predictions axes plots boundary gradients surface
-        film animation __init__
+        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
+        explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
     """,
     "nn": """
         module activations initialise layers losses schedules optimisers data history steps training saving estimators
