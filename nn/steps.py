@@ -21,8 +21,9 @@ Loss = Callable[[Any, Any], Any]
 _AGREEMENT = 1e-9
 _ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits them, gradients are nothing else
 
-# Below so many parameters times samples times epochs, graphs are done before machine code is made.
-_WORTH_COMPILING = 100_000
+# Making machine code takes a parameter about as long as graphs take it for so many samples, and a tenth of a second.
+_SAMPLES_TO_COMPILE = 2_000
+_LEAST_WORK = 100_000  # parameters times samples
 
 
 class Steps(Protocol):
@@ -158,9 +159,9 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int
     """
     if compiled is False or epochs == 0:
         return eager, "compiled=False" if epochs else "no epochs"
-    work = len(eager.optimiser.parameters) * len(eager.rows) * epochs
-    if compiled == "auto" and work < _WORTH_COMPILING:
-        return eager, f"{work:,} is little: parameters times samples times epochs"
+    parameters, samples = len(eager.optimiser.parameters), len(eager.rows) * epochs
+    if compiled == "auto" and parameters * (samples - _SAMPLES_TO_COMPILE) < _LEAST_WORK:
+        return eager, f"graphs are done sooner: {parameters:,} parameters, {samples:,} samples in all epochs"
     batch = list(range(size))
     wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
     eager.optimiser.zero_grad()
