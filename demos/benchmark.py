@@ -332,8 +332,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "what",
-        choices=["eager", "compile"],
-        help="what of chainrule is measured: recording and backward(), or compiled functions",
+        choices=["eager", "compile", "loops"],
+        help="what of chainrule is measured: recording and backward(), compiled functions, or loops in them",
     )
     parser.add_argument("--repeats", type=int, default=7, help="turns of each engine, at least 5 (default: 7)")
     parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), help="workloads")
@@ -343,9 +343,10 @@ def main() -> None:
     if arguments.repeats < 5:
         parser.error(f"--repeats expected at least 5 but got {arguments.repeats}")
 
-    if arguments.what == "compile":
+    if arguments.what != "eager":
         # Imported here, so that peers start without chainrule: "pure" loads it in another form.
-        importlib.import_module("compilation").run(arguments.repeats, arguments.quick)
+        module = {"compile": "compilation", "loops": "loops_benchmark"}[arguments.what]
+        importlib.import_module(module).run(arguments.repeats, arguments.quick)
         return
     print_header(arguments.quick)
     keys = [key for key in ENGINES if key in arguments.peers]

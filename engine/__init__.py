@@ -12,6 +12,7 @@ import importlib
 from types import ModuleType
 
 from . import copying as copying
+from . import long_rows as long_rows
 from .checkpointing import checkpoint as checkpoint
 from .compile import compile as compile
 from .errors import BackendError as BackendError

@@ -20,7 +20,7 @@ from .loop import Loop
 from .methods import call_ufunc
 from .modes import recording, user_line
 from .operators import Operators
-from .primitive import Primitive
+from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
 from .pruning import drop
 from .structure import NUMBER, Structure, flatten, unflatten
@@ -66,6 +66,8 @@ class Tracer(Operators):
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row.replay is not None:
             return row.replay(*args)
+        if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
+            return row.long(args)
         # A Var from outside the trace is a constant of it.
         return Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
 

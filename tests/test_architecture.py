@@ -13,12 +13,12 @@ LAYERS = {
     "engine": """
         errors files uncompiled primitive rows decimals ieee special table methods operators modes var backward
         copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies
-        exact scanning testing program_file program pruning tracing loop_rules stacking loops passes lowering backends
-        packing compile __init__ __main__
+        exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows passes lowering
+        backends packing compile __init__ __main__
     """,
     "engine/backends": """
-        layout buffers python_ numpy_ c machine object_cache fusion sine operations ordering registers segments driver
-        memory loop_calls bodies loop_kernels llvm __init__
+        layout buffers python_ numpy_ c_loops c machine object_cache fusion sine operations ordering registers segments
+        driver memory loop_calls bodies loop_kernels llvm __init__
     """,
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page

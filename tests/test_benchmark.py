@@ -147,6 +147,14 @@ def test_few_repeats_are_refused(tmp_path):
     assert "--repeats expected at least 5 but got 4" in done.stderr
 
 
+def test_loops_are_compared_and_timed(tmp_path):
+    pytest.importorskip("llvmlite")
+    done = run("loops", "--quick", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for title in ("MLP 3-5-1", "LSTM cell", "Runge-Kutta", "log-sum-exp", "Gaussian mixture", "GPT layer"):
+        assert title in done.stdout
+
+
 def test_compiled_functions_are_compared_and_timed(tmp_path):
     pytest.importorskip("llvmlite")
     done = run("compile", "--quick", folder=tmp_path)

@@ -11,6 +11,9 @@ import pytest
 from chainrule import BackendError
 from chainrule.backends import c
 from chainrule.testing import sample
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from strategies import nests
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-shared", "-fPIC"]
@@ -46,6 +49,26 @@ def test_every_row_that_c_has(tmp_path):
         function(*map(pointer, columns), ctypes.c_size_t(len(points)), pointer(out))
         expected = np.array([row.evaluate(*point) for point in points])
         np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-306, err_msg=row.name)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(f=nests(), rows=st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=3))
+def test_loops_within_loops(tmp_path_factory, f, rows):
+    both = cr.value_and_grad(f, (0, 1, 2))
+    program = cr.trace(both, *rows[0])
+    loaded = library(tmp_path_factory.mktemp("nest"), c.source(program, (True,) * 3, None, "nest"))
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    out = np.empty(4 * len(rows))
+    loaded.nest(*map(pointer, columns), ctypes.c_size_t(len(rows)), pointer(out))
+    expected = np.array([[value, *slopes] for value, slopes in (both(*row) for row in rows)])
+    np.testing.assert_allclose(out.reshape(4, -1).T, expected, rtol=1e-11, atol=1e-11)
+
+
+def test_while_loop(tmp_path):
+    program = cr.trace(lambda a: cr.while_loop(lambda s: s * s < a, lambda s: s + 1.0, 0.0), 2.0)
+    out = np.empty(1)
+    library(tmp_path, c.source(program, name="root")).root(pointer(np.array([30.0])), pointer(out))
+    assert out[0] == 6.0
 
 
 def loss(w, x, y):

@@ -27,7 +27,7 @@ def numbers(tree):
 def agree(found, expected, rel=1e-11):
     found, expected = numbers(found), numbers(expected)
     assert len(found) == len(expected)
-    scale = max(1.0, *[abs(x) for x in expected if math.isfinite(x)])
+    scale = max([1.0, *[abs(x) for x in expected if math.isfinite(x)]])
     for left, right in zip(found, expected, strict=True):
         assert left == pytest.approx(right, rel=rel, abs=rel * scale, nan_ok=True)
 
@@ -227,6 +227,26 @@ def test_taylor_goes_through_programs_with_loops():
         return cr.scan(lambda c, y: (cr.sin(c * x + y), None), x, [0.1, 0.2, 0.3])[0] + newton(x + 1.0)
 
     agree(cr.taylor(trace(f, 0.5), 0.5, 4), cr.taylor(f, 0.5, 4))
+
+
+@pytest.mark.parametrize("backend", ["reference", *BACKENDS])
+@pytest.mark.parametrize("name", ["sum", "mean", "dot", "logsumexp"])
+def test_long_rows_are_loops_with_the_same_results(name, backend):
+    row = cr.PRIMITIVES[name]
+    xs = [math.sin(k) for k in range(row.least)]
+    args = (xs, xs[::-1]) if name == "dot" else (xs,)
+    f = cr.value_and_grad(lambda *args: row(*args), tuple(range(len(args))))
+    program = trace(f, *args)
+    assert len(loops_of(program)) >= 2
+    assert not loops_of(trace(f, *[part[:-1] for part in args]))
+    agree(program(*args) if backend == "reference" else cr.compile(f, backend=backend)(*args), f(*args), rel=1e-12)
+
+
+@pytest.mark.parametrize("edge", [math.inf, -math.inf, math.nan, 1e308])
+def test_long_logsumexp_at_edges(edge):
+    xs = [0.0] * 1500
+    xs[700] = edge
+    agree(trace(lambda xs: cr.logsumexp(xs), xs)(xs), cr.logsumexp(xs))
 
 
 # ---- programs with loops as data ----

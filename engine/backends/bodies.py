@@ -20,6 +20,7 @@ from .memory import Room, Sink, Spot, differing
 from .operations import COMPARISONS, Operations, number
 
 CHUNK = 200  # steps in a function
+_BLOCK = 200  # pieces of text between two labels: the order of a block's loads and stores takes quadratic time
 _CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, until that is known
 
 
@@ -58,7 +59,8 @@ class Module:
             f"{name} = internal constant [{len(key)} x double] [{', '.join(f'double {x}' for x in key)}]\n"
             for key, name in self.constants.items()
         ]
-        return "".join([*declared.values(), *arrays, *self.texts])
+        own = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
+        return "".join([own, *declared.values(), *arrays, *self.texts])
 
 
 class Body:
@@ -131,7 +133,9 @@ class Body:
         self.names.append(name)
         parameters = ", ".join([*[f"ptr %r{k}" for k in range(self.pointers)], "ptr %frame"])
         self._functions.append(
-            f"define internal void @{name}({parameters}) #0 {{\n" + "\n".join(self.lines) + "\nret void\n}\n"
+            f"define internal void @{name}({parameters}) #0 {{\n"
+            + "\n".join(_in_blocks(self.lines))
+            + "\nret void\n}\n"
         )
 
     def _left_over(self) -> list[int]:
@@ -368,3 +372,13 @@ class Body:
                 self.operand(value, sink.spot.varies)
         for value in self.waiting:
             self._out(value, late=True)
+
+
+def _in_blocks(lines: list[str]) -> list[str]:
+    """Cut a long run of instructions into basic blocks."""
+    found: list[str] = []
+    for start in range(0, len(lines), _BLOCK):
+        if start:
+            found.append(f"br label %block{start}\nblock{start}:")
+        found += lines[start : start + _BLOCK]
+    return found

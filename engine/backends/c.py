@@ -6,9 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..errors import BackendError
+from ..loop import Loop
 from ..lowering import lower
 from ..primitive import Primitive
 from ..program import Program
+from . import c_loops
 from .layout import Layout
 
 _OPERATORS = {
@@ -66,26 +68,28 @@ def _word(name: str) -> str:
 
 
 def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:
-    if program.has_loops:
-        raise BackendError('the backend "c" has no loops yet; use backend="numpy" or "python"')
-    unknown = next((op for op, _ in program.steps if not supported(op)), None)
+    unknown = next((op for op in program.rows() if not supported(op)), None)
     if unknown is not None:
         raise BackendError(
             f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend'
         )
     yield from _comment(program, layout, name)
-    yield "#include <math.h>\n#include <stddef.h>\n"
+    yield "#include <math.h>\n#include <stddef.h>" + ("\n#include <string.h>\n" if program.has_loops else "\n")
+    names: dict[Program, str] = {}
+
+    def steps(program: Program, places: Sequence[int], words: list[str], indent: str) -> Iterator[str]:
+        return _steps(program, places, words, indent, names)
+
+    yield from c_loops.functions(program, name, steps, _literal, names)
     yield f"void {name}({_parameters(layout)});\n"
     yield f"void {name}({_parameters(layout)})\n{{"
-    words = [""] * (layout.base + len(program.steps))
+    words = [""] * program.count
     for k, number in enumerate(program.constants, layout.inputs):
         words[k] = _literal(number)
     for k, argument in enumerate(layout.argument_of):
         words[k] = f"a{argument}[{k - layout.starts[argument]}]"
-    for place in range(len(program.steps)):
-        words[layout.base + place] = f"v{place}"
     yield from _unused(program, layout)
-    yield from _steps(program, layout.shared_steps, words, "    ")
+    yield from steps(program, layout.shared_steps, words, "    ")
     if not layout.has_batch:
         for place, value in enumerate(program.outputs):
             yield f"    out[{place}] = {words[value]};"
@@ -99,7 +103,7 @@ def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:
             for k in range(start, start + size):
                 words[k] = f"a{argument}[i * {size} + {k - start}]"
     yield "    for (size_t i = 0; i < n; i++) {"
-    yield from _steps(program, layout.sample_steps, words, "        ")
+    yield from steps(program, layout.sample_steps, words, "        ")
     for start, size in layout.units:
         for column in range(size):
             word = words[program.outputs[start + column]]
@@ -113,9 +117,15 @@ def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:
     yield "}\n"
 
 
-def _steps(program: Program, places: Sequence[int], words: Sequence[str], indent: str) -> Iterator[str]:
+def _steps(
+    program: Program, places: Sequence[int], words: list[str], indent: str, names: dict[Program, str]
+) -> Iterator[str]:
     for place in places:
-        op, args = program.steps[place]
+        (op, args), value = program.steps[place], program.firsts[place]
+        if isinstance(op, Loop):
+            yield from c_loops.loop(op, args, value, words, names, indent)
+            continue
+        words[value] = f"v{place}"
         chosen = [words[k] for k in args]
         if op.name in _OPERATORS:
             text = _OPERATORS[op.name].format(*chosen)

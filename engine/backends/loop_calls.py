@@ -17,6 +17,8 @@ from .memory import Sink, Spot, inputs_differ, progression
 _RUN = 4  # shared numbers side by side that are read where they are, not packed
 _GATHER = 16  # what it costs to gather a vector, in operations
 
+_SIDE, _MANY, _SHORT = 4, 256, 60  # vectors of iterations side by side, for many iterations of few operations
+
 Placed = tuple[Spot, int]  # where a number stands in the first iteration, and how many bytes it moves on in each
 
 
@@ -40,7 +42,9 @@ class LoopCall:
         sinks = [Sink(spot, late=True) for spot in inputs[: op.carry]]
         sinks += [Sink(self._seen(spot, step), adds) for spot, step, adds in outputs]
         steps = tuple([step for _, _, step in self.regions])
-        lanes = self.module.machine.lanes if self._takes_lanes(placed, outputs) else self.lanes
+        lanes = self.lanes
+        if self._takes_lanes(placed, outputs):
+            lanes = self.module.machine.lanes * (_SIDE if op.length >= _MANY and op.work <= _SHORT * op.length else 1)
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
         if key not in self.module.functions:
             self.module.functions[key] = self._functions(inputs, sinks, steps, lanes)
@@ -163,22 +167,28 @@ class LoopCall:
             if placed is not None and column[0] not in parent.homes:
                 for value in column:
                     parent.waiting.pop(value, None)
-        sums = [self._total(value) for value in range(end, end + op.sums)]
-        return [*[placed for placed in found if placed is not None], *sums]
+        return [*[placed for placed in found if placed is not None], *self._totals(range(end, end + op.sums))]
 
-    def _total(self, value: int) -> tuple[Spot, int, bool]:
-        """Place a sum, and set it to 0 unless it is added to another."""
-        parent, wanted = self.parent, self._wanted(range(value, value + 1))
-        if wanted is None or (wanted[0].lane and self.lanes > 1):
-            ((spot, _),) = self._blocks([parent.differs[value]])
-            parent.homes[value] = spot
-            adds = False
-        else:
-            spot, _, adds = wanted
-            parent.waiting.pop(value, None)
-        if not adds:
-            parent.store((parent.wide if spot.varies else parent.plain).zero, spot)
-        return spot, 0, True
+    def _totals(self, values: Sequence[int]) -> list[tuple[Spot, int, bool]]:
+        """Place the sums, and set to 0 those that are not added to others."""
+        parent = self.parent
+        found: dict[int, Spot] = {}
+        for value in values:
+            wanted = self._wanted(range(value, value + 1))
+            if wanted is not None and not (wanted[0].lane and self.lanes > 1):
+                found[value], _, adds = wanted
+                parent.waiting.pop(value, None)
+                if not adds:
+                    parent.store((parent.wide if wanted[0].varies else parent.plain).zero, wanted[0])
+        others = [value for value in values if value not in found]
+        for value, (spot, _) in zip(others, self._blocks([parent.differs[v] for v in others]), strict=True):
+            found[value] = parent.homes[value] = spot
+        for kind in (False, True):
+            own = [found[value].offset for value in others if found[value].wide is kind]
+            if own:
+                pointer, size = parent.pointer("%frame", own[0]), len(own) * self._width(kind)
+                parent.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
+        return [(found[value], 0, True) for value in values]
 
     def _wanted(self, column: Sequence[int]) -> tuple[Spot, int, bool] | None:
         """Return where all of a column goes, if it goes to one place only, at equal distances."""
@@ -249,20 +259,21 @@ class LoopCall:
         own = -(-op.sums * width // 64) * 64
         type_ = f"<{lanes} x double>"
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
-        for k in range(op.sums):
-            text += at(f"a{k}", "%frame", k * width) + f"store {type_} zeroinitializer, ptr %a{k}, align 8\n"
+        if op.sums:
+            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {op.sums * width}, i1 false)\n"
         pointers = [f"%q{k}" for k in range(count)]
         text += _counted("i", 0, whole, lanes, _moved(steps, "%i") + _calls(vector.names, [*pointers, "%frame"], "%f"))
-        if op.sums:
-            symbol = f"llvm.vector.reduce.fadd.v{lanes}f64"
-            self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
-        for k, sink in enumerate(sinks[op.stacked :]):
-            text += (
-                at(f"t{k}", sink.spot.base, sink.spot.offset) + f"%b{k} = load {type_}, ptr %a{k}, align 8\n"
-                f"%c{k} = load double, ptr %t{k}, align 8\n"
-                f"%d{k} = call reassoc double @llvm.vector.reduce.fadd.v{lanes}f64(double %c{k}, {type_} %b{k})\n"
-                f"store double %d{k}, ptr %t{k}, align 8\n"
-            )
+        symbol = f"llvm.vector.reduce.fadd.v{lanes}f64"
+        self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+        spots = [sink.spot for sink in sinks[op.stacked :]]
+        for first, last in _side_by_side(spots):
+            name = f"z{first}"
+            text += at(f"{name}t", spots[first].base, spots[first].offset) + at(f"{name}a", "%frame", first * width)
+            fold = f"%{name}b = mul i64 %{name}, {width}\n" + at(f"{name}x", f"%{name}a", f"%{name}b")
+            fold += f"%{name}y = getelementptr double, ptr %{name}t, i64 %{name}\n"
+            fold += f"%{name}v = load {type_}, ptr %{name}x, align 8\n%{name}o = load double, ptr %{name}y, align 8\n"
+            fold += f"%{name}s = call reassoc double @{symbol}(double %{name}o, {type_} %{name}v)\n"
+            text += _counted(name, 0, last - first, 1, fold + f"store double %{name}s, ptr %{name}y, align 8\n")
         rest = _moved(steps, "%j", "w") + _calls(single.names, [f"%w{k}" for k in range(count)], "%f")
         text += _counted("j", whole, op.length, 1, rest)
         name = self.module.name("loop")
@@ -315,6 +326,12 @@ class LoopCall:
 
 def _after(spot: Spot, width: int) -> Spot:
     return replace(spot, offset=spot.offset + width)
+
+
+def _side_by_side(spots: Sequence[Spot]) -> list[tuple[int, int]]:
+    """Return first and last of each run of doubles that stand one behind the other."""
+    starts = [k for k, spot in enumerate(spots) if not k or spot != _after(spots[k - 1], 8)]
+    return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []
 
 
 def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:

@@ -172,4 +172,4 @@ def _part(
     if layout.reduce:
         text += driver.loop("j", "0", str(frame.padded), own, driver.fold(own))
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
-    return f"declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n{head} {{\n{text}ret void\n}}\n"
+    return f"{head} {{\n{text}ret void\n}}\n"
