@@ -90,6 +90,8 @@ def fold(picture: Picture, most: int, level: str | None, units: Units | None) ->
         return Folding(heads, heads, {}, None, "operations in a row are one")
     folding = Folding(heads, heads, {})
     for levels, by_shape in _attempts(least, units):
+        if units is not None and not by_shape and units.count(levels) > summary:
+            continue  # without trying: for a million nodes it takes a second
         folding = _merge(picture, heads, units, levels, by_shape)
         if _fits(picture, folding.groups, summary):
             return folding

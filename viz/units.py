@@ -108,6 +108,12 @@ class Units:
         """Return the unit that a node of `path` falls into when the innermost `levels` levels fold."""
         return path[: max(0, self.depth - levels + 1)]
 
+    def count(self, levels: int) -> int:
+        """Tell how many boxes the units are when the innermost `levels` levels fold; with none, each parameter."""
+        if levels == 0:
+            return sum(map(len, self.parameters.values()))
+        return len({self.folded(path, levels) for path in self.parameters})
+
     def within(self, path: Path) -> list[str]:
         """Name the parameters of a unit and of all units in it."""
         return [name for own, names in self.parameters.items() if own[: len(path)] == path for name in names]
