@@ -6,9 +6,11 @@ import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
-from chainrule import Var, no_grad
+from chainrule import Var
 from chainrule.primitive import describe, to_float
 from chainrule.rows import plain
+
+from .predicting import predictions
 
 
 class Module:
@@ -87,6 +89,8 @@ class Module:
     def predict(self, X: Any) -> Any:
         """Return the output for each row of `X` as numbers, without recording graphs.
 
+        Very many rows go through machine code, where a sample of them gives the same in both ways.
+
         Args:
             X: rows of numbers, in a list, array or data frame; for a model of one input, numbers.
 
@@ -102,8 +106,7 @@ class Module:
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
             )
-        with no_grad():
-            outputs = [_value(self(row)) for row in rows]
+        outputs = predictions(self, self.parameters(), list(rows))
         if rows is X:
             return outputs
         import numpy
@@ -203,15 +206,6 @@ def _parts(item: object) -> Iterable[tuple[object, object]]:
         nested = item.tolist()
         return enumerate(nested) if isinstance(nested, list) else [(0, nested)]
     return ()
-
-
-def _value(output: Any) -> Any:
-    """Return numbers in place of Vars, in lists however deep."""
-    if isinstance(output, Var):
-        return output.value
-    if isinstance(output, list | tuple):
-        return [_value(item) for item in output]
-    return output
 
 
 def _faults(missing: list[str], unexpected: list[str]) -> Iterator[tuple[str, list[str]]]:

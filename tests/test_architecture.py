@@ -25,8 +25,8 @@ LAYERS = {
         explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
     """,
     "nn": """
-        module activations initialise layers losses schedules optimisers data history steps training saving estimators
-        __init__
+        predicting module activations initialise layers losses schedules optimisers data history steps training saving
+        estimators __init__
     """,
 }
 LIMIT = 400

@@ -7,13 +7,7 @@ import re
 import chainrule as cr
 import pytest
 from chainrule import Var, nn
-
-ROWS = [[k / 10 - 1, (7 * k % 20) / 10 - 1] for k in range(20)]
-NUMBERS = [0.5 * a - 2 * b + a * b for a, b in ROWS]
-
-
-def model_of(seed=3, outputs=1, **options):
-    return nn.MLP(2, [4, outputs], seed=seed, **options)
+from trained_models import NUMBERS, ROWS, Branching, Dropping, model_of
 
 
 def test_fit_takes_the_steps_that_a_loop_by_hand_takes():
@@ -103,27 +97,6 @@ def test_a_penalty_that_machine_code_cannot_see_is_refused():
         nn.fit(model, ROWS, NUMBERS, loss=loss, epochs=1, compiled=True)
     with pytest.raises(ValueError, match="mean over samples"):
         nn.fit(model, ROWS, NUMBERS, loss=lambda p, t: 20 * nn.mse(p, t) * len(p), epochs=1, compiled=True)
-
-
-class Branching(nn.Module):
-    """A model that a trace cannot follow, as it looks at numbers."""
-
-    def __init__(self):
-        self.left, self.right = Var(1.0), Var(2.0)
-
-    def __call__(self, x):
-        return self.left * x[0] if x[1] < 0 else self.right * x[0]
-
-
-class Dropping(nn.Module):
-    """A model that is another one in every call."""
-
-    def __init__(self):
-        self.inner = model_of()
-        self.source = random.Random(0)
-
-    def __call__(self, x):
-        return self.inner(x) * self.source.choice([0.0, 2.0])
 
 
 def test_auto_compiles_what_is_worth_it():
@@ -318,18 +291,6 @@ def test_data_frames_arrays_and_columns():
     ]:
         losses.append(nn.fit(model_of(), rows, targets, epochs=1, batch_size=None).loss)
     assert losses == [losses[0]] * 5
-
-
-def test_predict_keeps_the_kind_of_its_rows():
-    numpy = pytest.importorskip("numpy")
-    model, several = model_of(), model_of(outputs=2)
-    assert model.predict(ROWS) == [model(row).value for row in ROWS]
-    assert several.predict(ROWS[:1]) == [[output.value for output in several(ROWS[0])]]
-    array = several.predict(numpy.array(ROWS))
-    assert array.shape == (20, 2)
-    assert array.tolist() == several.predict(ROWS)
-    with pytest.raises(TypeError, match="for one row, call the model"):
-        model.predict(1.0)
 
 
 def test_with_parameters_computes_with_other_values():
