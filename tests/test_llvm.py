@@ -1,5 +1,6 @@
 """Machine code: tails, threads, long programs, the cache on disk, Python's own functions called back."""
 
+import dataclasses
 import math
 import mmap
 import os
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import llvm, object_cache
+from chainrule.backends import llvm, machine, object_cache
 from chainrule.passes import optimise
 
 
@@ -142,6 +143,30 @@ def test_a_long_compilation_shows_a_bar_and_ctrl_c_ends_it():
     out, rest = process.communicate(timeout=60)
     assert b"step" in shown
     assert b"KeyboardInterrupt" in rest and process.returncode != 0 and b"compiled" not in out
+
+
+@pytest.mark.parametrize(("lanes", "fused"), [(8, True), (4, True), (2, True), (2, False)])
+@pytest.mark.parametrize("reduce", [None, "mean"])
+def test_code_for_other_widths_computes_the_same(lanes, fused, reduce, monkeypatch):
+    """LLVM splits or joins vectors that this processor does not have: AVX-512's, NEON's and SSE2's text runs here."""
+    here = machine.host()
+    other = dataclasses.replace(here, lanes=lanes, registers=4 * lanes, fused=fused, vector_functions=())
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+
+    def f(w, x, y):
+        return [cr.sin(cr.dot(w, x)) + cr.cos(y), cr.maximum(cr.exp(w[0] * y), cr.pow(cr.abs(y), x[1]))]
+
+    args = samples(21)
+    expected = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")(*args)
+    monkeypatch.setattr(llvm, "host", lambda: other)
+    monkeypatch.setattr(llvm, "_vectors", lambda layout: 1)
+    compiled = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")
+    found = compiled(*args)
+    text = compiled.source("llvm")
+    assert f"load <{lanes} x double>" in text
+    assert ("chainrule_sincos" in text) == fused
+    for row, right in zip(found, expected, strict=True):
+        np.testing.assert_allclose(row, right, rtol=1e-12, atol=1e-15)
 
 
 # ---- object code on disk ----
