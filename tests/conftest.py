@@ -1,7 +1,8 @@
-"""Set up a headless browser, and Hypothesis: no deadlines (the machine may be busy), the same examples on CI."""
+"""Set up a headless browser, Ctrl-C, and Hypothesis: no deadlines (the machine may be busy), the same examples on CI."""
 
 import os
 import shutil
+import signal
 
 import pytest
 from hypothesis import settings
@@ -9,6 +10,10 @@ from hypothesis import settings
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+# A shell starts what runs in the background, as .ci/run does, with Ctrl-C ignored.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="module")
