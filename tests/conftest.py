@@ -1,4 +1,4 @@
-"""Set up a headless browser, Ctrl-C, and Hypothesis: no deadlines (the machine may be busy), the same examples on CI."""
+"""Set up a headless browser, Ctrl-C and Hypothesis: no deadlines (the machine may be busy), on CI the same examples."""
 
 import os
 import shutil
