@@ -19,6 +19,7 @@ from .packing import Argument
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
 from .program import Program
+from .restructuring import restructure
 from .structure import Structure, unflatten
 from .tracing import function_name, trace
 
@@ -258,7 +259,7 @@ class _Plan:
         self.flags = flags
         self.reduce = owner.reduce
         self.threads = owner.threads
-        shared = optimise(traced)
+        shared = optimise(restructure(traced) if traced.has_loops else traced)
         self.program = drop(hoist(values_only(shared), flags))
         self.layout = Layout(self.program, flags, owner.reduce)
         self.name = _choose(owner.backend, self.program, owner.max_steps)

@@ -10,6 +10,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Program, Var, trace
+from chainrule.restructuring import restructure
 from chainrule.testing import check_grads
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -249,6 +250,41 @@ def test_long_logsumexp_at_edges(edge):
     agree(trace(lambda xs: cr.logsumexp(xs), xs)(xs), cr.logsumexp(xs))
 
 
+@NESTS
+@given(nests(), points)
+def test_restructured_programs_compute_the_same(f, point):
+    program = trace(everything(f), *point)
+    agree(restructure(program)(*point), program(*point))
+
+
+def test_what_stays_the_same_leaves_its_loop():
+    def f(w, xs):
+        return cr.scan(lambda c, x: (c * cr.exp(w[0] * w[1]) + x, None), w[0], xs)[0]
+
+    args = ([0.3, 0.7], [1.0, 2.0, 3.0])
+    program = restructure(trace(f, *args))
+    assert [op.name for op, _ in program.steps] == ["mul", "exp", "scan"]
+    assert [op.name for op, _ in program.steps[-1].op.body.steps] == ["mul", "add"]
+    agree(program(*args), f(*args))
+
+
+def test_calls_are_written_out_where_they_are_small_or_alone():
+    small = cr.function(lambda x: cr.sin(x) * x)
+
+    @cr.function
+    def large(x):
+        for _ in range(20):
+            x = cr.sin(x)
+        return x
+
+    def kinds(f):
+        return [op.kind for op in loops_of(restructure(trace(f, 1.0)))]
+
+    assert kinds(lambda x: small(small(x))) == []
+    assert kinds(lambda x: large(x)) == []
+    assert kinds(lambda x: large(large(x))) == ["call", "call"]
+
+
 # ---- programs with loops as data ----
 
 
@@ -304,71 +340,6 @@ def loop(content):
 def test_a_drawing_folds_a_loop_to_one_box():
     source = cr.viz.draw(trace(lambda w: cr.map(lambda x: cr.sin(w * x), [1.0, 2.0, 3.0], reduce="sum"), 1.0)).source
     assert source.count("map lambda × 3") == 1
-
-
-# ---- errors ----
-
-
-def no_return(x):
-    x + 1.0
-
-
-@pytest.mark.parametrize(
-    ("call", "error", "message"),
-    [
-        (lambda x: cr.map(no_return, [x, x]), TypeError, "map expected no_return to return a number but got None"),
-        (lambda x: cr.scan(no_return_pair, x, [x]), TypeError, r"scan expected no_return_pair .* a pair .*None"),
-        (lambda x: cr.while_loop(lambda c: c < 1.0, no_return, x), TypeError, "while_loop expected no_return"),
-        (lambda x: cr.function(no_return)(x) + 1.0, TypeError, "function expected no_return|unsupported operand"),
-        (
-            lambda x: cr.map(sum, [[x, x], [x]]),
-            ValueError,
-            r"map expected items of one structure for sum but got \[number, number\] at 0 and \[number\] at 1",
-        ),
-        (
-            lambda x: cr.scan(grow, [x], [x, x]),
-            ValueError,
-            r"scan expected grow to return a carry like \[number\] but got \[number, number\]",
-        ),
-        (
-            lambda x: cr.while_loop(lambda c: c[0] < 1.0, lambda c: (c[0] + 1.0,), [x]),
-            ValueError,
-            r"while_loop expected lambda to return a carry like \[number\] but got \(number,\)",
-        ),
-        (lambda x: cr.map(abs, ([x], [x, x])), ValueError, r"leading axes of one length for abs but got 1 in xs\[0\]"),
-        (lambda x: cr.map(abs, x), TypeError, "a leading axis"),
-        (lambda x: cr.map(abs, [x], reduce="max"), ValueError, "reduce='max'"),
-        (lambda x: cr.scan(grow, x, None), TypeError, "length="),
-        (lambda x: cr.while_loop(bool, abs, x, limit=0), ValueError, "limit of 1 or more"),
-    ],
-)
-@pytest.mark.parametrize("traced", [False, True])
-def test_messages_name_the_function_and_both_structures(call, error, message, traced):
-    with pytest.raises(error, match=message):
-        trace(call, 0.5) if traced else call(0.5)
-
-
-def no_return_pair(carry, x):
-    carry + x
-
-
-def grow(carry, x):
-    return [*carry, x], x
-
-
-def test_results_that_differ_between_iterations_are_refused_eagerly():
-    sizes = iter([1, 2])
-    with pytest.raises(ValueError, match=r"a result 1 like \[number\] but got \[number, number\]"):
-        cr.map(lambda x: [x] * next(sizes), [1.0, 2.0])
-
-
-def test_reverse_mode_of_an_unlimited_while_loop_asks_for_a_limit():
-    def f(x):
-        return cr.while_loop(lambda c: c < 10.0, lambda c: c * x, 1.0)
-
-    assert trace(lambda x: cr.jvp(f, (x,), (1.0,)), 2.0)(2.0) == (16.0, 32.0)
-    with pytest.raises(ValueError, match="while_loop of lambda expected limit="):
-        trace(cr.grad(f), 2.0)
 
 
 def test_auto_finds_a_backend_for_loops():
