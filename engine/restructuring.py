@@ -25,7 +25,7 @@ def restructure(program: Program) -> Program:
     f(xs: [number, number], w):
         v1 = exp(w)
         v2 = map lambda × 2 over xs[0], xs[1] with w, v1, summing 1:
-            lambda(x, outer, hoisted):
+            lambda(x, w, hoisted):
                 v1 = hoisted × x
                 return v1
         return v2
