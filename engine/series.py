@@ -19,7 +19,7 @@ from .operators import Operators
 from .primitive import PRIMITIVES, Primitive, Scalar, describe
 from .structure import flatten, unflatten
 from .sweeps import between, chain, is_node, plus
-from .transforms import settle, traced_copy
+from .transforms import run_on_copies, settle
 from .var import Var
 
 __all__ = ["taylor"]
@@ -40,8 +40,7 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
         raise ValueError(f"taylor expected an order of 0 or more but got {describe('order', order)}")
     with recording() as outside:
         (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
-        source = traced_copy(number)
-        results, shape = flatten(f(source), "taylor", "the result")
+        (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs), "taylor", "the result"), [number])
         graph = between([source], results)
         expansion = _Expansion(order)
         series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}

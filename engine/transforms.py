@@ -16,7 +16,7 @@ from typing import Any
 from . import table
 from .backward import gradients
 from .modes import recording
-from .primitive import Scalar, describe
+from .primitive import Scalar, describe, is_symbolic
 from .sparsity import sparse_jacobian
 from .structure import NUMBER, Structure, blocks, flatten, unflatten
 from .sweeps import Recorded, between, forward, is_node, reverse
@@ -242,23 +242,41 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
                 f"{function} expected argnums within the {len(args)} positional arguments given but got "
                 f"{describe('argnums', argnums)}"
             )
-    call = list(args)
-    inputs: list[Any] = []
+    numbers: list[Any] = []
     structures = []
     for position in positions:
-        numbers, structure = flatten(args[position], function, f"argument {position}")
-        copies = [traced_copy(number) for number in numbers]
-        inputs += copies
+        flat, structure = flatten(args[position], function, f"argument {position}")
+        numbers += flat
         structures.append(structure)
-        call[position] = unflatten(structure, copies)
-    result = f(*call)
-    results, shape = _flatten_result(function, f, result)
+
+    def call(inputs: list[Any]) -> tuple[list[Any], Structure]:
+        copies = unflatten(Structure("tuple", tuple(structures)), inputs)
+        given = list(args)
+        for position, copy in zip(positions, copies, strict=True):
+            given[position] = copy
+        return _flatten_result(function, f, f(*given))
+
+    inputs, results, shape = run_on_copies(call, numbers)
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
     return _Run(inputs, results, argument, shape)
 
 
+def run_on_copies(
+    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
+) -> tuple[list[Any], list[Any], Structure]:
+    """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
+    inputs = [traced_copy(number) for number in numbers]
+    results, shape = call(inputs)
+    kind = next((type(item) for item in results if is_symbolic(item)), None)
+    if kind is not None and any(type(node) is Var for node in inputs):
+        # Traced numbers of an enclosing trace came in, to which a Var is a constant: so the inputs must be traced, too.
+        inputs = [kind.__apply__(table.pos, (node.value,)) if type(node) is Var else node for node in inputs]
+        results, shape = call(inputs)
+    return inputs, results, shape
+
+
 def traced_copy(number: Any) -> Any:
-    """Return a node of its own for an input: a leaf, or a copy that an enclosing derivative can see through."""
+    """Return a leaf, or a copy that an enclosing derivative can see through."""
     if type(number) is float:
         return Var(number)
     if type(number) is Var and not number.requires_grad:

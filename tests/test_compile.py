@@ -324,3 +324,27 @@ def test_works_without_numpy():
 def test_importing_chainrule_loads_no_numpy():
     code = "import sys, chainrule; assert not {'numpy', 'llvmlite'} & set(sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+INNER = {
+    "grad": lambda f, x: cr.grad(f)(x),
+    "jacobian": lambda f, x: cr.jacobian(lambda x: [f(x), x])(x)[0],
+    "hessian": lambda f, x: cr.hessian(f)(x),
+    "jvp": lambda f, x: cr.jvp(f, (x,), (1.0,))[1],
+    "vjp": lambda f, x: cr.vjp(f, x)[1](1.0)[0],
+    "hvp": lambda f, x: cr.hvp(f, x, 1.0),
+    "taylor": lambda f, x: cr.taylor(f, x, 3)[3],
+}
+
+
+@pytest.mark.parametrize("derivative", INNER.values(), ids=INNER)
+def test_derivatives_taken_inside_at_a_plain_number_know_the_traced_ones(derivative):
+    """To a trace a Var is a constant; the inner derivative's own input must not become one."""
+
+    def f(w):
+        return derivative(lambda x: cr.sin(w * x) * x, 2.0)
+
+    assert cr.compile(f, backend="python")(1.5) == pytest.approx(f(1.5), rel=1e-13)
+    assert cr.compile(cr.grad(f), backend="python")(1.5) == pytest.approx(
+        (f(1.5 + 1e-5) - f(1.5 - 1e-5)) / 2e-5, rel=1e-7
+    )
