@@ -12,7 +12,7 @@ import pytest
 from chainrule import Program, Var, trace
 from chainrule.restructuring import restructure
 from chainrule.testing import check_grads
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from strategies import nests
 
@@ -81,6 +81,8 @@ def test_nests_in_batches(backend, f, rows):
 @NESTS
 @given(nests(), points)
 def test_nests_against_differences(f, point):
+    # Differences tell nothing of a function that swings faster than they step.
+    assume(max(map(abs, cr.grad(f, (0, 1, 2))(*point))) < 1e3)
     check_grads(cr.compile(f, backend="python"), *point, order=1)
 
 
