@@ -151,21 +151,21 @@ static node *node_place_elsewhere(void)
             return NODE_AT(s, s->end++);
         if (s != NULL && s->live <= NODE_CAPACITY / 2)
             node_list(s, &node_sparse);
+        int roomy = node_slabs * NODE_CAPACITY > 2 * node_live + 4 * NODE_CAPACITY;
         if (node_empty != NULL) {
             s = node_empty;
             node_spare--;
             node_unlist(s);
             node_begin(s);
-        } else if (node_sparse != NULL && node_slabs * NODE_CAPACITY > 2 * node_live + 4 * NODE_CAPACITY) {
+        } else if ((node_sparse == NULL || !roomy) && (s = node_new_slab()) != NULL)
+            node_begin(s);
+        else if (node_sparse != NULL) { /* also where there is no more memory */
             s = node_sparse;
             node_unlist(s);
             s->ordered = 0;
             s->hole = 0;
-        } else {
-            if ((s = node_new_slab()) == NULL)
-                return NULL;
-            node_begin(s);
-        }
+        } else
+            return NULL;
         node_current = s;
     }
 }

@@ -203,6 +203,43 @@ assert abs(x.grad - before - 1.0001**1000) < 1e-9
     )
 
 
+def test_holes_serve_where_memory_ends():
+    if cr.core() != "compiled":
+        pytest.skip("the memory of nodes is the compiled core's")
+    run(
+        MEMORY
+        + """
+x = Var(1.0)
+kept = [x * 1.0 for _ in range(200_000)]
+keep = [None] * 2_000_000
+size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+for attempt in range(3):
+    resource.setrlimit(resource.RLIMIT_AS, (size + (16 << 20), resource.RLIM_INFINITY))
+    count = 0
+    try:
+        while True:
+            keep[count] = x * 2.0
+            count += 1
+    except MemoryError:
+        pass
+    assert count > 50_000, count
+    for k in range(count):
+        if k % 3:
+            keep[k] = None
+    y = x
+    for k in range(count // 4):
+        y = y + 1.0
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    y.backward()
+    del y
+    keep[0].backward()
+    assert x.grad == 3.0 * (attempt + 1), x.grad
+    for k in range(count):
+        keep[k] = None
+"""
+    )
+
+
 def test_graphs_computed_in_turns_are_swept_apart():
     """Each sweep passes over the other's nodes, and over 300,000 that belong to neither."""
     x, y = Var(1.0), Var(2.0)
