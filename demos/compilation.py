@@ -27,6 +27,7 @@ Call = Callable[[], Any]
 Array = Any
 _TURN = 0.08  # seconds that a contender has before the next one comes
 _LONGEST = 8.0  # seconds after which a contender takes no more turns
+_SHARED = 100_000  # samples, of which two threads take their share
 
 
 # ---- a network with hinge loss: the mean over samples, and all its derivatives ----
@@ -67,9 +68,12 @@ class Network:
         return found
 
     def contenders(self) -> dict[str, Call | None]:
-        step = cr.compile(cr.value_and_grad(self.loss), batch=("x", "y"), reduce="mean", backend="llvm")
+        options = {"batch": ("x", "y"), "reduce": "mean", "backend": "llvm"}
+        step = cr.compile(cr.value_and_grad(self.loss), **options)
+        two = cr.compile(cr.value_and_grad(self.loss), threads=2, **options)
         calls: dict[str, Call | None] = {
             "chainrule": lambda: step(self.p, self.x, self.y),
+            "chainrule, 2 threads": (lambda: two(self.p, self.x, self.y)) if self.samples >= _SHARED else None,
             "C by hand": self.c(),
             "NumPy by hand": self.by_numpy,
             "JAX arrays": peers.jax_network(self),
@@ -283,7 +287,8 @@ def run(repeats: int, quick: bool) -> None:
     """Print all tables; `quick` takes tiny sizes."""
     os.environ.setdefault("CHAINRULE_CACHE", "0")
     networks = [Network([2, 16, 16, 1], 100), Network([2, 16, 16, 1], 1024), Network([16, 64, 64, 1], 1024)]
-    workloads: list[Any] = [Network([2, 4, 1], 10), Sines(100)] if quick else [*networks, Sines(100_000)]
+    large = [Network([2, 16, 16, 1], _SHARED), Sines(_SHARED)]
+    workloads: list[Any] = [Network([2, 4, 1], 10), Sines(100)] if quick else [*networks, *large]
     turns, seconds = (1, 0.0) if quick else (repeats, _TURN)
     for workload in workloads:
         calls = {name: call for name, call in workload.contenders().items() if call is not None}

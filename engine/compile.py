@@ -290,8 +290,8 @@ class _Plan:
         parts = self.program.arguments.parts
         if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
             return None
-        outputs = self._outputs, self.layout.per_sample
-        return kernel.entry([part.shape for part in parts], self.flags, *outputs, self._read, exact)
+        results = self.layout.units, self.layout.per_sample
+        return kernel.entry([part.shape for part in parts], self.flags, *results, self._read, exact)
 
     def _exact_entry(self) -> Any:
         return self._entry(self._exact_kernel(), None)

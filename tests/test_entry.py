@@ -2,6 +2,9 @@
 
 import importlib.util
 import math
+import os
+import subprocess
+import sys
 import threading
 
 import chainrule as cr
@@ -160,3 +163,68 @@ def test_several_threads_may_call_at_once():
     for worker in workers:
         worker.join()
     assert wrong == []
+
+
+@needs_entry
+@pytest.mark.parametrize("reduce", [None, "sum"])
+@pytest.mark.parametrize("n", [4097, 40_003])
+def test_large_batches_are_shared_by_threads(n, reduce):
+    f, args = compiled(reduce=reduce, threads=3), arguments(n)
+    long = f._call(args, (False, True, True, False))
+    short = f._enter(tuple(args))
+    assert f._latest._kernel.largest <= n
+    np.testing.assert_array_equal(flat(short), flat(long))
+    np.testing.assert_allclose(flat(short), flat(compiled(reduce=reduce)(*args)), rtol=1e-11)
+
+
+@needs_entry
+@pytest.mark.parametrize("reduce", [None, "sum"])
+def test_threads_find_a_nan_that_a_strong_zero_forbids(reduce):
+    f = cr.compile(
+        cr.grad(lambda x, w: cr.where(x > 0, cr.sqrt(x) * w, 0.0)), batch="x", reduce=reduce, backend="llvm", threads=2
+    )
+    xs = np.full(20_000, 4.0)
+    f(xs, 2.0)
+    assert f._latest.optimistic and f._latest._kernel.largest <= len(xs)
+    xs[17_003] = 0.0
+    expected = np.where(xs > 0.0, 0.5, 0.0)
+    np.testing.assert_array_equal(f._enter((xs, 2.0)), expected if reduce is None else expected.sum())
+    xs[5] = math.nan
+    assert np.isnan(f._enter((xs, math.nan))).any()
+
+
+@needs_entry
+def test_errors_in_parts_come_out():
+    @cr.primitive(partials=lambda y, x: (1.0,), name="refuses_four")
+    def refuses_four(x):
+        if x == 4.0:
+            raise RuntimeError("four")
+        return x
+
+    f = cr.compile(lambda x: refuses_four(x), batch="x", backend="llvm", threads=2)
+    xs = np.zeros(50_000)
+    assert not f(xs).any() and f._latest._kernel.largest <= len(xs)
+    xs[49_999] = 4.0
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="four"):
+            f._enter((xs,))
+
+
+@needs_entry
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_has_threads_of_its_own():
+    code = (
+        "import os, numpy as np, chainrule as cr\n"
+        "f = cr.compile(lambda x: cr.sin(x), batch='x', backend='llvm', threads=2)\n"
+        "xs = np.linspace(0.0, 1.0, 100_000)\n"
+        "expected = f(xs)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    same = all(np.array_equal(expected, f(xs)) for _ in range(3)) and len(f([0.5] * 100_000)) == 100_000\n"
+        "    os._exit(0 if same else 1)\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    # Python warns of a fork beside threads; that is what is tried here.
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "0\n", done.stderr

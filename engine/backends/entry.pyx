@@ -5,13 +5,24 @@ Cython builds this module where there is a C compiler; without it, calls take th
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
+from cpython.pythread cimport (
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
+    PyThread_type_lock,
+    WAIT_LOCK,
+)
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
 ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
+ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
+ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
 
 cdef enum:
     MOST = 16  # arguments
+    UNITS = 32  # of a result, in which threads look for a nan themselves
 
 MOST_ARGUMENTS = MOST
 
@@ -32,36 +43,99 @@ cdef class _Memory:
         free(self.raw)
 
 
+cdef class _Share:
+    """Hold a batch that several threads work on: each runs the next part until none is left.
+
+    It keeps all memory that the parts use, so that a thread may end after the call that wanted it was interrupted.
+    """
+
+    cdef Part part
+    cdef double *out
+    cdef _Memory memory
+    cdef object kept
+    cdef long long n, each, parts, next
+    cdef int workers
+    cdef bint sums, watched, doubtful
+    cdef list units
+    cdef PyThread_type_lock lock
+
+    def __cinit__(self):
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError("expected a lock for a compiled function but the system has none left")
+
+    def __dealloc__(self):
+        PyThread_free_lock(self.lock)
+
+    def run(self):
+        """Run parts until none is left."""
+        cdef long long starts[UNITS]
+        cdef long long sizes[UNITS]
+        cdef long long place, first, last
+        cdef int k, worker, count = 0
+        if self.watched:
+            count = <int> len(self.units)
+            for k in range(count):
+                starts[k], sizes[k] = self.units[k]
+        with nogil:
+            PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            worker = self.workers
+            self.workers += 1
+            PyThread_release_lock(self.lock)
+            while True:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+                place = self.next
+                self.next += 1
+                PyThread_release_lock(self.lock)
+                if place >= self.parts:
+                    break
+                first = place * self.each
+                last = min(self.n, first + self.each)
+                # Sums are kept for each part, so that they do not depend on which thread was quicker.
+                self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
+                for k in range(count):
+                    if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
+                        self.doubtful = True
+
+
 cdef class Entry:
     """Run a kernel on arguments of one structure.
 
     Args:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
             the list of what Python's functions raised that native code called; the number of samples from which on
-            threads share the work.
+            threads share the work; how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where
+            there are no sums), the function that splits a batch, and the one that returns a pool and its threads.
         shapes: for each positional argument the shape of a sample; of a number, ().
         batched: for each positional argument, whether it carries a leading axis of samples.
-        outputs: how many numbers a sample has.
-        per_sample: whether each sample has its own.
+        units: where each number or array of a result starts among a sample's numbers, and how many it has.
+        per_sample: whether each sample has results of its own.
         results: the class numpy.ndarray; the function numpy.empty; the function that makes the result of the numbers
             and how many samples there are.
         exact: None, or what returns the entry to call instead where a result is nan.
     """
 
-    cdef Run run
+    cdef Run run, prepare
+    cdef Part part
+    cdef Finish finish
     cdef size_t work
-    cdef list spare, errors, shapes
-    cdef object owner, array, empty, read, exact
+    cdef list spare, large, errors, shapes, units
+    cdef object owner, array, empty, read, exact, split, pool
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample
     cdef bint batched[MOST]
 
-    def __init__(self, native, shapes, batched, outputs, per_sample, results, exact):
+    def __init__(self, native, shapes, batched, units, per_sample, results, exact):
         if len(shapes) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(shapes)}")
-        self.owner, address, self.work, self.errors, self.largest = native
-        self.run, self.spare = <Run> <uintptr_t> address, []
-        self.count, self.outputs, self.per_sample = len(shapes), outputs, per_sample
+        self.owner, address, self.work, self.errors, self.largest, sharing = native
+        self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
+        if sharing is not None:
+            prepare, part, finish, self.split, self.pool = sharing
+            self.prepare, self.part = <Run> <uintptr_t> prepare, <Part> <uintptr_t> part
+            self.finish = <Finish> <uintptr_t> finish
+        self.count, self.units, self.per_sample = len(shapes), list(units), per_sample
+        self.outputs = sum([size for _, size in units])
         self.shapes = [tuple(shape) for shape in shapes]
         self.array, self.empty, self.read = results
         self.exact = exact
@@ -111,18 +185,21 @@ cdef class Entry:
                     return None
             if n < 0:
                 n = 1
-            if n >= self.largest:
-                return None
-            memory = self.spare.pop() if self.spare else _Memory(self.work)
             size = self.outputs * n if self.per_sample else self.outputs
             out = self.empty(size)
             PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS)
-            with nogil:
-                self.run(addresses, n, <double *> target.buf, memory.start)
-                if self.exact is not None:
-                    doubtful = has_nan(<double *> target.buf, size)
-            PyBuffer_Release(&target)
-            self.spare.append(memory)
+            try:
+                if n >= self.largest:
+                    doubtful = self.share(addresses, n, <double *> target.buf, (args, out))
+                else:
+                    memory = self.spare.pop() if self.spare else _Memory(self.work)
+                    with nogil:
+                        self.run(addresses, n, <double *> target.buf, memory.start)
+                        if self.exact is not None:
+                            doubtful = has_nan(<double *> target.buf, size)
+                    self.spare.append(memory)
+            finally:
+                PyBuffer_Release(&target)
         finally:
             for k in range(held):
                 PyBuffer_Release(&views[k])
@@ -133,6 +210,34 @@ cdef class Entry:
         if doubtful:
             return self.exact().call(args)
         return self.read(out, n)
+
+    cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
+        """Have threads share a batch; tell whether there is a nan in the results."""
+        cdef _Share job = _Share()
+        cdef _Memory memory
+        job.each, job.parts, copies = self.split(n)
+        memory = job.memory = self.large.pop() if self.large else _Memory(self.work * <size_t> copies)
+        job.part, job.n, job.out, job.kept, job.units = self.part, n, out, kept, self.units
+        job.sums = self.finish != NULL
+        job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
+        with nogil:
+            self.prepare(addresses, n, out, memory.start)
+        pool, threads = self.pool()
+        others = [pool.submit(job.run) for _ in range(threads - 1)]
+        job.run()
+        for other in others:
+            # One that has not begun is not waited for.
+            if not other.cancel():
+                other.result()
+        if job.sums:
+            with nogil:
+                self.finish(memory.start, job.parts, n, out)
+        self.large.append(memory)
+        if self.exact is None or job.watched:
+            return job.doubtful
+        with nogil:
+            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
+        return job.doubtful
 
 
 cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:

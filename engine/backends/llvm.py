@@ -10,7 +10,9 @@ import ctypes
 import functools
 import hashlib
 import importlib
+import itertools
 import math
+import os
 import sys
 import threading
 from array import array
@@ -52,6 +54,9 @@ from .segments import SEGMENT, Section
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 _LEVEL = 1  # of LLVM's code generator
 _GRAIN = 20_000  # steps times samples that are worth a thread of their own
+_PARTS = 16  # of a batch, for each thread
+_PARTS_MEMORY = 1 << 22  # bytes that parts with sums may take together
+_ALIGNED = 64  # samples: parts are multiples of whole groups of vectors
 _LOOPS = (bodies, loop_calls, loop_kernels, memory)
 _SOURCES = (*_LOOPS, driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
@@ -117,6 +122,7 @@ class Kernel:
         self._spare: list[Any] = []
         self._grain = max(64, _GRAIN // max(1, steps))
         self._pool: ThreadPoolExecutor | None = None
+        self._process = 0  # that the pool belongs to
         self._count = count
         with _lock:
             for place, function in enumerate(self._callbacks):
@@ -128,16 +134,20 @@ class Kernel:
         self.address = self._engine.get_function_address("run")
         self.largest = 2 * self._grain if threads > 1 else sys.maxsize
         self._run = self._native("run", 4)
+        self._copies = 1
         if threads > 1:
             self._prepare, self._part = self._native("prepare", 4), self._native("part", 6)
             address = self._engine.get_function_address("finish")
             self._finish = self._native("finish", 4) if address else None
+            # Parts with sums need memory each, others one for each thread.
+            self._most = threads * (max(1, min(_PARTS, _PARTS_MEMORY // (threads * size))) if address else _PARTS)
+            self._copies = self._most if address else threads
 
     def entry(
         self,
         shapes: Sequence[tuple[int, ...]],
         batched: Sequence[bool],
-        outputs: int,
+        units: Sequence[tuple[int, int]],
         per_sample: bool,
         read: Callable[[Any, int], Any],
         exact: Callable[[], Any] | None,
@@ -150,8 +160,12 @@ class Kernel:
         if module is None or len(shapes) > module.MOST_ARGUMENTS:
             return None
         results = buffers.ARRAY, buffers.np.empty, read
-        native = self, self.address, self.size, self.errors, self.largest
-        return module.Entry(native, shapes, batched, outputs, per_sample, results, exact)
+        sharing = None
+        if self.threads > 1:
+            addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
+            sharing = *addresses, self._split, self._workers
+        native = self, self.address, self.size, self.errors, self.largest, sharing
+        return module.Entry(native, shapes, batched, units, per_sample, results, exact)
 
     def _native(self, name: str, count: int) -> Any:
         # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.
@@ -163,7 +177,7 @@ class Kernel:
         try:
             work = self._spare.pop()
         except IndexError:
-            work = _aligned(self.size * self.threads)
+            work = _aligned(self.size * self._copies)
         try:
             addresses = [*map(ctypes.addressof, map(_view, arrays))]
         except (TypeError, ValueError):
@@ -180,26 +194,47 @@ class Kernel:
             self.errors.clear()
             raise error
 
-    def _share(self, views: list[Any], n: int) -> None:
-        """Split the samples over threads; parts depend on n alone, so that sums come out the same every time."""
-        if self._pool is None:
+    def _split(self, n: int) -> tuple[int, int, int]:
+        """Return the samples of a part, how many parts there are, and for how many there must be memory.
+
+        There are more parts than threads, so that none waits for a slower one. They depend on n alone, so that sums
+        come out the same every time.
+        """
+        parts = min(self._most, n // self._grain)
+        parts -= parts % self.threads if parts > self.threads else 0
+        each = -(-n // parts // _ALIGNED) * _ALIGNED
+        return each, -(-n // each), self._copies
+
+    def _workers(self) -> tuple[ThreadPoolExecutor, int]:
+        """Return the pool of the other threads, and how many threads there are in all."""
+        if self._pool is None or self._process != os.getpid():
+            # A forked process has none of its parent's threads.
+            self._process = os.getpid()
             self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="chainrule")
+        return self._pool, self.threads
+
+    def _share(self, views: list[Any], n: int) -> None:
+        """Split the samples over threads: each runs the next part until none is left."""
         count, out, work = views[-3:]
         integer = ctypes.c_int64
-        workers = min(self.threads, n // self._grain)
-        share = -(-n // workers // 16) * 16
-        bounds = [(min(n, t * share), n if t == workers - 1 else min(n, (t + 1) * share)) for t in range(workers)]
+        each, parts, _ = self._split(n)
+        places, workers = itertools.count(), itertools.count()
         self._prepare(*views)
-        jobs = [
-            self._pool.submit(self._part, work, integer(t), integer(first), integer(last), count, out)
-            for t, (first, last) in enumerate(bounds)
-            if t
-        ]
-        self._part(work, integer(0), integer(bounds[0][0]), integer(bounds[0][1]), count, out)
-        for job in jobs:
-            job.result()
+
+        def run() -> None:
+            own = next(workers)
+            while (place := next(places)) < parts:
+                bounds = integer(place * each), integer(min(n, (place + 1) * each))
+                self._part(work, integer(own if self._finish is None else place), *bounds, count, out)
+
+        pool, threads = self._workers()
+        others = [pool.submit(run) for _ in range(threads - 1)]
+        run()
+        for other in others:
+            if not other.cancel():
+                other.result()
         if self._finish is not None:
-            self._finish(work, integer(workers), count, out)
+            self._finish(work, integer(parts), count, out)
 
 
 @functools.cache
