@@ -19,9 +19,10 @@ from .packing import Argument
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
 from .program import Program
+from .recognition import recognise
 from .restructuring import restructure
 from .structure import Structure, unflatten
-from .tracing import function_name, trace
+from .tracing import function_name, running_alone, trace
 
 __all__ = ["Compiled", "compile"]
 
@@ -187,7 +188,8 @@ class Compiled:
         plan = self._plans.get(key)
         if plan is None:
             examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
-            traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
+            with running_alone(not any(flags)):
+                traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
             plan = self._plans[key] = _Plan(traced, flags, self)
         self._latest, self._enter = plan, plan.enter
         return plan
@@ -259,7 +261,8 @@ class _Plan:
         self.flags = flags
         self.reduce = owner.reduce
         self.threads = owner.threads
-        shared = optimise(restructure(traced) if traced.has_loops else traced)
+        found = recognise(traced, not any(flags))
+        shared = optimise(restructure(found) if found.has_loops else found)
         self.program = drop(hoist(values_only(shared), flags))
         self.layout = Layout(self.program, flags, owner.reduce)
         self.name = _choose(owner.backend, self.program, owner.max_steps)

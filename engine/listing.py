@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from .primitive import Primitive
 from .structure import Structure
 
 _CONSTANT, _COMPUTED = 1, 2
+_LISTED = 12  # so many values are named one by one
 
 
 def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
@@ -25,14 +27,15 @@ def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
         place += count
         kinds += bytes([_COMPUTED]) * count
         if isinstance(op, Loop):
-            yield from _loop(op, args, words, bytes(kinds), len(words) - count, shown)
+            yield from _loop(op, args, words, kinds, len(words) - count, shown)
         else:
-            yield f"    {words[-1]} = {_expression(op, [words[k] for k in args])}"
-    yield f"    return {_result(program.result, iter([words[k] for k in program.outputs]))}"
+            many = [_runs(args, words, kinds)] if len(args) > _LISTED else [words[k] for k in args]
+            yield f"    {words[-1]} = {_expression(op, many)}"
+    yield f"    return {_result(program.result, iter(program.outputs), words, kinds)}"
 
 
 def _loop(
-    op: Loop, args: Sequence[int], words: Sequence[str], kinds: bytes, first: int, shown: set[Any]
+    op: Loop, args: Sequence[int], words: Sequence[str], kinds: bytes | bytearray, first: int, shown: set[Any]
 ) -> Iterator[str]:
     """Yield a loop's line, and its inner programs where they come first."""
     results = _runs(range(first, first + op.results), words, kinds) or "nothing"
@@ -54,26 +57,36 @@ def _loop(
         yield from (f"        {line}" for line in lines(inner, shown))
 
 
-def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes) -> str:
+def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
     """Name values, those with numbers one after the other as ``first…last``; constants one by one."""
     runs: list[list[int]] = []
     for place in places:
         last = runs[-1][1] if runs else -2
-        if place == last + 1 and kinds[place] == kinds[last] != _CONSTANT:
+        same = last >= 0 and kinds[place] == kinds[last] != _CONSTANT
+        if place == last + 1 and same and (kinds[place] == _COMPUTED or _stem(words[place]) == _stem(words[last])):
             runs[-1][1] = place
         else:
             runs.append([place, place])
     texts = [words[a] if a == b else f"{words[a]}{', ' if b == a + 1 else '…'}{words[b]}" for a, b in runs]
-    if len(texts) > 12:
+    if len(texts) > _LISTED:
         texts = [*texts[:6], f"… {len(texts) - 8} more …", *texts[-2:]]
     return ", ".join(texts)
 
 
-def _parameters(program: Any) -> Iterator[str]:
+def _stem(name: str) -> str:
+    return name.split("[")[0]
+
+
+def _parameters(program: Any) -> Sequence[str]:
+    parts = program.arguments.parts
+    if len(parts) > _LISTED and all(part.kind == "number" for part in parts):
+        return [_runs(range(len(parts)), program.names, bytes(len(parts)))]
     names = iter(program.names)
-    for part in program.arguments.parts:
+    found = []
+    for part in parts:
         own = [next(names) for _ in range(part.size)]
-        yield own[0] if part.kind == "number" else f"{own[0].split('[')[0] if own else '_'}: {part}"
+        found.append(own[0] if part.kind == "number" else f"{_stem(own[0]) if own else '_'}: {part}")
+    return found
 
 
 _INFIX = {"add", "sub", "mul", "div", "pow", "remainder", "floor_divide", "less", "less_equal", "equal", "not_equal"}
@@ -88,13 +101,19 @@ def _expression(op: Primitive, words: Sequence[str]) -> str:
     return f"{symbol if len(symbol) > 1 or symbol.isalpha() else op.name}({', '.join(words)})"
 
 
-def _result(structure: Structure, words: Iterator[str]) -> str:
+def _result(structure: Structure, places: Iterator[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
     if structure.kind == "number":
-        return next(words)
+        return words[next(places)]
+    if structure.size > _LISTED and all(part.kind == "number" for part in structure.parts):
+        inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)
+    elif structure.kind == "array":
+        inside = ", ".join(words[next(places)] for _ in range(structure.size))
+    else:
+        parts = [_result(part, places, words, kinds) for part in structure.parts]
+        if structure.kind == "dict":
+            pairs = zip(structure.keys, parts, strict=True)
+            return "{" + ", ".join(f"{key!r}: {part}" for key, part in pairs) + "}"
+        inside = ", ".join(parts if len(parts) <= 100 else [*parts[:3], f"… {len(parts) - 4} more …", parts[-1]])
     if structure.kind == "array":
-        return f"array{list(structure.shape)}({', '.join(next(words) for _ in range(structure.size))})"
-    parts = [_result(part, words) for part in structure.parts]
-    if structure.kind == "dict":
-        return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(structure.keys, parts, strict=True)) + "}"
-    inside = ", ".join(parts if len(parts) <= 100 else [*parts[:3], f"… {len(parts) - 4} more …", parts[-1]])
-    return f"[{inside}]" if structure.kind == "list" else f"({inside}{',' if len(parts) == 1 else ''})"
+        return f"array{list(structure.shape)}({inside})"
+    return f"[{inside}]" if structure.kind == "list" else f"({inside}{',' if len(structure.parts) == 1 else ''})"

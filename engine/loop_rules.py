@@ -134,9 +134,12 @@ def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: i
     kept: list[int] = []
     cost = [0] * body.offset
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
-        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
-        if not isinstance(op, Loop) and total >= _DEAR and id(values[first]) in used and type(values[first]) is Tracer:
-            kept.append(first)
+        own = range(first, first + op.results)
+        total = op.work // op.results if isinstance(op, Loop) else len(args)
+        total += 0 if isinstance(op, Loop) else sum([cost[k] for k in set(args)])
+        taken = [k for k in own if id(values[k]) in used and type(values[k]) is Tracer]
+        if total >= _DEAR and taken:
+            kept += taken
             total = 0
         cost += [total] * op.results
     return tuple(kept)

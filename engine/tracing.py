@@ -7,12 +7,13 @@ x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import itertools
 import math
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 from . import table
 from .errors import TraceError
@@ -33,13 +34,24 @@ _traces = itertools.count(1)
 
 
 class _Session(threading.local):
-    """Number, in each thread, the outermost trace that runs."""
+    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
 
     depth = 0
     number = 0
+    alone = False  # the program will run without a batch
 
 
 session = _Session()
+
+
+@contextlib.contextmanager
+def running_alone(alone: bool) -> Iterator[None]:
+    """Tell, while tracing, whether the program is to run without a batch."""
+    before, session.alone = session.alone, alone
+    try:
+        yield
+    finally:
+        session.alone = before
 
 
 class Tracer(Operators):
@@ -49,6 +61,8 @@ class Tracer(Operators):
     __apply_rank__ = 3
     __symbolic__ = True
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
+    # Writes results anew with loops in place of what is repeated; set by recognition.py, which rewrites programs.
+    restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
     def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = ()) -> None:
         self.name = name

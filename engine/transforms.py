@@ -257,6 +257,10 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
         return _flatten_result(function, f, f(*given))
 
     inputs, results, shape = run_on_copies(call, numbers)
+    traced = next((type(item) for item in results if is_symbolic(item)), None)
+    if traced is not None and inputs:
+        # What is repeated becomes a loop first: then its derivative is one, too.
+        results = traced.restate(inputs, results)
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
     return _Run(inputs, results, argument, shape)
 

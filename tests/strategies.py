@@ -111,3 +111,54 @@ def nests(draw: Any, inputs: int = 3, depth: int = 2) -> Nest:
         parts.append((kind, what, tuple(draw(place) for _ in range(size)), option))
         count += more
     return Nest(inputs, tuple(parts))
+
+
+# ---- loops that were written out ----
+
+
+@dataclass(frozen=True)
+class WrittenOut:
+    """A function of several variables that does the same to the items of columns, in some places with an exception."""
+
+    length: int
+    parts: tuple[tuple[str, Any, tuple[int, ...]], ...]
+
+    def __call__(self, *xs: Any) -> Any:
+        size = self.length
+        shared, columns = list(xs), [[cr.sin(xs[0] + 0.3 * k) for k in range(size)], [xs[1]] * size]
+        for kind, e, (one, other, own, turn) in self.parts:
+            a, s = columns[one % len(columns)], shared[own % len(shared)]
+            b = columns[other % len(columns)]
+            b = [b[(k * (-1 if turn % 2 else 1) + turn) % size] for k in range(size)]
+            if kind == "each":
+                columns.append([e(x, y, s) for x, y in zip(a, b, strict=True)])
+            elif kind == "layer":
+                columns.append([cr.tanh(cr.dot(a[k:] + a[:k], b) + s) for k in range(size)])
+            elif kind == "products":
+                columns.append([sum((e(x, y, s) for y in b), x) for x in a])
+            elif kind == "layers":
+                inputs = [[e(x, y, s) for x in a] for y in b]
+                columns.append([cr.sum([cr.sin(cr.dot(a[k:] + a[:k], row)) for k in range(size)]) for row in inputs])
+            elif kind == "odd":
+                columns.append([e(x, s, s) if k == turn % size else x for k, x in enumerate(a)])
+            elif kind == "total":
+                shared.append(cr.sin(cr.sum(a)) if turn % 2 else cr.tanh(cr.dot(a, b)))
+            else:
+                for x in a:
+                    s = cr.tanh(e(s, x, a[turn % size]))
+                shared.append(s)
+        return cr.sum([*columns[-1], *columns[-2], shared[-1]])
+
+
+KINDS = ("each", "each", "layer", "products", "layers", "odd", "total", "chain")
+
+
+@st.composite
+def written_out(draw: Any) -> WrittenOut:
+    """Draw a function of three variables that repeats itself."""
+    parts = []
+    for _ in range(draw(st.integers(1, 4))):
+        inner = draw(nests(depth=0))
+        places = tuple(draw(st.integers(0, 5)) for _ in range(4))
+        parts.append((draw(st.sampled_from(KINDS)), inner, places))
+    return WrittenOut(draw(st.integers(2, 6)), tuple(parts))

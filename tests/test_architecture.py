@@ -14,7 +14,7 @@ LAYERS = {
         errors files uncompiled primitive rows decimals ieee special table methods operators modes var backward
         copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies
         exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows passes lowering
-        restructuring backends packing compile __init__ __main__
+        restructuring repetition recognition backends packing compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine object_cache fusion sine operations ordering registers segments

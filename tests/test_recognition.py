@@ -1,0 +1,232 @@
+"""Loops that were written out become maps: which are found, that nothing else is, and that no number changes."""
+
+import importlib.util
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import nn, recognition, repetition, trace
+from chainrule.recognition import recognise
+from chainrule.repetition import Repetition
+from hypothesis import HealthCheck, given, settings
+from strategies import written_out
+from test_loops import agree, everything, loops_of, numbers, points
+
+BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+RANDOM = settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
+
+
+@pytest.fixture
+def eager_recognition(monkeypatch):
+    """Recognise whatever can be, however short."""
+    for name, least in (("WORK", 0), ("WORK_ALONE", 0), ("_SMALL", 0), ("_GAIN", 1e9)):
+        monkeypatch.setattr(recognition, name, least)
+    monkeypatch.setattr(repetition, "LEAST", 2)
+
+
+def recognised(f, *examples, alone=True):
+    return recognise(trace(f, *examples), alone)
+
+
+def listing(program):
+    return [line.strip() for line in str(program).splitlines()]
+
+
+# ---- random programs ----
+
+
+@RANDOM
+@given(written_out(), points)
+def test_random_programs_keep_every_value(eager_recognition, f, point):
+    program = trace(f, *point)
+    assert numbers(recognise(program)(*point)) == numbers(program(*point))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@RANDOM
+@given(f=written_out(), point=points)
+def test_random_programs_keep_their_derivatives(eager_recognition, backend, f, point):
+    agree(cr.compile(everything(f), backend=backend)(*point), everything(f)(*point))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@settings(RANDOM, max_examples=15)
+@given(f=written_out(), point=points)
+def test_random_programs_in_batches(eager_recognition, backend, f, point):
+    rows = [point, [0.5 * x for x in point], [-x for x in point]]
+    expected = np.sum([numbers(cr.value_and_grad(f, (0, 1, 2))(*row)) for row in rows], 0)
+    columns = [np.array(column) for column in zip(*rows, strict=True)]
+    both = cr.compile(cr.value_and_grad(f, (0, 1, 2)), batch=(0, 1, 2), reduce="sum", backend=backend)
+    agree(both(*columns), expected)
+
+
+@RANDOM
+@given(written_out(), points)
+def test_every_group_can_be_a_map(eager_recognition, f, point):
+    program = trace(cr.grad(f), *point)
+    repetition = Repetition(program)
+    for group in repetition.groups():
+        assert all(len(column) == group.length for column in group.columns)
+        for column in group.columns:
+            assert len({program.steps[place].op for place in column}) == 1
+            for k, place in enumerate(column):
+                made = [repetition.maker[value] for value in program.steps[place].args]
+                own = [repetition.group_of[m] for m in made if m in repetition.group_of]
+                # What comes from the group comes from the same iteration; else from a lower level.
+                assert all(iteration == k if other is group else other.level < group.level for other, iteration in own)
+
+
+# ---- what is found ----
+
+
+def layer(w, x):
+    return [cr.tanh(cr.dot(row[:-1], x) + row[-1]) for row in w]
+
+
+WEIGHTS = [[0.01 * (j - 2 * k) for j in range(21)] for k in range(30)]
+INPUTS = [0.1 * k for k in range(20)]
+
+EXPECTED = """
+layer(w: [[number × 21] × 30], x: [number × 20]):
+    v1…v30 = map dot_add_tanh × 30 over w[0][0]…w[29][20] with x[0]…x[19]:
+        dot_add_tanh(row: [number × 21], shared: [number × 20]):
+            v1 = dot(row[0]…row[19], shared[0]…shared[19])
+            v2 = v1 + row[20]
+            v3 = tanh(v2)
+            return v3
+    return [v1…v30]
+"""
+
+
+def test_a_layer_is_one_map_over_its_neurons():
+    program = recognised(layer, WEIGHTS, INPUTS)
+    assert str(program) == EXPECTED.strip()
+    assert program(WEIGHTS, INPUTS) == layer(WEIGHTS, INPUTS)
+
+
+def test_sums_of_products_written_by_hand_are_a_layer():
+    def by_hand(w, x):
+        return [cr.tanh(sum((a * b for a, b in zip(row, x, strict=False)), row[-1])) for row in w]
+
+    program = recognised(by_hand, WEIGHTS, INPUTS)
+    assert [(op.kind, op.length, op.rows, op.shared) for op in loops_of(program)] == [("map", 30, 21, 20)]
+    assert len(program) == 1
+
+
+def test_an_mlp_is_a_map_for_each_layer():
+    model = nn.MLP(20, [24, 16, 1], seed=0)
+    values = [p.value for p in model.parameters()]
+    program = recognised(lambda w, x: model.with_parameters(w)(x), values, INPUTS)
+    assert [op.name for op, _ in program.steps] == ["map", "map", "dot"]
+    assert [op.length for op in loops_of(program)] == [24, 16]
+    assert program(values, INPUTS) == pytest.approx(model(INPUTS).value, rel=1e-14)
+
+
+def test_the_gates_of_an_lstm_cell_are_maps_and_so_is_its_state():
+    def cell(w, h, c, x):
+        z, n = [*h, x, 1.0], len(h)
+        g = [cr.dot(row, z) for row in w]
+        i, f, o = ([cr.sigmoid(v) for v in g[k * n : (k + 1) * n]] for k in range(3))
+        c = [a * b + d * cr.tanh(e) for a, b, d, e in zip(f, c, i, g[3 * n :], strict=True)]
+        return [a * cr.tanh(b) for a, b in zip(o, c, strict=True)], c
+
+    n = 10
+    program = recognised(cell, [[0.0] * (n + 2)] * (4 * n), [0.0] * n, [0.0] * n, 0.0)
+    assert [(op.kind, op.length, op.stacked) for op, _ in program.steps] == [("map", 40, 1), ("map", 10, 2)]
+    assert len(program.steps[1].op.body) == 9
+
+
+def test_a_model_over_samples_is_a_map_of_maps():
+    def loss(w, samples):
+        return cr.sum([cr.square(cr.sum(layer(w, x))) for x in samples])
+
+    program = recognised(loss, WEIGHTS, [INPUTS] * 7)
+    assert len(program) == 1
+    outer, inner = loops_of(program)
+    assert (outer.length, outer.sums, inner.length, inner.sums) == (7, 1, 30, 1)
+    assert [op.name for op in program.rows()] == ["dot", "add", "tanh", "square"]
+
+
+def test_the_derivative_of_what_is_recognised_is_loops():
+    def loss(w, x):
+        return cr.sum(layer(w, x))
+
+    compiled = cr.compile(cr.value_and_grad(loss, (0, 1)), backend="python")
+    agree(compiled(WEIGHTS, INPUTS), cr.value_and_grad(loss, (0, 1))(WEIGHTS, INPUTS))
+    names = [op.body.name for op in loops_of(compiled.program)]
+    assert names == ["dot_add_tanh", "reverse dot_add_tanh"]
+    assert len(compiled.program) < 10
+
+
+@pytest.mark.parametrize("batch", [(), "x"])
+def test_a_wide_mlp_compiles_as_loops(batch):
+    model = nn.MLP(40, [160, 64, 1], seed=1)
+    values = [p.value for p in model.parameters()]
+
+    def loss(w, x):
+        return cr.square(model.with_parameters(w)(x) - 0.5)
+
+    both = cr.value_and_grad(loss)
+    x = np.array([INPUTS + INPUTS, INPUTS[::-1] + INPUTS])
+    compiled = cr.compile(both, batch=batch, reduce="sum" if batch else None)
+    expected = [np.array(numbers(both(values, list(row)))) for row in x]
+    agree(compiled(np.array(values), x if batch else x[0]), sum(expected) if batch else expected[0])
+    # The last neuron's products stand one by one; without loops there would be 16,900.
+    assert len(compiled.program) < 150
+
+
+# ---- what is not ----
+
+
+def test_short_programs_stay_as_they_are():
+    program = trace(layer, [row[:4] for row in WEIGHTS[:5]], INPUTS[:3])
+    assert recognise(program, alone=True) is program
+    long = trace(layer, WEIGHTS, INPUTS)
+    assert recognise(long) is long  # with a batch, longer ones do
+
+
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda xs: [(cr.sin, cr.cos, cr.tanh, cr.exp, cr.atan)[k % 5](x) for k, x in enumerate(xs[:15])],
+        lambda xs: [x ** (2.0 + k) for k, x in enumerate(xs)],  # which power chooses the code
+        lambda xs: [cr.sum(xs[:k]) for k in range(2, 40)],
+    ],
+)
+def test_what_differs_is_not_alike(eager_recognition, monkeypatch, f):
+    monkeypatch.setattr(repetition, "LEAST", 4)
+    program = trace(f, [0.5] * 40)
+    assert recognise(program) is program
+
+
+def test_steps_of_a_recurrence_are_not_a_map(eager_recognition):
+    def f(x, ys):
+        for y in ys:
+            x = cr.sin(x * y)
+        return x
+
+    assert recognised(f, 0.3, [1.0] * 20) == trace(f, 0.3, [1.0] * 20)
+
+
+def test_an_iteration_takes_nothing_of_another(eager_recognition):
+    """Shares of a whole wait for the whole: two maps and a step between them, not one map."""
+
+    def shares(xs):
+        powers = [cr.exp(x) for x in xs]
+        total = cr.tanh(cr.sum(powers))
+        return [power / total for power in powers]
+
+    program = recognised(shares, [0.1 * k for k in range(9)])
+    assert [op.name for op, _ in program.steps] == ["map", "sum", "tanh", "map"]
+
+
+def test_what_the_neighbour_gives_keeps_steps_apart(eager_recognition):
+    def differences(xs):
+        squares = [cr.square(x) for x in xs]
+        return [a - b for a, b in zip(squares, [*squares[1:], squares[0]], strict=True)]
+
+    program = recognised(differences, INPUTS)
+    assert [op.length for op in loops_of(program)] == [20, 20]
+    assert program(INPUTS) == differences(INPUTS)
