@@ -12,63 +12,25 @@ from collections import Counter
 from collections.abc import Sequence
 
 from ..loop import Loop
-from ..primitive import Primitive
 from ..program import Program
+from . import moves
 from .loop_calls import LoopCall
-from .machine import Machine
 from .memory import Room, Sink, Spot, differing
-from .operations import COMPARISONS, Operations, number
+from .module import Module
+from .operations import COMPARISONS
 
 CHUNK = 200  # steps in a function
 _BLOCK = 200  # pieces of text between two labels: the order of a block's loads and stores takes quadratic time
 _CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, until that is known
 
 
-class Module:
-    """Collect the functions of a module; equal loops are written once."""
-
-    def __init__(self, machine: Machine, callbacks: list[Primitive]) -> None:
-        self.machine, self.callbacks = machine, callbacks
-        self.texts: list[str] = []
-        self.constants: dict[tuple[str, ...], str] = {}
-        self.functions: dict[object, tuple[str, int]] = {}  # of loops: name and size of the frame
-        self._operations: dict[int, Operations] = {}
-        self._names = itertools.count()
-
-    def operations(self, lanes: int) -> Operations:
-        """Return what writes operations on so many lanes."""
-        if lanes not in self._operations:
-            self._operations[lanes] = Operations(self.machine, lanes, self.callbacks)
-        return self._operations[lanes]
-
-    def name(self, kind: str) -> str:
-        """Return a new name for a function."""
-        return f"{kind}_{next(self._names)}"
-
-    def array(self, numbers: Sequence[float]) -> str:
-        """Return the name of a constant array."""
-        key = tuple(map(number, numbers))
-        if key not in self.constants:
-            self.constants[key] = f"@numbers_{len(self.constants)}"
-        return self.constants[key]
-
-    def text(self) -> str:
-        """Return all that was written."""
-        declared = {k: v for operations in self._operations.values() for k, v in operations.declarations.items()}
-        arrays = [
-            f"{name} = internal constant [{len(key)} x double] [{', '.join(f'double {x}' for x in key)}]\n"
-            for key, name in self.constants.items()
-        ]
-        own = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
-        return "".join([own, *declared.values(), *arrays, *self.texts])
-
-
 class Body:
     """Write the functions that run a program once, or once for every lane.
 
     `inputs` says where each number is, `sinks` where each output goes (to several places, or nowhere), all seen from
-    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``. Afterwards `names` are the functions to call
-    one after another, `size` the bytes of the frame.
+    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``. The first `dead` lanes add nothing to
+    sums: they did so before. Afterwards `names` are the functions to call one after another, `size` the bytes of the
+    frame.
     """
 
     def __init__(
@@ -79,8 +41,9 @@ class Body:
         inputs: Sequence[Spot],
         sinks: Sequence[Sequence[Sink]],
         pointers: int,
+        dead: int = 0,
     ) -> None:
-        self.module, self.program, self.lanes, self.pointers = module, program, lanes, pointers
+        self.module, self.program, self.lanes, self.pointers, self.dead = module, program, lanes, pointers, dead
         self.wide, self.plain = module.operations(lanes), module.operations(1)
         self.differs = differing(program, [spot.varies for spot in inputs]) if lanes > 1 else [False] * program.count
         self.homes: dict[int, Spot] = dict(enumerate(inputs))
@@ -300,10 +263,16 @@ class Body:
         return f"%p{key}"
 
     def inner(
-        self, program: Program, lanes: int, inputs: Sequence[Spot], sinks: Sequence[Sequence[Sink]], pointers: int
+        self,
+        program: Program,
+        lanes: int,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sequence[Sink]],
+        pointers: int,
+        dead: int = 0,
     ) -> Body:
         """Write the functions of an inner program."""
-        return Body(self.module, program, lanes, inputs, sinks, pointers)
+        return Body(self.module, program, lanes, inputs, sinks, pointers, dead)
 
     # ---- outputs ----
 
@@ -320,6 +289,8 @@ class Body:
         if differs != sink.spot.varies:
             operands = [self._splat(text) if not text.startswith("splat") else text for text in operands]
         total = self.load(sink.spot)
+        if self.dead:
+            operands = [self._alive(text) for text in operands]
         self.lines.append(operations.fused().format(*operands, total, v=value))
         self.store(f"%v{value}", sink.spot)
 
@@ -333,12 +304,23 @@ class Body:
         if sink.spot.fold:
             self._fold(sink.spot, [text])
             return
-        if sink.adds:
-            type_ = self.wide.type if sink.spot.varies else "double"
-            total, key = self.load(sink.spot), next(self.temporary)
-            self.lines.append(f"%s{key} = fadd {type_} {total}, {text}")
-            text = f"%s{key}"
-        self.store(text, sink.spot)
+        self.store(self.sum(text, sink.spot) if sink.adds else text, sink.spot)
+
+    def sum(self, text: str, spot: Spot) -> str:
+        """Return the sum of a value and what stands at a spot."""
+        type_ = self.wide.type if spot.varies else "double"
+        if self.dead:
+            text = self._alive(text)
+        total, key = self.load(spot), next(self.temporary)
+        self.lines.append(f"%s{key} = fadd {type_} {total}, {text}")
+        return f"%s{key}"
+
+    def _alive(self, text: str) -> str:
+        """Return a vector with 0 in the lanes that add nothing."""
+        type_, key = self.wide.type, next(self.temporary)
+        mask = ", ".join(f"i1 {int(lane >= self.dead)}" for lane in range(self.lanes))
+        self.lines.append(f"%l{key} = select {self.wide.mask} <{mask}>, {type_} {text}, {type_} {self.wide.zero}")
+        return f"%l{key}"
 
     def _fold(self, spot: Spot, factors: list[str]) -> None:
         """Add a vector, or the product of two, to a sum over a shorter vector, part by part."""
@@ -366,12 +348,20 @@ class Body:
         self.lines.append(f"store {short.type} {total}, ptr {pointer}, align 8")
 
     def _finish(self) -> None:
-        """Write what is left: all is read before the first is written, since a carry is both."""
+        """Write what is left; the carry at the end, since it is what others are read from."""
+        copied: dict[bool, list[moves.Move]] = {False: [], True: []}
+        late = []
         for value in self.waiting:
             for sink in self.sinks[value]:
-                self.operand(value, sink.spot.varies)
-        for value in self.waiting:
-            self._out(value, late=True)
+                if sink.late:
+                    late.append((value, sink.spot))
+                elif sink.spot.fold or (sink.adds and self.dead):
+                    self._send(value, sink)
+                else:
+                    copied[sink.adds].append((value, sink.spot))
+        for adds, own in copied.items():
+            moves.move(self, own, adds=adds)
+        moves.exchange(self, late)
 
 
 def _in_blocks(lines: list[str]) -> list[str]:

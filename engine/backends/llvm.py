@@ -33,11 +33,15 @@ from . import (
     buffers,
     driver,
     fusion,
+    lane_order,
     layout,
     loop_calls,
+    loop_functions,
     loop_kernels,
     machine,
     memory,
+    module,
+    moves,
     object_cache,
     operations,
     ordering,
@@ -57,7 +61,7 @@ _GRAIN = 20_000  # steps times samples that are worth a thread of their own
 _PARTS = 16  # of a batch, for each thread
 _PARTS_MEMORY = 1 << 22  # bytes that parts with sums may take together
 _ALIGNED = 64  # samples: parts are multiples of whole groups of vectors
-_LOOPS = (bodies, loop_calls, loop_kernels, memory)
+_LOOPS = (bodies, lane_order, loop_calls, loop_functions, loop_kernels, memory, module, moves)
 _SOURCES = (*_LOOPS, driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))

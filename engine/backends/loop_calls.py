@@ -1,23 +1,24 @@
-"""Write one loop as LLVM IR: lay out what goes in and comes out, call the inner program's functions, count.
+"""Write the call of one loop as LLVM IR: lay out what goes in and comes out.
 
-Without a batch the iterations of a map take the vector's lanes, where that is worth the gathering; those left over
-then run one by one.
+Without a batch the iterations of a map take the vector's lanes, where that is worth the gathering.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ..loop import CALL, MAP, WHILE, Loop
-from .driver import at
+from ..loop import Loop
+from . import moves
+from .lane_order import shared_columns, summed_columns, takes_lanes
+from .loop_functions import LoopFunctions
 from .memory import Sink, Spot, inputs_differ, progression
 
 _RUN = 4  # shared numbers side by side that are read where they are, not packed
 _GATHER = 16  # what it costs to gather a vector, in operations
 
-_SIDE, _MANY, _SHORT = 4, 256, 60  # vectors of iterations side by side, for many iterations of few operations
+_SHORT = 60  # operations of a body that leaves registers free for several vectors
+_WASTE = 0.15  # share of vectors that may be computed twice so that several go side by side
 
 Placed = tuple[Spot, int]  # where a number stands in the first iteration, and how many bytes it moves on in each
 
@@ -31,7 +32,10 @@ class LoopCall:
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
-        self._next: Spot | None = None
+        self._region_of: dict[tuple[str, int, int], int] = {}
+        own = self.module.machine.lanes
+        self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
+        self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
     def write(self) -> None:
         """Write the call."""
@@ -42,12 +46,11 @@ class LoopCall:
         sinks = [Sink(spot, late=True) for spot in inputs[: op.carry]]
         sinks += [Sink(self._seen(spot, step), adds) for spot, step, adds in outputs]
         steps = tuple([step for _, _, step in self.regions])
-        lanes = self.lanes
-        if self._takes_lanes(placed, outputs):
-            lanes = self.module.machine.lanes * (_SIDE if op.length >= _MANY and op.work <= _SHORT * op.length else 1)
+        adds = op.sums > 0 or any(sink.adds for sink in sinks)
+        lanes = self._side_by_side(adds) if self._takes_lanes(placed, outputs) else self.lanes
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
         if key not in self.module.functions:
-            self.module.functions[key] = self._functions(inputs, sinks, steps, lanes)
+            self.module.functions[key] = LoopFunctions(parent, op, inputs, sinks, steps, lanes).write()
         names, size = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers.append(parent.child_frame(size))
@@ -60,7 +63,10 @@ class LoopCall:
         return 8 * self.lanes if differs else 8
 
     def _blocks(self, flags: Sequence[bool], rows: int = 1) -> list[Placed]:
-        """Make room for rows of numbers, those that differ from lane to lane apart from the others."""
+        """Make room for rows of numbers, those that differ from lane to lane apart from the others.
+
+        Where iterations may take the lanes, those of one column stand side by side, else those of one row.
+        """
         found: list[Placed] = []
         places = {}
         for kind in (False, True):
@@ -71,7 +77,10 @@ class LoopCall:
             block, count, taken = places[flag]
             places[flag][2] += 1
             width = self._width(flag)
-            found.append((Spot("%frame", block + taken * width, flag), count * width))
+            if self.across:
+                found.append((Spot("%frame", block + taken * rows * width, flag), width))
+            else:
+                found.append((Spot("%frame", block + taken * width, flag), count * width))
         return found
 
     def _carry(self) -> list[Placed]:
@@ -97,8 +106,7 @@ class LoopCall:
             ):
                 found[j] = placed
                 spot, step = placed
-                for k, value in enumerate(op.column(self.args, j)):
-                    self._copy(value, replace(spot, offset=spot.offset + k * step))
+                self._copy(op.column(self.args, j), [spot.further(k * step) for k in range(op.length)])
         return [found[j] for j in range(op.rows)]
 
     def _constant(self, column: Sequence[int]) -> Placed | None:
@@ -120,11 +128,12 @@ class LoopCall:
         step = progression(spots)
         return None if step is None else (spots[0], step)
 
-    def _copy(self, value: int, spot: Spot) -> None:
+    def _copy(self, values: Sequence[int], spots: Sequence[Spot]) -> None:
         parent = self.parent
-        parent.store(parent.operand(value, spot.wide), spot)
-        if spot.wide == parent.differs[value] and value >= 0:
-            parent.homes[value] = spot
+        moves.move(parent, list(zip(values, spots, strict=True)))
+        for value, spot in zip(values, spots, strict=True):
+            if spot.wide == parent.differs[value]:
+                parent.homes[value] = spot
 
     def _shared(self) -> list[Placed]:
         op = self.op
@@ -137,19 +146,50 @@ class LoopCall:
         runs: list[list[int]] = []
         for k, spot in enumerate(spots):
             before = spots[runs[-1][-1]] if runs else None
-            if spot is not None and before is not None and spot == _after(before, self._width(spot.wide)):
+            if spot is not None and before is not None and spot == before.further(self._width(spot.wide)):
                 runs[-1].append(k)
             else:
                 runs.append([k])
-        found: dict[int, Placed] = {}
+        found = self._in_columns(values)
         for run in runs:
             if len(run) >= _RUN or (len(runs) == 1 and spots[0] is not None):
-                found.update({k: (spots[k], 0) for k in run})
+                found.update({k: (spots[k], 0) for k in run if k not in found})
         packed = [k for k in range(len(values)) if k not in found]
-        for k, (spot, _) in zip(packed, self._blocks([bool(flags[k]) for k in packed]), strict=True):
-            found[k] = (spot, 0)
-            self._copy(values[k], spot)
+        own = [spot for spot, _ in self._blocks([bool(flags[k]) for k in packed])]
+        found.update({k: (spot, 0) for k, spot in zip(packed, own, strict=True)})
+        self._copy([values[k] for k in packed], own)
         return [found[k] for k in range(len(values))]
+
+    def _in_columns(self, values: Sequence[int]) -> dict[int, Placed]:
+        """Lay out what maps inside read column by column, where it does not stand so already."""
+        homes, found = self.parent.homes, dict[int, Placed]()
+        columns = shared_columns(self.op, self.columns_of) if self.columns_of else ()
+        fresh = [column for column in columns if self._strided([homes.get(values[k]) for k in column])]
+        for column, start in self._new_columns(fresh):
+            own = [start.further(8 * k) for k in range(len(column))]
+            moves.move(self.parent, list(zip([values[k] for k in column], own, strict=True)))
+            found.update({k: (spot, 0) for k, spot in zip(column, own, strict=True)})
+        return found
+
+    def _strided(self, spots: Sequence[Spot | None]) -> bool:
+        """Tell whether numbers stand in memory, but not side by side."""
+        known = [spot for spot in spots if spot is not None]
+        return not known or len(known) < len(spots) or progression(known) != 8
+
+    def _new_columns(self, columns: Iterable[Sequence[int]]) -> list[tuple[Sequence[int], Spot]]:
+        """Make room for columns, in one block; of a number in several the first one's place counts."""
+        seen: set[int] = set()
+        chosen = []
+        for column in columns:
+            if seen.isdisjoint(column) and len(set(column)) == len(column):
+                seen.update(column)
+                chosen.append(column)
+        block = self.parent.room.block(8 * len(seen)) if seen else 0
+        found = []
+        for column in chosen:
+            found.append((column, Spot("%frame", block)))
+            block += 8 * len(column)
+        return found
 
     def _outputs(self) -> list[tuple[Spot, int, bool]]:
         """Place what is stacked and summed: where it is wanted, if that is one regular place, else in the frame."""
@@ -162,7 +202,7 @@ class LoopCall:
         for j, (spot, step) in zip(others, self._blocks(flags, op.length), strict=True):
             found[j] = (spot, step, False)
             for k, value in enumerate(columns[j]):
-                parent.homes[value] = replace(spot, offset=spot.offset + k * step)
+                parent.homes[value] = spot.further(k * step)
         for placed, column in zip(found, columns, strict=True):
             if placed is not None and column[0] not in parent.homes:
                 for value in column:
@@ -172,8 +212,11 @@ class LoopCall:
     def _totals(self, values: Sequence[int]) -> list[tuple[Spot, int, bool]]:
         """Place the sums, and set to 0 those that are not added to others."""
         parent = self.parent
-        found: dict[int, Spot] = {}
+        found = self._summed_columns(values)
+        parent.homes.update(found)
         for value in values:
+            if value in found:
+                continue
             wanted = self._wanted(range(value, value + 1))
             if wanted is not None and not (wanted[0].lane and self.lanes > 1):
                 found[value], _, adds = wanted
@@ -190,6 +233,23 @@ class LoopCall:
                 parent.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
         return [(found[value], 0, True) for value in values]
 
+    def _summed_columns(self, values: Sequence[int]) -> dict[int, Spot]:
+        """Place sums that maps inside add to column by column, if they are not wanted side by side; set them to 0."""
+        parent, found = self.parent, dict[int, Spot]()
+        columns = summed_columns(self.op, self.columns_of) if self.columns_of else ()
+        fresh: list[Sequence[int]] = []
+        for column in columns:
+            own: Sequence[int] = [values[k] for k in column]
+            wanted = self._wanted(own)
+            if wanted is None or wanted[1] != 8:
+                fresh.append(own)
+        for own, start in self._new_columns(fresh):
+            found.update({value: start.further(8 * k) for k, value in enumerate(own)})
+        if found:
+            pointer = parent.pointer("%frame", min(spot.offset for spot in found.values()))
+            parent.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {8 * len(found)}, i1 false)")
+        return found
+
     def _wanted(self, column: Sequence[int]) -> tuple[Spot, int, bool] | None:
         """Return where all of a column goes, if it goes to one place only, at equal distances."""
         parent = self.parent
@@ -197,7 +257,11 @@ class LoopCall:
         if any(len(own) != 1 or own[0].late for own in sinks) or any(parent.uses[value] != 1 for value in column):
             return None
         first = sinks[0][0]
-        if any(own[0].adds != first.adds for own in sinks) or first.spot.varies != parent.differs[column[0]]:
+        if (
+            any(own[0].adds != first.adds for own in sinks)
+            or (first.adds and parent.dead)
+            or first.spot.varies != parent.differs[column[0]]
+        ):
             return None
         step = progression([own[0].spot for own in sinks])
         return None if step is None else (first.spot, step, first.adds)
@@ -205,154 +269,36 @@ class LoopCall:
     # ---- as seen by the loop's functions ----
 
     def _seen(self, spot: Spot, step: int) -> Spot:
-        """Return a spot as seen from one of the pointers that are handed over: neighbours share one."""
-        if self._next != spot or self.regions[-1][2] != step:
+        """Return a spot as seen from one of the pointers that are handed over."""
+        block = self.parent.room.block_of(spot.offset) if spot.base == "%frame" else -1
+        key = (spot.base, block, step)
+        if key not in self._region_of:
+            self._region_of[key] = len(self.regions)
             self.regions.append((spot.base, spot.offset, step))
-        offset = spot.offset - self.regions[-1][1]
-        self._next = _after(spot, 8 * spot.fold or self._width(spot.wide))
-        return spot.moved(f"%r{len(self.regions) - 1}", offset)
+        place = self._region_of[key]
+        return spot.moved(f"%r{place}", spot.offset - self.regions[place][1])
 
     def _takes_lanes(self, placed: Sequence[Placed], outputs: Sequence[tuple[Spot, int, bool]]) -> bool:
-        """Tell whether the iterations of a map should take the lanes."""
-        op, most = self.op, self.module.machine.lanes
-        if self.lanes > 1 or op.kind != MAP or op.length < most or op.carry:
+        """Tell whether it pays that the iterations of a map take the lanes."""
+        op = self.op
+        if not self.across:
             return False
         steps = max(1, op.work // op.length)
         moved = [step for _, step in placed] + [step for _, step, _ in outputs[: op.stacked]]
         scattered = sum(step not in (0, 8) for step in moved)
-        return steps + _GATHER * scattered < 0.75 * most * steps
+        return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
-    def _functions(
-        self, inputs: list[Spot], sinks: list[Sink], steps: tuple[int, ...], lanes: int
-    ) -> tuple[list[str], int]:
-        op = self.op
-        if op.kind == WHILE:
-            return self._while(inputs, sinks)
-        if lanes != self.lanes:
-            return self._in_lanes(inputs, sinks, steps, lanes)
-        body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], len(steps))
-        if op.kind == CALL:
-            return body.names, body.size
-        name = self.module.name("loop")
-        count = f"sub i64 {op.length - 1}, %i" if op.backwards else "add i64 %i, 0"
-        text = f"%k = {count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
-        self._define(name, len(steps), _counted("i", 0, op.length, 1, text))
-        return [name], body.size
-
-    def _in_lanes(
-        self, inputs: list[Spot], sinks: list[Sink], steps: tuple[int, ...], lanes: int
-    ) -> tuple[list[str], int]:
-        """Run as many iterations at a time as there are lanes, then the rest one by one."""
-        op, width = self.op, 8 * lanes
-        count = len(steps)
-
-        def lane(spot: Spot) -> Spot:
-            return replace(spot, lane=steps[int(spot.base[2:])])
-
-        sums = [Sink(Spot(f"%r{count}", k * width, True), True) for k in range(op.sums)]
-        several = [Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]]
-        vector = self.parent.inner(
-            op.body, lanes, list(map(lane, inputs)), [[sink] for sink in (*several, *sums)], count + 1
-        )
-        single = self.parent.inner(op.body, 1, inputs, [[sink] for sink in sinks], count)
-        whole = op.length - op.length % lanes
-        own = -(-op.sums * width // 64) * 64
-        type_ = f"<{lanes} x double>"
-        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
-        if op.sums:
-            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {op.sums * width}, i1 false)\n"
-        pointers = [f"%q{k}" for k in range(count)]
-        text += _counted("i", 0, whole, lanes, _moved(steps, "%i") + _calls(vector.names, [*pointers, "%frame"], "%f"))
-        symbol = f"llvm.vector.reduce.fadd.v{lanes}f64"
-        self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
-        spots = [sink.spot for sink in sinks[op.stacked :]]
-        for first, last in _side_by_side(spots):
-            name = f"z{first}"
-            text += at(f"{name}t", spots[first].base, spots[first].offset) + at(f"{name}a", "%frame", first * width)
-            fold = f"%{name}b = mul i64 %{name}, {width}\n" + at(f"{name}x", f"%{name}a", f"%{name}b")
-            fold += f"%{name}y = getelementptr double, ptr %{name}t, i64 %{name}\n"
-            fold += f"%{name}v = load {type_}, ptr %{name}x, align 8\n%{name}o = load double, ptr %{name}y, align 8\n"
-            fold += f"%{name}s = call reassoc double @{symbol}(double %{name}o, {type_} %{name}v)\n"
-            text += _counted(name, 0, last - first, 1, fold + f"store double %{name}s, ptr %{name}y, align 8\n")
-        rest = _moved(steps, "%j", "w") + _calls(single.names, [f"%w{k}" for k in range(count)], "%f")
-        text += _counted("j", whole, op.length, 1, rest)
-        name = self.module.name("loop")
-        self._define(name, count, text)
-        return [name], own + max(vector.size, single.size)
-
-    def _while(self, inputs: list[Spot], sinks: list[Sink]) -> tuple[list[str], int]:
-        """Run while any lane goes on; lanes that have ended keep their carry."""
-        op, count = self.op, len(self.regions)
-        differs = any(spot.wide for spot in inputs[: op.carry])
-        width = 8 * self.lanes if differs else 8
-        own = -(-(op.carry + 1) * width // 64) * 64
-        asked = Sink(Spot(f"%r{count}", op.carry * width, differs))
-        fresh = [Sink(Spot(f"%r{count}", k * width, differs)) for k in range(op.carry)]
-        condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
-        type_ = f"<{self.lanes} x double>" if differs else "double"
-        mask = f"<{self.lanes} x i1>" if differs else "i1"
-        pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
-        more = f"%limit = icmp slt i64 %i, {op.length}\n" if op.length else "%limit = add i1 1, 0\n"
-        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\nbr label %enter\nenter:\nbr label %head\nhead:\n"
-        text += "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more + _calls(condition.names, pointers, "%f")
-        text += f"%cp = getelementptr i8, ptr %frame, i64 {op.carry * width}\n%c = load {type_}, ptr %cp, align 8\n"
-        zero = "zeroinitializer" if differs else "0.0"
-        text += f"%on = fcmp une {type_} %c, {zero}\n"
-        if differs:
-            symbol = f"llvm.vector.reduce.or.v{self.lanes}i1"
-            self.parent.wide.declarations[symbol] = f"declare i1 @{symbol}({mask})\n"
-            text += f"%any = call i1 @{symbol}({mask} %on)\n"
-        else:
-            text += "%any = and i1 %on, 1\n"
-        text += "%go = and i1 %limit, %any\nbr i1 %go, label %body, label %done\nbody:\n"
-        text += _calls(body.names, pointers, "%f")
-        for k, spot in enumerate(inputs[: op.carry]):
-            text += (
-                at(f"n{k}", "%frame", k * width)
-                + at(f"o{k}", spot.base, spot.offset)
-                + f"%x{k} = load {type_}, ptr %n{k}, align 8\n%y{k} = load {type_}, ptr %o{k}, align 8\n"
-                f"%z{k} = select {mask} %on, {type_} %x{k}, {type_} %y{k}\nstore {type_} %z{k}, ptr %o{k}, align 8\n"
-            )
-        text += "%next = add i64 %i, 1\nbr label %head\ndone:\n"
-        name = self.module.name("loop")
-        self._define(name, count, text)
-        return [name], own + max(condition.size, body.size)
-
-    def _define(self, name: str, count: int, text: str) -> None:
-        parameters = ", ".join([*[f"ptr %r{k}" for k in range(count)], "ptr %frame"])
-        self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
-
-
-def _after(spot: Spot, width: int) -> Spot:
-    return replace(spot, offset=spot.offset + width)
-
-
-def _side_by_side(spots: Sequence[Spot]) -> list[tuple[int, int]]:
-    """Return first and last of each run of doubles that stand one behind the other."""
-    starts = [k for k, spot in enumerate(spots) if not k or spot != _after(spots[k - 1], 8)]
-    return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []
-
-
-def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
-    """Write the pointers of one iteration."""
-    return "".join(
-        f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
-        for k, step in enumerate(steps)
-    )
-
-
-def _calls(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
-    operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame))
-    return "".join(f"call void @{name}({operands})\n" for name in names)
-
-
-def _counted(name: str, start: int, stop: int, step: int, body: str) -> str:
-    """Write a counted loop over %name."""
-    return (
-        f"br label %{name}.enter\n{name}.enter:\nbr label %{name}.head\n{name}.head:\n"
-        f"%{name} = phi i64 [ {start}, %{name}.enter ], [ %{name}.next, %{name}.body ]\n"
-        f"%{name}.more = icmp slt i64 %{name}, {stop}\n"
-        f"br i1 %{name}.more, label %{name}.body, label %{name}.done\n{name}.body:\n{body}"
-        f"%{name}.next = add i64 %{name}, {step}\nbr label %{name}.head\n{name}.done:\n"
-    )
+    def _side_by_side(self, adds: bool) -> int:
+        """Choose how many iterations go side by side: several vectors where few operations leave registers free."""
+        op, own = self.op, self.module.machine.lanes
+        vectors = -(-op.length // own)
+        for side in (4, 2) if op.work <= _SHORT * op.length else ():
+            # The last ones overlap those before them; what is added may not come twice.
+            waste = side * -(-op.length // (side * own)) - vectors
+            if (
+                side * own <= op.length
+                and waste <= (0 if adds else _WASTE * vectors)
+                and not (adds and op.length % (side * own))
+            ):
+                return side * own
+        return own

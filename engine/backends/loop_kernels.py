@@ -9,10 +9,11 @@ from ..primitive import Primitive
 from ..program import Program, Step, numbers_in_tuple
 from ..pruning import drop
 from . import driver
-from .bodies import Body, Module
+from .bodies import Body
 from .layout import Layout
 from .machine import host
 from .memory import Sink, Spot
+from .module import Module
 
 VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
 

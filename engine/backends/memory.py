@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from ..loop import WHILE, Loop
 from ..program import Program
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(NamedTuple):
     """Say where one number stands, in bytes from a pointer.
 
     `base` is the pointer as LLVM IR writes it. A number is one double for all lanes; or, if `wide`, a vector; or, with
@@ -31,11 +31,14 @@ class Spot:
 
     def moved(self, base: str, offset: int) -> Spot:
         """Return the spot as seen from another pointer."""
-        return replace(self, base=base, offset=offset)
+        return Spot(base, offset, self.wide, self.lane, self.fold)
+
+    def further(self, distance: int) -> Spot:
+        """Return the spot so many bytes on."""
+        return Spot(self.base, self.offset + distance, self.wide, self.lane, self.fold)
 
 
-@dataclass(frozen=True)
-class Sink:
+class Sink(NamedTuple):
     """Say where an output goes: it is stored there, or added to what stands there; at the end where it is carried."""
 
     spot: Spot
@@ -48,13 +51,19 @@ class Room:
 
     def __init__(self) -> None:
         self.size = 0
+        self._starts: list[int] = []
         self._free: dict[int, list[int]] = {}
 
     def block(self, size: int) -> int:
         """Return a new place, at a multiple of 64."""
         place = self.size
+        self._starts.append(place)
         self.size += -(-size // 64) * 64
         return place
+
+    def block_of(self, place: int) -> int:
+        """Return where the block begins that a place lies in."""
+        return self._starts[bisect.bisect(self._starts, place) - 1]
 
     def slot(self, width: int) -> int:
         """Return a place for one number, perhaps one that was given back."""

@@ -148,7 +148,7 @@ class Operations:
         self.declarations[symbol] = f"declare {part} @{symbol}({', '.join([part] * arity)}){attribute}\n"
         if size == self.lanes:
             return self._invoke(symbol, arity)
-        helper = f"parts_{symbol}"
+        helper = f"parts_{self.lanes}_{symbol}"
         self.declarations[helper] = self._in_parts(helper, symbol, arity, size)
         return self._invoke(helper, arity)
 

@@ -1,0 +1,144 @@
+"""Iterations of maps in vector lanes: any length, what is added once, matrices laid out column by column."""
+
+import dataclasses
+
+import chainrule as cr
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+from chainrule.backends import lane_order, llvm, loop_calls, loop_kernels, machine
+
+LENGTHS = range(1, 3 * machine.host().lanes + 2)
+
+
+def flat(result):
+    return np.array(cr.structure.flatten(result, "", "")[0])
+
+
+def agree(f, *args):
+    """Compare machine code with generated Python."""
+    found, expected = (flat(cr.compile(f, backend=backend)(*args)) for backend in ("llvm", "python"))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13 * max(1.0, np.abs(expected).max()))
+
+
+def everything(f):
+    """Value, gradients and a product with the Hessian."""
+
+    def computed(*xs):
+        places = tuple(range(len(xs)))
+        seeds = tuple(np.full(np.shape(x), 0.5 + k) for k, x in enumerate(xs))
+        return [*cr.value_and_grad(f, places)(*xs), cr.hvp(f, xs, seeds)]
+
+    return computed
+
+
+def inputs(n, width=3, seed=0):
+    draw = np.random.default_rng(seed)
+    return draw.normal(size=(n, width)), draw.normal(size=width)
+
+
+def row_by_row(w, z):
+    return cr.map(lambda row, z: cr.tanh(cr.dot(row, z)), w, z)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_maps_of_any_length(n):
+    w, z = inputs(n)
+    agree(row_by_row, w, z)
+    agree(everything(lambda w, z: cr.sum(row_by_row(w, z))), w, z)
+    agree(everything(lambda w, z: cr.map(lambda row, z: cr.sin(cr.dot(row, z)), w, z, reduce="mean")), w, z)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_maps_inside_a_scan_share_a_matrix(n):
+    w, z = inputs(n, min(n, 5), seed=n)
+
+    def f(w, z):
+        width = len(z)
+        cell = lambda c, x, w: (list(row_by_row(w, [a * x for a in c])[:width]), None)  # noqa: E731
+        return cr.sum(cr.scan(cell, list(z), [0.5, -1.0, 2.0], w)[0])
+
+    agree(cr.value_and_grad(f, (0, 1)), w, z)
+    if n % 3 == 0:
+        agree(everything(f), w, z)
+
+
+@pytest.mark.parametrize("n", LENGTHS)
+def test_gradients_of_rows_are_added_once_for_each_iteration(n):
+    """The body of the outer loop adds to the sums of a matrix; the last vector of a map overlaps the one before."""
+    w, z = inputs(n, 2, seed=n)
+    xs = np.linspace(-1.0, 1.0, 3)
+
+    def outer(x, w, z):
+        return cr.sum(cr.map(lambda row, x: cr.exp(cr.dot(row, z) * x), w, x))
+
+    agree(cr.grad(lambda w, z: cr.map(outer, xs, w, z, reduce="sum"), (0, 1)), w, z)
+
+
+@pytest.mark.parametrize("n", [5, 9, 14, 33])
+def test_lanes_hold_loops(n):
+    w, z = inputs(n, 4, seed=n)
+
+    def f(w, z):
+        inner = lambda row: cr.scan(lambda c, x: (cr.tanh(c * x + z[0]), c), row[0], row)[0]  # noqa: E731
+        ends = lambda row: cr.while_loop(lambda c: c < 3.0, lambda c: c * 1.7 + 0.1, cr.square(row[1]), limit=9)  # noqa: E731
+        return cr.map(lambda row: inner(row) + ends(row), w, reduce="sum")
+
+    agree(cr.value_and_grad(f, (0, 1)), w, z)
+
+
+def test_infinities_in_lanes_that_are_repeated_are_added_once():
+    xs = np.array([1.0, np.inf, 2.0, 3.0, 4.0, 5.0])
+
+    def f(xs, y):
+        return cr.map(lambda x: x * y, xs, reduce="sum")
+
+    assert cr.compile(f, backend="llvm")(xs, 0.5) == np.inf
+    assert cr.compile(cr.grad(f, 1), backend="llvm")(xs, 0.5) == np.inf
+
+
+@pytest.mark.parametrize("lanes", [2, 8])
+@pytest.mark.parametrize("n", [1, 2, 7, 8, 9, 14, 21, 33])
+def test_other_widths(lanes, n, monkeypatch):
+    other = dataclasses.replace(machine.host(), lanes=lanes, registers=16, vector_functions=())
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+    for module in (llvm, loop_kernels):
+        monkeypatch.setattr(module, "host", lambda: other)
+    w, z = inputs(n, 3)
+    agree(cr.value_and_grad(lambda w, z: cr.sum(row_by_row(w, z)), (0, 1)), w, z)
+
+
+def recurrence(units):
+    """A map over the rows of a matrix in a scan that shares the matrix."""
+
+    def f(w, xs):
+        cell = lambda c, x, w: (list(cr.map(lambda row, z: cr.tanh(cr.dot(row, z)), w, c)), None)  # noqa: E731
+        return cr.sum(cr.scan(cell, [0.1] * units, xs, w)[0])
+
+    return cr.trace(cr.grad(f), np.ones((units, units)), [1.0] * 9)
+
+
+def test_columns_that_lanes_read_are_found():
+    forward, backward = (op for op, _ in recurrence(8).steps if hasattr(op, "body"))
+    rows = [tuple(range(j, 64, 8)) for j in range(8)]
+    assert list(lane_order.shared_columns(forward, 4)) == rows
+    assert rows[0] in lane_order.shared_columns(backward, 4)
+    assert list(lane_order.summed_columns(backward, 4)) == rows
+    assert not list(lane_order.shared_columns(forward, 16))
+
+
+def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
+    kept = []
+
+    class Noted(loop_calls.LoopFunctions):
+        def write(self):
+            kept.append((self.lanes, self.steps))
+            return super().write()
+
+    monkeypatch.setattr(loop_calls, "LoopFunctions", Noted)
+    units = 2 * machine.host().lanes
+    llvm.source(recurrence(units), (False, False))
+    in_lanes = [steps for lanes, steps in kept if lanes > 1]
+    # Inside, vectors are read and written as they stand.
+    assert len(in_lanes) >= 2 and all(set(steps) <= {0, 8} for steps in in_lanes)
