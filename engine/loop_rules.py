@@ -102,7 +102,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _dear(body, values, outputs, since)
+    kept = _dear(body, values, outputs, since, _DEAR_IN_SCAN if moving else _DEAR)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
@@ -114,10 +114,16 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
-_DEAR = 24  # operations that a number must take for it to be kept, not computed again
+_DEAR = 24
+"""Operations that a number must take for it to be kept, not computed again. In a layer of 128 neurons with 64 inputs
+kept sums took 9.0 ms, sums computed again 14.3 ms."""
+
+_DEAR_IN_SCAN = 400
+"""The same in a scan, which as a rule is long, so that its trace grows with what is kept: 10,000 steps of Runge-Kutta
+took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
-def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int) -> tuple[int, ...]:
+def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int) -> tuple[int, ...]:
     """List the values of a body that its derivative, traced since then, uses, and that take many operations."""
     used: set[int] = set()
     seen: set[int] = set()
@@ -134,12 +140,9 @@ def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: i
     kept: list[int] = []
     cost = [0] * body.offset
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
-        own = range(first, first + op.results)
-        total = op.work // op.results if isinstance(op, Loop) else len(args)
-        total += 0 if isinstance(op, Loop) else sum([cost[k] for k in set(args)])
-        taken = [k for k in own if id(values[k]) in used and type(values[k]) is Tracer]
-        if total >= _DEAR and taken:
-            kept += taken
+        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
+        if not isinstance(op, Loop) and total >= least and id(values[first]) in used and type(values[first]) is Tracer:
+            kept.append(first)
             total = 0
         cost += [total] * op.results
     return tuple(kept)
