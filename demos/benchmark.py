@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from engines import ENGINES, Chainrule, Engine
-from workloads import GPT, Chain, Moons
+from workloads import GPT, Chain, Moons, MoonsInArrays
 
 TOLERANCE = 1e-9  # relative, between values and gradients of the engines
 ROUNDING = 1e-12  # of the greatest gradient: what may be left where terms cancel
@@ -35,10 +35,11 @@ SECONDS = 2.0  # of a turn
 LIMIT = 120.0  # seconds after which an engine takes no more turns at a workload
 MISSING = "not installed"
 PHASES = ["build", "sweep", "update", "free"]
-WORKLOADS = {"moons": Moons, "chain": Chain, "gpt": GPT, "memory": Chain}
-FULL = {"moons": {}, "chain": {}, "gpt": {}, "memory": {"operations": 300_000}}
+WORKLOADS = {"moons": Moons, "arrays": MoonsInArrays, "chain": Chain, "gpt": GPT, "memory": Chain}
+FULL = {"moons": {}, "arrays": {}, "chain": {}, "gpt": {}, "memory": {"operations": 300_000}}
 QUICK = {
     "moons": {"samples": 6},
+    "arrays": {"samples": 6},
     "chain": {"operations": 4000},
     "gpt": {"width": 4, "heads": 2, "context": 4},
     "memory": {"operations": 20_000},

@@ -1,4 +1,4 @@
-"""Read what `benchmark.py` measures: three computations written once for every engine, and a plain `Value` class.
+"""Read what `benchmark.py` measures: computations written once for every engine, and a plain `Value` class.
 
 A workload has `start` values of its parameters, makes a `model` of an engine's numbers, computes its `loss` from
 it, and says how gradients `update` the values. It calls only operators and the few functions of `Functions`.
@@ -12,6 +12,8 @@ import random
 from collections.abc import Callable
 from operator import mul
 from typing import Any, NamedTuple
+
+import numpy
 
 Number = Any  # a float, or what an engine records it with
 
@@ -80,6 +82,41 @@ class Moons:
 
     def update(self, values: list[float], gradients: list[float]) -> list[float]:
         return [value - 1.0 * gradient for value, gradient in zip(values, gradients, strict=True)]
+
+
+class MoonsInArrays(Moons):
+    """The same step with NumPy arrays of the engine's numbers: NumPy's C code runs the loops and calls the engine.
+
+    What it takes beside the engine is least here, so that the engines are what is measured.
+    """
+
+    def __init__(self, samples: int = 100, hidden: int = 16) -> None:
+        super().__init__(samples, hidden)
+        self.title = f"arrays: the step of moons, written with NumPy arrays of the engine's numbers, {samples} samples"
+
+    def loss(self, model: MLP, functions: Functions) -> Number:
+        relu = numpy.frompyfunc(functions.relu, 1, 1)
+        x = objects([[functions.constant(point[k]) for point in self.points] for k in range(2)])
+        *hidden, last = [(objects([w for w, _ in layer]), objects([[b] for _, b in layer])) for layer in model.layers]
+        for rows, biases in hidden:
+            x = relu(rows @ x + biases)
+        scores = (last[0] @ x + last[1])[0]
+        losses = relu(1 + objects([-y for y in self.labels]) * scores)
+        data_loss = sum(losses) * (1.0 / len(losses))
+        parameters = objects(model.parameters)
+        return data_loss + 1e-4 * (parameters @ parameters)
+
+
+def objects(nested: list[Any]) -> Any:
+    """Return an array of the very objects of a list, or a list of lists; NumPy would read some of them as numbers."""
+    wide = isinstance(nested[0], list)
+    array = numpy.empty((len(nested), len(nested[0])) if wide else len(nested), object)
+    for k, item in enumerate(nested):
+        if wide:
+            array[k] = objects(item)
+        else:
+            array[k] = item
+    return array
 
 
 def two_moons(samples: int) -> tuple[list[list[float]], list[int]]:

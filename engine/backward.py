@@ -137,18 +137,17 @@ def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
                         if g != 0.0 and d != 0.0:
                             a._grad += g * d
         else:
-            a = node._a
-            if a is not None and a._requires:
-                if a._mark != seen:
-                    pending += _reach(a, seen, leaves, before)
+            # Without names of their own, arguments cost C no counting of references.
+            if node._a is not None and node._a._requires:
+                if node._a._mark != seen:
+                    pending += _reach(node._a, seen, leaves, before)
                 if g != 0.0 and node._da != 0.0:
-                    a._grad += g * node._da
-            b = node._b
-            if b is not None and b._requires:
-                if b._mark != seen:
-                    pending += _reach(b, seen, leaves, before)
+                    node._a._grad += g * node._da
+            if node._b is not None and node._b._requires:
+                if node._b._mark != seen:
+                    pending += _reach(node._b, seen, leaves, before)
                 if g != 0.0 and node._db != 0.0:
-                    b._grad += g * node._db
+                    node._b._grad += g * node._db
         pending -= 1
         if pending == 0:
             return True

@@ -277,7 +277,10 @@ static inline PyObject *node_new(double value, PyObject *op, PyObject *a, PyObje
     n->more = Py_NewRef(Py_None);
     n->mark = 0;
     n->requires = 1;
-    return PyObject_Init((PyObject *)n, node_type);
+    /* As PyObject_Init does it; Cython's classes are static, nobody counts references to them. */
+    Py_SET_TYPE((PyObject *)n, node_type);
+    Py_SET_REFCNT((PyObject *)n, 1);
+    return (PyObject *)n;
 }
 
 /* ---- the tape ---- */

@@ -21,6 +21,8 @@ def small(name):
     """Return a fresh workload: Adam counts its steps."""
     if name == "moons":
         return workloads.Moons(samples=8, hidden=4)
+    if name == "arrays":
+        return workloads.MoonsInArrays(samples=8, hidden=4)
     return workloads.Chain(operations=400) if name == "chain" else workloads.GPT(width=4, heads=2, context=6)
 
 
@@ -42,7 +44,7 @@ def run(*arguments, folder):
     )
 
 
-@pytest.mark.parametrize("name", ["moons", "chain", "gpt"])
+@pytest.mark.parametrize("name", ["moons", "arrays", "chain", "gpt"])
 @pytest.mark.parametrize("key", ["value", "micrograd", "torch", "autograd", "xad"])
 @pytest.mark.filterwarnings("ignore")
 def test_engines_compute_the_same(key, name):
