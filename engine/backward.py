@@ -22,13 +22,14 @@ if cython.compiled:
     pass  # backward.pxd declares these
 else:
     from .uncompiled import check_signals
+    from .var import _CLOSED
 
     tape_start: Any = None  # these are of nodes.h: only compiled code calls them
     tape_back: Any = None
 
 __all__ = ["gradients", "walk"]
 
-_clock = 1  # the greatest mark that a sweep has left
+_clock = 1.0  # the greatest mark that a sweep has left
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
 
 
@@ -48,7 +49,7 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     >>> gradients(x * y, [x, y]), gradients(x * y, [x])
     ([3.0, 2.0], None)
     """
-    if not root._requires:
+    if not root.requires_grad:
         return [0.0] * len(inputs)
     with _sweeping:
         found = _sweep(root, 1.0, {id(leaf) for leaf in inputs})
@@ -109,7 +110,7 @@ def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
     that does not hold, `_order` and `_propagate` do the work.
     """
     global _clock
-    _clock += 1
+    _clock += 1.0
     seen = _clock
     node = root
     node._grad = seed
@@ -124,30 +125,26 @@ def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
             check_signals()
             tape_start(node)  # a signal's handler may have swept a graph of its own
         g = node._grad
-        more = node._more
-        if more is not None and more[0] is not None:
-            args, partials = more[0], more[1]
+        if node._b is None:
+            args, partials = node._a[0], node._a[1]
             for k in range(len(partials)):
                 if type(args[k]) is Var:
                     a = args[k]
-                    if a._requires:
-                        if a._mark != seen:
-                            pending += _reach(a, seen, leaves, before)
-                        d = partials[k]
-                        if g != 0.0 and d != 0.0:
-                            a._grad += g * d
+                    if a._mark < seen:
+                        pending += _reach(a, seen, leaves, before)
+                    d = partials[k]
+                    if g != 0.0 and d != 0.0 and a._mark < _CLOSED:
+                        a._grad += g * d
         else:
             # Without names of their own, arguments cost C no counting of references.
-            if node._a is not None and node._a._requires:
-                if node._a._mark != seen:
-                    pending += _reach(node._a, seen, leaves, before)
-                if g != 0.0 and node._da != 0.0:
-                    node._a._grad += g * node._da
-            if node._b is not None and node._b._requires:
-                if node._b._mark != seen:
-                    pending += _reach(node._b, seen, leaves, before)
-                if g != 0.0 and node._db != 0.0:
-                    node._b._grad += g * node._db
+            if cython.cast(Var, node._a)._mark < seen:
+                pending += _reach(node._a, seen, leaves, before)
+            if g != 0.0 and node._da != 0.0 and cython.cast(Var, node._a)._mark < _CLOSED:
+                cython.cast(Var, node._a)._grad += g * node._da
+            if node._b._mark < seen:
+                pending += _reach(node._b, seen, leaves, before)
+            if g != 0.0 and node._db != 0.0 and node._b._mark < _CLOSED:
+                node._b._grad += g * node._db
         pending -= 1
         if pending == 0:
             return True
@@ -174,7 +171,7 @@ def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
     what an interrupted search has done.
     """
     global _clock
-    _clock += 1
+    _clock += 1.0
     seen = _clock
     order: list[Var] = []
     stack: list[Any] = [root]
@@ -190,64 +187,59 @@ def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
         if marks is not None:
             marks.append((node, node._mark))
         node._mark = seen
+        b = node._b
+        if b is not None:
+            node._grad = 0.0
+            a = node._a
+            if a._mark < seen:
+                stack += (node, None, a, b) if b._mark < seen else (node, None, a)
+            elif b._mark < seen:
+                stack += (node, None, b)
+            else:
+                order.append(node)
+            continue
         if node._op is None:
             before.append(node._grad)
             leaves.append(node)
             node._grad = 0.0
             continue
         node._grad = 0.0
-        more = node._more
-        if more is None or more[0] is None:
-            a, b = node._a, node._b
-            wants_a = a is not None and a._mark != seen and a._requires
-            wants_b = b is not None and b._mark != seen and b._requires
-            if not wants_a and not wants_b:
-                order.append(node)
-                continue
-            stack.append(node)
-            stack.append(None)
-            if wants_a:
-                stack.append(a)
-            if wants_b:
-                stack.append(b)
-            continue
-        stack.append(node)
-        stack.append(None)
-        for arg in more[0]:
+        stack += (node, None)
+        for arg in node._a[0]:
             if type(arg) is Var:
-                operand: Var = arg
-                if operand._mark != seen and operand._requires:
-                    stack.append(operand)
+                a = arg
+                if a._mark < seen:
+                    stack.append(a)
     return order
 
 
 def _propagate(order: Any) -> Any:
     """Apply the chain rule at each node, results before arguments."""
-    for position in range(len(order) - 1, -1, -1):
-        # C code runs on through Ctrl-C unless it asks.
-        if cython.compiled and position & 0xFFFF == 0:
-            check_signals()
-        node = order[position]
-        g = node._grad
-        if g == 0.0:
-            continue
-        more = node._more
-        if more is not None and more[0] is not None:
-            args, partials = more[0], more[1]
-            for k in range(len(partials)):
-                arg = args[k]
-                if type(arg) is Var:
-                    leaf: Var = arg
-                    d = partials[k]
-                    if d != 0.0 and leaf._requires:
-                        leaf._grad += g * d
-            continue
-        a = node._a
-        if a is not None and node._da != 0.0 and a._requires:
-            a._grad += g * node._da
-        b = node._b
-        if b is not None and node._db != 0.0 and b._requires:
-            b._grad += g * node._db
+    for end in range(len(order), 0, -0x10000):
+        check_signals()  # C code runs on through Ctrl-C unless it asks
+        for item in reversed(order[max(end - 0x10000, 0) : end]):
+            node: Var = item
+            g = node._grad
+            if g == 0.0:
+                continue
+            b = node._b
+            if b is None:
+                args, partials = node._a[0], node._a[1]
+                for k in range(len(partials)):
+                    if type(args[k]) is Var:
+                        a = args[k]
+                        d = partials[k]
+                        if d != 0.0 and a._mark < _CLOSED:
+                            a._grad += g * d
+                continue
+            d = node._da
+            if d != 0.0:
+                a = node._a
+                if a._mark < _CLOSED:
+                    a._grad += g * d
+            d = node._db
+            if d != 0.0 and b._mark < _CLOSED:
+                b._grad += g * d
 
 
 def _propagate_strictly(order: list[Var]) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from .primitive import PRIMITIVES, Primitive
+from .primitive import PRIMITIVES, Primitive, on_register
 
 _comparisons: dict[str, Callable[[Any, Any], Any]] = {
     "equal": operator.eq,
@@ -34,6 +34,33 @@ def method_row(name: str) -> Primitive | None:
 def method_names() -> list[str]:
     """List the names that `method_row` knows."""
     return [name for name in (*PRIMITIVES, *_numpy_names()) if method_row(name)]
+
+
+def offer(kind: type) -> None:
+    """Give a class every row as a method, also those registered later; what it has of these names stays.
+
+    With a ``__getattr__`` in its place, Python would look up every attribute of the class the slow way.
+    """
+    own = set(dir(kind))
+
+    def add(row: Primitive, name: str) -> None:
+        if name not in own:
+            setattr(kind, name, _method(row, name))
+
+    for name in method_names():
+        row = method_row(name)
+        assert row is not None
+        add(row, name)
+    on_register(lambda row: add(row, row.name) if type(row) is Primitive else None)
+
+
+def _method(row: Primitive, name: str) -> Callable[..., Any]:
+    def method(self: Any, *args: Any) -> Any:
+        return row(self, *args)
+
+    method.__name__ = name
+    method.__doc__ = row.__doc__
+    return method
 
 
 @functools.cache

@@ -25,10 +25,11 @@
 typedef struct node {
     PyObject_HEAD
     double value, grad, da, db;
-    PyObject *op, *a, *b, *more;
-    long mark;
-    int requires;
+    PyObject *op, *a, *b;
+    double mark;
 } node;
+
+#define NODE_CLOSED 0x1p1000 /* the mark of nodes that want no gradient; see var.py */
 
 #define NODE_SLAB ((size_t)1 << 21) /* bytes, and the alignment: a node's address tells its slab; one huge page */
 #define NODE_CAPACITY ((NODE_SLAB - sizeof(node)) / sizeof(node))
@@ -234,12 +235,11 @@ static void node_dealloc(PyObject *object)
     }
     node_freeing = 1;
     for (;;) {
-        PyObject *a = n->a, *b = n->b, *op = n->op, *more = n->more;
+        PyObject *a = n->a, *b = n->b, *op = n->op;
         node_give_back(n);
         Py_XDECREF(a);
         Py_XDECREF(b);
         Py_XDECREF(op);
-        Py_XDECREF(more);
         n = node_waiting;
         if (n == NULL)
             break;
@@ -261,7 +261,7 @@ static inline int node_install(PyObject *type)
     return 0;
 }
 
-/* Make the node of an operation; a constant argument is None. */
+/* Make the node of an operation. */
 static inline PyObject *node_new(double value, PyObject *op, PyObject *a, PyObject *b, double da, double db)
 {
     node *n = node_place();
@@ -274,9 +274,7 @@ static inline PyObject *node_new(double value, PyObject *op, PyObject *a, PyObje
     n->op = Py_NewRef(op);
     n->a = Py_NewRef(a);
     n->b = Py_NewRef(b);
-    n->more = Py_NewRef(Py_None);
-    n->mark = 0;
-    n->requires = 1;
+    n->mark = 0.0;
     /* As PyObject_Init does it; Cython's classes are static, nobody counts references to them. */
     Py_SET_TYPE((PyObject *)n, node_type);
     Py_SET_REFCNT((PyObject *)n, 1);
@@ -299,7 +297,7 @@ static inline void tape_start(PyObject *object)
 
 /* Go back to the computed node before with this mark. None where the memory is no tape: it is not ordered, or holds so
    many nodes of other graphs that sorting costs less. */
-static inline PyObject *tape_back(long mark)
+static inline PyObject *tape_back(double mark)
 {
     tape_budget += 8;
     while (tape_slab != NULL && tape_slab->ordered) {

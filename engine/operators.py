@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import table
-from .methods import method_row
+from .methods import offer
 from .primitive import Primitive, to_float
 
 
@@ -78,11 +78,12 @@ class Operators:
     def __round__(self) -> Any:
         return table.round(self)
 
-    def __getattr__(self, name: str) -> Any:
-        row = method_row(name)
-        if row is None:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-        return lambda *args: row(self, *args)
+    if TYPE_CHECKING:  # every row is a method
+
+        def __getattr__(self, name: str) -> Any: ...
+
+
+offer(Operators)
 
 
 def _apply(row: Primitive, left: Any, right: Any) -> Any:

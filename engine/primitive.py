@@ -291,7 +291,17 @@ def _register(row: P) -> P:
     if known is not None and not (known.custom and row.custom):
         raise ValueError(f"primitive expected a new name but got name={row.name!r}, which the table has already")
     PRIMITIVES[row.name] = row
+    for listener in _listeners:
+        listener(row)
     return row
+
+
+_listeners: list[Callable[[Primitive], None]] = []
+
+
+def on_register(listener: Callable[[Primitive], None]) -> None:
+    """Have a function called with every row that is registered from now on."""
+    _listeners.append(listener)
 
 
 def find(name: str) -> Primitive:

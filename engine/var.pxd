@@ -14,11 +14,13 @@ cdef extern from "math.h" nogil:
 cdef extern from "nodes.h":
     object new_node "node_new" (double value, object op, object a, object b, double da, double db)
     int install_nodes "node_install" (object type) except -1
+    double _CLOSED "NODE_CLOSED"
 
 cdef int _watched
 cdef double _INF, _NAN
-cdef long _NEVER
-cdef long _FRESH
+cdef double _NEVER
+cdef double _FRESH
+cdef Var _NOTHING
 cdef object _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _SQRT, _SIN, _COS, _TANH
 cdef object _SIGMOID, _RELU, _ABS, _MAXIMUM, _MINIMUM, _SUM, _DOT
 
@@ -28,11 +30,9 @@ cdef class Var:
     cdef double _da
     cdef double _db
     cdef object _op
-    cdef Var _a
+    cdef object _a
     cdef Var _b
-    cdef tuple _more
-    cdef long _mark
-    cdef bint _requires
+    cdef double _mark
 
 cdef double _number(arg) except? -1.0
 cdef bint _wants_gradient(arg) except -1
@@ -40,9 +40,7 @@ cdef double _div(double x, double y)
 cdef Var _leaf(double value, bint requires)
 cdef Var _unary(object row, double value, Var a, double da)
 cdef Var _binary(object row, double value, Var a, Var b, double da, double db)
-cdef object _is_constant(object row, double value, tuple args)
-cdef object _note(Var node)
-cdef Var _nary(object row, double value, tuple args, tuple partials)
+cdef Var _wide(object row, double value, tuple args, tuple partials)
 cdef Var _extremum(object row, Var x, object other, bint greater)
 
 @cython.locals(total=double, wanted=bint, x=Var)

@@ -22,12 +22,12 @@ except ImportError:
 
 from . import ieee, table
 from .errors import GraphError
-from .methods import call_ufunc, method_names, method_row
+from .methods import call_ufunc, method_names, method_row, offer
 from .modes import check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
 if cython.compiled:
-    pass  # var.pxd declares these as C's own functions, which follow IEEE as they are
+    pass  # var.pxd declares these; the functions are C's own, which follow IEEE as they are
 else:
     from .ieee import cos as c_cos
     from .ieee import cosh as c_cosh
@@ -38,12 +38,15 @@ else:
     from .ieee import sqrt as c_sqrt
     from .ieee import tanh as c_tanh
 
+    _CLOSED = 2.0**1000
     install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
     new_node: Any = None
 
 __all__ = ["Var", "core", "local_partials"]
 
-_NEVER, _FRESH = 0, 1  # Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way
+# Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way. Far beyond them is _CLOSED,
+# where no gradient is wanted, or twice that where there is one, so that one comparison tells a sweep where to go.
+_NEVER, _FRESH = 0.0, 1.0
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
 _INF, _NAN = ieee.inf, ieee.nan
@@ -81,22 +84,11 @@ class Var:
     (52.0, 56.0, 1.0)
     """
 
-    # One or two arguments stand in _a and _b, their partials in _da and _db. A constant argument is not a
-    # node: its field is None and its number stands where the partial would. What few nodes have is in _more,
-    # to keep the others small: arguments of an n-ary operation, Vars and floats as they came, their partials,
-    # and the label.
-    __slots__ = (
-        "_a",
-        "_b",
-        "_da",
-        "_db",
-        "_grad",
-        "_mark",
-        "_more",
-        "_op",
-        "_requires",
-        "_value",
-    )
+    # One or two arguments stand in _a and _b, their partials in _da and _db. A constant argument is not a node: its
+    # field is _NOTHING, as a missing one is, and its number stands where the partial would. Few nodes are wide: those
+    # of n-ary operations, and those with a label. Their _b is None, and their _a is a tuple: the arguments, Vars and
+    # floats as they came, their partials, and the label. The _a of a leaf is its label.
+    __slots__ = ("_a", "_b", "_da", "_db", "_grad", "_mark", "_op", "_value")
 
     # Without this, C would refuse a wrong type before the message below could name it.
     @cython.annotation_typing(False)
@@ -108,12 +100,10 @@ class Var:
         self._value = value
         self._grad = 0.0
         self._op: Primitive | None = None
-        self._a: Var | None = None
+        self._a: Any = label
         self._b: Var | None = None
         self._da = self._db = 0.0
-        self._more: tuple[Any, Any, str | None] | None = None if label is None else (None, None, label)
-        self._requires = bool(requires_grad)
-        self._mark = _NEVER
+        self._mark = _NEVER if requires_grad else _CLOSED
 
     # ---- what a Var tells of itself ----
 
@@ -139,24 +129,30 @@ class Var:
     @grad.setter
     def grad(self, grad: Any) -> None:
         self._grad = to_float(grad, "grad", "grad")
-        self._mark = _FRESH
+        self._mark = _FRESH if self._mark < _CLOSED else 2.0 * _CLOSED
 
     @property
     def has_grad(self) -> bool:
         """Whether a sweep has come here since `zero_grad`: tells a gradient of 0 from one never computed."""
-        return self._mark != _NEVER
+        return self._mark != _NEVER and self._mark != _CLOSED
 
     @property
     def label(self) -> str | None:
         """The name shown in drawings."""
-        return None if self._more is None else self._more[2]
+        if self._b is not None:
+            return None
+        label: str | None = self._a if self._op is None else self._a[2]
+        return label
 
     @label.setter
     def label(self, label: Any) -> None:
         if label is not None and not isinstance(label, str):
             raise TypeError(f"label expected a str or None but got {describe('label', label)}")
-        args, partials, _ = self._more or _NO_MORE
-        self._more = (args, partials, label)
+        if self._op is None:
+            self._a = label
+        elif label is not None or self._b is None:
+            self._a = (self.args, self.partials, label)
+            self._b = None
 
     @property
     def op(self) -> Primitive | None:
@@ -168,40 +164,43 @@ class Var:
         """The arguments of the operation, in order, as they came: Vars, and floats for constants."""
         if self._op is None:
             return ()
-        if self._more is not None and self._more[0] is not None:
-            args: tuple[Any, ...] = self._more[0]
+        if self._b is None:
+            args: tuple[Any, ...] = self._a[0]
             return args
-        a = self._da if self._a is None else self._a
-        return (a,) if self._op.arity == 1 else (a, self._db if self._b is None else self._b)
+        a = self._da if self._a is _NOTHING else self._a
+        return (a,) if self._op.arity == 1 else (a, self._db if self._b is _NOTHING else self._b)
 
     @property
     def parents(self) -> tuple[Var, ...]:
         """The arguments of the operation, in order; a constant is a Var that requires no gradient."""
         # Once shown, a constant stays a node, so that walks by identity see one and the same.
-        args, partials, label = self._more or _NO_MORE
-        if args is not None:
-            args = tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in args])
-            self._more = (args, partials, label)
-        elif self._op is not None:
-            if self._a is None:
-                self._a, self._da = Var(self._da, None, False), 0.0
-            if self._b is None and self._op.arity == 2:
-                self._b, self._db = Var(self._db, None, False), 0.0
+        if self._op is None:
+            return ()
+        if self._b is None:
+            args, partials, label = self._a
+            self._a = (tuple([arg if type(arg) is Var else Var(arg, None, False) for arg in args]), partials, label)
+            return self.args
+        if self._a is _NOTHING:
+            self._a, self._da = Var(self._da, None, False), 0.0
+        if self._b is _NOTHING and self._op.arity == 2:
+            self._b, self._db = Var(self._db, None, False), 0.0
         return self.args
 
     @property
     def partials(self) -> tuple[float, ...]:
         """The derivative by each argument, found when the operation ran; 0 for a constant number."""
-        if self._more is not None and self._more[1] is not None:
-            partials: tuple[float, ...] = self._more[1]
+        if self._op is None:
+            return ()
+        if self._b is None:
+            partials: tuple[float, ...] = self._a[1]
             return partials
-        found = (0.0 if self._a is None else self._da, 0.0 if self._b is None else self._db)
-        return found[: len(self.args)]
+        found = (0.0 if self._a is _NOTHING else self._da, 0.0 if self._b is _NOTHING else self._db)
+        return found[: self._op.arity]
 
     @property
     def requires_grad(self) -> bool:
         """Whether gradients flow to this Var; it can be assigned on a leaf."""
-        return self._requires
+        return self._mark < _CLOSED
 
     @requires_grad.setter
     def requires_grad(self, flag: bool) -> None:
@@ -210,7 +209,11 @@ class Var:
                 f"requires_grad expected a leaf Var to assign to but got a Var computed by '{self._op.name}'; "
                 "use detach() for a copy without gradient"
             )
-        self._requires = bool(flag)
+        if bool(flag) != self.requires_grad:
+            if flag:
+                self._mark = _FRESH if self.has_grad else _NEVER
+            else:
+                self._mark = 2.0 * _CLOSED if self.has_grad else _CLOSED
 
     @property
     def is_leaf(self) -> bool:
@@ -245,7 +248,7 @@ class Var:
         """
         if type(seed) is not float:
             seed = to_float(seed, "backward", "seed")
-        if not self._requires:
+        if self._mark >= _CLOSED:
             raise GraphError(
                 f"backward expected a Var that requires grad but got {self!r}; it was computed from constants "
                 "only, detached, or made inside no_grad()"
@@ -259,7 +262,7 @@ class Var:
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
         self._grad = 0.0
-        self._mark = _NEVER
+        self._mark = _NEVER if self._mark < _CLOSED else _CLOSED
 
     def detach(self) -> Var:
         """Return a new leaf with this value, through which no gradient flows."""
@@ -272,22 +275,22 @@ class Var:
             rhs: Var = other
             return _binary(_ADD, self._value + rhs._value, self, rhs, 1.0, 1.0)
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_ADD, self._value + number, self, None, 1.0, number)
+        return NotImplemented if number is None else _binary(_ADD, self._value + number, self, _NOTHING, 1.0, number)
 
     def __radd__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_ADD, number + self._value, None, self, number, 1.0)
+        return NotImplemented if number is None else _binary(_ADD, number + self._value, _NOTHING, self, number, 1.0)
 
     def __sub__(self, other: Any) -> Any:
         if type(other) is Var:
             rhs: Var = other
             return _binary(_SUB, self._value - rhs._value, self, rhs, 1.0, -1.0)
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_SUB, self._value - number, self, None, 1.0, number)
+        return NotImplemented if number is None else _binary(_SUB, self._value - number, self, _NOTHING, 1.0, number)
 
     def __rsub__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_SUB, number - self._value, None, self, number, -1.0)
+        return NotImplemented if number is None else _binary(_SUB, number - self._value, _NOTHING, self, number, -1.0)
 
     def __mul__(self, other: Any) -> Any:
         if type(other) is Var:
@@ -295,11 +298,11 @@ class Var:
             return _binary(_MUL, self._value * rhs._value, self, rhs, rhs._value, self._value)
         # The constant is at once the second argument and the partial by the first.
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_MUL, self._value * number, self, None, number, number)
+        return NotImplemented if number is None else _binary(_MUL, self._value * number, self, _NOTHING, number, number)
 
     def __rmul__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
-        return NotImplemented if number is None else _binary(_MUL, number * self._value, None, self, number, number)
+        return NotImplemented if number is None else _binary(_MUL, number * self._value, _NOTHING, self, number, number)
 
     def __truediv__(self, other: Any) -> Any:
         if type(other) is Var:
@@ -310,14 +313,14 @@ class Var:
         number = other if type(other) is float else _operand(other)
         if number is None:
             return NotImplemented
-        return _binary(_DIV, _div(self._value, number), self, None, _div(1.0, number), number)
+        return _binary(_DIV, _div(self._value, number), self, _NOTHING, _div(1.0, number), number)
 
     def __rtruediv__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
         if number is None:
             return NotImplemented
         quotient = _div(number, self._value)
-        return _binary(_DIV, quotient, None, self, number, -_div(quotient, self._value))
+        return _binary(_DIV, quotient, _NOTHING, self, number, -_div(quotient, self._value))
 
     def __neg__(self) -> Var:
         return _unary(_NEG, -self._value, self, -1.0)
@@ -332,7 +335,7 @@ class Var:
         if number is not None:
             power = c_pow(self._value, number - 1.0)
             if -_INF < power < _INF:
-                return _binary(_POW, c_pow(self._value, number), self, None, number * power, number)
+                return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
         return _operator(_POW, self, other)
 
     def __rpow__(self, other: Any, modulus: None = None) -> Any:
@@ -497,9 +500,7 @@ class Var:
         values = [_number(arg) for arg in args]
         value = row.evaluate(*values)
         if not _any_wants_gradient(args) or not is_recording():
-            if _watched and is_strict():
-                check_value(row, value, values)
-            return _leaf(value, False)
+            return _wide(row, value, args, ())
         return Var.record(row, value, args, local_partials(row, value, values))
 
     @staticmethod
@@ -510,11 +511,11 @@ class Var:
         if len(args) == 2 and row.arity == 2:
             a, b = args
             if type(a) is not Var:
-                return _binary(row, value, None, b, a, partials[1])
+                return _binary(row, value, _NOTHING, b, a, partials[1])
             if type(b) is not Var:
-                return _binary(row, value, a, None, partials[0], b)
+                return _binary(row, value, a, _NOTHING, partials[0], b)
             return _binary(row, value, a, b, partials[0], partials[1])
-        return _nary(row, value, args, tuple(partials))
+        return _wide(row, value, args, tuple(partials))
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
@@ -527,7 +528,7 @@ class Var:
         return self._repr_mimebundle_().get("image/svg+xml")
 
 
-_NO_MORE = (None, None, None)
+_NOTHING = Var(0.0, None, False)  # where a node has no Var as argument
 _READ = (
     "{function} expected a number but got {got}; use .value to read the number, "
     "or chainrule's own functions (chainrule.sin for math.sin) to keep the gradient"
@@ -557,7 +558,7 @@ def _number(arg: Any) -> float:
 def _wants_gradient(arg: Any) -> Any:
     if type(arg) is Var:
         node: Var = arg
-        return node._requires
+        return node._mark < _CLOSED
     return False
 
 
@@ -590,27 +591,28 @@ def _leaf(value: float, requires: bool) -> Var:
     if not cython.compiled:
         _blank(node)
     node._value = value
-    node._requires = requires
+    if not requires:
+        node._mark = _CLOSED
     return node
 
 
 def _blank(node: Var) -> None:
     """Set the fields that C sets by itself."""
     node._grad = node._da = node._db = 0.0
-    node._op = node._a = node._b = node._more = None
+    node._op = node._a = node._b = None
     node._mark = _NEVER
 
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
-    return _binary(row, value, a, None, da, 0.0)
+    return _binary(row, value, a, _NOTHING, da, 0.0)
 
 
-def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: float, db: float) -> Var:
-    """Make the node of an operation on one or two arguments; for a constant the number comes as its partial."""
-    if (_watched or not ((a is not None and a._requires) or (b is not None and b._requires))) and _is_constant(
-        row, value, (da if a is None else a, db if b is None else b)[: row.arity]
-    ):
-        return _leaf(value, False)
+def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) -> Var:
+    """Make the node of an operation on one or two arguments; for _NOTHING a constant comes as its partial."""
+    if _watched or (a._mark >= _CLOSED and b._mark >= _CLOSED):
+        args = (da if a is _NOTHING else a, db if b is _NOTHING else b)
+        partials = (0.0 if a is _NOTHING else da, 0.0 if b is _NOTHING else db)
+        return _wide(row, value, args[: row.arity], partials[: row.arity])
     if cython.compiled:
         node: Var = cython.cast(Var, new_node(value, row, a, b, da, db))
     else:
@@ -623,52 +625,39 @@ def _binary(row: Primitive, value: float, a: Var | None, b: Var | None, da: floa
         node._b = b
         node._da = da
         node._db = db
-        node._more = None
-        node._requires = True
         node._mark = _NEVER
-    if _watched:
-        _note(node)
     return node
 
 
-def _nary(row: Primitive, value: float, args: Any, partials: Any) -> Var:
-    if _watched and _is_constant(row, value, args):
+def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
+    """Make the node of an operation on any number of arguments, or a leaf where nothing is recorded."""
+    if _watched and is_strict():
+        check_value(row, value, [_number(arg) for arg in args])
+    if not _any_wants_gradient(args) or (_watched and not is_recording()):
         return _leaf(value, False)
     node = _leaf(value, True)
     node._op = row
-    node._more = (args, partials, None)
-    if _watched:
-        _note(node)
-    return node
-
-
-def _is_constant(row: Primitive, value: float, args: Any) -> Any:
-    """Tell whether an operation goes unrecorded; while `strict` is on, check its value."""
+    node._a = (args, partials, None)
     if _watched and is_strict():
-        check_value(row, value, [_number(arg) for arg in args])
-    return not is_recording() or not _any_wants_gradient(args)
-
-
-def _note(node: Var) -> Any:
-    if is_strict():
         remember(node)
+    return node
 
 
 def _extremum(row: Primitive, x: Var, other: Any, greater: bool) -> Var:
     """Run maximum or minimum: a tie shares the derivative, a nan is the result."""
-    y: Var | None = other if type(other) is Var else None
-    number = other if y is None else y._value
+    y: Var = other if type(other) is Var else _NOTHING
+    number = other if y is _NOTHING else y._value
     if type(number) is not float:
         found: Var = Var.__apply__(row, (x, to_float(number, row.name, "y")))
         return found
     difference = x._value - number if greater else number - x._value
     if difference > 0.0:
-        return _binary(row, x._value, x, y, 1.0, 0.0 if y is not None else number)
+        return _binary(row, x._value, x, y, 1.0, number if y is _NOTHING else 0.0)
     if difference < 0.0:
-        return _binary(row, number, x, y, 0.0, 1.0 if y is not None else number)
+        return _binary(row, number, x, y, 0.0, number if y is _NOTHING else 1.0)
     # Ties, signed zeros, infinities and nan are left to the row.
     partials = local_partials(row, row.evaluate(x._value, number), [x._value, number])
-    return _binary(row, row.evaluate(x._value, number), x, y, partials[0], partials[1] if y is not None else number)
+    return _binary(row, row.evaluate(x._value, number), x, y, partials[0], number if y is _NOTHING else partials[1])
 
 
 def _run_sum(args: Any) -> Any:
@@ -678,10 +667,10 @@ def _run_sum(args: Any) -> Any:
         if type(arg) is Var:
             x: Var = arg
             total += x._value
-            wanted = wanted or x._requires
+            wanted = wanted or x._mark < _CLOSED
         else:
             total += arg
-    return _nary(_SUM, total, args, (1.0,) * len(args)) if wanted else None
+    return _wide(_SUM, total, args, (1.0,) * len(args)) if wanted else None
 
 
 def _run_dot(args: Any) -> Any:
@@ -693,14 +682,14 @@ def _run_dot(args: Any) -> Any:
         if type(arg) is Var:
             x: Var = arg
             values.append(x._value)
-            wanted = wanted or x._requires
+            wanted = wanted or x._mark < _CLOSED
         else:
             values.append(arg)
     if not wanted:
         return None
     for k in range(half):
         total += values[k] * values[half + k]
-    return _nary(_DOT, total, args, (*values[half:], *values[:half]))
+    return _wide(_DOT, total, args, (*values[half:], *values[:half]))
 
 
 def _operator(row: Primitive, left: Any, right: Any) -> Any:
@@ -750,6 +739,9 @@ def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
 listen(_set_watched)
 if cython.compiled:
     install_nodes(Var)  # nodes.h gives them memory, and frees graphs without recursion
+else:
+    del Var.__getattr__  # with it, Python would look up every field the slow way
+    offer(Var)
 
 
 for _name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum"):
