@@ -103,6 +103,36 @@ class TestAccumulation:
         (x * 2).backward()
         assert x.grad == 7.0
 
+    def test_freezing_keeps_the_gradient(self):
+        x = Var(3.0)
+        (x * x).backward()
+        x.requires_grad = False
+        assert not x.requires_grad and x.has_grad and x.grad == 6.0
+        x.requires_grad = False
+        assert x.has_grad and not (x * 2.0).requires_grad
+        x.requires_grad = True
+        (x * x).backward()
+        assert x.grad == 12.0
+        x.requires_grad = False
+        x.zero_grad()
+        assert not x.has_grad and not x.requires_grad
+        x.grad = 1.0
+        assert x.has_grad and not x.requires_grad
+
+    def test_a_label_leaves_a_computed_node_what_it_is(self):
+        x = Var(3.0)
+        y = 2.0 * x
+        z = x.sin()
+        s = cr.sum([x, y])
+        for node in (y, z, s):
+            args, partials = node.args, node.partials
+            node.label = "named"
+            assert (node.args, node.partials, node.label) == (args, partials, "named")
+            node.label = None
+            assert (node.args, node.partials, node.label) == (args, partials, None)
+        (s * y + z).backward()
+        assert x.grad == 12.0 * 3.0 + cr.cos(3.0)
+
 
 class TestStrongZero:
     def test_the_branch_not_taken_adds_nothing(self):

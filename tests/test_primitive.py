@@ -107,3 +107,12 @@ def test_a_row_is_one_object(copied):
 def test_help_and_repr_name_the_operation():
     assert repr(cr.sinc) == "<primitive sinc>"
     assert cr.sinc.__name__ == "sinc" and "sin(pi x)" in cr.sinc.__doc__
+
+
+def test_a_custom_row_is_a_method_from_then_on():
+    @cr.primitive(partials=lambda y, x: (3.0 * x * x,), name="cube_as_method")
+    def cube(x):
+        return x * x * x
+
+    assert Var(2.0).cube_as_method().partials == (12.0,)
+    assert cr.trace(lambda x: x.cube_as_method(), 1.0)(2.0) == 8.0
