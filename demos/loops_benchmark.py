@@ -1,7 +1,8 @@
 """Measure for `benchmark.py loops`: programs whose loops stay loops, against JAX, NumPy by hand and recorded graphs.
 
 Every contender computes a value and its gradient from the same arrays; they are compared before any time is printed. A
-time is that of a whole Python call; contenders take turns.
+time is that of a whole Python call; contenders take turns. A batch is shared by as many threads as JAX takes: one for
+each processor.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from workloads import GPT
 
 Call = Callable[[], Any]
 Array = Any
+_THREADS = os.cpu_count() or 1
+_SHARED = f"{_THREADS} threads" if _THREADS > 1 else "1 thread"
 
 
 class Network:
@@ -31,7 +34,7 @@ class Network:
         self.sizes = sizes
         self.p = [draw.normal(size=(b, a + 1)) / np.sqrt(a) for a, b in pairwise(sizes)]
         self.x, self.y = draw.normal(size=(samples, sizes[0])), draw.normal(size=samples)
-        self.title = f"MLP {'-'.join(map(str, sizes))}, squared loss and all gradients, {samples} samples"
+        self.title = f"MLP {'-'.join(map(str, sizes))}, squared loss and all gradients, {samples} samples, {_SHARED}"
 
     @staticmethod
     def neuron(row: Any, x: Any) -> Any:
@@ -43,7 +46,8 @@ class Network:
         return cr.square(cr.dot(p[-1][0][:-1], x) + p[-1][0][-1] - y)
 
     def chainrule(self) -> Call:
-        step = cr.compile(cr.value_and_grad(self.loss), batch=("x", "y"), reduce="mean", backend="llvm")
+        options = {"batch": ("x", "y"), "reduce": "mean", "backend": "llvm", "threads": _THREADS}
+        step = cr.compile(cr.value_and_grad(self.loss), **options)
         return lambda: flat(step(self.p, self.x, self.y))
 
     def peers(self) -> dict[str, Call]:
@@ -189,7 +193,7 @@ class Mixture:
             *(draw.normal(size=(k, d)) * 0.1, draw.normal(size=(k, d * (d - 1) // 2)) * 0.1),
         )
         self.x = draw.normal(size=(points, d))
-        self.title = f"Gaussian mixture, {d} dimensions, {k} components, {points} points, value and gradient"
+        self.title = f"Gaussian mixture, {d} dimensions, {k} components, {points} points, value and gradient, {_SHARED}"
 
     @staticmethod
     def component(parameters: Any, x: Any) -> Any:
@@ -205,7 +209,7 @@ class Mixture:
         return cr.logsumexp(list(cr.map(self.component, p, x)))
 
     def chainrule(self) -> Call:
-        step = cr.compile(cr.value_and_grad(self.loss), batch="x", reduce="sum", backend="llvm")
+        step = cr.compile(cr.value_and_grad(self.loss), batch="x", reduce="sum", backend="llvm", threads=_THREADS)
         return lambda: flat(step(self.p, self.x))
 
     def peers(self) -> dict[str, Call]:

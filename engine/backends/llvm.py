@@ -99,7 +99,12 @@ def build(
     rows = {op.name: op for op in program.rows()}
     callbacks = [rows.get(name) or PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
-    return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, len(program.steps))
+    return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, _work(program))
+
+
+def _work(program: Program) -> int:
+    """Return about how many steps run for a sample."""
+    return sum([op.work if isinstance(op, Loop) else 1 for op, _ in program.steps])
 
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
@@ -117,14 +122,14 @@ class Kernel:
     """
 
     def __init__(
-        self, objects: list[bytes], size: int, callbacks: list[Primitive], count: int, threads: int, steps: int
+        self, objects: list[bytes], size: int, callbacks: list[Primitive], count: int, threads: int, work: int
     ) -> None:
         self.threads = threads
         self.errors: list[BaseException] = []
         self._callbacks = [_callback(row, self.errors) for row in callbacks]
         self.size = size
         self._spare: list[Any] = []
-        self._grain = max(64, _GRAIN // max(1, steps))
+        self._grain = max(64, _GRAIN // max(1, work))
         self._pool: ThreadPoolExecutor | None = None
         self._process = 0  # that the pool belongs to
         self._count = count

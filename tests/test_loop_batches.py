@@ -1,0 +1,81 @@
+"""Batches of programs with loops in machine code: any number of samples, results of each or their sums, threads."""
+
+import chainrule as cr
+import numpy as np
+import pytest
+
+pytest.importorskip("llvmlite")
+from chainrule.backends import llvm
+
+SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 50]
+SHARED = [127, 128, 129, 200, 641, 1000]  # samples that threads take a share of
+
+
+def layers(p, x, y):
+    """A network of maps; what is shared by all samples is computed once, too."""
+    for layer in p:
+        x = cr.map(lambda row, x: cr.tanh(cr.dot(row[:-1], x) + cr.exp(row[-1])), layer, x)
+    return cr.square(cr.sum(list(x)) - y)
+
+
+def recurrence(p, x, y):
+    end, states = cr.scan(lambda c, v: (cr.sin(c * p[0][0][0] + v), c), y, x)
+    return end + cr.while_loop(lambda c: c < 3.0, lambda c: c + cr.exp(x[0]), y, limit=8) + states[1]
+
+
+def inputs(n, width=5):
+    draw = np.random.default_rng(n)
+    p = [draw.normal(size=(7, width + 1)), draw.normal(size=(4, 8))]
+    return p, draw.normal(size=(n, width)), draw.normal(size=n)
+
+
+def flat(result):
+    return cr.structure.flatten(result, "", "")[0]
+
+
+@pytest.mark.parametrize("f", [layers, recurrence])
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+def test_batches_of_any_size(f, reduce):
+    compiled = cr.compile(cr.value_and_grad(f, (0, 1)), batch=(1, 2), reduce=reduce, backend="llvm")
+    for n in SIZES:
+        p, x, y = inputs(n)
+        found = compiled(p, x, y)
+        own = cr.compile(cr.value_and_grad(f, (0, 1)), backend="llvm")
+        samples = [flat(own(p, x[k], y[k])) for k in range(n)]
+        if reduce:
+            expected = np.sum(samples, 0) if n else np.zeros(1)
+            expected = expected / n if reduce == "mean" and n else expected
+            if n or reduce == "sum":
+                np.testing.assert_allclose(flat(found), np.broadcast_to(expected, len(flat(found))), 1e-11, 1e-12)
+            else:
+                assert np.isnan(flat(found)).all()
+        elif n:
+            value, (by_p, by_x) = found
+            assert value.shape == (n,) and by_x.shape == x.shape and by_p[0].shape == (n, *p[0].shape)
+            for k in range(n):
+                np.testing.assert_allclose([value[k], *flat([part[k] for part in by_p]), *by_x[k]], samples[k], 1e-12)
+
+
+@pytest.mark.parametrize("f", [layers, recurrence])
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+def test_threads_compute_what_one_does(f, reduce, monkeypatch):
+    both = cr.value_and_grad(f, (0, 1))
+    monkeypatch.setattr(llvm, "_GRAIN", 0)  # so that every batch of 128 and more is shared
+    one, many = (cr.compile(both, batch=(1, 2), reduce=reduce, backend="llvm", threads=threads) for threads in (1, 3))
+    for n in (*SIZES, *SHARED):
+        args = inputs(n)
+        found, again = flat(many(*args)), flat(many(*args))
+        np.testing.assert_array_equal(found, again, "the same every time")
+        np.testing.assert_allclose(found, flat(one(*args)), 1e-12, 1e-12)
+
+
+def test_loops_count_in_what_is_worth_a_thread():
+    """Few steps may be much work: a batch of 1,000 is shared, one of the same steps without loops is not."""
+    p, x, y = inputs(1000)
+    f = cr.compile(cr.value_and_grad(layers), batch=(1, 2), reduce="sum", backend="llvm", threads=2)
+    f(p, x, y)
+    loops = f.program
+    assert llvm.build(loops, (False, True, True), "sum", 2).largest < 1000
+    small = cr.compile(lambda x: cr.sin(x) * 2.0, batch=0, reduce="sum", backend="llvm", threads=2)
+    small(y)
+    assert llvm.build(small.program, (True,), "sum", 2).largest > 1000
