@@ -142,3 +142,33 @@ def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
     in_lanes = [steps for lanes, steps in kept if lanes > 1]
     # Inside, vectors are read and written as they stand.
     assert len(in_lanes) >= 2 and all(set(steps) <= {0, 8} for steps in in_lanes)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sech_square", "sigmoid"])
+def test_functions_of_one_exponential_are_exact(name):
+    mpmath = pytest.importorskip("mpmath")
+    exact = {
+        "tanh": mpmath.tanh,
+        "sech_square": lambda x: 1 / mpmath.cosh(x) ** 2,
+        "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    }[name]
+    draw = np.random.default_rng(5)
+    xs = np.concatenate([np.linspace(-30, 30, 601), np.linspace(-0.4, 0.4, 301), 10.0 ** draw.uniform(-300, 2.5, 300)])
+    xs = xs[(np.abs(xs) < 350) & ((xs > -700) | (name != "sigmoid"))]
+    row = cr.PRIMITIVES[name]
+    found = cr.compile(lambda xs: cr.map(row, xs), backend="llvm")(xs)
+    with mpmath.workdps(40):
+        for x, y in zip(xs.tolist(), found, strict=True):
+            assert abs(y - exact(mpmath.mpf(x))) <= 1e-15 * abs(exact(mpmath.mpf(x))), x
+    edges = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -1e-310, 800.0])
+    expected = [row(x) for x in edges.tolist()]
+    found = cr.compile(lambda xs: cr.map(row, xs), backend="llvm")(edges)
+    np.testing.assert_array_equal(found, expected)
+    zeros = edges == 0.0
+    np.testing.assert_array_equal(np.signbit(np.array(found)[zeros]), np.signbit(np.array(expected)[zeros]))
+
+
+def test_the_slope_of_a_sigmoid_takes_its_exponential():
+    f = cr.trace(lambda xs: cr.map(cr.value_and_grad(lambda x: cr.sigmoid(x) + cr.tanh(x)), xs), [0.5] * 8)
+    (loop,) = [op for op, _ in llvm.lower(f, llvm.supported_in_loops).steps if hasattr(op, "body")]
+    assert [op.name for op, _ in loop.body.steps].count("exp") == 2

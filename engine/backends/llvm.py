@@ -52,7 +52,7 @@ from . import (
 from .layout import Layout
 from .loop_kernels import Nest
 from .machine import host, target
-from .operations import supported, weight
+from .operations import supported, supported_in_loops, weight
 from .segments import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
@@ -287,7 +287,8 @@ class _Emission:
     def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
-        self.layout = Layout(lower(program, supported), batched, reduce)
+        known = supported_in_loops if program.has_loops else supported
+        self.layout = Layout(lower(program, known), batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
         self._nest = Nest(self.layout) if self.layout.program.has_loops else None

@@ -32,6 +32,11 @@ def supported(row: Primitive) -> bool:
     return row.name in NATIVE and not row.custom
 
 
+def supported_in_loops(row: Primitive) -> bool:
+    """Tell the same of programs with loops: they are short, so that tanh, spelled out, may share an exponential."""
+    return row.name != "tanh" and supported(row)
+
+
 def weight(row: Primitive) -> int:
     """Estimate how long a step takes, in additions."""
     return 10 if row.name in _LIBM or not supported(row) else 1
