@@ -17,8 +17,8 @@ LAYERS = {
         restructuring repetition recognition backends packing compile __init__ __main__
     """,
     "engine/backends": """
-        layout buffers python_ numpy_ c_loops c machine object_cache fusion sine operations ordering registers segments
-        driver memory moves module lane_order loop_functions loop_calls bodies loop_kernels llvm __init__
+        layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers
+        segments driver memory moves module lane_order loop_functions loop_calls bodies loop_kernels llvm __init__
     """,
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import llvm
+from chainrule.backends import kernel, llvm
 
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 50]
 SHARED = [127, 128, 129, 200, 641, 1000]  # samples that threads take a share of
@@ -60,7 +60,7 @@ def test_batches_of_any_size(f, reduce):
 @pytest.mark.parametrize("reduce", [None, "sum", "mean"])
 def test_threads_compute_what_one_does(f, reduce, monkeypatch):
     both = cr.value_and_grad(f, (0, 1))
-    monkeypatch.setattr(llvm, "_GRAIN", 0)  # so that every batch of 128 and more is shared
+    monkeypatch.setattr(kernel, "_GRAIN", 0)  # so that every batch of 128 and more is shared
     one, many = (cr.compile(both, batch=(1, 2), reduce=reduce, backend="llvm", threads=threads) for threads in (1, 3))
     for n in (*SIZES, *SHARED):
         args = inputs(n)
