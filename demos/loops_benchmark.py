@@ -16,6 +16,7 @@ from typing import Any
 
 import chainrule as cr
 import numpy as np
+from chainrule import nn
 from compilation import compare, measure, report
 from compilation_peers import optional
 from workloads import GPT
@@ -27,7 +28,10 @@ _SHARED = f"{_THREADS} threads" if _THREADS > 1 else "1 thread"
 
 
 class Network:
-    """An MLP, a map over the neurons of each layer; parameters in one array: for each neuron weights, then bias."""
+    """An MLP, a map over the neurons of each layer; parameters in arrays: for each neuron weights, then bias.
+
+    A comprehension over the neurons, and `nn.MLP`, have to come to the same loops.
+    """
 
     def __init__(self, sizes: tuple[int, ...] = (64, 128, 64, 1), samples: int = 1024) -> None:
         draw = np.random.default_rng(0)
@@ -45,15 +49,31 @@ class Network:
             x = cr.map(self.neuron, layer, x)
         return cr.square(cr.dot(p[-1][0][:-1], x) + p[-1][0][-1] - y)
 
-    def chainrule(self) -> Call:
+    def written_out(self, p: Any, x: Any, y: Any) -> Any:
+        for layer in p[:-1]:
+            x = [self.neuron(row, x) for row in layer]
+        return cr.square(cr.dot(p[-1][0][:-1], x) + p[-1][0][-1] - y)
+
+    def of_model(self, p: Any, x: Any, y: Any) -> Any:
+        model = nn.MLP(self.sizes[0], self.sizes[1:]).with_parameters(p)
+        return cr.square(model(x) - y)
+
+    def compiled(self, loss: Any, p: Any) -> Call:
         options = {"batch": ("x", "y"), "reduce": "mean", "backend": "llvm", "threads": _THREADS}
-        step = cr.compile(cr.value_and_grad(self.loss), **options)
-        return lambda: flat(step(self.p, self.x, self.y))
+        step = cr.compile(cr.value_and_grad(loss), **options)
+        return lambda: flat(step(p, self.x, self.y))
+
+    def chainrule(self) -> Call:
+        return self.compiled(self.loss, self.p)
 
     def peers(self) -> dict[str, Call]:
+        calls = {
+            "a comprehension": self.compiled(self.written_out, self.p),
+            "nn.MLP": self.compiled(self.of_model, np.concatenate([layer.ravel() for layer in self.p])),
+        }
         jax = optional("jax")
         if jax is None:
-            return {}
+            return calls
         jnp = jax.numpy
         x, y = jnp.asarray(self.x), jnp.asarray(self.y)
 
@@ -64,7 +84,7 @@ class Network:
             return jnp.mean((h @ p[-1][0, :-1] + p[-1][0, -1] - y) ** 2)
 
         run, p = jax.jit(jax.value_and_grad(loss)), [jnp.asarray(w) for w in self.p]
-        return {"JAX arrays": lambda: flat(jax.block_until_ready(run(p)))}
+        return calls | {"JAX arrays": lambda: flat(jax.block_until_ready(run(p)))}
 
 
 class Recurrence:
