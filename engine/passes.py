@@ -40,6 +40,8 @@ class Builder:
         self.inputs = inputs
         # The results of a loop after the first stand as None behind it.
         self.made: list[float | Step | None] = []
+        self._constants: dict[int, float] = {}  # by where they stand in `made`
+        self._steps: list[Step] = []
         self._known: dict[tuple[object, ...], int] = {}
 
     def constant(self, number: float) -> int:
@@ -55,6 +57,10 @@ class Builder:
         place = self._known.get(key)
         if place is None:
             place = self._known[key] = self.inputs + len(self.made)
+            if isinstance(item, Step):
+                self._steps.append(item)
+            else:
+                self._constants[len(self.made)] = item
             self.made.append(item)
             if isinstance(item, Step) and item.op.results != 1:
                 self.made += [None] * (item.op.results - 1)
@@ -72,16 +78,18 @@ class Builder:
 
     def finish(self, program: Program, outputs: Sequence[int]) -> Program:
         """Return what was built, with names and structures of `program`."""
-        constants = [k for k, item in enumerate(self.made) if isinstance(item, float)]
-        computed = [k for k, item in enumerate(self.made) if not isinstance(item, float)]
-        place = list(range(self.inputs + len(self.made)))
-        for new, old in enumerate(itertools.chain(constants, computed), self.inputs):
-            place[self.inputs + old] = new
-        made = [item for item in self.made if isinstance(item, Step)]
+        inputs, constants = self.inputs, self._constants
+        place = list(range(inputs))
+        done, before = inputs + len(constants), 0
+        # Constants are numbered first; what stands between two of them keeps its order.
+        for rank, k in enumerate([*constants, len(self.made)]):
+            place += range(done, done + k - before)
+            done, before = done + k - before, k + 1
+            place.append(inputs + rank)
         return replace(
             program,
-            constants=tuple([item for item in self.made if isinstance(item, float)]),
-            steps=tuple([Step(op, tuple([place[k] for k in args])) for op, args in made]),
+            constants=tuple(constants.values()),
+            steps=tuple([Step(op, tuple([place[k] for k in args])) for op, args in self._steps]),
             outputs=tuple([place[k] for k in outputs]),
         )
 

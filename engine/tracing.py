@@ -11,8 +11,9 @@ import contextlib
 import inspect
 import itertools
 import math
+import operator
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from . import table
@@ -195,9 +196,8 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     >>> from chainrule import grad, tanh, trace
     >>> print(trace(grad(lambda x: tanh(x)), 1.0))
     lambda(x):
-        v1 = pos(x)
-        v2 = sech²(v1)
-        return v2
+        v1 = sech²(x)
+        return v1
     """
     _, structure = flatten(examples, "trace", "examples")
     names = input_names(f, structure)
@@ -230,68 +230,69 @@ def listed(
     since: int = -1,
     lifted: list[Tracer] | None = None,
 ) -> Program:
-    """Number everything that the outputs need, in the order in which it was computed.
+    """Number everything that the outputs need, in the order in which it was computed; `pos` is but another name.
 
     Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
     """
-    known = {id(tracer) for tracer in inputs}
-    needed: list[Tracer] = []
-    outside: list[Tracer] = []
-    stack = [item for item in outputs if isinstance(item, Tracer)]
-    while stack:
-        tracer = stack.pop()
-        if id(tracer) in known:
-            continue
-        known.add(id(tracer))
-        if tracer.birth < since:
-            outside.append(tracer)
-            continue
-        if tracer.op is None:
-            raise TraceError(f"trace expected a result of {name}'s own arguments but got {tracer!r} of another trace")
-        needed.append(tracer)
-        stack.extend([arg for arg in tracer.args if isinstance(arg, Tracer)])
-    needed.sort(key=_birth)
-    outside.sort(key=_birth)
+    needed, outside, plain = _reached(name, inputs, outputs, since)
     if lifted is not None:
         lifted += outside
         inputs = [*inputs, *outside]
         arguments = Structure("tuple", (*arguments.parts, *[NUMBER] * len(outside)))
-    constants = _constants(itertools.chain((arg for tracer in needed for arg in tracer.args), outputs))
+    # The identity of an object is that of its number: all of them are alive as long as the trace is.
     place = {id(tracer): k for k, tracer in enumerate(inputs)}
-    of_constant = {key: len(inputs) + k for k, key in enumerate(constants)}
-
-    def number_of(item: Any) -> int:
-        return place[id(item)] if isinstance(item, Tracer) else of_constant[_plain(item).hex()]
-
+    constants: dict[str, int] = {}  # by hexadecimal digits: in them -0.0 differs from 0.0
+    for item in plain:
+        place[id(item)] = len(inputs) + constants.setdefault(_plain(item).hex(), len(constants))
     steps = []
     count = len(inputs) + len(constants)
     for tracer in needed:
-        assert tracer.op is not None
+        op, args = tracer.op, tracer.args
+        assert op is not None
         if tracer.place >= 0:
-            node = tracer.args[0]
+            node = args[0]
             place[id(tracer)] = place[id(node)] + node.loop.result_at(tracer.place)
-            continue
-        steps.append(Step(tracer.op, tuple([number_of(arg) for arg in tracer.args])))
-        place[id(tracer)] = count
-        count += tracer.op.results
-    chosen = tuple([number_of(item) for item in outputs])
+        elif op is table.pos:
+            place[id(tracer)] = place[id(args[0])]
+        else:
+            steps.append(Step(op, tuple([place[k] for k in map(id, args)])))
+            place[id(tracer)] = count
+            count += op.results
+    chosen = tuple([place[id(item)] for item in outputs])
     names = tuple([tracer.name or "outer" for tracer in inputs])
-    program = Program(names, tuple(constants.values()), tuple(steps), chosen, arguments, result, name)
+    program = Program(names, tuple(map(float.fromhex, constants)), tuple(steps), chosen, arguments, result, name)
     return drop(program) if program.has_loops else program
 
 
-def _birth(tracer: Tracer) -> int:
-    return tracer.birth
+def _reached(
+    name: str, inputs: Sequence[Tracer], outputs: Sequence[Any], since: int
+) -> tuple[list[Tracer], list[Tracer], list[Any]]:
+    """List what outputs need: operations since then and tracers from before, by birth, and plain numbers."""
+    known = set(map(id, inputs))
+    needed: list[Tracer] = []
+    outside: list[Tracer] = []
+    plain: list[Any] = []
+    waiting: list[Sequence[Any]] = [outputs]
+    for items in waiting:
+        for item in items:
+            if id(item) in known:
+                continue
+            known.add(id(item))
+            if not isinstance(item, Tracer):
+                plain.append(item)
+            elif item.birth < since:
+                outside.append(item)
+            elif item.op is None:
+                raise TraceError(f"trace expected a result of {name}'s own arguments but got {item!r} of another trace")
+            else:
+                needed.append(item)
+                waiting.append(item.args)
+    needed.sort(key=_BIRTH)
+    outside.sort(key=_BIRTH)
+    return needed, outside, plain
 
 
-def _constants(numbers: Iterable[Any]) -> dict[str, float]:
-    """Return the plain numbers among some, each once, by their hexadecimal digits: in them -0.0 differs from 0.0."""
-    found: dict[str, float] = {}
-    for number in numbers:
-        if not isinstance(number, Tracer):
-            plain = _plain(number)
-            found.setdefault(plain.hex(), plain)
-    return found
+_BIRTH = operator.attrgetter("birth")
 
 
 def _plain(number: Any) -> float:
