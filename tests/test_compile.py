@@ -1,6 +1,7 @@
 """compile(): every backend computes what eager code does, for every row, structure and batch."""
 
 import functools
+import gc
 import importlib.util
 import math
 import subprocess
@@ -348,3 +349,25 @@ def test_derivatives_taken_inside_at_a_plain_number_know_the_traced_ones(derivat
     assert cr.compile(cr.grad(f), backend="python")(1.5) == pytest.approx(
         (f(1.5 + 1e-5) - f(1.5 - 1e-5)) / 2e-5, rel=1e-7
     )
+
+
+def test_the_garbage_collector_goes_on_after_a_compilation():
+    seen = []
+
+    def f(x):
+        seen.append(gc.isenabled())
+        if len(seen) > 1:
+            raise RuntimeError("stop")
+        return x * 2.0
+
+    assert cr.compile(f, backend="python")(2.0) == 4.0
+    assert seen == [False] and gc.isenabled()
+    with pytest.raises(RuntimeError, match="stop"):
+        cr.compile(f, backend="python")(2.0)
+    assert gc.isenabled()
+    gc.disable()
+    try:
+        cr.compile(lambda x: x * 3.0, backend="python")(2.0)
+        assert not gc.isenabled(), "whoever turned it off wants it so"
+    finally:
+        gc.enable()

@@ -183,11 +183,16 @@ class Body:
 
     # ---- values ----
 
+    def constant(self, value: int) -> float | None:
+        """Return the number that a value is, None where it is not a constant."""
+        place = value - len(self.program.names)
+        return self.program.constants[place] if 0 <= place < len(self.program.constants) else None
+
     def operand(self, value: int, differs: bool) -> str:
         """Bring a value into reach, as one double or, where lanes differ, as a vector."""
-        constant = value - len(self.program.names)
-        if 0 <= constant < len(self.program.constants):
-            return (self.wide if differs else self.plain).literal(self.program.constants[constant])
+        constant = self.constant(value)
+        if constant is not None:
+            return (self.wide if differs else self.plain).literal(constant)
         text = self.known.get(value)
         if text is None:
             text = self.known[value] = self.load(self.homes[value])

@@ -214,6 +214,7 @@ class LoopCall:
         parent = self.parent
         found = self._summed_columns(values)
         parent.homes.update(found)
+        cleared = list(found.values())
         for value in values:
             if value in found:
                 continue
@@ -222,20 +223,16 @@ class LoopCall:
                 found[value], _, adds = wanted
                 parent.waiting.pop(value, None)
                 if not adds:
-                    parent.store((parent.wide if wanted[0].varies else parent.plain).zero, wanted[0])
+                    cleared.append(wanted[0])
         others = [value for value in values if value not in found]
         for value, (spot, _) in zip(others, self._blocks([parent.differs[v] for v in others]), strict=True):
             found[value] = parent.homes[value] = spot
-        for kind in (False, True):
-            own = [found[value].offset for value in others if found[value].wide is kind]
-            if own:
-                pointer, size = parent.pointer("%frame", own[0]), len(own) * self._width(kind)
-                parent.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
+        moves.clear(parent, [*cleared, *[found[value] for value in others]])
         return [(found[value], 0, True) for value in values]
 
     def _summed_columns(self, values: Sequence[int]) -> dict[int, Spot]:
-        """Place sums that maps inside add to column by column, if they are not wanted side by side; set them to 0."""
-        parent, found = self.parent, dict[int, Spot]()
+        """Place sums that maps inside add to column by column, if they are not wanted side by side."""
+        found = dict[int, Spot]()
         columns = summed_columns(self.op, self.columns_of) if self.columns_of else ()
         fresh: list[Sequence[int]] = []
         for column in columns:
@@ -245,9 +242,6 @@ class LoopCall:
                 fresh.append(own)
         for own, start in self._new_columns(fresh):
             found.update({value: start.further(8 * k) for k, value in enumerate(own)})
-        if found:
-            pointer = parent.pointer("%frame", min(spot.offset for spot in found.values()))
-            parent.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {8 * len(found)}, i1 false)")
         return found
 
     def _wanted(self, column: Sequence[int]) -> tuple[Spot, int, bool] | None:

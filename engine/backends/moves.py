@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,9 @@ Move = tuple[int, Spot]  # a value of a body, and where it goes
 
 def move(body: Any, moves: Sequence[Move], *, adds: bool = False) -> None:
     """Copy values, or add them to what stands there; nothing that is read here may be written here."""
+    if not adds:
+        clear(body, [spot for value, spot in moves if _is_zero(body, value)])
+        moves = [(value, spot) for value, spot in moves if not _is_zero(body, value)]
     for run in runs(body, moves):
         source, (_, target) = body.homes.get(run[0][0]), run[0]
         if len(run) == 1:
@@ -32,6 +36,27 @@ def move(body: Any, moves: Sequence[Move], *, adds: bool = False) -> None:
             body.lines.append(
                 f"call void @llvm.memcpy.p0.p0.i64({', '.join(pointers)}, i64 {len(run) * width}, i1 false)"
             )
+
+
+def clear(body: Any, spots: Sequence[Spot]) -> None:
+    """Set places to 0."""
+    start = 0
+    for stop in range(1, len(spots) + 1):
+        first, width = spots[start], _width(body, spots[start])
+        if stop < len(spots) and spots[stop] == spots[stop - 1].further(width):
+            continue
+        if stop - start < _RUN or (first.lane and body.lanes > 1):
+            for spot in spots[start:stop]:
+                body.store((body.wide if spot.varies else body.plain).zero, spot)
+        else:
+            pointer, size = body.pointer(first.base, first.offset), (stop - start) * width
+            body.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
+        start = stop
+
+
+def _is_zero(body: Any, value: int) -> bool:
+    constant = body.constant(value)
+    return constant is not None and constant == 0.0 and math.copysign(1.0, constant) > 0.0
 
 
 def exchange(body: Any, moves: Sequence[Move]) -> None:
@@ -86,7 +111,7 @@ def _step(spots: Sequence[Spot]) -> int:
 
 
 def _width(body: Any, spot: Spot) -> int:
-    return 8 * body.lanes if spot.wide else 8
+    return 8 * (spot.fold or body.lanes) if spot.wide else 8
 
 
 def _single(body: Any, value: int, spot: Spot, adds: bool) -> None:
