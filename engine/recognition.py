@@ -24,15 +24,15 @@ from .repetition import Group, Repetition
 from .structure import NUMBER, Structure
 from .tracing import Tracer, listed, session
 
-WORK = 16_000
+WORK = 4_000
 """Programs of fewer operands stay as they are where they run for several samples, or iterations of a map, at once:
-straight-line code is fastest then. Measured, loss and gradient of `nn.MLP` for 100 samples, written out and as maps:
-8-32-32-1 (2,800 operands) took 1.6 and 0.5 s to compile, 135 and 171 us to run; 16-64-64-1 (10,800) 5.3 and 1.1 s,
-350 and 540 us."""
+straight-line code is fastest then. Measured, loss and gradient of an MLP with relu for 100 and 1,024 samples, written
+out and as maps: 2-16-16-1 (700 operands) took 20 and 28, 103 and 112 us to run, 0.3 and 0.15 s to compile; 16-64-64-1
+(10,800 operands) 212 and 267, 2,312 and 2,536 us to run, 6.8 and 0.8 s to compile."""
 
 WORK_ALONE = 500
-"""The same where they do not, and a map can fill the vector's lanes. Measured: the first network took 1.3 and 0.2 s to
-compile, 71 us to run both ways; 1,000 steps of an LSTM cell (1,900 operands) 2.7 and 0.9 s, 5.1 and 2.8 ms."""
+"""The same where they do not, and a map can fill the vector's lanes. Measured: 1,000 steps of an LSTM cell (1,900
+operands) took 5.1 and 2.8 ms to run, 2.7 and 0.9 s to compile."""
 
 _OF_LOOP = 20  # operands that a loop counts for: so much code stands where it is called
 _SMALL = 32  # operands of a group that are as well written out

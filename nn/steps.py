@@ -23,8 +23,8 @@ _ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits t
 
 # Making machine code takes a parameter about as long as graphs take it for so many samples, and a tenth of a second.
 _SAMPLES_TO_COMPILE = 2_000
-# Where there are so many parameters, layers are compiled as loops: MLP 64-128-64-1 in 2.4 s, the time of 390 samples.
-_WIDE, _SAMPLES_TO_COMPILE_WIDE = 8_000, 400
+# Where there are so many parameters, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples.
+_WIDE, _SAMPLES_TO_COMPILE_WIDE = 2_500, 500
 _LEAST_WORK = 100_000  # parameters times samples
 
 

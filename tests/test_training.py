@@ -111,9 +111,9 @@ def test_auto_compiles_what_is_worth_it():
 
 
 def test_auto_compiles_a_wide_model_sooner_for_its_layers_are_loops():
-    rows = [[math.sin(j + k) for j in range(40)] for k in range(3)]
-    model = nn.MLP(40, [160, 16, 1], seed=0)
-    history = nn.fit(model, rows, [0.1, 0.2, 0.3], epochs=150, batch_size=None, seed=0)
+    rows = [[math.sin(j + k) for j in range(20)] for k in range(3)]
+    model = nn.MLP(20, [100, 16, 1], seed=0)
+    history = nn.fit(model, rows, [0.1, 0.2, 0.3], epochs=180, batch_size=None, seed=0)
     assert history.compiled, history.reason
     assert history.loss[-1] < history.loss[0] / 10
 
