@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from ..loop import Loop
 from ..program import Program
 from . import moves
+from .fusion import fused
 from .loop_calls import LoopCall
 from .memory import Room, Sink, Spot, differing
 from .module import Module
@@ -112,26 +113,14 @@ class Body:
         ]
 
     def _products(self, chunk_of: Sequence[int]) -> dict[int, tuple[int, int]]:
-        """Return, for each sum of one product that nobody else takes, the product and the other summand.
-
-        See `fusion`: a product is then rounded once, with its sum.
-        """
+        """Return the sums that take a product of the same function and as many lanes, see `fusion`."""
         program = self.program
         made = {
             first: (op.name, args, chunk)
             for (op, args), first, chunk in zip(program.steps, program.firsts, chunk_of, strict=True)
         }
-        found = {}
-        for value, (name, args, chunk) in made.items():
-            if name != "add":
-                continue
-            own = [k for k in args if k in made and made[k][0] == "mul" and made[k][2] == chunk]
-            products = [k for k in args if k in made and made[k][0] == "mul"]
-            if len(own) != 1 or len(products) != 1 or self.uses[own[0]] != 1:
-                continue
-            if self.differs[own[0]] == self.differs[value]:
-                found[value] = (own[0], args[0] if args[1] == own[0] else args[1])
-        return found
+        found = fused(made, self.uses)
+        return {value: pair for value, pair in found.items() if self.differs[pair[0]] == self.differs[value]}
 
     # ---- steps ----
 

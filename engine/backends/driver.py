@@ -15,12 +15,16 @@ class Frame:
     """Lay out one worker's memory, in bytes: all that native code writes beside the result.
 
     `total` is what each worker needs; the first worker's holds the arguments' addresses and the shared values, too.
-    `groups` is how many groups of samples go through one function before the next: code that is longer than the
-    processor's cache for instructions is then read once for all of them.
+    Functions run `step` samples at a time. A sum over samples has `lanes` lanes, to which a longer vector's parts are
+    added one after another. `groups` is how many groups of samples go through one function before the next: code that
+    is longer than the processor's cache for instructions is then read once for all of them.
     """
 
-    def __init__(self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int, functions: int = 0) -> None:
+    def __init__(
+        self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int, functions: int = 0, vectors: int = 1
+    ) -> None:
         width = 8 * lanes
+        self.lanes, self.step = lanes, lanes * vectors
         self.scratch_size = -(-width * sample_slots // 64) * 64
         fitting = _SCRATCH // max(1, self.scratch_size)
         self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
@@ -30,8 +34,8 @@ class Frame:
         self.arguments = self._take(8 * len(layout.sizes))
         self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
         self.shared = self._take(8 * shared_slots)
-        self.tail_in = self._take(width * layout.inputs if layout.has_batch else 0)
-        self.tail_out = self._take(width * outputs if layout.per_sample else 0)
+        self.tail_in = self._take(8 * self.step * layout.inputs if layout.has_batch else 0)
+        self.tail_out = self._take(8 * self.step * outputs if layout.per_sample else 0)
         self.scratch = self._take(self.scratch_size * self.groups)
         self.group_cursors = self._take(8 * (len(layout.sizes) + len(layout.units)) * self.groups)
         rows = self.padded if layout.reduce else 0
@@ -76,20 +80,12 @@ def _table(name: str, numbers: Sequence[int]) -> str:
     return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]\n"
 
 
-def driver(
-    layout: Layout,
-    frame: Frame,
-    lanes: int,
-    shared: list[str],
-    sample: list[str],
-    slots: dict[int, int],
-    part: str | None = None,
-) -> str:
+def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], slots: dict[int, int]) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
     ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
-    then ``finish(work, workers, n, out)``. `part` is that function's text where samples run in another way.
+    then ``finish(work, workers, n, out)``.
     """
     count = len(layout.sizes)
     parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"
@@ -103,17 +99,17 @@ def driver(
     text = declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
-        text += _part(layout, frame, lanes, sample) if part is None else part
+        text += _part(layout, frame, sample)
         run += "call void @part(ptr %work, i64 0, i64 0, i64 %n, i64 %n, ptr %out)\n"
     if layout.reduce:
-        text += _finish(layout, frame, lanes, slots)
+        text += _finish(layout, frame, slots)
         run += "call void @finish(ptr %work, i64 1, i64 %n, ptr %out)\n"
     return text + f"define void @run({parameters}) #0 {{\n{run}ret void\n}}\n"
 
 
-def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
+def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    width, outputs = 8 * lanes, len(layout.program.outputs)
+    lanes, step, outputs = frame.lanes, frame.step, len(layout.program.outputs)
     rows = [8 * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
     text = _table("strides", [*rows, *[8 * size for _, size in scattered]])
@@ -149,48 +145,61 @@ def _part(layout: Layout, frame: Frame, lanes: int, sample: list[str]) -> str:
     if scattered:
         body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
-        body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {width * frame.padded}, i1 false)\n"
+        body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * lanes * frame.padded}, i1 false)\n"
     cursors = count + len(scattered)
-    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {lanes}\n%end = sub i64 %last, %rest\n"
+    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {step}\n%end = sub i64 %last, %rest\n"
     start = "%first"
     if frame.groups > 1:
-        span = lanes * frame.groups
+        span = step * frame.groups
         body += f"%even = sub i64 %end, %first\n%odd = srem i64 %even, {span}\n%blocks = sub i64 %end, %odd\n"
         body += at("group_cursors", "%mine", frame.group_cursors)
-        body += loop("b", "%first", "%blocks", span, _block(frame, lanes, cursors, sample))
+        body += loop("b", "%first", "%blocks", span, _block(frame, cursors, sample))
         start = "%blocks"
-    whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", lanes))
-    body += loop("i", start, "%end", lanes, whole)
+    whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
+    body += loop("i", start, "%end", step, whole)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
-    # Rows left over are copied beside copies of the first of them, so that full vectors can be read.
+    group = lanes if layout.reduce else step
     for k in range(count):
-        if not layout.batched[k]:
-            continue
-        body += f"%tc{k} = load ptr, ptr %c{k}\n" + at(f"to{k}", "%mine", frame.tail_in + width * layout.starts[k])
-        body += f"%tn{k} = mul i64 %rest, {rows[k]}\n"
-        body += f"call void @llvm.memcpy.p0.p0.i64(ptr %to{k}, ptr %tc{k}, i64 %tn{k}, i1 false)\n"
-        row = f"r{k}"
-        copy = f"%{row}.n = mul i64 %{row}, {rows[k]}\n" + at(f"{row}.to", f"%to{k}", f"%{row}.n")
-        copy += f"call void @llvm.memcpy.p0.p0.i64(ptr %{row}.to, ptr %to{k}, i64 {rows[k]}, i1 false)"
-        body += loop(row, "%rest", str(lanes), 1, copy) + f"store ptr %to{k}, ptr %c{k}\n"
+        body += f"%tc{k} = load ptr, ptr %c{k}\n" if layout.batched[k] else ""
+    fill = f"%over = sub i64 %rest, %t0\n%full = icmp sgt i64 %over, {group}\n"
+    fill += f"%live = select i1 %full, i64 {group}, i64 %over\n"
+    for k in range(count):
+        if layout.batched[k]:
+            fill += at(f"to{k}", "%mine", frame.tail_in + 8 * step * layout.starts[k])
+            fill += _filled(k, rows[k], group, step)
     if layout.reduce:
-        body += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * outputs}, i1 false)\n"
-        body += calls("%tail_sums") + _merge_tail(lanes, outputs)
+        fill += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {8 * lanes * outputs}, i1 false)\n"
+        body += loop("t0", "0", "%rest", group, fill + calls("%tail_sums") + _merge_tail(frame, outputs))
     else:
-        body += at("tail_out", "%mine", frame.tail_out)
-        aside = (
-            target("v", "%end") + f"%v.aside = mul i64 %v.start, {lanes}\n" + at("v.buffer", "%tail_out", "%v.aside")
-        )
+        body += "%t0 = add i64 0, 0\n" + fill + at("tail_out", "%mine", frame.tail_out)
+        aside = target("v", "%end") + f"%v.aside = mul i64 %v.start, {step}\n" + at("v.buffer", "%tail_out", "%v.aside")
         body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor") + calls("%tail_out")
-        back = target("w", "%end") + f"%w.aside = mul i64 %w.start, {lanes}\n" + at("w.buffer", "%tail_out", "%w.aside")
+        back = target("w", "%end") + f"%w.aside = mul i64 %w.start, {step}\n" + at("w.buffer", "%tail_out", "%w.aside")
         back += "%w.bytes = mul i64 %w.stride, %rest\n"
         back += "call void @llvm.memcpy.p0.p0.i64(ptr %w.target, ptr %w.buffer, i64 %w.bytes, i1 false)"
         body += loop("w", "0", str(units), 1, back)
     body += "br label %folding\nfolding:\n"
     if layout.reduce:
-        body += loop("j", "0", str(frame.padded), lanes, fold(lanes))
+        body += loop("j", "0", str(frame.padded), lanes, _fold(lanes))
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
     return text + f"{head} {{\n{body}ret void\n}}\n"
+
+
+def _filled(k: int, row: int, group: int, step: int) -> str:
+    """Copy the rows of an argument that are left over to where full vectors can be read.
+
+    Beside those that are live stand copies of the first, up to a group; then copies of the group, up to a step.
+    """
+    copy = "call void @llvm.memcpy.p0.p0.i64(ptr {}, ptr {}, i64 {}, i1 false)"
+    text = f"%tp{k} = mul i64 %t0, {row}\n" + at(f"tf{k}", f"%tc{k}", f"%tp{k}") + f"%tn{k} = mul i64 %live, {row}\n"
+    text += copy.format(f"%to{k}", f"%tf{k}", f"%tn{k}") + "\n"
+    one = f"%r{k}.n = mul i64 %r{k}, {row}\n" + at(f"r{k}.to", f"%to{k}", f"%r{k}.n")
+    text += loop(f"r{k}", "%live", str(group), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))
+    for place in range(group, step, group):
+        text += (
+            at(f"ts{k}.{place}", f"%to{k}", place * row) + copy.format(f"%ts{k}.{place}", f"%to{k}", group * row) + "\n"
+        )
+    return text + f"store ptr %to{k}, ptr %c{k}\n"
 
 
 def _advance(name: str, samples: int) -> str:
@@ -205,10 +214,10 @@ def _advance(name: str, samples: int) -> str:
     )
 
 
-def _block(frame: Frame, lanes: int, cursors: int, sample: list[str]) -> str:
+def _block(frame: Frame, cursors: int, sample: list[str]) -> str:
     """Run each function for all groups of a block before the next; each group has cursors and scratch of its own."""
     copy = f"%g.first = mul i64 %g, {cursors}\n" + _item("g.row", "%group_cursors", "%g.first")
-    copy += f"%g.samples = mul i64 %g, {lanes}\n"
+    copy += f"%g.samples = mul i64 %g, {frame.step}\n"
     one = _item("m.i", "@strides", "%m") + "%m.stride = load i64, ptr %m.i\n"
     one += "%m.step = mul i64 %m.stride, %g.samples\n"
     one += _item("m.cursor", "%cursors", "%m") + "%m.old = load ptr, ptr %m.cursor\n"
@@ -222,23 +231,25 @@ def _block(frame: Frame, lanes: int, cursors: int, sample: list[str]) -> str:
         call += at(f"{name}.scratch", "%scratch", f"%{name}.offset")
         call += f"call void @{function}(ptr %{name}.cursors, ptr %shared, ptr %{name}.scratch, ptr %sums)"
         text += loop(name, "0", str(frame.groups), 1, call)
-    return text + loop("l", "0", str(cursors), 1, _advance("l", lanes * frame.groups))
+    return text + loop("l", "0", str(cursors), 1, _advance("l", frame.step * frame.groups))
 
 
-def _merge_tail(lanes: int, outputs: int) -> str:
-    """Add the lanes that hold samples, and none of the copies, to the sums."""
+def _merge_tail(frame: Frame, outputs: int) -> str:
+    """Add the lanes that hold samples, and none of the copies, to the sums; a share of what came several times."""
+    lanes, copies = frame.lanes, frame.step // frame.lanes
     type_ = f"<{lanes} x double>"
-    text = f"%ri = insertelement <{lanes} x i64> poison, i64 %rest, i64 0\n"
+    text = f"%ri = insertelement <{lanes} x i64> poison, i64 %live, i64 0\n"
     text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
-    text += f"%live = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
+    text += f"%alive = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
     body = f"%q.b = mul i64 %q, {8 * lanes}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n%q.t = load {type_}, ptr %q.y\n"
-    body += f"%q.m = select <{lanes} x i1> %live, {type_} %q.t, {type_} splat (double 0.0)\n"
+    body += f"%q.d = fmul {type_} %q.t, splat (double {1.0 / copies})\n"
+    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.d, {type_} splat (double 0.0)\n"
     body += f"%q.n = fadd {type_} %q.s, %q.m\nstore {type_} %q.n, ptr %q.x"
     return text + loop("q", "0", str(outputs), 1, body)
 
 
-def fold(lanes: int) -> str:
+def _fold(lanes: int) -> str:
     """Add up the lanes of as many sums as there are lanes: halves of pairs at a time, so that no lane idles."""
     type_ = f"<{lanes} x double>"
     text = f"%j.b = mul i64 %j, {8 * lanes}\n" + at("j.x", "%sums", "%j.b")
@@ -267,7 +278,8 @@ def fold(lanes: int) -> str:
     return text + "%j.w = mul i64 %j, 8\n" + at("j.to", "%partial", "%j.w") + f"store {type_} {names[0]}, ptr %j.to"
 
 
-def _finish(layout: Layout, frame: Frame, lanes: int, slots: dict[int, int]) -> str:
+def _finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
+    lanes = frame.lanes
     type_, mean = f"<{lanes} x double>", layout.reduce == "mean"
     outputs = layout.program.outputs
     shared = [(place, slots[value]) for place, value in enumerate(outputs) if not layout.varying[value]]

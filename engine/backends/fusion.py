@@ -6,25 +6,24 @@ so that ``x*x - y*y`` is exactly 0 for x = y; so does a sum of two products.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .layout import Layout
+Made = tuple[str, Sequence[int], int]  # an operation's name, its operands, and the function that it stands in
 
 
-def fused(layout: Layout, places: Sequence[int], segment: int) -> dict[int, tuple[int, int]]:
+def fused(made: Mapping[int, Made], uses: Mapping[int, int]) -> dict[int, tuple[int, int]]:
     """Return, for each sum of one product that nobody else takes, that product and the other summand.
 
-    `places` are the steps written in order, cut into segments of that length: both have to stand in the same one.
+    `made` tells how each value is computed, `uses` how often it is taken. Both have to stand in the same function.
+
+    >>> fused({3: ("mul", (0, 1), 0), 4: ("add", (3, 2), 0)}, {3: 1, 4: 1})
+    {4: (3, 2)}
     """
-    steps, base = layout.program.steps, layout.base
-    uses = Counter(arg for _, args in steps for arg in args)
-    uses.update(layout.program.outputs)
-    segment_of = {base + place: k // segment for k, place in enumerate(places)}
     found = {}
-    for place in places:
-        op, args = steps[place]
-        products = [k for k in args if op.name == "add" and k >= base and steps[k - base].op.name == "mul"]
-        if len(products) == 1 and uses[products[0]] == 1 and segment_of.get(products[0]) == segment_of[base + place]:
-            found[base + place] = (products[0], args[0] if args[1] == products[0] else args[1])
+    for value, (name, args, function) in made.items():
+        if name != "add":
+            continue
+        products = [k for k in args if k in made and made[k][0] == "mul"]
+        if len(products) == 1 and uses[products[0]] == 1 and made[products[0]][2] == function:
+            found[value] = (products[0], args[0] if args[1] == products[0] else args[1])
     return found

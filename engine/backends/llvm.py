@@ -122,7 +122,7 @@ class _Emission:
             yield from self._grouped(sample, shared.slots)
         frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
         self.size = frame.total
-        text = driver.driver(self.layout, frame, sample.lanes, shared.names, sample.names, shared.slots)
+        text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
         yield text + self._attributes(), 0
 
     def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:

@@ -34,22 +34,20 @@ class Nest:
         slots = {value: k for k, value in enumerate(exported)}
         own = -(-8 * len(exported) // 64) * 64
         once = self._once(module, exported)
-        text = _entry(once, len(layout.sizes), "%shared" if layout.has_batch else "%sink", own)
-        part, size = None, 0
-        lanes = VECTORS * machine.lanes
+        count = len(layout.sizes)
+        text = _entry("shared_0", once, count, ["%shared" if layout.has_batch else "%sink"], f"%shared, i64 {own}")
+        size = 0
         if layout.has_batch:
-            several = self._samples(module, exported, lanes)
-            single = self._samples(module, exported, 1)
-            size = max(several.size, single.size)
-        frame = driver.Frame(layout, machine.lanes, (own + once.size) // 8, -(-size // (8 * machine.lanes)))
-        if layout.has_batch:
-            # The samples' functions are called in the module where they stand.
-            part = _part(layout, frame, lanes, machine.lanes, several.names, single.names)
-            text += part
-            part = "declare void @part(ptr, i64, i64, i64, i64, ptr)\n"
+            samples = self._samples(module, exported, VECTORS * machine.lanes)
+            size = samples.size
+            units = 0 if layout.reduce else len(layout.units)
+            target = ["%sink"] if layout.reduce else [f"%c{count + k}" for k in range(units)]
+            text += _entry("sample_0", samples, count + units, ["%shared", *target], "%scratch, i64 0", count)
+        scratch = -(-size // (8 * machine.lanes))
+        frame = driver.Frame(layout, machine.lanes, (own + once.size) // 8, scratch, vectors=VECTORS)
         self.size = frame.total
         yield module.text() + text, len(layout.program.steps)
-        yield driver.driver(layout, frame, machine.lanes, ["shared_0"], [], slots, part), 0
+        yield driver.driver(layout, frame, ["shared_0"], ["sample_0"] if layout.has_batch else [], slots), 0
 
     def _exported(self) -> list[int]:
         """List what the part that runs once leaves: values that samples read, and results that are no sample's."""
@@ -125,52 +123,16 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
     )
 
 
-def _entry(body: Body, count: int, target: str, own: int) -> str:
-    """Write the function that runs once for a call: it finds the arguments' addresses and calls a body's functions."""
-    text = f"%frame = getelementptr i8, ptr %shared, i64 {own}\n"
-    for k in range(count):
+def _entry(name: str, body: Body, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:
+    """Write the function that finds the addresses that cursors hold and calls a body's functions.
+
+    These get the first `arguments` of the addresses (all if it is -1), then `more`, then the pointer to their frame.
+    """
+    text = f"%frame = getelementptr i8, ptr {frame}\n"
+    for k in range(cursors):
         text += f"%p{k} = getelementptr i8, ptr %cursors, i64 {8 * k}\n%c{k} = load ptr, ptr %p{k}, align 8\n"
-    operands = ", ".join(f"ptr {p}" for p in [*[f"%c{k}" for k in range(count)], target, "%frame"])
+    own = [f"%c{k}" for k in range(cursors if arguments < 0 else arguments)]
+    operands = ", ".join(f"ptr {p}" for p in [*own, *more, "%frame"])
     text += "".join(f"call void @{function}({operands})\n" for function in body.names)
     parameters = "ptr %cursors, ptr noalias %shared, ptr noalias %scratch, ptr noalias %sink"
-    return f"define void @shared_0({parameters}) #0 {{\n{text}ret void\n}}\n"
-
-
-def _part(
-    layout: Layout, frame: driver.Frame, lanes: int, own: int, several: Sequence[str], single: Sequence[str]
-) -> str:
-    """Write the function that runs a worker's samples: as many at a time as there are lanes, then one by one."""
-    count = len(layout.sizes)
-    text = f"%size = mul i64 %t, {frame.total}\n" + driver.at("mine", "%work", "%size")
-    text += driver.at("shared", "%work", frame.shared)
-    for name in ("scratch", "sums", "partial"):
-        text += driver.at(name, "%mine", getattr(frame, name))
-    for k in range(count):
-        text += driver.at(f"s{k}", "%work", frame.arguments + 8 * k) + f"%a{k} = load ptr, ptr %s{k}\n"
-    if layout.reduce:
-        text += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * own * frame.padded}, i1 false)\n"
-    for k, (start, _) in enumerate([] if layout.reduce else layout.units):
-        text += f"%us{k} = mul i64 %n, {8 * start}\n" + driver.at(f"u{k}", "%out", f"%us{k}")
-
-    def sample(index: str, names: Sequence[str]) -> str:
-        lines, pointers = "", []
-        for k, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
-            lines += f"%{index}o{k} = mul i64 %{index}, {8 * size if flag else 0}\n"
-            lines += driver.at(f"{index}a{k}", f"%a{k}", f"%{index}o{k}")
-            pointers.append(f"%{index}a{k}")
-        pointers.append("%shared")
-        for k, (_, size) in enumerate([] if layout.reduce else layout.units):
-            lines += f"%{index}v{k} = mul i64 %{index}, {8 * size}\n" + driver.at(
-                f"{index}u{k}", f"%u{k}", f"%{index}v{k}"
-            )
-            pointers.append(f"%{index}u{k}")
-        operands = ", ".join(f"ptr {p}" for p in [*pointers, *(["%sums"] if layout.reduce else []), "%scratch"])
-        return lines + "".join(f"call void @{name}({operands})\n" for name in names)
-
-    text += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {lanes}\n%end = sub i64 %last, %rest\n"
-    text += driver.loop("i", "%first", "%end", lanes, sample("i", several))
-    text += driver.loop("k", "%end", "%last", 1, sample("k", single))
-    if layout.reduce:
-        text += driver.loop("j", "0", str(frame.padded), own, driver.fold(own))
-    head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
-    return f"{head} {{\n{text}ret void\n}}\n"
+    return f"define void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n"

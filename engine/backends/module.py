@@ -21,7 +21,7 @@ class Module:
         self.functions: dict[object, tuple[str, int]] = {}  # of loops: name and size of the frame
         self._operations: dict[int, Operations] = {}
         self._declared: dict[str, None] = {}
-        self._movers: dict[tuple[str, bool], str] = {}
+        self._movers: dict[tuple[str, bool, int], str] = {}
         self._names = itertools.count()
 
     def operations(self, lanes: int) -> Operations:
@@ -45,9 +45,9 @@ class Module:
         """Note a declaration that the text needs."""
         self._declared[text] = None
 
-    def mover(self, type_: str, adds: bool) -> str:
+    def mover(self, type_: str, adds: bool, lane: int) -> str:
         """Return the name of the function that copies numbers of a type at any distances, or adds them."""
-        key = (type_, adds)
+        key = (type_, adds, lane)
         if key not in self._movers:
             self._movers[key] = self.name("add" if adds else "copy")
             self.texts.append(moves.mover(self._movers[key], *key))

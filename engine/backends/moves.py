@@ -26,7 +26,7 @@ def move(body: Any, moves: Sequence[Move], *, adds: bool = False) -> None:
             continue
         width = _width(body, target)
         steps = [_step([body.homes[value] for value, _ in run]), _step([spot for _, spot in run])]
-        if steps != [width, width]:
+        if steps != [width, width] or source.lane:
             _call(body, run, steps, adds)
         elif adds or len(run) * width <= 8 * _LONG:
             _store(body, target, _load(body, source, len(run) * width), adds)
@@ -65,7 +65,11 @@ def exchange(body: Any, moves: Sequence[Move]) -> None:
     for run in runs(body, moves):
         source, target = body.homes.get(run[0][0]), run[0][1]
         width = _width(body, target)
-        if len(run) > 1 and _step([body.homes[k] for k, _ in run]) == width == _step([spot for _, spot in run]):
+        if (
+            len(run) > 1
+            and not (source.lane and body.lanes > 1)
+            and _step([body.homes[k] for k, _ in run]) == width == _step([spot for _, spot in run])
+        ):
             read.append((target, _load(body, source, len(run) * width)))
         else:
             read += [(spot, body.operand(value, spot.varies)) for value, spot in run]
@@ -97,9 +101,11 @@ def runs(body: Any, moves: Sequence[Move]) -> list[list[Move]]:
 def _plain(body: Any, value: int, target: Spot) -> bool:
     """Tell whether what a value is in memory can be copied as it is."""
     source = body.homes.get(value)
-    if source is None or source.fold or target.fold or source.wide != target.wide:
+    if source is None or source.fold or target.fold:
         return False
-    return not (source.lane or target.lane) or body.lanes == 1
+    if body.lanes > 1 and (source.lane or target.lane):
+        return target.wide and source.lane not in (0, 8)
+    return bool(source.wide == target.wide)
 
 
 def _same_kind(a: Spot, b: Spot) -> bool:
@@ -154,18 +160,32 @@ def _call(body: Any, run: Sequence[Move], steps: Sequence[int], adds: bool) -> N
     type_ = body.wide.type if run[0][1].wide else "double"
     spots = body.homes[run[0][0]], run[0][1]
     pointers = [f"ptr {body.pointer(spot.base, spot.offset)}" for spot in spots]
-    name = body.module.mover(type_, adds)
+    name = body.module.mover(type_, adds, spots[0].lane if body.lanes > 1 else 0)
     body.lines.append(f"call void @{name}({', '.join(pointers)}, i64 {steps[0]}, i64 {steps[1]}, i64 {len(run)})")
 
 
-def mover(name: str, type_: str, adds: bool) -> str:
-    """Write the function that copies or adds numbers of a type: from, to, the distances in bytes, and how many."""
+def mover(name: str, type_: str, adds: bool, lane: int) -> str:
+    """Write the function that copies or adds numbers of a type: from, to, the distances in bytes, and how many.
+
+    With `lane` those of a vector are gathered, so many bytes apart.
+    """
+    load = _gathered(type_, lane) if lane else f"%x = load {type_}, ptr %p, align 8\n"
     add = f"%t = load {type_}, ptr %q, align 8\n%s = fadd {type_} %t, %x\n" if adds else ""
     return (
         f"define internal void @{name}(ptr %from, ptr %to, i64 %a, i64 %b, i64 %n) #2 {{\nenter:\nbr label %head\n"
         "head:\n%p = phi ptr [ %from, %enter ], [ %p1, %head ]\n%q = phi ptr [ %to, %enter ], [ %q1, %head ]\n"
-        f"%k = phi i64 [ 0, %enter ], [ %k1, %head ]\n%x = load {type_}, ptr %p, align 8\n{add}"
+        f"%k = phi i64 [ 0, %enter ], [ %k1, %head ]\n{load}{add}"
         f"store {type_} %{'s' if adds else 'x'}, ptr %q, align 8\n%p1 = getelementptr i8, ptr %p, i64 %a\n"
         "%q1 = getelementptr i8, ptr %q, i64 %b\n%k1 = add i64 %k, 1\n%more = icmp slt i64 %k1, %n\n"
         "br i1 %more, label %head, label %done\ndone:\nret void\n}\n"
     )
+
+
+def _gathered(type_: str, lane: int) -> str:
+    text, before, lanes = "", "poison", int(type_[1:].split(" ")[0])
+    for k in range(lanes):
+        after = "%x" if k == lanes - 1 else f"%g{k}"
+        text += f"%l{k} = getelementptr i8, ptr %p, i64 {k * lane}\n%h{k} = load double, ptr %l{k}, align 8\n"
+        text += f"{after} = insertelement {type_} {before}, double %h{k}, i64 {k}\n"
+        before = after
+    return text

@@ -7,6 +7,7 @@ stand in slots of memory, used again as soon as nobody reads them any more.
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 
@@ -49,11 +50,19 @@ class Section:
             self.places = sine.beside(layout) if self.operations.trigonometric else layout.sample_steps
         self.names: list[str] = []
         self._length = 2 * SEGMENT if len(self.places) <= _SHORT else SEGMENT
-        self._fused = fusion.fused(layout, self.places, self._length)
+        self._fused = self._products()
         self._absorbed = {product for product, _ in self._fused.values()}
         self._free: list[int] = []
         # Two stay free for what a step computes on its way.
         self._room = max(3, machine.registers // (vectors if sample else 1) - 2)
+
+    def _products(self) -> dict[int, tuple[int, int]]:
+        """Return the sums that take a product of the same function, see `fusion`."""
+        program, base = self.layout.program, self.layout.base
+        uses = Counter(itertools.chain(program.outputs, *[args for _, args in program.steps]))
+        function_of = {place: k // self._length for k, place in enumerate(self.places)}
+        made = {base + k: (op.name, args, function_of.get(k, -1)) for k, (op, args) in enumerate(program.steps)}
+        return {value: pair for value, pair in fusion.fused(made, uses).items() if value - base in function_of}
 
     # ---- one function after another ----
 
