@@ -1,4 +1,4 @@
-"""Trace sums, dot products and logsumexp of many numbers as loops, so that a program does not grow with them.
+"""Trace sums, dot products, logsumexp and softmax of many numbers as loops, so that a program does not grow with them.
 
 Each is written with `map` and `scan` here; derivatives follow. Where the numbers stand side by side in memory, machine
 code reads them there.
@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from . import table
+from . import functions, table
 from .loops import map, scan
 
 LONG = {"sum": 1_000, "mean": 1_000, "dot": 1_000, "logsumexp": 200}
@@ -62,5 +62,41 @@ def _halves(xs: Sequence[Any]) -> Any:
     return table.maximum(_halves(xs[:half]), _halves(xs[half:])) if half else xs[0]
 
 
+def _softmax(xs: Sequence[Any]) -> list[Any]:
+    weights = _weights(_below(xs))
+    return map(lambda item: table.fraction(item[0], item[1] + item[2]), (weights, *_others(weights)))
+
+
+def _log_softmax(xs: Sequence[Any]) -> list[Any]:
+    below = _below(xs)
+    weights = _weights(below)
+
+    def share(item: Any, total: Any) -> Any:
+        x, weight, before, after = item
+        # The weight of the greatest is exactly 1; the quotient is for the derivative, which does not pass the top.
+        return table.where(x == 0.0, -table.log1p((before + after) / weight), x - total)
+
+    return map(share, (below, weights, *_others(weights)), table.logsumexp(below))
+
+
+def _below(xs: Sequence[Any]) -> list[Any]:
+    """Return how far each number is below the greatest."""
+    return map(table.strong_sub, list(xs), table.stop_gradient(_greatest(xs)))
+
+
+def _weights(below: list[Any]) -> list[Any]:
+    return map(table.exp, below)
+
+
+def _others(weights: list[Any]) -> tuple[list[Any], list[Any]]:
+    """Return for each number the sum of those before it, and of those after it."""
+
+    def add(total: Any, weight: Any) -> Any:
+        return total + weight, total
+
+    return scan(add, 0.0, weights)[1], scan(add, 0.0, weights, reverse=True)[1]
+
+
+functions.MANY.update(softmax=_softmax, log_softmax=_log_softmax)
 for _row, _loop in ((table.sum, _sum), (table.mean, _mean), (table.dot, _dot), (table.logsumexp, _log_sum_exp)):
     _row.long, _row.least = _loop, LONG[_row.name]

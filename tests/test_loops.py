@@ -245,6 +245,37 @@ def test_long_rows_are_loops_with_the_same_results(name, backend):
     agree(program(*args) if backend == "reference" else cr.compile(f, backend=backend)(*args), f(*args), rel=1e-12)
 
 
+@pytest.mark.parametrize("backend", ["reference", *BACKENDS])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_of_many_numbers_is_loops_with_the_same_results(name, backend):
+    function, least = getattr(cr, name), cr.functions.LEAST_MANY
+    xs = [3.0 * math.sin(k) for k in range(least)]
+
+    def f(xs):
+        return cr.sum([math.cos(k) * share for k, share in enumerate(function(xs))])
+
+    both = cr.value_and_grad(f)
+    program = trace(both, xs)
+    assert len(loops_of(program)) >= 8
+    assert not loops_of(trace(f, xs[1:]))
+    agree(program(xs) if backend == "reference" else cr.compile(both, backend=backend)(xs), both(xs), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("edge", [math.inf, -math.inf, math.nan, 1e308, 800.0, -800.0])
+def test_softmax_of_many_numbers_at_edges(name, edge):
+    function = getattr(cr, name)
+    xs = [0.01 * k for k in range(130)]
+    xs[70] = edge
+    agree(trace(lambda xs: function(xs), xs)(xs), function(xs))
+    if math.isfinite(edge):
+        f = cr.grad(lambda xs: function(xs)[3] + function(xs)[70])
+        agree(trace(f, xs)(xs), f(xs), rel=1e-12)
+        direction = [math.sin(k) for k in range(130)]
+        agree(cr.hvp(trace(lambda xs: function(xs)[3], xs), xs, direction),
+              cr.hvp(lambda xs: function(xs)[3], xs, direction))  # fmt: skip
+
+
 @pytest.mark.parametrize("edge", [math.inf, -math.inf, math.nan, 1e308])
 def test_long_logsumexp_at_edges(edge):
     xs = [0.0] * 1500
