@@ -17,10 +17,8 @@ cdef double _clock
 cdef bint _read_back(Var root, double seed, list leaves, list before) except -1
 cdef Py_ssize_t _reach(Var arg, double seen, list leaves, list before) except -1
 
-cdef object _sweep(Var root, double seed, object only)
-
 @cython.locals(seen=double, a=Var, b=Var)
-cdef list _order(Var root, list leaves, list before, list marks)
+cdef list _order(Var root, list leaves, list before, list state)
 
 @cython.locals(node=Var, a=Var, b=Var, args=tuple, partials=tuple, end=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
 cdef object _propagate(list order)

@@ -33,14 +33,6 @@ _clock = 1.0  # the greatest mark that a sweep has left
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
 
 
-def _add_gradients(root: Var, seed: float) -> None:
-    with _sweeping:
-        _sweep(root, seed, None)
-
-
-use_reverse_sweep(_add_gradients)
-
-
 def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     """Return the derivatives by some leaves and change none of their gradients; None if there are more leaves.
 
@@ -51,42 +43,67 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     """
     if not root.requires_grad:
         return [0.0] * len(inputs)
-    with _sweeping:
-        found = _sweep(root, 1.0, {id(leaf) for leaf in inputs})
-    return None if found is None else [found.get(id(leaf), 0.0) for leaf in inputs]
+    found = _derivatives(root, {id(leaf) for leaf in inputs})
+    if found is None:
+        return None
+    by_leaf = {id(leaf): grad for leaf, grad in found}
+    return [by_leaf.get(id(leaf), 0.0) for leaf in inputs]
 
 
-def _sweep(root: Var, seed: float, only: Any) -> Any:
-    """Run the reverse sweep; `only` asks for the result instead of adding it, and for None at other leaves."""
+def leaf_gradients(root: Var) -> list[tuple[Var, float]]:
+    """List the leaves below a Var that requires grad, with its derivative by each; change none of their gradients.
+
+    >>> from chainrule import Var
+    >>> x, y = Var(2.0), Var(3.0)
+    >>> [(leaf is x, grad) for leaf, grad in leaf_gradients(x * x)]
+    [(True, 4.0)]
+    """
+    found = _derivatives(root, None)
+    assert found is not None
+    return found
+
+
+def _add_gradients(root: Var, seed: float) -> None:
+    """Run the reverse sweep, and add what it brings to each leaf."""
     leaves: list[Var] = []
     before: list[float] = []
-    marks: list[tuple[Var, int]] = []
-    try:
-        strictly = is_strict()
-        if cython.compiled and only is None and not strictly:
-            if _read_back(root, seed, leaves, before):
-                _add_up(leaves, before)
-                return None
+    with _sweeping:
+        try:
+            if cython.compiled and not is_strict():
+                if _read_back(root, seed, leaves, before):
+                    _add_up(leaves, before)
+                    return
+                _set_gradients(leaves, before)
+                leaves.clear()
+                before.clear()
+            order = _order(root, leaves, before, None)
+            root._grad = seed
+            _propagate(order)
+            _add_up(leaves, before)
+        finally:
             _set_gradients(leaves, before)
-            leaves.clear()
-            before.clear()
-        order = _order(root, leaves, before, None if only is None else marks)
-        if only is not None and not only.issuperset(map(id, leaves)):
-            for item, mark in marks:
+
+
+use_reverse_sweep(_add_gradients)
+
+
+def _derivatives(root: Var, only: set[int] | None) -> list[tuple[Var, float]] | None:
+    """Run the reverse sweep and leave all nodes as they were; None where a leaf is not one of those asked for."""
+    leaves: list[Var] = []
+    state: list[tuple[Var, float, float]] = []
+    with _sweeping:
+        try:
+            order = _order(root, leaves, [], state)
+            if only is not None and not only.issuperset(map(id, leaves)):
+                return None
+            root._grad = 1.0
+            _propagate(order)
+            return [(leaf, leaf.grad) for leaf in leaves]
+        finally:
+            for item, mark, grad in state:
                 node: Var = item
                 node._mark = mark
-            return None
-        root._grad = seed
-        if strictly:
-            _propagate_strictly(order)
-        else:
-            _propagate(order)
-        if only is None:
-            _add_up(leaves, before)
-            return None
-        return {id(item): item.grad for item in leaves}
-    finally:
-        _set_gradients(leaves, before)
+                node._grad = grad
 
 
 def _set_gradients(leaves: list[Var], gradients: list[float]) -> None:
@@ -164,11 +181,11 @@ def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
     return 1
 
 
-def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
+def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
     """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
 
-    The leaves' gradients before, and the marks if asked for, are kept in lists of the caller's, who can so undo
-    what an interrupted search has done.
+    The leaves' gradients before, and the state of all nodes if asked for, are kept in lists of the caller's, who can
+    so undo what an interrupted search has done.
     """
     global _clock
     _clock += 1.0
@@ -184,8 +201,8 @@ def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
         node: Var = item
         if node._mark == seen:
             continue
-        if marks is not None:
-            marks.append((node, node._mark))
+        if state is not None:
+            state.append((node, node._mark, node._grad))
         node._mark = seen
         b = node._b
         if b is not None:
@@ -215,6 +232,9 @@ def _order(root: Var, leaves: Any, before: Any, marks: Any) -> Any:
 
 def _propagate(order: Any) -> Any:
     """Apply the chain rule at each node, results before arguments."""
+    if is_strict():
+        _propagate_strictly(order)
+        return
     for end in range(len(order), 0, -0x10000):
         check_signals()  # C code runs on through Ctrl-C unless it asks
         for item in reversed(order[max(end - 0x10000, 0) : end]):

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .backward import leaf_gradients
 from .modes import recording
 from .primitive import Interval, Primitive, Scalar
 from .structure import Structure, flatten, unflatten
@@ -45,23 +46,27 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         with recording() as outside:
             if not outside:
                 return _without_record(f, structure, numbers)
-            inputs = [traced_copy(number) if is_node(number) else number for number in numbers]
+            inputs = [_copy(number) if is_node(number) else number for number in numbers]
             results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
-            nodes = [number for number in inputs if is_node(number)]
             found = []
             for place, result in enumerate(results):
                 if type(result) is not Var or not result.requires_grad:
                     found.append(result)
                     continue
-                leaves = between(nodes, [result]).others
-                partials = iter(reverse(between([*nodes, *leaves], [result]), [1.0], False))
-                own = [next(partials) if is_node(number) else 0.0 for number in inputs]
+                slopes = {id(leaf): (leaf, slope) for leaf, slope in leaf_gradients(result)}
+                own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
+                leaves, others = zip(*slopes.values(), strict=True) if slopes else ((), ())
                 key = (structure, place, len(leaves))
                 row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(leaves)))
-                found.append(Var.record(row, result.value, (*numbers, *leaves), (*own, *partials)))
+                found.append(Var.record(row, result.value, (*numbers, *leaves), (*own, *others)))
         return unflatten(shape, found)
 
     return checkpointed
+
+
+def _copy(number: Any) -> Any:
+    # Of a Var, a leaf: the record begins at it.
+    return Var(number.value) if type(number) is Var else traced_copy(number)
 
 
 def _without_record(f: Callable[..., Any], structure: Structure, numbers: Sequence[Any]) -> Any:
