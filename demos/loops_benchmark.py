@@ -185,7 +185,7 @@ class Oscillator:
 class LogSumExp:
     """One long reduction, without a batch."""
 
-    def __init__(self, count: int = 100_000) -> None:
+    def __init__(self, count: int = 1_000_000) -> None:
         self.x = np.random.default_rng(2).normal(size=count) * 3.0
         self.title = f"log-sum-exp of {count} numbers, value and gradient"
 

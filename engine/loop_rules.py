@@ -43,16 +43,27 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
     states = node.keep(range(carry))
     more = node.keep(kept)
     seeded = [column for j, column in enumerate(columns) if given[carry + j]]
-    own: list[Any] = []
-    for k in range(length):
-        own += [column[k] for column in states]
-        own += args[carry + k * rows : carry + (k + 1) * rows]
-        own += [column[k] for column in more]
-        own += [gradients.get(column[k], 0.0) for column in seeded]
+    own = _in_rows(
+        [
+            *states,
+            *[loop.column(args, j) for j in range(rows)],
+            *more,
+            *[[gradients.get(place, 0.0) for place in column] for column in seeded],
+        ],
+        length,
+    )
     ahead = [gradients.get(k, 0.0) for k in range(carry) if active[k]]
     sums = [gradients[k] for k in range(carry, first) if k in gradients]
     found = derived.apply((*ahead, *own, *args[carry + length * rows :], *sums))
     return _by_argument(loop, active, found)
+
+
+def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
+    """Return the first numbers of all columns, then the second ones, and so on."""
+    found: list[Any] = [None] * (length * len(columns))
+    for j, column in enumerate(columns):
+        found[j :: len(columns)] = column
+    return found
 
 
 def _input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
@@ -78,11 +89,14 @@ def _reached(program: Program, flags: Sequence[bool]) -> list[bool]:
 def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> list[Any]:
     """Give every argument its gradient: found are those of the active carry, rows and shared numbers."""
     carry, rows, length = loop.carry, loop.rows, loop.length
-    items = iter(found)
-    first = [next(items) if active[k] else 0.0 for k in range(carry)]
-    middle = [next(items) if active[carry + j] else 0.0 for _ in range(length) for j in range(rows)]
-    last = [next(items) if active[k] else 0.0 for k in range(carry + rows, carry + rows + loop.shared)]
-    return [*first, *middle, *last]
+    moving, own = sum(active[:carry]), sum(active[carry : carry + rows])
+    end = moving + length * own
+    given, summed = iter(found[:moving]), iter(found[end:])
+    columns = iter([found[moving + j : end : own] for j in range(own)])
+    first = [next(given) if flag else 0.0 for flag in active[:carry]]
+    middle = [next(columns) if flag else [0.0] * length for flag in active[carry : carry + rows]]
+    last = [next(summed) if flag else 0.0 for flag in active[carry + rows :]]
+    return [*first, *_in_rows(middle, length), *last]
 
 
 @functools.lru_cache(maxsize=512)
@@ -159,14 +173,10 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
     derived, reached = _forward_of(loop, active)
     start = carry + length * rows
     first = [tangent for tangent, flag in zip(tangents[:carry], active[:carry], strict=True) if flag]
-    columns: list[Any] = []
     own = [j for j in range(rows) if active[carry + j]]
-    for i in range(length):
-        at = carry + i * rows
-        columns += args[at : at + rows]
-        columns += [tangents[at + j] for j in own]
+    columns = [loop.column(args, j) for j in range(rows)] + [loop.column(tangents, j) for j in own]
     shared = [t for t, flag in zip(tangents[start:], active[carry + rows :], strict=True) if flag]
-    found = derived.apply((*args[:carry], *first, *columns, *args[start:], *shared))
+    found = derived.apply((*args[:carry], *first, *_in_rows(columns, length), *args[start:], *shared))
     items = iter(found[carry:])
     moved = [next(items) if reached[k] else 0.0 for k in range(carry)]
     middle = range(carry, carry + loop.stacked)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +25,7 @@ class Structure:
     keys: tuple[Any, ...] = ()
     shape: tuple[int, ...] = ()
 
-    @property
+    @functools.cached_property
     def size(self) -> int:
         """How many numbers it holds."""
         if self.kind == "number":
@@ -75,6 +77,9 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any]) -> Structu
     if isinstance(tree, (list, tuple)):
         if hasattr(tree, "_fields"):
             raise TypeError(f"{function} expected lists, tuples, dicts or arrays but got {describe(name, tree)}")
+        if all_numbers(tree):
+            numbers.extend(tree)
+            return Structure("list" if isinstance(tree, list) else "tuple", (NUMBER,) * len(tree))
         parts = tuple(_flatten(item, function, f"{name}[{k}]", numbers) for k, item in enumerate(tree))
         return Structure("list" if isinstance(tree, list) else "tuple", parts)
     if isinstance(tree, dict):
@@ -82,12 +87,25 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any]) -> Structu
         return Structure("dict", parts, tuple(tree))
     shape = getattr(tree, "shape", None)
     if shape:
-        numbers.extend(
-            item if hasattr(type(item), "__apply__") else to_float(item, function, name) for item in tree.flat
-        )
+        items = _items(tree)
+        if not all_numbers(items):
+            items = [item if hasattr(type(item), "__apply__") else to_float(item, function, name) for item in items]
+        numbers.extend(items)
         return Structure("array", shape=tuple(shape))
     numbers.append(to_float(tree, function, name))
     return NUMBER
+
+
+def all_numbers(items: Iterable[Any]) -> bool:
+    """Tell whether all items are floats, Vars and the like; a long list takes nanoseconds for each."""
+    return all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, items)))
+
+
+def _items(array: Any) -> Iterable[Any]:
+    """List the numbers of an array, as floats where they are doubles."""
+    double = array.dtype.kind == "f" and array.dtype.itemsize == 8
+    items: Iterable[Any] = array.ravel().tolist() if double or array.dtype.kind == "O" else list(array.flat)
+    return items
 
 
 def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
@@ -103,7 +121,10 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     if structure.kind == "number":
         return next(numbers)
     if structure.kind == "array":
-        return array_of([next(numbers) for _ in range(structure.size)], structure.shape)
+        return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
+    if structure.kind != "dict" and structure.parts.count(NUMBER) == len(structure.parts):
+        flat = itertools.islice(numbers, len(structure.parts))
+        return list(flat) if structure.kind == "list" else tuple(flat)
     items = [_unflatten(part, numbers) for part in structure.parts]
     if structure.kind == "dict":
         return dict(zip(structure.keys, items, strict=True))
@@ -113,11 +134,10 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Make a NumPy array of that shape; NumPy is loaded, since only an array asks for one."""
     numpy = sys.modules["numpy"]
-    plain = all(type(number) is float for number in numbers)
-    array = numpy.empty(len(numbers), float if plain else object)
-    for position, number in enumerate(numbers):
-        array[position] = number
-    return array.reshape(shape)
+    if set(map(type, numbers)) <= {float}:
+        return numpy.array(numbers, float).reshape(shape)
+    # Other ways look into each number, for a sequence.
+    return numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
 
 
 def blocks(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 from . import table
 from .loop import Loop
 from .modes import check_gradient, is_strict, lenient
-from .primitive import Scalar
+from .primitive import Scalar, is_symbolic
 from .var import Var
 
 
@@ -61,8 +61,9 @@ def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
             continue
         stack.append(node)
         stack.append(None)
-        stack.extend([arg for arg in node.args if is_node(arg) and id(arg) not in seen])
-    foreign = bool(others) or any(node.op is not None for node in inputs)
+        if not seen.issuperset(map(id, node.args)):
+            stack.extend([arg for arg in node.args if is_node(arg) and id(arg) not in seen])
+    foreign = bool(others) or any(node.op is not None or is_symbolic(node) for node in inputs)
     return Recorded(inputs, results, order, active, others, foreign)
 
 
@@ -144,7 +145,8 @@ def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int])
     wanted = [id(arg) in active for arg in node.args]
     for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):
         if id(arg) in active:
-            gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
+            known = gradients.get(id(arg))
+            gradients[id(arg)] = product if known is None else plus(known, product)
 
 
 def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list[Scalar]:

@@ -13,14 +13,14 @@ import itertools
 import math
 import operator
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from . import table
 from .errors import TraceError
 from .loop import Loop
 from .methods import call_ufunc
-from .modes import recording, user_line
+from .modes import is_derivative, modes, recording, uncollected, user_line
 from .operators import Operators
 from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
@@ -65,11 +65,11 @@ class Tracer(Operators):
     # Writes results anew with loops in place of what is repeated; set by recognition.py, which rewrites programs.
     restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
-    def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = ()) -> None:
+    def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
         self.name = name
         self.op = op
         self.args = args
-        self.place = -1  # of a result of a loop: which one; its one argument is the loop's node
+        self.place = place  # of a result of a loop: which one; its one argument is the loop's node
         self.birth = next(_births)
 
     @staticmethod
@@ -85,6 +85,11 @@ class Tracer(Operators):
             return row.long(args)
         # A Var from outside the trace is a constant of it.
         return Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+
+    @staticmethod
+    def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
+        """Return a node of its own for each of some traced numbers."""
+        return [Tracer("", table.pos, (number,)) for number in numbers]
 
     @property
     def partials(self) -> Sequence[Any]:
@@ -154,20 +159,22 @@ class LoopNode(Tracer):
     __slots__ = ("loop",)
 
     def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
-        super().__init__("", loop, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        if Var in set(map(type, args)):
+            args = [arg.value if type(arg) is Var else arg for arg in args]
+        super().__init__("", loop, tuple(args))
         self.loop = loop
 
-    def result(self, place: int) -> Tracer:
-        """Return a number that stands for the result with that place (see `Loop.result_at`)."""
-        made = Tracer("", self.loop, (self,))
-        made.place = place
-        return made
+    def result_of(self, places: Iterable[int]) -> list[Tracer]:
+        """Return numbers that stand for the results with these places (see `Loop.result_at`)."""
+        loop, own = self.loop, (self,)
+        return [Tracer("", loop, own, place) for place in places]
 
     def results(self) -> list[Tracer]:
         """Return all results."""
-        loop, first = self.loop, self.loop.carry + self.loop.sums
-        stacked = [first + j * loop.length + k for k in range(loop.length) for j in range(loop.stacked)]
-        return [self.result(place) for place in (*range(loop.carry), *stacked, *range(loop.carry, first))]
+        loop, first, length = self.loop, self.loop.carry + self.loop.sums, self.loop.length
+        columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
+        stacked = itertools.chain.from_iterable(zip(*columns, strict=True))
+        return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
 
     def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
         """Have each iteration stack some values of its body, too; return these, a list for each value."""
@@ -178,7 +185,7 @@ class LoopNode(Tracer):
             if value not in stacked:
                 stacked.append(value)
             first = loop.carry + loop.sums + stacked.index(value) * loop.length
-            found.append([self.result(first + k) for k in range(loop.length)])
+            found.append(self.result_of(range(first, first + loop.length)))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
@@ -205,11 +212,13 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     if not session.depth:
         session.number = next(_traces)
     session.depth += 1
+    modes.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
-        with recording():
+        with recording(), uncollected():
             result = f(*unflatten(structure, inputs))
     finally:
         session.depth -= 1
+        modes.unseen = frozenset()
     if result is None:
         raise TypeError(f"trace expected {function_name(f)} to return a number but got None; is a return missing?")
     outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
@@ -274,13 +283,15 @@ def _reached(
     plain: list[Any] = []
     waiting: list[Sequence[Any]] = [outputs]
     for items in waiting:
+        if known.issuperset(map(id, items)):
+            continue
         for item in items:
             if id(item) in known:
                 continue
             known.add(id(item))
             if not isinstance(item, Tracer):
                 plain.append(item)
-            elif item.birth < since:
+            elif item.birth < since or (since >= 0 and item.op is None):
                 outside.append(item)
             elif item.op is None:
                 raise TraceError(f"trace expected a result of {name}'s own arguments but got {item!r} of another trace")
@@ -317,6 +328,8 @@ def number_names(name: str, structure: Structure) -> Iterator[str]:
     """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
     if structure.kind == "number":
         yield name
+    elif structure.kind == "array" and len(structure.shape) == 1:
+        yield from [f"{name}[{k}]" for k in range(structure.size)]
     elif structure.kind == "array":
         for place in itertools.product(*map(range, structure.shape)):
             yield f"{name}[{','.join(map(str, place))}]"

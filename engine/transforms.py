@@ -15,7 +15,7 @@ from typing import Any
 
 from . import table
 from .backward import gradients
-from .modes import recording
+from .modes import derivative, modes, recording
 from .primitive import Scalar, describe, is_symbolic
 from .sparsity import sparse_jacobian
 from .structure import NUMBER, Structure, blocks, flatten, unflatten
@@ -59,6 +59,7 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     """
     both = value_and_grad(f, argnums)
 
+    @derivative
     @functools.wraps(f, updated=())
     def gradient(*args: Any) -> Any:
         return both(*args)[1]
@@ -73,6 +74,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     (6.0, (3.0, 2.0))
     """
 
+    @derivative
     @functools.wraps(f, updated=())
     def both(*args: Any) -> tuple[Any, Any]:
         with recording() as outside:
@@ -108,6 +110,7 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = 
     [[3.0, 2.0], [1.0, 1.0]]
     """
 
+    @derivative
     @functools.wraps(f, updated=())
     def rows(*args: Any) -> Any:
         with recording() as outside:
@@ -269,7 +272,15 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    inputs = [traced_copy(number) for number in numbers]
+    unseen, modes.unseen = modes.unseen, frozenset()
+    kinds = set(map(type, numbers))
+    only: Any = kinds.pop() if len(kinds) == 1 else None
+    if hasattr(only, "__copies__"):
+        places = set(map(id, numbers)) if unseen else set()
+        # Inputs that nobody else can reach are as good as copies of them.
+        inputs = list(numbers) if len(places) == len(numbers) and places <= unseen else only.__copies__(numbers)
+    else:
+        inputs = [traced_copy(number) for number in numbers]
     results, shape = call(inputs)
     kind = next((type(item) for item in results if is_symbolic(item)), None)
     if kind is not None and any(type(node) is Var for node in inputs):

@@ -287,3 +287,40 @@ class TestLaws:
 
         gradient = grad(lambda xs: f(*xs))(point)
         assert grad(g)(permuted) == [gradient[k] for k in order]
+
+
+class TestInputsOfATrace:
+    """A derivative that is traced itself differentiates by the trace's inputs; one inside a function, by copies."""
+
+    def test_it_is_the_same_by_itself_and_inside_a_function(self):
+        def f(x, y):
+            return cr.sin(x[0] * y) + x[1]
+
+        expected = cr.value_and_grad(f, (0, 1))([0.3, 0.4], 2.0)
+        for function in (cr.value_and_grad(f, (0, 1)), lambda x, y: cr.value_and_grad(f, (0, 1))(x, y)):
+            assert cr.trace(function, [0.0, 0.0], 0.0)([0.3, 0.4], 2.0) == expected
+
+    def test_no_copies_are_steps(self):
+        program = cr.trace(cr.grad(lambda x, w: w * cr.sin(x)), 1.0, 1.0)
+        assert "pos" not in [op.name for op, _ in program.steps]
+
+    def test_what_a_function_closes_over_stays_constant(self):
+        """The inner derivative is by its own argument only, also where the outer one takes no numbers."""
+
+        def f(none, x):
+            return cr.grad(lambda a: a * x)(x)
+
+        assert cr.trace(cr.value_and_grad(f, 1), [], 0.0)([], 3.0) == (3.0, 1.0)
+        assert cr.trace(cr.jacobian(f, 0), [], 0.0)([], 3.0) == []
+        assert cr.trace(lambda x: cr.grad(lambda a: a * x)(x), 0.0)(3.0) == 3.0
+        assert cr.trace(cr.grad(lambda x: cr.grad(lambda a: a * x)(x)), 0.0)(3.0) == 1.0
+
+    def test_the_same_number_twice(self):
+        assert cr.trace(lambda x: cr.grad(lambda a, b: a * b, (0, 1))(x, x), 0.0)(3.0) == (3.0, 3.0)
+        assert cr.trace(cr.grad(lambda a, b: a * a * b, (0, 0)), 0.0, 0.0)(3.0, 2.0) == cr.grad(
+            lambda a, b: a * a * b, (0, 0)
+        )(3.0, 2.0)
+
+    def test_a_plain_copy_is_the_number_itself(self):
+        assert len(cr.trace(lambda x: +x, 1.0)) == 0
+        assert cr.trace(lambda x: (+x, -x), 1.0)(2.0) == (2.0, -2.0)

@@ -122,8 +122,8 @@ class LoopCall:
     def _in_place(self, column: Sequence[int]) -> Placed | None:
         """Find a column at equal distances where it stands already; a gather for every iteration would cost more."""
         homes = self.parent.homes
-        spots = [homes.get(value) for value in column]
-        if any(spot is None or (spot.lane and self.lanes > 1) for spot in spots):
+        spots = list(map(homes.get, column))
+        if None in spots or (self.lanes > 1 and any(spot.lane for spot in spots)):
             return None
         step = progression(spots)
         return None if step is None else (spots[0], step)

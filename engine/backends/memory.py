@@ -88,14 +88,11 @@ def progression(spots: Sequence[Spot]) -> int | None:
     if len(spots) == 1:
         return 0
     step = spots[1].offset - first.offset
-    offsets = range(first.offset, first.offset + step * len(spots), step) if step else (first.offset,) * len(spots)
-    regular = all(
-        spot.offset == offset
-        and spot.base == first.base
-        and (spot.wide, spot.lane, spot.fold) == (first.wide, first.lane, first.fold)
-        for spot, offset in zip(spots, offsets, strict=True)
-    )
-    return step if regular else None
+    # Column by column, since a loop may have a million iterations.
+    bases, offsets, *kinds = zip(*spots, strict=True)
+    regular = all(column.count(column[0]) == len(spots) for column in (bases, *kinds))
+    expected = range(first.offset, first.offset + step * len(spots), step) if step else [first.offset] * len(spots)
+    return step if regular and offsets == tuple(expected) else None
 
 
 def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
