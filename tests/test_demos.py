@@ -18,7 +18,7 @@ SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 ARGUMENTS = {
     "accuracy.py": ["--quick"],
     "benchmark.py": ["eager", "--quick"],
-    "gallery.py": ["--nodes", "20000"],
+    "gallery.py": ["--nodes", "6000"],
     "regression.py": ["--rows", "4000", "--epochs", "3"],
 }
 

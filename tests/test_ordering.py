@@ -124,6 +124,7 @@ def test_results_of_each_sample_come_from_blocks_too(threads, monkeypatch):
     compiled = cr.compile(f, batch="x", backend="llvm", threads=threads)
     last, kept = compiled(xs, 0.9)
     assert len(compiled.program) > 3000
-    for x, found, *others in zip(xs.tolist(), last.tolist(), *[part.tolist() for part in kept], strict=True):
-        right, parts = f(x, 0.9)
-        assert found == right and others == parts
+    # Some of the first block, one of each vector after it, and all of the tail: each takes 3,300 exact operations.
+    for place in (*range(3), *range(6, 192, 17), *range(192, 203)):
+        right, parts = f(float(xs[place]), 0.9)
+        assert last[place] == right and [part[place] for part in kept] == parts
