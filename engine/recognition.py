@@ -38,7 +38,11 @@ _OF_LOOP = 20  # operands that a loop counts for: so much code stands where it i
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 4  # of maps inside maps
 _WORDS = 3  # operations that a body is named by
-_GAIN = 0.6  # of the size that may be left, for maps to be worth their packing
+_PACK = 2  # operands that a copy of a number counts for, and a function that is no plain arithmetic:
+_FUNCTION = 10
+_PLAIN = {"add", "sub", "mul", "strong_mul", "neg", "pos", "square", "abs", "div", "where", "maximum", "minimum"}
+_PLAIN |= {"relu", "less", "less_equal", "equal", "not_equal", "sum", "mean", "dot", "stop_gradient"}
+_GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
 def recognise(program: Program, alone: bool = False) -> Program:
@@ -122,13 +126,14 @@ def size(program: Program) -> int:
     total, seen = 0, set()
     for op, args in program.steps:
         if not isinstance(op, Loop):
-            total += len(args)
+            total += len(args) if op.name in _PLAIN else _FUNCTION
             continue
         for inner in op.programs():
             if inner not in seen:
                 seen.add(inner)
                 total += size(inner)
-        total += sum([op.length for row in range(op.rows) if not _regular(program, op.column(args, row))])
+        packed = [op.length for row in range(op.rows) if not _regular(program, op.column(args, row))]
+        total += _PACK * sum(packed)
     return total
 
 

@@ -201,6 +201,25 @@ def test_what_differs_is_not_alike(eager_recognition, monkeypatch, f):
     assert recognise(program) is program
 
 
+def test_what_would_have_to_be_packed_stays_as_it_is():
+    def smoothed(xs):
+        for _ in range(9):
+            left, right = [*xs[7:], *xs[:7]], [*xs[-3:], *xs[:-3]]
+            xs = [x + 0.5 * (a - b) for x, a, b in zip(xs, left, right, strict=True)]
+        return xs
+
+    def waves(xs):
+        return [cr.exp(-cr.square(x - y)) for k, x in enumerate(xs) for y in xs[:k]]
+
+    xs = [0.01 * k for k in range(80)]
+    plain = trace(smoothed, xs)
+    assert recognise(plain, alone=True) is plain
+    # An exponential is worth it.
+    program = recognised(waves, xs)
+    assert [op.length for op in loops_of(program)] == [80 * 79 // 2]
+    assert program(xs) == waves(xs)
+
+
 def test_steps_of_a_recurrence_are_not_a_map(eager_recognition):
     def f(x, ys):
         for y in ys:
