@@ -5,7 +5,7 @@ import importlib.util
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import nn, recognition, repetition, trace
+from chainrule import nn, recognition, repetition, trace, viz
 from chainrule.recognition import recognise
 from chainrule.repetition import Repetition
 from hypothesis import HealthCheck, given, settings
@@ -249,3 +249,13 @@ def test_what_the_neighbour_gives_keeps_steps_apart(eager_recognition):
     program = recognised(differences, INPUTS)
     assert [op.length for op in loops_of(program)] == [20, 20]
     assert program(INPUTS) == differences(INPUTS)
+
+
+# ---- drawn ----
+
+
+def test_a_loop_is_one_box_and_what_it_runs_is_drawn_as_a_program():
+    program = recognised(layer, WEIGHTS, INPUTS)
+    whole, body = viz.draw(program).source, viz.draw(program.steps[0].op.body).source
+    assert "map dot_add_tanh × 30" in whole
+    assert whole.count("tooltip=tanh") == 0 and body.count("tooltip=tanh") == 1

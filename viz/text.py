@@ -94,7 +94,8 @@ def draw(
     can be added before it goes to `render`.
 
     Args:
-        root: the Var whose graph to draw; or a `Program`, or a compiled function.
+        root: the Var whose graph to draw; or a `Program`, or a compiled function. In a program a loop is one box;
+            what it runs is a program, too, and drawn by ``draw(program.steps[k].op.body)``.
         direction: where the computation flows: "LR" for left to right, "RL", "TB" for top to bottom, "BT".
         show: what to write: any of "label", "value", "grad", and "partials", the local derivatives, at the edges.
         collapse: "neuron", "layer" or "module" folds each of these parts of a model to one node with counts. A
