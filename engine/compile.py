@@ -55,6 +55,12 @@ def compile(
         threads: how many threads share the batch (llvm).
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
 
+    Results agree with those of `f` itself to a relative error of 1e-12 or better, with nan and inf in the same places.
+    There are two exceptions, both where terms cancel to almost nothing. A product that goes into a sum may be rounded
+    once, together with the sum (llvm, C), so a sum of n terms differs by up to ``(n + 1) * 2**-53`` of the sum of the
+    terms' sizes, as it does from the true value. And `logaddexp` and `logsumexp` near 0 have an absolute error of some
+    units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
+
     Floats in, floats out; arrays in, arrays out. Where an argument holds Vars or traced numbers, the program runs step
     by step on them, so that derivatives pass through: ``grad(compile(f))`` works. `TraceError` says where `f` asks
     for a value; `BackendError` names an operation that a backend lacks.
