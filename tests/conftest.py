@@ -5,6 +5,7 @@ import shutil
 import signal
 
 import pytest
+from chainrule import recognition, repetition
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
@@ -53,3 +54,11 @@ def open_page(browser):
     for context in contexts:
         context.close()
     assert troubles == []
+
+
+@pytest.fixture
+def eager_recognition(monkeypatch):
+    """Recognise whatever can be, however short."""
+    for name, least in (("WORK", 0), ("WORK_ALONE", 0), ("_SMALL", 0), ("_GAIN", 1e9)):
+        monkeypatch.setattr(recognition, name, least)
+    monkeypatch.setattr(repetition, "LEAST", 2)

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 from chainrule import BackendError
 from chainrule.backends import c
+from chainrule.recognition import recognise
 from chainrule.testing import sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import nests
+from strategies import nests, written_out
 
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
 FLAGS = ["-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-shared", "-fPIC"]
@@ -51,17 +52,32 @@ def test_every_row_that_c_has(tmp_path):
         np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-306, err_msg=row.name)
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(f=nests(), rows=st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=3))
-def test_loops_within_loops(tmp_path_factory, f, rows):
+NESTS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+three_numbers = st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=3)
+
+
+def agrees_in_c(directory, f, rows):
+    """Export value and gradient, and compare them with eager code."""
     both = cr.value_and_grad(f, (0, 1, 2))
     program = cr.trace(both, *rows[0])
-    loaded = library(tmp_path_factory.mktemp("nest"), c.source(program, (True,) * 3, None, "nest"))
+    loaded = library(directory, c.source(recognise(program), (True,) * 3, None, "nest"))
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     out = np.empty(4 * len(rows))
     loaded.nest(*map(pointer, columns), ctypes.c_size_t(len(rows)), pointer(out))
     expected = np.array([[value, *slopes] for value, slopes in (both(*row) for row in rows)])
     np.testing.assert_allclose(out.reshape(4, -1).T, expected, rtol=1e-11, atol=1e-11)
+
+
+@NESTS
+@given(f=nests(), rows=three_numbers)
+def test_loops_within_loops(tmp_path_factory, f, rows):
+    agrees_in_c(tmp_path_factory.mktemp("nest"), f, rows)
+
+
+@NESTS
+@given(f=written_out(), rows=three_numbers)
+def test_recognised_loops(tmp_path_factory, eager_recognition, f, rows):
+    agrees_in_c(tmp_path_factory.mktemp("nest"), f, rows)
 
 
 def test_while_loop(tmp_path):

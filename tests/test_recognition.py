@@ -5,7 +5,7 @@ import importlib.util
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import nn, recognition, repetition, trace, viz
+from chainrule import nn, repetition, trace, viz
 from chainrule.recognition import recognise
 from chainrule.repetition import Repetition
 from hypothesis import HealthCheck, given, settings
@@ -16,14 +16,6 @@ BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite"
 RANDOM = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
 )
-
-
-@pytest.fixture
-def eager_recognition(monkeypatch):
-    """Recognise whatever can be, however short."""
-    for name, least in (("WORK", 0), ("WORK_ALONE", 0), ("_SMALL", 0), ("_GAIN", 1e9)):
-        monkeypatch.setattr(recognition, name, least)
-    monkeypatch.setattr(repetition, "LEAST", 2)
 
 
 def recognised(f, *examples, alone=True):
