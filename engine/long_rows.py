@@ -13,6 +13,7 @@ from typing import Any
 
 from . import functions, table
 from .loops import map, scan
+from .tracing import session
 
 LONG = {"sum": 1_000, "mean": 1_000, "dot": 1_000, "logsumexp": 200}
 """From so many numbers on a traced row is a loop. Measured with gradient, unrolled and as a loop: `dot` of 1,000 took
@@ -50,11 +51,23 @@ def _log_sum_exp(xs: Sequence[Any]) -> Any:
 
 
 def _greatest(xs: Sequence[Any]) -> Any:
-    """Find the maximum block by block, within each by halves."""
+    """Find the maximum block by block.
+
+    Without a batch the greatest of each place in the blocks are kept, which vector lanes do side by side; in a batch
+    the greatest so far of all, within each block by halves.
+    """
     cut = len(xs) - len(xs) % _BLOCK
     blocks = [list(xs[k : k + _BLOCK]) for k in range(0, cut, _BLOCK)]
-    top, _ = scan(lambda top, block: (table.maximum(top, _halves(block)), None), xs[0], blocks)
+    if session.alone:
+        tops, _ = scan(lambda tops, block: (map(_greater, (tops, block)), None), blocks[0], blocks[1:])
+        top = _halves(tops)
+    else:
+        top, _ = scan(lambda top, block: (table.maximum(top, _halves(block)), None), xs[0], blocks)
     return functools.reduce(table.maximum, xs[cut:], top)
+
+
+def _greater(pair: tuple[Any, Any]) -> Any:
+    return table.maximum(*pair)
 
 
 def _halves(xs: Sequence[Any]) -> Any:

@@ -79,3 +79,19 @@ def test_loops_count_in_what_is_worth_a_thread():
     small = cr.compile(lambda x: cr.sin(x) * 2.0, batch=0, reduce="sum", backend="llvm", threads=2)
     small(y)
     assert llvm.build(small.program, (True,), "sum", 2).largest > 1000
+
+
+@pytest.mark.parametrize("batch", [(), (0,)])
+@pytest.mark.parametrize("count", [200, 255, 256, 257, 1000])
+def test_long_logsumexp_alone_and_in_a_batch(count, batch):
+    """The greatest number is found in another way in each."""
+    draw = np.random.default_rng(count)
+    xs = draw.normal(size=(5, count)) * 10.0
+    xs[1, 0], xs[2, -1], xs[3, 130] = 60.0, 60.0, np.inf
+    f = cr.compile(cr.value_and_grad(lambda x: cr.logsumexp(x)), batch=batch, backend="llvm")
+    found = f(xs) if batch else [np.array(part) for part in zip(*map(f, xs), strict=True)]
+    for k in (0, 1, 2, 4):
+        powers = np.exp(xs[k] - xs[k].max())
+        np.testing.assert_allclose(found[0][k], xs[k].max() + np.log(powers.sum()), 1e-13)
+        np.testing.assert_allclose(found[1][k], powers / powers.sum(), 1e-11)
+    assert found[0][3] == np.inf
