@@ -116,7 +116,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _dear(body, values, outputs, since, _DEAR_IN_SCAN if moving else _DEAR)
+    kept = _dear(body, values, outputs, since, _DEAR_IN_SCAN if moving else _DEAR, loop.length)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
@@ -137,7 +137,14 @@ _DEAR_IN_SCAN = 400
 took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
-def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int) -> tuple[int, ...]:
+_KEPT = 100_000
+"""How many numbers may be kept of what an inner loop computes, each by `_DEAR` operations. An LSTM cell of 14 units,
+1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
+
+
+def _dear(
+    body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int, length: int
+) -> tuple[int, ...]:
     """List the values of a body that its derivative, traced since then, uses, and that take many operations."""
     used: set[int] = set()
     seen: set[int] = set()
@@ -155,8 +162,13 @@ def _dear(body: Program, values: Sequence[Any], outputs: Sequence[Any], since: i
     cost = [0] * body.offset
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
         total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
-        if not isinstance(op, Loop) and total >= least and id(values[first]) in used and type(values[first]) is Tracer:
-            kept.append(first)
+        own = [k for k in range(first, first + op.results) if id(values[k]) in used and type(values[k]) is Tracer]
+        if isinstance(op, Loop):
+            wanted = op.work >= _DEAR * op.results and len(own) * length <= _KEPT
+        else:
+            wanted = total >= least
+        if own and wanted:
+            kept += own
             total = 0
         cost += [total] * op.results
     return tuple(kept)

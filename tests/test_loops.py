@@ -389,3 +389,22 @@ def test_loops_need_no_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) == 3.0
+
+
+def test_what_inner_loops_compute_is_kept_while_that_is_not_much():
+    def cell(c, x, w):
+        sums = cr.map(lambda row, c: cr.dot(row, c), w, c)
+        return list(cr.map(lambda s, x: cr.tanh(s + x), sums, x)), None
+
+    def f(w, xs):
+        return cr.sum(cr.scan(cell, [0.1] * 16, xs, w)[0])
+
+    def rows(steps):
+        program = trace(cr.grad(f), np.full((16, 16), 0.1), [0.5] * steps)
+        return [op.rows for op, _ in program.steps if hasattr(op, "body")][-1]
+
+    # Beside the 16 carried numbers and the item, the sums.
+    assert rows(10) == 16 + 1 + 16
+    assert rows(100_000 // 16 + 1) == 16 + 1
+    args = (np.full((16, 16), 0.1) + np.eye(16), [0.5, -0.2, 0.1])
+    agree(trace(cr.grad(f), *args)(*args), cr.grad(f)(*args))
