@@ -162,3 +162,9 @@ def written_out(draw: Any) -> WrittenOut:
         places = tuple(draw(st.integers(0, 5)) for _ in range(4))
         parts.append((draw(st.sampled_from(KINDS)), inner, places))
     return WrittenOut(draw(st.integers(2, 6)), tuple(parts))
+
+
+def loops_of(program):
+    """List all loops of a program, inner ones too."""
+    found = [op for op, _ in program.steps if hasattr(op, "body")]
+    return found + [inner for op in found for inner in loops_of(op.body)]

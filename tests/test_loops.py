@@ -14,7 +14,7 @@ from chainrule.restructuring import restructure
 from chainrule.testing import check_grads
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from strategies import nests
+from strategies import loops_of, nests
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 NESTS = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=30)
@@ -41,12 +41,6 @@ def everything(f):
         return [*cr.value_and_grad(f, places)(*xs), cr.hvp(f, xs, tuple(0.5 + k for k in places))]
 
     return computed
-
-
-def loops_of(program):
-    """List all loops of a program, inner ones too."""
-    found = [op for op, _ in program.steps if hasattr(op, "body")]
-    return found + [inner for op in found for inner in loops_of(op.body)]
 
 
 # ---- random nests ----
@@ -209,20 +203,6 @@ def test_size_follows_the_code_not_the_number_of_iterations():
     short, long = (trace(cr.grad(f), 0.5, [0.1] * n) for n in (10, 1000))
     assert len(short) == len(long)
     assert len(str(short).splitlines()) == len(str(long).splitlines())
-
-
-def test_checkpoint_keeps_about_the_square_root_of_the_carries():
-    def f(w, xs, levels):
-        return cr.scan(lambda c, x: (cr.tanh(w * c + x), None), 0.0, xs, checkpoint=levels)[0]
-
-    xs = [0.1 * math.sin(k) for k in range(400)]
-    stored, found = [], []
-    for levels in (0, 1, 2):
-        program = trace(cr.grad(lambda w, xs, levels=levels: f(w, xs, levels)), 0.5, xs)
-        stored.append(max(op.results for op in loops_of(program)))
-        found.append(program(0.5, xs))
-    assert stored[0] >= 400 and stored[1] <= 45 and stored[2] < stored[0] / 2
-    assert found[1] == pytest.approx(found[0], rel=1e-13) and found[2] == pytest.approx(found[0], rel=1e-13)
 
 
 def test_taylor_goes_through_programs_with_loops():
@@ -389,22 +369,3 @@ def test_loops_need_no_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) == 3.0
-
-
-def test_what_inner_loops_compute_is_kept_while_that_is_not_much():
-    def cell(c, x, w):
-        sums = cr.map(lambda row, c: cr.dot(row, c), w, c)
-        return list(cr.map(lambda s, x: cr.tanh(s + x), sums, x)), None
-
-    def f(w, xs):
-        return cr.sum(cr.scan(cell, [0.1] * 16, xs, w)[0])
-
-    def rows(steps):
-        program = trace(cr.grad(f), np.full((16, 16), 0.1), [0.5] * steps)
-        return [op.rows for op, _ in program.steps if hasattr(op, "body")][-1]
-
-    # Beside the 16 carried numbers and the item, the sums.
-    assert rows(10) == 16 + 1 + 16
-    assert rows(100_000 // 16 + 1) == 16 + 1
-    args = (np.full((16, 16), 0.1) + np.eye(16), [0.5, -0.2, 0.1])
-    agree(trace(cr.grad(f), *args)(*args), cr.grad(f)(*args))

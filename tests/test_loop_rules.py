@@ -1,0 +1,44 @@
+"""What a loop keeps for its derivative in reverse, and what that computes again."""
+
+import math
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import trace
+from chainrule.loop import Loop
+from strategies import loops_of
+
+
+def test_checkpoint_keeps_about_the_square_root_of_the_carries():
+    def f(w, xs, levels):
+        return cr.scan(lambda c, x: (cr.tanh(w * c + x), None), 0.0, xs, checkpoint=levels)[0]
+
+    xs = [0.1 * math.sin(k) for k in range(400)]
+    stored, found = [], []
+    for levels in (0, 1, 2):
+        program = trace(cr.grad(lambda w, xs, levels=levels: f(w, xs, levels)), 0.5, xs)
+        stored.append(max(op.results for op in loops_of(program)))
+        found.append(program(0.5, xs))
+    assert stored[0] >= 400 and stored[1] <= 45 and stored[2] < stored[0] / 2
+    assert found[1] == pytest.approx(found[0], rel=1e-13) and found[2] == pytest.approx(found[0], rel=1e-13)
+
+
+def test_what_inner_loops_compute_is_kept_while_that_is_not_much():
+    def cell(c, x, w):
+        sums = cr.map(lambda row, c: cr.dot(row, c), w, c)
+        return list(cr.map(lambda s, x: cr.tanh(s + x), sums, x)), None
+
+    def f(w, xs):
+        return cr.sum(cr.scan(cell, [0.1] * 16, xs, w)[0])
+
+    def rows(steps):
+        program = trace(cr.grad(f), np.full((16, 16), 0.1), [0.5] * steps)
+        return [op.rows for op, _ in program.steps if isinstance(op, Loop)][-1]
+
+    # Beside the 16 carried numbers and the item, the sums.
+    assert rows(10) == 16 + 1 + 16
+    assert rows(100_000 // 16 + 1) == 16 + 1
+    args = (np.full((16, 16), 0.1) + np.eye(16), [0.5, -0.2, 0.1])
+    found, expected = trace(cr.grad(f), *args)(*args), cr.grad(f)(*args)
+    np.testing.assert_allclose(np.array(found, float), expected, 1e-11, 1e-12)
