@@ -58,7 +58,7 @@ def _greatest(xs: Sequence[Any]) -> Any:
     """
     cut = len(xs) - len(xs) % _BLOCK
     blocks = [list(xs[k : k + _BLOCK]) for k in range(0, cut, _BLOCK)]
-    if session.alone:
+    if session.alone and len(blocks) > 1:
         tops, _ = scan(lambda tops, block: (map(_greater, (tops, block)), None), blocks[0], blocks[1:])
         top = _halves(tops)
     else:
