@@ -75,7 +75,7 @@ def test_constants_and_stopped_results():
 
 
 def test_memory_of_a_long_loop_drops():
-    """A loop of 400,000 steps in calls of 1,000: the peak is that of one call, not of the loop."""
+    """A loop of 1,000,000 steps in calls of 1,000: the peak is that of one call, not of the loop."""
     script = """
 import sys
 import chainrule as cr
@@ -92,7 +92,7 @@ step(cr.Var(1.0)).backward()  # what one call needs, and the modules that it loa
 low = peak()
 x = cr.Var(1.0)
 y = x
-for _ in range(400):
+for _ in range(1000):
     y = step(y)
 y.backward()
 print(peak() - low, x.grad)
@@ -102,5 +102,5 @@ print(peak() - low, x.grad)
         run = subprocess.run([sys.executable, "-c", script, how], check=True, capture_output=True, text=True)
         grown, gradient = run.stdout.split()
         peaks[how] = int(grown)
-        assert float(gradient) == pytest.approx(0.99999**400_000, rel=1e-9)
-    assert peaks["checkpoint"] < peaks["plain"] / 4
+        assert float(gradient) == pytest.approx(0.99999**1_000_000, rel=1e-9)
+    assert peaks["checkpoint"] < peaks["plain"] / 10
