@@ -56,22 +56,25 @@ class Expression:
                 uses[place] += 1
         texts = [_NAMES[k] if self.inputs <= len(_NAMES) else f"x{k}" for k in range(self.inputs)]
         shared: list[str] = []
+        outer = [""] * self.inputs  # the operation that each text ends with; none of a name
         for position, (name, places) in enumerate(self.steps):
-            text = _write(name, [texts[place] for place in places])
+            text = _write(name, [texts[place] for place in places], [outer[place] for place in places])
             last = position == len(self.steps) - 1
+            outer.append(name)
             if uses[self.inputs + position] > 1 and not last:
                 label = "abcdefghijklmno"[len(shared)] if len(shared) < 15 else f"a{len(shared)}"
                 shared.append(f"{label} := {text}")
                 text = label
+                outer[-1] = ""
             texts.append(text)
         body = f"({', '.join([*shared, texts[-1]])})[-1]" if shared else texts[-1]
         return f"lambda {', '.join(texts[: self.inputs])}: {body}"
 
 
-def _write(name: str, args: Sequence[str]) -> str:
-    bracketed = [
-        f"({arg})" if (" " in arg and not arg.endswith(")")) or " " in arg.split("(")[0] else arg for arg in args
-    ]
+def _write(name: str, args: Sequence[str], outer: Sequence[str]) -> str:
+    # A minus binds less than a power only.
+    loose = {*_INFIX, "neg"} if name == "pow" else set(_INFIX)
+    bracketed = [f"({arg})" if last in loose else arg for arg, last in zip(args, outer, strict=True)]
     if name in _INFIX:
         return f"{bracketed[0]} {_INFIX[name]} {bracketed[1]}"
     return f"-{bracketed[0]}" if name == "neg" else f"{name}({', '.join(args)})"

@@ -143,6 +143,12 @@ class TestStrategies:
         shared = find(expressions(["sin", "mul"], inputs=1), lambda f: f.steps == (("sin", (0,)), ("mul", (1, 1))))
         assert repr(shared) == "lambda x: (a := sin(x), a * a)[-1]"
 
+    def test_operators_are_bracketed_where_python_needs_it(self):
+        steps = (("neg", (0,)), ("pow", (1, 0)), ("sin", (2,)), ("add", (3, 0)), ("mul", (4, 0)), ("neg", (5,)))
+        assert repr(Expression(1, steps)) == "lambda x: -((sin((-x) ** x) + x) * x)"
+        steps = (("sin", (0,)), ("cos", (0,)), ("add", (1, 2)), ("mul", (3, 0)))
+        assert repr(Expression(1, steps)) == "lambda x: (sin(x) + cos(x)) * x"
+
     @given(
         expressions([*TAME, "div", "pow"], inputs=(1, 3), steps=(1, 12)),
         st.lists(st.floats(-2, 2), min_size=3, max_size=3),
