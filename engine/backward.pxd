@@ -17,6 +17,9 @@ cdef double _clock
 cdef bint _read_back(Var root, double seed, list leaves, list before) except -1
 cdef Py_ssize_t _reach(Var arg, double seen, list leaves, list before) except -1
 
+@cython.locals(state=list, k=Py_ssize_t)
+cdef object _derivatives(Var root, object only)
+
 @cython.locals(seen=double, a=Var, b=Var)
 cdef list _order(Var root, list leaves, list before, list state)
 

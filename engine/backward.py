@@ -27,7 +27,7 @@ else:
     tape_start: Any = None  # these are of nodes.h: only compiled code calls them
     tape_back: Any = None
 
-__all__ = ["gradients", "walk"]
+__all__ = ["gradients", "leaf_gradients", "walk"]
 
 _clock = 1.0  # the greatest mark that a sweep has left
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
@@ -58,8 +58,7 @@ def leaf_gradients(root: Var) -> list[tuple[Var, float]]:
     >>> [(leaf is x, grad) for leaf, grad in leaf_gradients(x * x)]
     [(True, 4.0)]
     """
-    found = _derivatives(root, None)
-    assert found is not None
+    found: list[tuple[Var, float]] = _derivatives(root, None)
     return found
 
 
@@ -87,10 +86,10 @@ def _add_gradients(root: Var, seed: float) -> None:
 use_reverse_sweep(_add_gradients)
 
 
-def _derivatives(root: Var, only: set[int] | None) -> list[tuple[Var, float]] | None:
+def _derivatives(root: Var, only: Any) -> Any:
     """Run the reverse sweep and leave all nodes as they were; None where a leaf is not one of those asked for."""
     leaves: list[Var] = []
-    state: list[tuple[Var, float, float]] = []
+    state: list[Any] = []
     with _sweeping:
         try:
             order = _order(root, leaves, [], state)
@@ -100,10 +99,11 @@ def _derivatives(root: Var, only: set[int] | None) -> list[tuple[Var, float]] | 
             _propagate(order)
             return [(leaf, leaf.grad) for leaf in leaves]
         finally:
-            for item, mark, grad in state:
-                node: Var = item
-                node._mark = mark
-                node._grad = grad
+            # An interrupt may come between two appends.
+            for k in range(0, len(state) - 2, 3):
+                node: Var = state[k]
+                node._mark = state[k + 1]
+                node._grad = state[k + 2]
 
 
 def _set_gradients(leaves: list[Var], gradients: list[float]) -> None:
@@ -202,7 +202,10 @@ def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
         if node._mark == seen:
             continue
         if state is not None:
-            state.append((node, node._mark, node._grad))
+            # One after the other: a tuple for each node would have the collector visit them all.
+            state.append(node)
+            state.append(node._mark)
+            state.append(node._grad)
         node._mark = seen
         b = node._b
         if b is not None:

@@ -87,7 +87,9 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
             if found is None:
                 graph = between(run.inputs, run.results)
                 found = settle(reverse(graph, [1.0], graph.foreign and outside), run.inputs, outside)
-            (value,) = settle(run.results, run.inputs, outside)
+                (value,) = settle(run.results, run.inputs, outside)
+            else:  # the sweep met no leaf of somebody else's
+                (value,) = settle(run.results, run.inputs, False)
             run.close()
         return value, unflatten(run.argument, found)
 
