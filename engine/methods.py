@@ -45,7 +45,7 @@ def offer(kind: type) -> None:
 
     def add(row: Primitive, name: str) -> None:
         if name not in own:
-            setattr(kind, name, _method(row, name))
+            setattr(kind, name, method_of(row, name))
 
     for name in method_names():
         row = method_row(name)
@@ -54,7 +54,9 @@ def offer(kind: type) -> None:
     on_register(lambda row: add(row, row.name) if type(row) is Primitive else None)
 
 
-def _method(row: Primitive, name: str) -> Callable[..., Any]:
+def method_of(row: Primitive, name: str) -> Callable[..., Any]:
+    """Return the function that stands for a row in a class."""
+
     def method(self: Any, *args: Any) -> Any:
         return row(self, *args)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import importlib
 import operator
 from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any
 
 try:
@@ -22,7 +23,7 @@ except ImportError:
 
 from . import ieee, table
 from .errors import GraphError
-from .methods import call_ufunc, method_names, method_row, offer
+from .methods import call_ufunc, method_names, method_of, method_row, offer
 from .modes import check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
@@ -468,13 +469,7 @@ class Var:
         row = method_row(name)
         if row is None:
             raise AttributeError(f"'Var' object has no attribute {name!r}")
-
-        def method(*args: Any) -> Any:
-            return row(self, *args)
-
-        method.__name__ = name
-        method.__doc__ = row.__doc__
-        return method
+        return MethodType(method_of(row, name), self)
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *method_names()]

@@ -264,7 +264,9 @@ def test_keyword_arguments_find_their_place():
 
 
 def test_bad_options_are_named():
-    f = lambda x, y: x * y  # noqa: E731
+    def f(x, y):
+        return x * y
+
     with pytest.raises(TypeError, match="expected a function"):
         cr.compile(3)
     with pytest.raises(ValueError, match="expected reduce to be"):

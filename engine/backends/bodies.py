@@ -256,18 +256,6 @@ class Body:
         self.lines.append(f"%p{key} = getelementptr i8, ptr %frame, i64 {_CHILD}")
         return f"%p{key}"
 
-    def inner(
-        self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> Body:
-        """Write the functions of an inner program."""
-        return Body(self.module, program, lanes, inputs, sinks, pointers, dead)
-
     # ---- outputs ----
 
     def _only_added(self, value: int) -> Sink | None:

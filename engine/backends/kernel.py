@@ -59,12 +59,12 @@ class Kernel:
             self._engine.finalize_object()
         self.address = self._engine.get_function_address("run")
         self.largest = 2 * self._grain if threads > 1 else sys.maxsize
-        self._run = self._native("run", 4)
+        self._run = self._native("run")
         self._copies = 1
         if threads > 1:
-            self._prepare, self._part = self._native("prepare", 4), self._native("part", 6)
+            self._prepare, self._part = self._native("prepare"), self._native("part")
             address = self._engine.get_function_address("finish")
-            self._finish = self._native("finish", 4) if address else None
+            self._finish = self._native("finish") if address else None
             # Parts with sums need memory each, others one for each thread.
             self._most = threads * (max(1, min(_PARTS, _PARTS_MEMORY // (threads * size))) if address else _PARTS)
             self._copies = self._most if address else threads
@@ -93,7 +93,7 @@ class Kernel:
         native = self, self.address, self.size, self.errors, self.largest, sharing
         return module.Entry(native, shapes, batched, units, per_sample, results, exact)
 
-    def _native(self, name: str, count: int) -> Any:
+    def _native(self, name: str) -> Any:
         # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.
         function = ctypes.CFUNCTYPE(None)(self._engine.get_function_address(name))
         function.argtypes = None  # type: ignore[assignment]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..loop import CALL, WHILE, Loop
@@ -23,6 +24,8 @@ class LoopFunctions:
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
         self.lanes, self.module = lanes, parent.module
+        body: Callable[..., Any] = type(parent)
+        self._body = functools.partial(body, parent.module)  # writes the functions of an inner program
 
     def write(self) -> tuple[list[str], int]:
         """Write the functions; return the names of those to call, and how many bytes their frame takes."""
@@ -31,7 +34,7 @@ class LoopFunctions:
             return self._while()
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
+        body = self._body(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         if op.kind == CALL:
             return body.names, body.size
         name = self.module.name("loop")
@@ -53,9 +56,7 @@ class LoopFunctions:
         every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *sums]
 
         def inner(dead: int) -> Any:
-            return self.parent.inner(
-                op.body, lanes, list(map(lane, inputs)), [[sink] for sink in every], count + 1, dead
-            )
+            return self._body(op.body, lanes, list(map(lane, inputs)), [[sink] for sink in every], count + 1, dead)
 
         body = inner(0)
         own = -(-op.sums * width // 64) * 64
@@ -105,8 +106,8 @@ class LoopFunctions:
         own = -(-(op.carry + 1) * width // 64) * 64
         asked = Sink(Spot(f"%r{count}", op.carry * width, differs))
         fresh = [Sink(Spot(f"%r{count}", k * width, differs)) for k in range(op.carry)]
-        condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
+        condition = self._body(op.condition, self.lanes, inputs, [[asked]], count + 1)
+        body = self._body(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
         type_ = f"<{self.lanes} x double>" if differs else "double"
         mask = f"<{self.lanes} x i1>" if differs else "i1"
         pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
