@@ -275,7 +275,7 @@ def test_bad_options_are_named():
         cr.compile(f, backend="cuda")
     with pytest.raises(ValueError, match="threads of 1 or more"):
         cr.compile(f, threads=0)
-    with pytest.raises(ValueError, match=r"batch to name arguments of lambda, \['x', 'y'\]"):
+    with pytest.raises(ValueError, match=r"batch to name arguments of f, \['x', 'y'\]"):
         cr.compile(f, batch="z")
     with pytest.raises(ValueError, match="reduce='sum' alone"):
         cr.compile(f, reduce="sum")
