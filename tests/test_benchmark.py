@@ -104,7 +104,9 @@ def test_not_a_number_is_a_difference():
 def test_one_table_for_each_workload(tmp_path):
     done = run("eager", "--quick", "--peers", "chainrule", "pure", "value", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    core = getattr(chainrule, "core", lambda: "interpreted")()
+    assert "picture: out/benchmark.png" in done.stdout
+    assert (tmp_path / "out" / "benchmark.png").read_bytes().startswith(b"\x89PNG")
+    core = chainrule.core()
     for title in ("moons: MLP", "chain: 4,000 operations", "gpt: one layer", "memory: bytes"):
         table = done.stdout[done.stdout.index(f"\n{title}") + 1 :].split("\n")
         assert [row.split("  ")[0] for row in table[2:5]] == [

@@ -373,3 +373,23 @@ def test_the_garbage_collector_goes_on_after_a_compilation():
         assert not gc.isenabled(), "whoever turned it off wants it so"
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_lists_are_batches_as_arrays_are(backend):
+    numpy = pytest.importorskip("numpy")
+
+    f = cr.compile(lambda x: x[0] * x[1] + cr.sin(x[0]), batch="x", backend=backend)
+    g = cr.compile(cr.sin, batch=0, backend=backend)
+    rows = [[0.5, 2.0], [1.5, -1.0], [2.5, 3.0]]
+    expected = f(numpy.array(rows)).tolist()
+    for same in (rows, [[0.5, 2], [1.5, -1.0], [2.5, 3.0]], [numpy.array(row) for row in rows]):
+        assert f(same).tolist() == expected
+    assert rows == [[0.5, 2.0], [1.5, -1.0], [2.5, 3.0]]
+    assert g([0.5, 1.0, 2.0]).tolist() == g([0.5, 1, 2.0]).tolist() == g(numpy.array([0.5, 1.0, 2.0])).tolist()
+    assert len(g([])) == 0
+    with pytest.raises(ValueError, match=r"of one structure but got \[number, number\] at 0 and \[number\] at 2"):
+        f([[0.5, 2.0], [1.5, -1.0], [2.5]])
+    x = cr.Var(1.5)
+    f([[0.5, 2.0], [x, -1.0]])[1].backward()
+    assert x.grad == pytest.approx(-1.0 + numpy.cos(1.5))
