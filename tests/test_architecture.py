@@ -18,7 +18,8 @@ LAYERS = {
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers
-        segments driver memory moves module lane_order loop_functions loop_calls bodies loop_kernels llvm __init__
+        segments driver memory moves module blocking lane_order loop_functions loop_calls bodies loop_kernels llvm
+        __init__
     """,
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page

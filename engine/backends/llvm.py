@@ -20,6 +20,7 @@ from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
 from . import (
+    blocking,
     bodies,
     driver,
     fusion,
@@ -47,7 +48,7 @@ from .operations import supported, supported_in_loops, weight
 from .segments import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
-_LOOPS = (bodies, lane_order, loop_calls, loop_functions, loop_kernels, memory, module, moves)
+_LOOPS = (blocking, bodies, lane_order, loop_calls, loop_functions, loop_kernels, memory, module, moves)
 _SOURCES = (*_LOOPS, driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))

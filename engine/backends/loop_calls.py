@@ -10,6 +10,7 @@ from typing import Any
 
 from ..loop import Loop
 from . import moves
+from .blocking import blocked
 from .lane_order import shared_columns, summed_columns, takes_lanes
 from .loop_functions import LoopFunctions
 from .memory import Sink, Spot, inputs_differ, progression
@@ -27,13 +28,17 @@ class LoopCall:
     """Write the step of a `bodies.Body` that runs a loop, and the loop's functions."""
 
     def __init__(self, parent: Any, op: Loop, args: Sequence[int], first: int) -> None:
-        self.parent, self.op, self.args, self.first = parent, op, args, first
         self.module, self.lanes = parent.module, parent.lanes
+        machine = self.module.machine
+        if self.lanes > 1:
+            # Sums of all iterations should stay in registers.
+            op = blocked(op, machine.registers * machine.lanes // (2 * self.lanes))
+        self.parent, self.op, self.args, self.first = parent, op, args, first
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
         self._region_of: dict[tuple[str, int, int], int] = {}
-        own = self.module.machine.lanes
+        own = machine.lanes
         self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
         self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
