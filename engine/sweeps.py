@@ -140,7 +140,9 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
 def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int]) -> None:
     """Pass on the gradient of a loop's result to the loop, or those of all results to the loop's arguments."""
     if node.place >= 0:
-        gradients.setdefault(id(node.args[0]), {})[node.place] = gradient
+        # Several nodes may stand for one result.
+        own = gradients.setdefault(id(node.args[0]), {})
+        own[node.place] = plus(own.get(node.place, 0.0), gradient)
         return
     wanted = [id(arg) in active for arg in node.args]
     for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):

@@ -379,3 +379,17 @@ def test_loops_need_no_numpy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert float(done.stdout) == 3.0
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_higher_derivatives_take_all_that_a_scan_stacks(backend):
+    """Where a derivative has the iterations stack what they stack already, two nodes stand for one result."""
+
+    def cube(x):
+        last, kept = cr.scan(lambda c, _: (cr.sin(c) * x, c), x, [1.0] * 3)
+        return cr.function(lambda r: r**3)(last) + cr.sum(cr.map(lambda r: r * r, kept))
+
+    third = cr.grad(cr.grad(cr.grad(cube)))
+    assert cr.compile(cr.hessian(cube), backend=backend)(0.7) == pytest.approx(cr.hessian(cube)(0.7), rel=1e-12)
+    assert cr.compile(third, backend=backend)(0.7) == pytest.approx(third(0.7), rel=1e-12)
+    check_grads(cr.compile(cube, backend=backend), 0.7, order=3)
