@@ -55,14 +55,17 @@ class Argument:
         if shape is not None and not hasattr(type(value), "__apply__"):
             if not shape:
                 raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
-            self._count(shape[0])
+            if not hasattr(value.dtype, "kind"):
+                value = buffers.np.asarray(value)  # such as a tensor of PyTorch's
+            own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
+            self._count(shape[0], value.dtype.kind == "O")
             if value.dtype.kind == "O":
-                self.samples = [flatten(row, "compile", self.name)[0] for row in value]
+                self._take(value, own)
             else:
                 self.parts.append(value)
-            return Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
+            return own
         if isinstance(value, list):
-            self._count(len(value))
+            self._count(len(value), True)
             rows_are = kinds([value])
             if rows_are == {float}:
                 self.samples = [[number] for number in value]
@@ -70,15 +73,7 @@ class Argument:
             if rows_are == {list} and len(set(map(len, value))) == 1 and kinds(value) == {float}:
                 self.samples = value
                 return Structure("list", (NUMBER,) * len(value[0]))
-            found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(value)]
-            for k, (_, structure) in enumerate(found):
-                if structure != found[0][1]:
-                    raise ValueError(
-                        f"{self.name} expected samples of one structure but got {found[0][1]} at 0 "
-                        f"and {structure} at {k}"
-                    )
-            self.samples = [numbers for numbers, _ in found]
-            return found[0][1] if found else NUMBER
+            return self._take(value)
         if isinstance(value, tuple) and not hasattr(value, "_fields"):
             return Structure("tuple", tuple([self._batch(part) for part in value]))
         if isinstance(value, dict):
@@ -88,10 +83,23 @@ class Argument:
             f"{describe(self.name, value)}"
         )
 
-    def _count(self, rows: int) -> None:
+    def _take(self, rows: Iterable[Any], structure: Structure | None = None) -> Structure:
+        """Keep the numbers of samples that are all of one structure, that of the first if none is given."""
+        found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(rows)]
+        expected = structure or (found[0][1] if found else NUMBER)
+        for k, (_, own) in enumerate(found):
+            if own != expected:
+                where = " at 0" if structure is None else ""
+                raise ValueError(
+                    f"{self.name} expected samples of one structure but got {expected}{where} and {own} at {k}"
+                )
+        self.samples = [numbers for numbers, _ in found]
+        return expected
+
+    def _count(self, rows: int, listed: bool) -> None:
         if self.rows is not None and self.rows != rows:
             raise ValueError(f"{self.name} expected parts with batches of one size but got {self.rows} and {rows}")
-        if self.rows is not None and (self.samples or not self.parts):
+        if self.rows is not None and (listed or self.samples or not self.parts):
             raise TypeError(f"{self.name} expected arrays inside a tuple or dict of a batch but got a list")
         self.rows = rows
 

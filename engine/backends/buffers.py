@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import importlib
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -53,7 +54,7 @@ def convert(item: Any) -> Any:
 
 def join(parts: Sequence[Any], rows: int) -> Any:
     """Return arrays with the same number of rows as one, side by side."""
-    return np.ascontiguousarray(np.hstack([convert(part).reshape(rows, -1) for part in parts]))
+    return np.ascontiguousarray(np.hstack([convert(part).reshape(rows, math.prod(part.shape[1:])) for part in parts]))
 
 
 def empty(size: int) -> Any:
