@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import table
+from .loop import Loop
 from .modes import recording
 from .operators import Operators
 from .primitive import PRIMITIVES, Primitive, Scalar, describe
@@ -45,8 +46,16 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
         expansion = _Expansion(order)
         series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
         symbolic = graph.foreign and outside
+        unrolled: dict[int, list[Any]] = {}
         for node in graph.order:
             args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
+            if isinstance(node.op, Loop):
+                if node.place < 0:
+                    unrolled[id(node)] = expansion.unroll(node.loop, args)
+                else:
+                    item = unrolled[id(node.args[0])][node.args[0].loop.result_at(node.place)]
+                    series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
+                continue
             series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
             # Arguments first, so that no coefficient is asked for down a long chain of calls.
             series[id(node)].coefficient(order)
@@ -77,8 +86,17 @@ class _Expansion:
 
     def __init__(self, order: int) -> None:
         self.order = order
+        self.in_order = False
         self.known: dict[tuple[Any, ...], Series] = {}
         self.alive: list[Any] = []  # keys name arguments by identity
+
+    def unroll(self, loop: Loop, args: list[Any]) -> list[Any]:
+        """Run the iterations of a loop on series, each operation to the end before the next."""
+        self.in_order = True
+        try:
+            return loop.unroll(args)
+        finally:
+            self.in_order = False
 
     def apply(self, row: Primitive, args: tuple[Any, ...], value: Scalar | None = None) -> Series:
         """Return the series of an operation on series and constants."""
@@ -91,6 +109,11 @@ class _Expansion:
             if value is None:
                 value = row.apply(tuple([arg.coefficient(0) if type(arg) is Series else arg for arg in args]))
             self.known[key] = Series(self, row, args, [value])
+            if self.in_order:
+                # What rules compute on the way waits until it is asked for: it may take coefficients still to come.
+                self.in_order = False
+                self.known[key].coefficient(self.order)
+                self.in_order = True
         return self.known[key]
 
 

@@ -104,3 +104,18 @@ def test_cost_grows_with_the_square_of_the_order(monkeypatch):
         monkeypatch.setattr(series, "chain", plain)
         counts.append(products)
     assert counts[1] < 22 * counts[0]
+
+
+def test_series_of_loops_in_a_trace():
+    def chained(x):
+        kept = cr.scan(lambda c, _: (cr.sin(c) * x, c), x, [1.0] * 3)[1]
+        return cr.sum(cr.map(lambda r: r * r, kept))
+
+    def layered(x):
+        rows = [[0.01 * (i - j) for j in range(30)] for i in range(30)]
+        hidden = [cr.tanh(cr.dot(row, [x * 0.1 * k for k in range(30)])) for row in rows]
+        return cr.sum(cr.tanh(cr.dot(row, hidden)) for row in rows)
+
+    for f in (chained, cr.grad(chained), layered, cr.grad(layered)):
+        expanded = lambda x, f=f: cr.taylor(f, x, 3)  # noqa: E731
+        assert cr.compile(expanded, backend="python")(0.5) == pytest.approx(expanded(0.5), rel=1e-12)
