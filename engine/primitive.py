@@ -6,6 +6,7 @@ part by defining ``__apply__(primitive, args)`` on its class, so that this modul
 
 from __future__ import annotations
 
+import functools
 import inspect
 import itertools
 import math
@@ -104,7 +105,7 @@ class Primitive:
     @property
     def argument_names(self) -> tuple[str, ...]:
         """Name the arguments as the row's rule names them."""
-        code = self.partials.__code__
+        code = inspect.unwrap(self.partials).__code__
         names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
         return names
 
@@ -276,9 +277,26 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
             f"primitive {name} expected an interval for each argument of evaluate, at least one, but got {count} "
             f"arguments and {len(columns['domain'])} intervals"
         )
+    columns["partials"] = _counted(name, columns["partials"], count)
     row = Primitive(name, columns.pop("symbol", name), **columns)
     row.custom = True
     return _register(row)
+
+
+def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Callable[..., Sequence[Scalar]]:
+    """Return the rule, which raises where it does not give a partial for each argument."""
+
+    @functools.wraps(rule)
+    def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
+        found = rule(y, *xs)
+        if not isinstance(found, (tuple, list)) or len(found) != count:
+            raise TypeError(
+                f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
+                f"but got {describe('partials', found)}"
+            )
+        return found
+
+    return partials
 
 
 def reduction(name: str, symbol: str, **row: Any) -> Reduction:

@@ -116,3 +116,13 @@ def test_a_custom_row_is_a_method_from_then_on():
 
     assert Var(2.0).cube_as_method().partials == (12.0,)
     assert cr.trace(lambda x: x.cube_as_method(), 1.0)(2.0) == 8.0
+
+
+@pytest.mark.parametrize("found", [(1.0,), (1.0, 1.0, 1.0), 1.0, None])
+def test_a_rule_gives_a_partial_for_each_argument(found):
+    rule = cr.primitive(partials=lambda y, a, b: found, name="odd_rule")(lambda a, b: a + b)
+    with pytest.raises(TypeError, match="primitive odd_rule expected its rule to return a tuple of 2 partials"):
+        rule(cr.Var(2.0), cr.Var(1.0))
+    with pytest.raises(TypeError, match="primitive odd_rule expected"):
+        cr.trace(cr.grad(rule), 1.0, 2.0)
+    assert rule.argument_names == ("a", "b")
