@@ -56,10 +56,10 @@ def compile(
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
 
     Results agree with those of `f` itself to a relative error of 1e-12 or better, with nan and inf in the same places.
-    There are two exceptions, both where terms cancel to almost nothing. A product that goes into a sum may be rounded
-    once, together with the sum (llvm, C), so a sum of n terms differs by up to ``(n + 1) * 2**-53`` of the sum of the
-    terms' sizes, as it does from the true value. And `logaddexp` and `logsumexp` near 0 have an absolute error of some
-    units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
+    There are two exceptions, where terms cancel to almost nothing. A product that goes into a sum may be rounded once,
+    together with the sum (llvm, C), so a sum of n terms differs by up to ``(n + 1) * 2**-53`` of the sum of the terms'
+    sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
+    `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
     Floats in, floats out; arrays in, arrays out. Where an argument holds Vars or traced numbers, the program runs step
     by step on them, so that derivatives pass through: ``grad(compile(f))`` works. `TraceError` says where `f` asks
@@ -99,6 +99,7 @@ class Compiled:
         self, f: Function, batch: tuple[str | int, ...], reduce: str | None, backend: str, threads: int, max_steps: int
     ) -> None:
         self.f = f
+        self._named = batch
         self.reduce = reduce
         self.backend = backend
         self.threads = threads
@@ -114,6 +115,10 @@ class Compiled:
                 f"compile expected batch to name the arguments to reduce over but got reduce={reduce!r} alone"
             )
         functools.update_wrapper(self, f, updated=())
+
+    def __reduce__(self) -> Any:
+        # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
+        return Compiled, (self.f, self._named, self.reduce, self.backend, self.threads, self.max_steps)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         if named:

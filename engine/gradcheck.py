@@ -22,6 +22,7 @@ from .var import Var
 __all__ = ["check_grads"]
 
 _FIRST_STEPS = (0.1, 1e-3, 1e-5)
+_SHORT = 1e-7
 _SHRINK = 1.6
 _ROWS = 14
 # Arguments with more numbers than this are checked along random directions instead of one number at a time.
@@ -65,6 +66,8 @@ def check_grads(
         if mode not in _MODES:
             raise ValueError(f"check_grads expected modes 'reverse' and 'forward' but got {describe('mode', mode)}")
     numbers, structure = flatten(args, "check_grads", "args")
+    if not numbers:
+        raise ValueError(f"check_grads expected numbers to differentiate by but got {describe('args', args)}")
     point = [float(number.value) if type(number) is Var else number for number in numbers]
     for what, direction, unit in _directions(args, point):
 
@@ -167,6 +170,12 @@ def difference(f: Callable[[float], float], scale: float = 0.0, rounding: float 
             best, least = found, error
         if least < 1e-12 * max(abs(best), scale):
             break
+    # Long steps may pass over whole swings of the function, and find a slope that a short one does not.
+    up, down = f(_SHORT), f(-_SHORT)
+    slope = (up - down) / (2.0 * _SHORT)
+    noise = max(2.3e-16 * (abs(up) + abs(down)), rounding) / (2.0 * _SHORT)
+    if abs(slope - best) > 0.01 * max(abs(slope), abs(best)) + 10.0 * (least + noise):
+        return _ridders(f, _SHORT, rounding)
     return best, least
 
 

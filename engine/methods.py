@@ -20,6 +20,23 @@ _comparisons: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
+_functions: dict[str, Callable[[Any], Any]] = {}  # of one number, without a row of their own
+_offers: list[Callable[[Callable[..., Any], str], None]] = []
+
+
+def method(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Make a function of one number a method of the number types, as rows are."""
+    _functions[function.__name__] = function
+    for add in _offers:
+        add(function, function.__name__)
+    return function
+
+
+def method_named(name: str) -> Callable[..., Any] | None:
+    """Return the row or function that a method name means."""
+    return method_row(name) or _functions.get(name)
+
+
 def method_row(name: str) -> Primitive | None:
     """Return the row that a method name means: the row's own name, or NumPy's where that differs.
 
@@ -32,8 +49,8 @@ def method_row(name: str) -> Primitive | None:
 
 
 def method_names() -> list[str]:
-    """List the names that `method_row` knows."""
-    return [name for name in (*PRIMITIVES, *_numpy_names()) if method_row(name)]
+    """List the names that `method_named` knows."""
+    return [name for name in (*PRIMITIVES, *_numpy_names(), *_functions) if method_named(name)]
 
 
 def offer(kind: type) -> None:
@@ -43,26 +60,27 @@ def offer(kind: type) -> None:
     """
     own = set(dir(kind))
 
-    def add(row: Primitive, name: str) -> None:
+    def add(function: Callable[..., Any], name: str) -> None:
         if name not in own:
-            setattr(kind, name, method_of(row, name))
+            setattr(kind, name, method_of(function, name))
 
     for name in method_names():
-        row = method_row(name)
-        assert row is not None
-        add(row, name)
+        function = method_named(name)
+        assert function is not None
+        add(function, name)
+    _offers.append(add)
     on_register(lambda row: add(row, row.name) if type(row) is Primitive else None)
 
 
-def method_of(row: Primitive, name: str) -> Callable[..., Any]:
-    """Return the function that stands for a row in a class."""
+def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Return the function that stands for a row, or a function of one number, in a class."""
 
-    def method(self: Any, *args: Any) -> Any:
-        return row(self, *args)
+    def own(self: Any, *args: Any) -> Any:
+        return function(self, *args)
 
-    method.__name__ = name
-    method.__doc__ = row.__doc__
-    return method
+    own.__name__ = name
+    own.__doc__ = function.__doc__
+    return own
 
 
 @functools.cache

@@ -57,6 +57,14 @@ class Operators:
     def __rfloordiv__(self, other: Any) -> Any:
         return _apply(table.floor_divide, other, self)
 
+    def __divmod__(self, other: Any) -> Any:
+        rest = self.__mod__(other)
+        return rest if rest is NotImplemented else (self // other, rest)
+
+    def __rdivmod__(self, other: Any) -> Any:
+        rest = self.__rmod__(other)
+        return rest if rest is NotImplemented else (other // self, rest)
+
     def __neg__(self) -> Any:
         return table.neg(self)
 

@@ -163,7 +163,10 @@ def _simplify(builder: Builder, op: Primitive, args: tuple[int, ...], step: Rule
         inner = builder.step_of(args[0])
         if op is table.neg and inner is not None and inner.op is table.neg:
             return inner.args[0]
-        return args[0] if op is table.sum else step(builder, op, args)
+        # A sum starts at 0.0, so that one of -0.0 is 0.0.
+        return (
+            step(builder, table.add, (args[0], builder.constant(0.0))) if op is table.sum else step(builder, op, args)
+        )
     if op is table.where:
         return _choose(builder, args, step)
     identity = _IDENTITIES.get(op.name)
@@ -266,7 +269,7 @@ def _pow(builder: Builder, x: int, y: int, step: Rule) -> int | None:
 
 
 def _dot(builder: Builder, x: int, y: int, step: Rule) -> int | None:
-    return _simplify(builder, table.mul, (x, y), step)
+    return step(builder, table.add, (_simplify(builder, table.mul, (x, y), step), builder.constant(0.0)))
 
 
 _IDENTITIES = {"add": _add, "sub": _sub, "mul": _mul, "strong_mul": _strong_mul, "div": _div, "pow": _pow, "dot": _dot}

@@ -94,12 +94,27 @@ class Tracer(Operators):
     @property
     def partials(self) -> Sequence[Any]:
         """The derivative by each argument, as traced expressions."""
-        assert self.op is not None
+        if self.op is None:
+            return ()
         partials: Sequence[Any] = self.op.partials(self, *self.args)
         return partials
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
+
+    def detach(self) -> Any:
+        """Return the number as one through which no gradient flows."""
+        return table.stop_gradient(self)
+
+    @property
+    def label(self) -> str | None:
+        """The name of an input; a result takes one, too, and shows it nowhere."""
+        return self.name or None
+
+    @label.setter
+    def label(self, label: str | None) -> None:
+        if self.op is not None:
+            self.name = label or ""
 
     # ---- comparisons are operations ----
 
@@ -123,6 +138,14 @@ class Tracer(Operators):
 
     __hash__ = object.__hash__
 
+    def __and__(self, other: Any) -> Any:
+        return table.where(self, other, 0.0) if _are_conditions(self, other) else NotImplemented
+
+    def __or__(self, other: Any) -> Any:
+        return table.where(self, 1.0, other) if _are_conditions(self, other) else NotImplemented
+
+    __rand__, __ror__ = __and__, __or__
+
     # ---- what needs a value ----
 
     @property
@@ -135,6 +158,16 @@ class Tracer(Operators):
             "a condition (if, while, and, or, not, min, max) was asked for",
             "write chainrule.where(condition, a, b), maximum or minimum instead",
         )
+
+    def __format__(self, spec: str) -> str:
+        if spec:
+            self._refuse("it was formatted as a number", "leave out the format, or print it outside the function")
+        return repr(self)
+
+    def __round__(self, digits: int | None = None) -> Any:
+        if digits is not None:
+            self._refuse("round() to decimals was called", "write chainrule.round(x * 10**digits) / 10**digits")
+        return table.round(self)
 
     def __float__(self) -> float:
         self._refuse("float() or a function of math was called", "call chainrule's functions (chainrule.sin)")
@@ -151,6 +184,32 @@ class Tracer(Operators):
     def _refuse(self, what: str, advice: str) -> NoReturn:
         name = f" {self.name}" if self.name else ""
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
+
+
+_COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
+
+
+def _are_conditions(*items: Any) -> bool:
+    """Tell whether all are comparisons, or made of comparisons by `&` and `|`."""
+    return all(
+        type(item) is bool
+        or (
+            isinstance(item, Tracer)
+            and (
+                item.op in _COMPARISONS
+                or (item.op is table.where and all(type(arg) is float or _are_conditions(arg) for arg in item.args))
+            )
+        )
+        for item in items
+    )
+
+
+def _unknown(name: str) -> property:
+    return property(lambda self: self._refuse(f".{name} was read", "take derivatives with chainrule.grad"))
+
+
+for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
+    setattr(Tracer, _name, _unknown(_name))
 
 
 class LoopNode(Tracer):

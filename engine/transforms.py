@@ -247,6 +247,8 @@ def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[i
                 f"{function} expected argnums within the {len(args)} positional arguments given but got "
                 f"{describe('argnums', argnums)}"
             )
+    if len({position % len(args) for position in positions}) < len(positions):
+        raise ValueError(f"{function} expected each argument once in argnums but got {describe('argnums', argnums)}")
     numbers: list[Any] = []
     structures = []
     for position in positions:

@@ -23,7 +23,7 @@ except ImportError:
 
 from . import ieee, table
 from .errors import GraphError
-from .methods import call_ufunc, method_names, method_of, method_row, offer
+from .methods import call_ufunc, method_named, method_names, method_of, offer
 from .modes import check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
@@ -466,10 +466,10 @@ class Var:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Offer every row as a method, under NumPy's name too: ``x.sin()``, ``x.arcsin()``."""
-        row = method_row(name)
-        if row is None:
+        function = method_named(name)
+        if function is None:
             raise AttributeError(f"'Var' object has no attribute {name!r}")
-        return MethodType(method_of(row, name), self)
+        return MethodType(method_of(function, name), self)
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *method_names()]

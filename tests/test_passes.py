@@ -130,8 +130,8 @@ def of(f, count=1):
         (lambda x: cr.where(1.0, x, cr.log(x)), []),
         (lambda x: cr.where(x > 0, x, x), []),
         (lambda x: cr.where(x > 0, 1.0, 0.0), ["less"]),
-        (lambda x: cr.sum([x]), []),
-        (lambda x: cr.dot([x], [3.0]), ["mul"]),
+        (lambda x: cr.sum([x]), ["add"]),  # a sum starts at 0.0
+        (lambda x: cr.dot([x], [3.0]), ["mul", "add"]),
         (lambda x: cr.pos(x), []),
     ],
 )

@@ -251,3 +251,15 @@ class TestCustomPrimitives:
             TypeError, match="primitive expected a class or a function to decorate but got definition=3"
         ):
             primitive(3)
+
+
+@pytest.mark.parametrize("x", [5.4e5, 1e6, 3.3e6, 1e7])
+def test_steps_over_whole_swings_raise_no_alarm(x):
+    check_grads(cr.sin, x)
+    with pytest.raises(AssertionError, match="derivative of order 1"):
+        check_grads(lambda x: cr.sin(cr.stop_gradient(x)) + 0.0 * x, x)
+
+
+def test_without_numbers_there_is_nothing_to_check():
+    with pytest.raises(ValueError, match="check_grads expected numbers to differentiate by"):
+        check_grads(lambda: 1.0)

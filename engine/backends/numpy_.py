@@ -77,16 +77,22 @@ _DIRECT |= {
     "strong_sub": lambda x, y: np.where(x == y, 0.0, x - y),
     "one_minus_square": lambda x: (1.0 - x) * (1.0 + x),
     "sum": lambda *xs: _total(xs),
-    "mean": lambda *xs: _total(xs) / len(xs),
+    "mean": lambda *xs: _mean(xs),
     "dot": lambda *xs: _total([x * y for x, y in zip(xs[: len(xs) // 2], xs[len(xs) // 2 :], strict=True)]),
 }
 
 
 def _total(xs: Sequence[Array]) -> Array:
-    total = xs[0]
-    for x in xs[1:]:
+    total: Array = 0.0
+    for x in xs:
         total = total + x
     return total
+
+
+def _mean(xs: Sequence[Array]) -> Array:
+    value = _total(xs) / len(xs)
+    finite = np.isfinite(value)
+    return value if np.all(finite) else np.where(finite, value, _total([x / len(xs) for x in xs]))
 
 
 def build(
