@@ -1,11 +1,9 @@
 """compile(): every backend computes what eager code does, for every row, structure and batch."""
 
-import copy
 import functools
 import gc
 import importlib.util
 import math
-import pickle
 import subprocess
 import sys
 
@@ -375,80 +373,3 @@ def test_the_garbage_collector_goes_on_after_a_compilation():
         assert not gc.isenabled(), "whoever turned it off wants it so"
     finally:
         gc.enable()
-
-
-@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
-def test_lists_are_batches_as_arrays_are(backend):
-    numpy = pytest.importorskip("numpy")
-
-    f = cr.compile(lambda x: x[0] * x[1] + cr.sin(x[0]), batch="x", backend=backend)
-    g = cr.compile(cr.sin, batch=0, backend=backend)
-    rows = [[0.5, 2.0], [1.5, -1.0], [2.5, 3.0]]
-    expected = f(numpy.array(rows)).tolist()
-    for same in (rows, [[0.5, 2], [1.5, -1.0], [2.5, 3.0]], [numpy.array(row) for row in rows]):
-        assert f(same).tolist() == expected
-    assert rows == [[0.5, 2.0], [1.5, -1.0], [2.5, 3.0]]
-    assert g([0.5, 1.0, 2.0]).tolist() == g([0.5, 1, 2.0]).tolist() == g(numpy.array([0.5, 1.0, 2.0])).tolist()
-    assert len(g([])) == 0
-    with pytest.raises(ValueError, match=r"of one structure but got \[number, number\] at 0 and \[number\] at 2"):
-        f([[0.5, 2.0], [1.5, -1.0], [2.5]])
-    x = cr.Var(1.5)
-    f([[0.5, 2.0], [x, -1.0]])[1].backward()
-    assert x.grad == pytest.approx(-1.0 + numpy.cos(1.5))
-
-
-def test_batches_are_arrays_or_lists():
-    f = cr.compile(lambda d: d[0] * d[1], batch="d")
-    assert len(f((np.zeros(0), np.zeros(0)))) == 0
-    for mixed in ((np.array([1.0, 2.0]), [3.0, 4.0]), ([3.0, 4.0], np.array([1.0, 2.0]))):
-        with pytest.raises(TypeError, match="d expected arrays inside a tuple or dict of a batch but got a list"):
-            f(mixed)
-    items = np.empty(2, object)
-    items[:] = [[1.0, 2.0], [3.0, 4.0]]
-    with pytest.raises(ValueError, match=r"x expected samples of one structure but got number and \[number, number\]"):
-        cr.compile(lambda x: x * 2, batch="x")(items)
-
-
-def test_a_copy_of_a_compiled_function_compiles_again():
-    scale = cr.compile(cr.sin, batch=0, backend="python")
-    for again in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale))):
-        scale([0.5, 1.0])
-        assert list(again([0.5, 1.0])) == [math.sin(0.5), math.sin(1.0)]
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_sums_start_at_zero(backend):
-    for f in (lambda x: cr.sum([x]), lambda x: cr.sum([x, x]), lambda x: cr.dot([x], [1.0]), lambda x: cr.mean([x, x])):
-        assert math.copysign(1.0, cr.compile(f, backend=backend)(-0.0)) == 1.0
-    assert cr.compile(cr.mean, backend=backend)([1e308, 1e308]) == 1e308
-
-
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_what_runs_on_vars_is_traced(backend):
-    def labelled(x):
-        h = x * 2.0
-        h.label = "h"
-        return h * x.detach()
-
-    assert cr.compile(cr.grad(labelled), backend=backend)(3.0) == cr.grad(labelled)(3.0) == 6.0
-    inside = lambda x: cr.where((x > 0) & (x < 1) & True, x, cr.where((x < -1) | (x == 2), 5.0, 0.0))  # noqa: E731
-    parts = lambda x: [*divmod(x, 2), *divmod(7, x), round(x)]  # noqa: E731
-    for x in (-3.0, -0.5, 0.25, 1.5, 2.0):
-        assert cr.compile(inside, backend=backend)(x) == inside(x)
-        assert cr.compile(parts, backend=backend)(x) == parts(x)
-    with pytest.raises(TypeError, match="unsupported operand"):
-        cr.trace(lambda x: x & (x > 0), 1.0)
-
-
-@pytest.mark.parametrize(
-    ("read", "message"),
-    [
-        (lambda x: f"{x:.2f}", "it was formatted"),
-        (lambda x: round(x, 2), r"write chainrule.round\(x \* 10\*\*digits\)"),
-        (lambda x: x.grad, r"\.grad was read"),
-        (lambda x: x.backward(), r"\.backward was read"),
-    ],
-)
-def test_reading_is_refused(read, message):
-    with pytest.raises(cr.TraceError, match=message):
-        cr.trace(read, 1.0)
