@@ -329,7 +329,10 @@ def find(name: str) -> Primitive:
 
 def describe(name: str, value: object) -> str:
     """Write ``name=value (type)`` for an error message, cut to a readable length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "..."
     if len(text) > 80:
         text = text[:77] + "..."
     return f"{name}={text} ({type(value).__name__})"
@@ -341,7 +344,7 @@ def to_float(value: Any, function: str, argument: str) -> float:
         try:
             return float(value)
         except OverflowError:
-            got = describe(argument, type(value).__name__)
+            got = describe(argument, value)
             raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
     advice = "; apply it to each item, or use NumPy's function" if getattr(value, "shape", ()) != () else ""
     raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
