@@ -7,13 +7,14 @@ probability itself cannot say how sure it is once it rounds to 0 or 1.
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import chainrule
 from chainrule.primitive import describe, is_symbolic, to_float
+
+from .arguments import number_within
 
 Scalar = Any
 
@@ -48,9 +49,7 @@ def huber(predictions: Iterable[Any], targets: Iterable[Any], delta: float = 1.0
     >>> huber([0.5, 3.0], [0.0, 0.0])
     1.3125
     """
-    delta = to_float(delta, "huber", "delta")
-    if not 0.0 < delta < math.inf:
-        raise ValueError(f"huber expected a finite number above 0 but got {describe('delta', delta)}")
+    delta = number_within("huber", "delta", delta, zero=False)
 
     def loss(p: Scalar, t: Scalar) -> Scalar:
         # Within delta, bounded is the error itself: error**2 / 2. Beyond it: delta * (|error| - delta / 2).
@@ -151,11 +150,13 @@ def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: f
     """Return the share of samples whose class is predicted: no loss, as its derivative is 0, but what is reported.
 
     Args:
-        predictions: a row of scores for each sample, of which the greatest tells the class; or one number for each,
-            which tells one of two classes by whether it is above `threshold`.
+        predictions: a row of scores for each sample, of which the greatest tells the class; or one number for each, or
+            a row of one, which tells one of two classes by whether it is above `threshold`.
         targets: classes counted from 0 for rows; for numbers, two classes on both sides of `threshold`, or the lower
             one on it, such as -1 and 1 or 0 and 1.
         threshold: 0 for scores, 0.5 for probabilities.
+
+    Errors: `ValueError` for a target of a row that is no class with a score, and for differing lengths.
 
     >>> accuracy([0.3, -2.0, 0.1, -0.5], [1, -1, -1, -1])
     0.75
@@ -166,13 +167,32 @@ def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: f
     if not found:
         raise ValueError("accuracy expected at least one prediction but got none")
     hits = 0
-    for scores, target in _zip_same("accuracy", "", found, wanted):
-        if _is_row(scores):
-            row = _items("accuracy", "scores", scores)
-            hits += max(range(len(row)), key=row.__getitem__) == target
+    for k, (scores, target) in enumerate(_zip_same("accuracy", "", found, wanted)):
+        scores, target = _unwrapped(f"predictions[{k}]", scores), _unwrapped(f"targets[{k}]", target)
+        if not _is_row(scores):
+            hits += (_number("accuracy", scores) > threshold) == (_number("accuracy", target) > threshold)
+        elif not scores:
+            raise ValueError(f"accuracy expected at least one score but got {describe(f'predictions[{k}]', scores)}")
+        elif _is_row(target) or target not in range(len(scores)):
+            raise _no_such_class("accuracy", scores, f"targets[{k}]", target)
         else:
-            hits += (scores > threshold) == (target > threshold)
+            hits += max(range(len(scores)), key=scores.__getitem__) == target
     return hits / len(found)
+
+
+def _unwrapped(name: str, value: Any) -> Any:
+    """Return a row as a list, one of a single number as that number."""
+    if not _is_row(value):
+        return value
+    row = _items("accuracy", name, value)
+    return row[0] if len(row) == 1 else row
+
+
+def _no_such_class(reader: str, scores: list[Any], name: str, target: Any) -> ValueError:
+    return ValueError(
+        f"{reader} expected a class from 0 to {len(scores) - 1}, as there are {len(scores)} scores, but got "
+        f"{describe(name, target)}"
+    )
 
 
 def _cross_entropy_of_one(scores: list[Any], target: Any) -> Scalar:
@@ -190,10 +210,7 @@ def _cross_entropy_of_one(scores: list[Any], target: Any) -> Scalar:
     if not scores:
         raise ValueError("cross_entropy expected at least one score but got none")
     if not 0 <= position < len(scores):
-        raise ValueError(
-            f"cross_entropy expected a class from 0 to {len(scores) - 1}, as there are {len(scores)} scores, but got "
-            f"{describe('target', target)}"
-        )
+        raise _no_such_class("cross_entropy", scores, "target", target)
     return -chainrule.log_softmax(scores)[position]
 
 

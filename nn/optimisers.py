@@ -11,8 +11,9 @@ from collections.abc import Iterable
 from typing import Any, final
 
 from chainrule import Var, sqrt
-from chainrule.primitive import describe, to_float
+from chainrule.primitive import describe
 
+from .arguments import number_within
 from .schedules import Schedule
 
 Memory = tuple[Any, ...]
@@ -51,14 +52,14 @@ class Optimiser:
     def lr(self) -> float:
         """The learning rate of the next step."""
         if self._schedule is not None:
-            return self._in_range(f"lr({self.steps})", self._schedule(self.steps), math.inf)
+            return self._in_range(f"lr({self.steps})", self._schedule(self.steps))
         return self._lr
 
     @lr.setter
     def lr(self, lr: float | Schedule) -> None:
         self._schedule = lr if callable(lr) else None
         if not callable(lr):
-            self._lr = self._in_range("lr", lr, math.inf)
+            self._lr = self._in_range("lr", lr)
 
     def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
         """Return the new value and memory of one parameter; written in plain arithmetic."""
@@ -92,12 +93,8 @@ class Optimiser:
         for parameter in self.parameters:
             parameter.zero_grad()
 
-    def _in_range(self, name: str, number: float, below: float) -> float:
-        number = to_float(number, type(self).__name__, name)
-        if not 0.0 <= number < below:
-            wanted = "a finite number, 0 or above," if below == math.inf else f"a number from 0 to below {below:g}"
-            raise ValueError(f"{type(self).__name__} expected {wanted} but got {describe(name, number)}")
-        return number
+    def _in_range(self, name: str, number: float, below: float = math.inf, zero: bool = True) -> float:
+        return number_within(type(self).__name__, name, number, below, zero=zero)
 
 
 @final
@@ -136,7 +133,7 @@ class SGD(Optimiser):
     ) -> None:
         super().__init__(parameters, lr, memory=(0.0,))
         self.momentum = self._in_range("momentum", momentum, 1.0)
-        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+        self.weight_decay = self._in_range("weight_decay", weight_decay)
         self.nesterov = bool(nesterov)
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("SGD expected momentum above 0 for nesterov=True but got momentum=0.0 (float)")
@@ -160,7 +157,7 @@ class RMSProp(Optimiser):
         parameters: leaf Vars that require gradients.
         lr: the learning rate, 0 or above, or a schedule.
         alpha: the share of the mean that is kept, from 0 to below 1.
-        eps: keeps the divisor from 0.
+        eps: keeps the divisor from 0; above 0.
         weight_decay: how strongly values are drawn to 0.
 
     Source: Tieleman and Hinton 2012, lecture 6.5 of "Neural Networks for Machine Learning".
@@ -182,8 +179,8 @@ class RMSProp(Optimiser):
     ) -> None:
         super().__init__(parameters, lr, memory=(0.0,))
         self.alpha = self._in_range("alpha", alpha, 1.0)
-        self.eps = self._in_range("eps", eps, math.inf)
-        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+        self.eps = self._in_range("eps", eps, zero=False)
+        self.weight_decay = self._in_range("weight_decay", weight_decay)
 
     def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter, and its mean square as the memory."""
@@ -199,7 +196,7 @@ class Adagrad(Optimiser):
     Args:
         parameters: leaf Vars that require gradients.
         lr: the learning rate, 0 or above, or a schedule.
-        eps: keeps the divisor from 0.
+        eps: keeps the divisor from 0; above 0.
         weight_decay: how strongly values are drawn to 0.
 
     Source: Duchi, Hazan and Singer 2011, "Adaptive Subgradient Methods".
@@ -215,8 +212,8 @@ class Adagrad(Optimiser):
         self, parameters: Iterable[Var], lr: float | Schedule = 0.01, eps: float = 1e-10, weight_decay: float = 0.0
     ) -> None:
         super().__init__(parameters, lr, memory=(0.0,))
-        self.eps = self._in_range("eps", eps, math.inf)
-        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+        self.eps = self._in_range("eps", eps, zero=False)
+        self.weight_decay = self._in_range("weight_decay", weight_decay)
 
     def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter, and its sum of squares as the memory."""
@@ -232,7 +229,7 @@ class Adam(Optimiser):
         parameters: leaf Vars that require gradients.
         lr: the learning rate, 0 or above, or a schedule.
         betas: the shares of both means that are kept, each from 0 to below 1.
-        eps: keeps the divisor from 0.
+        eps: keeps the divisor from 0; above 0.
         weight_decay: how strongly values are drawn to 0, as part of the gradient; `AdamW` keeps it apart.
 
     Source: Kingma and Ba 2015, "Adam: A Method for Stochastic Optimization".
@@ -257,8 +254,8 @@ class Adam(Optimiser):
         if not isinstance(betas, tuple) or len(betas) != 2:
             raise TypeError(f"{type(self).__name__} expected a pair of numbers but got {describe('betas', betas)}")
         self.betas = (self._in_range("betas[0]", betas[0], 1.0), self._in_range("betas[1]", betas[1], 1.0))
-        self.eps = self._in_range("eps", eps, math.inf)
-        self.weight_decay = self._in_range("weight_decay", weight_decay, math.inf)
+        self.eps = self._in_range("eps", eps, zero=False)
+        self.weight_decay = self._in_range("weight_decay", weight_decay)
 
     def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory holds both means and their biases."""

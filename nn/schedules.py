@@ -15,10 +15,13 @@ A schedule is any function from a number of steps, 0 or above, to a learning rat
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from chainrule.primitive import describe, to_float
+import chainrule
+from chainrule.primitive import describe
+
+from .arguments import number_within, whole_number
 
 Schedule = Callable[[int], float]
 
@@ -30,12 +33,7 @@ def linear_schedule(first: float, last: float, steps: int) -> Schedule:
     >>> rate(0), rate(50), rate(1000)
     (1.0, 0.55, 0.1)
     """
-    first, last, steps = (
-        _rate("linear_schedule", "first", first),
-        _rate("linear_schedule", "last", last),
-        _steps("linear_schedule", steps),
-    )
-    return lambda step: last + (first - last) * max(0.0, 1.0 - step / steps)
+    return _Linear(*_ends("linear_schedule", first, last), _steps("linear_schedule", steps))
 
 
 def cosine_schedule(first: float, last: float, steps: int) -> Schedule:
@@ -47,22 +45,18 @@ def cosine_schedule(first: float, last: float, steps: int) -> Schedule:
     >>> rate(0), round(rate(50), 12), rate(100)
     (1.0, 0.5, 0.0)
     """
-    name = "cosine_schedule"
-    first, last, steps = _rate(name, "first", first), _rate(name, "last", last), _steps(name, steps)
-    # cos**2(x/2) is (1 + cos x)/2, and never below 0.
-    return lambda step: last + (first - last) * (math.cos(0.5 * math.pi * step / steps) ** 2 if step < steps else 0.0)
+    return _Cosine(*_ends("cosine_schedule", first, last), _steps("cosine_schedule", steps))
 
 
 def exponential_schedule(first: float, factor: float, steps: int = 1) -> Schedule:
-    """Multiply by `factor` once every `steps` steps, evenly in between.
+    """Multiply by `factor` once every `steps` steps, evenly in between; what exceeds all doubles is infinite.
 
     >>> rate = exponential_schedule(1.0, 0.5, steps=10)
     >>> rate(0), rate(10), rate(20)
     (1.0, 0.5, 0.25)
     """
     name = "exponential_schedule"
-    first, factor, steps = _rate(name, "first", first), _rate(name, "factor", factor), _steps(name, steps)
-    return lambda step: first * factor ** (step / steps)
+    return _Exponential(number_within(name, "first", first), number_within(name, "factor", factor), _steps(name, steps))
 
 
 def step_schedule(first: float, changes: Mapping[int, float]) -> Schedule:
@@ -75,9 +69,9 @@ def step_schedule(first: float, changes: Mapping[int, float]) -> Schedule:
     name = "step_schedule"
     if not isinstance(changes, Mapping):
         raise TypeError(f"{name} expected a dict from steps to learning rates but got {describe('changes', changes)}")
-    rates = {_steps(name, step): _rate(name, f"changes[{step}]", rate) for step, rate in changes.items()}
-    rates[0] = _rate(name, "first", first)
-    return lambda step: rates[max(start for start in rates if start <= step)]
+    rates = {_steps(name, step): number_within(name, f"changes[{step}]", rate) for step, rate in changes.items()}
+    rates[0] = number_within(name, "first", first)
+    return _Stepped(tuple(rates.items()))
 
 
 def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
@@ -93,24 +87,77 @@ def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
     """
     steps = _steps("warm_up", steps)
     if not callable(schedule):
-        constant = _rate("warm_up", "schedule", schedule)
-        return lambda step: constant * min(1.0, (step + 1) / steps)
-    follow = schedule
-    return lambda step: follow(0) * (step + 1) / steps if step < steps else follow(step - steps)
+        return _Rising(number_within("warm_up", "schedule", schedule), steps)
+    return _WarmedUp(schedule, steps)
 
 
-def _rate(schedule: str, name: str, rate: float) -> float:
-    number = to_float(rate, schedule, name)
-    if not 0.0 <= number < math.inf:
-        raise ValueError(f"{schedule} expected a finite number, 0 or above, but got {describe(name, rate)}")
-    return number
+# Classes, not functions inside functions: an optimiser is pickled with its schedule.
+
+
+@dataclass(frozen=True)
+class _Linear:
+    first: float
+    last: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        return self.last + (self.first - self.last) * max(0.0, 1.0 - step / self.steps)
+
+
+@dataclass(frozen=True)
+class _Cosine:
+    first: float
+    last: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        # cos**2(x/2) is (1 + cos x)/2, and never below 0.
+        left = math.cos(0.5 * math.pi * step / self.steps) ** 2 if step < self.steps else 0.0
+        return self.last + (self.first - self.last) * left
+
+
+@dataclass(frozen=True)
+class _Exponential:
+    first: float
+    factor: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        # 0 stays 0, also times a power that is infinite.
+        return self.first and self.first * chainrule.pow(self.factor, step / self.steps)
+
+
+@dataclass(frozen=True)
+class _Stepped:
+    rates: tuple[tuple[int, float], ...]
+
+    def __call__(self, step: int) -> float:
+        return max(change for change in self.rates if change[0] <= step)[1]
+
+
+@dataclass(frozen=True)
+class _Rising:
+    rate: float
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        return self.rate * min(1.0, (step + 1) / self.steps)
+
+
+@dataclass(frozen=True)
+class _WarmedUp:
+    schedule: Schedule
+    steps: int
+
+    def __call__(self, step: int) -> float:
+        if step < self.steps:
+            return self.schedule(0) * (step + 1) / self.steps
+        return self.schedule(step - self.steps)
+
+
+def _ends(schedule: str, first: float, last: float) -> tuple[float, float]:
+    return number_within(schedule, "first", first), number_within(schedule, "last", last)
 
 
 def _steps(schedule: str, steps: int) -> int:
-    try:
-        number = operator.index(steps)
-    except TypeError:
-        number = 0
-    if number < 1:
-        raise ValueError(f"{schedule} expected a whole number of steps, 1 or above, but got {describe('steps', steps)}")
-    return number
+    return whole_number(schedule, "steps", steps, noun="whole number of steps")

@@ -26,8 +26,8 @@ LAYERS = {
         explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
     """,
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers data history steps training saving
-        estimators __init__
+        predicting module activations initialise layers arguments losses schedules optimisers data history steps
+        training saving estimators __init__
     """,
 }
 LIMIT = 400

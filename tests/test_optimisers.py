@@ -1,6 +1,7 @@
 """Optimisers: the recurrence written out, torch's, and errors that say what to do."""
 
 import math
+import pickle
 
 import pytest
 from chainrule import Var, nn
@@ -133,9 +134,44 @@ def test_adaptive_optimisers_agree_with_torch(ours, theirs, options):
         (lambda x: nn.Adam([x], betas=(0.9, 1.0)), r"Adam expected a number from 0 to below 1 but got betas\[1\]=1.0"),
         (lambda x: nn.AdamW([x], betas=0.9), "AdamW expected a pair of numbers but got betas=0.9"),
         (lambda x: nn.RMSProp([x], alpha=-0.1), "RMSProp expected a number from 0 to below 1 but got alpha=-0.1"),
-        (lambda x: nn.Adagrad([x], eps=-1.0), "Adagrad expected a finite number, 0 or above, but got eps=-1.0"),
+        (lambda x: nn.Adagrad([x], eps=-1.0), "Adagrad expected a finite number above 0 but got eps=-1.0"),
+        # A gradient of 0 would be divided by 0.
+        (lambda x: nn.Adagrad([x], eps=0.0), "Adagrad expected a finite number above 0 but got eps=0.0"),
+        (lambda x: nn.RMSProp([x], eps=0), "RMSProp expected a finite number above 0 but got eps=0"),
+        (lambda x: nn.Adam([x], eps=0.0), "Adam expected a finite number above 0 but got eps=0.0"),
+        (lambda x: nn.AdamW([x], eps=0.0), "AdamW expected a finite number above 0 but got eps=0.0"),
     ],
 )
 def test_numbers_out_of_range_are_named(make, message):
     with pytest.raises((TypeError, ValueError), match=message):
         make(Var(1.0))
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [
+        nn.linear_schedule(1, 0, 3),
+        nn.cosine_schedule(1.0, 0.5, 3),
+        nn.exponential_schedule(1.0, 0.5, 3),
+        nn.step_schedule(1.0, {3: 0.1, 2: 0.5}),
+        nn.warm_up(1.0, 3),
+        nn.warm_up(nn.linear_schedule(1.0, 0.0, 3), 2),
+    ],
+    ids=repr,
+)
+def test_optimisers_are_pickled_with_their_schedules(schedule):
+    optimiser = pickle.loads(pickle.dumps(nn.Adam([Var(1.0)], lr=schedule)))
+    rates = []
+    for _ in range(6):
+        rates.append(optimiser.lr)
+        optimiser.step()
+    assert rates == [schedule(step) for step in range(6)]
+
+
+def test_a_rate_beyond_doubles_is_infinite():
+    assert nn.exponential_schedule(1, 2)(5000) == math.inf
+    assert nn.exponential_schedule(0, 2)(5000) == 0.0
+    optimiser = nn.SGD([Var(1.0)], lr=nn.exponential_schedule(1, 2))
+    optimiser.steps = 5000
+    with pytest.raises(ValueError, match=r"finite number, 0 or above, but got lr\(5000\)=inf"):
+        optimiser.step()
