@@ -55,6 +55,18 @@ def find_activation(activation: str | Activation | None) -> Activation:
     return function
 
 
+def find_stage(name: str) -> Callable[[Any], Any]:
+    """Return the function of chainrule that `name` stands for: one of a number, or of a list of them.
+
+    Errors: those of `find_activation`.
+
+    >>> find_stage("softmax")([0.0, 0.0])
+    [0.5, 0.5]
+    """
+    function: Any = getattr(chainrule, name, None)
+    return function if _takes(function, [0.5]) else find_activation(name)
+
+
 def activation_name(activation: Activation) -> str:
     """Return the name under which the activation chooses an initialisation.
 
@@ -80,10 +92,14 @@ def activation_title(activation: Activation) -> str:
 
 
 def _takes_one_number(function: Any) -> bool:
-    """Tell whether a number gives a number; asked of the function itself, so that no list need be kept."""
+    return _takes(function, 0.5)
+
+
+def _takes(function: Any, example: Any) -> bool:
+    """Tell whether this gives a number or a list; asked of the function itself, so that no list need be kept."""
     if isinstance(function, type) or not callable(function):
         return False
     try:
-        return isinstance(function(0.5), float)
-    except TypeError:
+        return isinstance(function(example), float | list)
+    except (TypeError, AttributeError):
         return False

@@ -11,7 +11,7 @@ from typing import Any
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
-from .activations import activation_name, find_activation
+from .activations import activation_name, find_activation, find_stage
 from .layers import MLP, Layer, Neuron, Sequential
 from .module import Module
 
@@ -41,6 +41,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, Module):
         raise TypeError(f"save expected a Module but got {describe('model', model)}")
+    _check_path("save", path)
     content = {
         "format": FORMAT,
         "version": VERSION,
@@ -56,7 +57,7 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     Args:
         path: the file.
         model: a model of the same build, whose parameters are set; None to build one, which takes a model of `MLP`,
-            `Layer`, `Neuron` and `Sequential` with activations that have a name. Both may come in either order.
+            `Layer`, `Neuron` and `Sequential` with functions of chainrule's own. Both may come in either order.
 
     Errors: `ValueError` for a file that is no such model, with what stands there instead, for parameters that do not
     fit, and for None where the file does not say how the model is built; then nothing has been changed.
@@ -70,8 +71,7 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     """
     if isinstance(path, Module):
         path, model = model, path  # type: ignore[assignment]
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"load expected the path of a file but got {describe('path', path)}")
+    _check_path("load", path)
     if not isinstance(model, Module | None):
         raise TypeError(f"load expected a Module but got {describe('model', model)}")
     architecture, parameters = _read(path)
@@ -86,6 +86,11 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     except ValueError as error:
         raise ValueError(f"{path} does not fit the model: {error}") from None
     return model
+
+
+def _check_path(reader: str, path: Any) -> None:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{reader} expected the path of a file but got {describe('path', path)}")
 
 
 def _architecture(model: object) -> Any:
@@ -108,14 +113,14 @@ def _described(stage: object) -> Any:
         kind, stages = ("MLP", stage.layers) if isinstance(stage, MLP) else ("Sequential", stage.stages)
         parts = [_described(part) for part in stages]
         return None if None in parts else {"type": kind, "parts": parts}
-    return None if isinstance(stage, Module) else _named({"type": "function"}, stage)
+    return None if isinstance(stage, Module) else _named({"type": "function"}, stage, find_stage)
 
 
-def _named(description: dict[str, Any], activation: Any) -> dict[str, Any] | None:
+def _named(description: dict[str, Any], activation: Any, find: Any = find_activation) -> dict[str, Any] | None:
     """Add an activation that its name alone finds again."""
     name = activation_name(activation)
     try:
-        found = find_activation(name)
+        found = find(name)
     except ValueError:
         return None
     return {**description, "activation": name} if found is activation else None
@@ -133,9 +138,9 @@ def _build(description: Any) -> Any:
         for number, layer in enumerate(parts, 1):
             layer.label_parameters(str(number))
         return model
-    activation = find_activation(description["activation"])
     if kind == "function":
-        return activation
+        return find_stage(description["activation"])
+    activation = find_activation(description["activation"])
     if kind == "Neuron":
         return Neuron(description["nin"], activation)
     if kind == "Layer":
@@ -146,7 +151,7 @@ def _build(description: Any) -> Any:
 def _built(description: Any, path: Any) -> Module:
     try:
         model = _build(description)
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{path} expected a description of a model of nn, but it is wrong: {error!r}") from None
     if not isinstance(model, Module):
         raise ValueError(f"{path} expected a description of a model of nn but got one of a function")
@@ -176,4 +181,9 @@ def _float(path: Any, name: str, value: Any) -> float:
         return _SPECIAL[value]
     if not isinstance(value, float | int) or isinstance(value, bool):
         raise ValueError(f"{path} expected a number for each parameter but got {describe(name, value)}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{path} expected numbers within the range of doubles but got {describe(name, value)}"
+        ) from None

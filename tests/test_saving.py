@@ -1,5 +1,6 @@
 """Models in files: what is kept, what comes back, and what a wrong file says."""
 
+import functools
 import json
 import math
 
@@ -15,6 +16,8 @@ from chainrule import nn
         nn.Layer(2, 3, "gelu", seed=1),
         nn.MLP(2, [3, 4, 2], activation="tanh", output_activation="sigmoid", seed=1),
         nn.Sequential(nn.Layer(2, 3, "relu", seed=1), nn.MLP(3, [2, 2], seed=2), nn.Layer(2, 1, None, seed=3)),
+        nn.Sequential(nn.Layer(2, 3, "relu", seed=1), nn.Layer(3, 2, None, seed=2), cr.softmax),
+        nn.Sequential(nn.Layer(2, 3, "relu", seed=1), cr.log_softmax, cr.logsumexp, cr.tanh),
     ],
     ids=repr,
 )
@@ -54,8 +57,13 @@ def test_own_modules_are_filled(tmp_path):
 
 
 def test_what_cannot_be_built_again_holds_parameters_alone(tmp_path):
-    for model in (nn.MLP(2, [2, 1], activation=lambda x: x * x), nn.MLP(2, [2, 1])):
+    models = [nn.MLP(2, [2, 1], activation=lambda x: x * x), nn.MLP(2, [2, 1])]
+    for model in models:
         model.layers[0].neurons[0].activation = cr.sin
+    same_name = functools.wraps(cr.softmax)(lambda xs: xs)
+    # A function of two numbers, one that only has the name of softmax, and one that gives a function.
+    models += [nn.Sequential(nn.Layer(2, 2), stage) for stage in (cr.hypot, same_name, cr.grad)]
+    for model in models:
         nn.save(model, tmp_path / "m.json")
         assert json.loads((tmp_path / "m.json").read_text())["architecture"] is None
 
@@ -72,6 +80,17 @@ def test_what_cannot_be_built_again_holds_parameters_alone(tmp_path):
         ('{"format": "chainrule model", "version": 1}', "parameters by name but got parameters=None"),
         ('{"format": "chainrule model", "version": 1, "parameters": {"w": "x"}}', "for each parameter but got w='x'"),
         ('{"format": "chainrule model", "version": 1, "parameters": {"w": true}}', "but got w=True"),
+        ('{"format": "chainrule model", "version": 1, "parameters": {"w": 1%s}}' % ("0" * 400), "of doubles .* w=10+"),
+        (
+            '{"format": "chainrule model", "version": 1, "parameters": {},'
+            ' "architecture": {"type": "Neuron", "nin": 1%s, "activation": "tanh"}}' % ("0" * 400),
+            "description of a model of nn, but it is wrong",
+        ),
+        (
+            '{"format": "chainrule model", "version": 1, "parameters": {},'
+            ' "architecture": {"type": "Sequential", "parts": [{"type": "function", "activation": "compile"}]}}',
+            "description of a model of nn, but it is wrong",
+        ),
         (
             '{"format": "chainrule model", "version": 1, "parameters": {}, "architecture": {"type": "os.system"}}',
             "description of a model of nn, but it is wrong",
@@ -94,6 +113,8 @@ def test_wrong_files_say_what_is_wrong(text, message, tmp_path):
 def test_wrong_arguments(tmp_path):
     with pytest.raises(TypeError, match="save expected a Module"):
         nn.save({"w": 1.0}, tmp_path / "m.json")
+    with pytest.raises(TypeError, match="save expected the path of a file but got path=None"):
+        nn.save(nn.Neuron(1), None)
     with pytest.raises(TypeError, match="load expected the path of a file but got path=3"):
         nn.load(3)
     with pytest.raises(FileNotFoundError):
