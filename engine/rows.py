@@ -28,7 +28,7 @@ def rows_of(X: Any, reader: str, width: int | None = None, name: str = "X") -> l
     """Return samples as equally long rows of finite numbers; a number is a row of one.
 
     Errors: `TypeError` for what is no iterable of rows or numbers, `ValueError` for none, for rows of differing
-    lengths or lengths other than `width`, and for nan and infinities, with their place.
+    lengths or lengths other than `width`, and for nan, infinities and numbers beyond doubles, with their place.
 
     >>> rows_of([1, 2.0], "fit")
     [[1], [2.0]]
@@ -45,7 +45,7 @@ def rows_of(X: Any, reader: str, width: int | None = None, name: str = "X") -> l
 def targets_of(y: Any, reader: str, name: str = "y", unwrap: bool = True) -> list[Any]:
     """Return targets as finite numbers, or rows of them; with `unwrap`, rows of one number become the number.
 
-    Errors are those of `rows_of`.
+    Whole numbers stay whole, since they may be classes; False and True are 0 and 1. Errors are those of `rows_of`.
 
     >>> targets_of([[1], [2]], "fit")
     [1, 2]
@@ -66,8 +66,11 @@ def targets_of(y: Any, reader: str, name: str = "y", unwrap: bool = True) -> lis
 
 def _target(item: Any, reader: str, name: str, position: int) -> float | Row:
     # Most rows are plain, and there may be very many.
-    if type(item) is list and _PLAIN.issuperset(map(type, item)) and all(map(math.isfinite, item)):
-        return item.copy()
+    try:
+        if type(item) is list and _PLAIN.issuperset(map(type, item)) and all(map(math.isfinite, item)):
+            return item.copy()
+    except OverflowError:
+        pass  # named below
     place, item = f"{name}[{position}]", plain(item)
     if isinstance(item, str | dict) or not isinstance(item, Iterable):
         return _finite(item, reader, place)
@@ -75,9 +78,14 @@ def _target(item: Any, reader: str, name: str, position: int) -> float | Row:
 
 
 def _finite(number: Any, reader: str, place: str) -> float:
-    # Whole numbers stay whole: they may be classes.
-    found = number if type(number) in _PLAIN else to_float(number, reader, place)
-    if not math.isfinite(found):
+    if type(number) is bool:
+        return int(number)
+    try:
+        found = number if type(number) in _PLAIN else to_float(number, reader, place)
+        finite = math.isfinite(found)
+    except OverflowError:
+        found, finite = number, False
+    if not finite:
         raise ValueError(
             f"{reader} expected finite numbers but got {describe(place, found)}; drop or fill such samples"
         )

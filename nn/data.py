@@ -36,21 +36,30 @@ def split(samples: Samples, validation: Any, source: random.Random) -> tuple[Sam
     """
     if validation is None:
         return samples, None
-    rows, _ = samples
+    rows = samples[0]
     if isinstance(validation, tuple | list):
         if len(validation) != 2:
             raise ValueError(f"fit expected a pair of rows and targets but got {describe('validation', validation)}")
         X, y = validation
         return samples, samples_of(X, y, "fit", len(rows[0]), "validation ")
-    share = to_float(validation, "fit", "validation")
-    count = round(share * len(rows))
-    if not 0.0 < share < 1.0 or not 0 < count < len(rows):
-        raise ValueError(
-            f"fit expected a share between 0 and 1 that leaves samples on both sides of {len(rows)} but got "
-            f"{describe('validation', validation)}"
-        )
+    count = held_out("fit", "validation", validation, len(rows))
     order = shuffled(len(rows), source)
     return _chosen(samples, sorted(order[count:])), _chosen(samples, sorted(order[:count]))
+
+
+def held_out(reader: str, name: str, share: Any, count: int) -> int:
+    """Return how many of `count` samples a share of them is; `ValueError` where that leaves none on one side.
+
+    >>> held_out("fit", "validation", 0.25, 4)
+    1
+    """
+    number = to_float(share, reader, name)
+    if not 0.0 < number < 1.0 or not 0 < round(number * count) < count:
+        raise ValueError(
+            f"{reader} expected a share between 0 and 1 that leaves samples on both sides of {count} but got "
+            f"{describe(name, share)}"
+        )
+    return round(number * count)
 
 
 def batches(count: int, size: int, source: random.Random) -> Iterator[list[int]]:

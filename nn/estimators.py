@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
+from chainrule.primitive import describe
+from chainrule.rows import plain
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import losses
+from .arguments import number_within, whole_number
+from .data import held_out
 from .layers import MLP
 from .optimisers import SGD, Adagrad, Adam, AdamW, RMSProp
 from .training import fit
@@ -55,17 +59,21 @@ class _MLPEstimator(BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def _train(self, X: Any, y: Any, nout: int, loss: Any) -> None:
-        if self.solver not in _SOLVERS:
-            raise ValueError(
-                f"{type(self).__name__} expected solver to be one of {', '.join(_SOLVERS)} but got {self.solver!r}"
-            )
+        kind = type(self).__name__
+        if not isinstance(self.solver, str) or self.solver not in _SOLVERS:
+            raise ValueError(f"{kind} expected solver to be one of {', '.join(_SOLVERS)} but got {self.solver!r}")
+        # fit has other names for these.
+        epochs = whole_number(kind, "max_iter", self.max_iter)
+        patience = whole_number(kind, "n_iter_no_change", self.n_iter_no_change)
+        tolerance = number_within(kind, "tol", self.tol)
+        if self.early_stopping:
+            held_out(kind, "validation_fraction", self.validation_fraction, len(X))
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        sizes = numpy.atleast_1d(numpy.asarray(self.hidden_layer_sizes, dtype=int)).tolist()
         activation = self.activation
         if isinstance(activation, str):
             activation = _ACTIVATIONS.get(activation, activation)
         batch_size: Any = min(200, len(X)) if self.batch_size == "auto" else self.batch_size
-        model = MLP(X.shape[1], [*sizes, nout], activation, seed=seed)
+        model = MLP(X.shape[1], [*self._hidden_sizes(), nout], activation, seed=seed)
         optimiser = _SOLVERS[self.solver](model.parameters(), lr=self.learning_rate_init, weight_decay=self.alpha)
         self.history_ = fit(
             model,
@@ -73,11 +81,11 @@ class _MLPEstimator(BaseEstimator):  # type: ignore[misc]
             y,
             loss=loss,
             optimiser=optimiser,
-            epochs=self.max_iter,
+            epochs=epochs,
             batch_size=batch_size,
             validation=self.validation_fraction if self.early_stopping else None,
-            patience=self.n_iter_no_change,
-            tolerance=self.tol,
+            patience=patience,
+            tolerance=tolerance,
             seed=seed,
             progress=bool(self.verbose),
         )
@@ -85,6 +93,12 @@ class _MLPEstimator(BaseEstimator):  # type: ignore[misc]
         self.loss_curve_ = self.history_.loss
         self.n_iter_ = len(self.loss_curve_)
         self.loss_ = self.loss_curve_[-1]
+
+    def _hidden_sizes(self) -> list[int]:
+        sizes, reader = plain(self.hidden_layer_sizes), type(self).__name__
+        if isinstance(sizes, Iterable) and not isinstance(sizes, str):
+            return [whole_number(reader, f"hidden_layer_sizes[{k}]", size) for k, size in enumerate(sizes)]
+        return [whole_number(reader, "hidden_layer_sizes", sizes)]
 
     def _outputs(self, X: Any) -> Any:
         check_is_fitted(self)
@@ -150,9 +164,8 @@ class MLPClassifier(ClassifierMixin, _MLPEstimator):  # type: ignore[misc]
         self.classes_, classes = numpy.unique(column_or_1d(y, warn=True), return_inverse=True)
         count = len(self.classes_)
         if count == 1:
-            raise ValueError(
-                f"MLPClassifier expected at least two classes but got one class, {self.classes_[0]!r}, in y"
-            )
+            label = describe("label", plain(self.classes_[0]))
+            raise ValueError(f"MLPClassifier expected at least two classes but got one class in y: {label}")
         # Two classes need one score: that of the second against the first.
         self._train(X, classes, 1 if count == 2 else count, _two_classes if count == 2 else losses.cross_entropy)
         return self

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, final
 
 import chainrule
-from chainrule import MissingDependencyError, TraceError
+from chainrule import MissingDependencyError, TraceError, Var
+from chainrule.primitive import describe
 from chainrule.rows import Row
 
 from .module import Module
@@ -40,6 +41,9 @@ class Steps(Protocol):
     def write_back(self) -> None:
         """Bring values and gradients of the parameters up to date."""
 
+    def read_again(self) -> None:
+        """Go on from the values that the parameters have now."""
+
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
 
@@ -54,6 +58,11 @@ class EagerSteps:
 
     def take(self, batch: list[int]) -> float:
         result = self.loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch])
+        if not isinstance(result, Var):
+            raise TypeError(
+                f"fit expected model and loss to give one Var but got {describe('loss', result)}; compute both from "
+                "the parameters, with chainrule's functions"
+            )
         self.optimiser.zero_grad()
         result.backward()
         return float(result.value)
@@ -63,6 +72,9 @@ class EagerSteps:
 
     def write_back(self) -> None:
         """Do nothing: the parameters are all there is."""
+
+    def read_again(self) -> None:
+        """Do nothing, for the same reason."""
 
     def predict(self, rows: list[Row]) -> Any:
         return self.model.predict(rows)
@@ -79,8 +91,9 @@ class CompiledSteps:
         self.eager = eager
         self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
         self.rows, self.targets = self.array(eager.rows, dtype=float), self.array(eager.targets, dtype=float)
-        self.values = self.array([parameter.value for parameter in self.optimiser.parameters])
-        self.gradients = self.values
+        self.values: Any = None
+        self.read_again()
+        self.gradients: Any = self.values
         self.memories = self._columns()
         self.gradient = chainrule.compile(
             chainrule.value_and_grad(self._loss_of_one), batch=("x", "target"), reduce="mean"
@@ -127,7 +140,7 @@ class CompiledSteps:
                 return
         self.write_back()
         optimiser.step()
-        self.values = self.array([parameter.value for parameter in optimiser.parameters])
+        self.read_again()
         self.memories = self._columns()
 
     def write_back(self) -> None:
@@ -138,6 +151,9 @@ class CompiledSteps:
             self.optimiser.parameters, self.values.tolist(), self.gradients.tolist(), strict=True
         ):
             parameter.value, parameter.grad = value, gradient
+
+    def read_again(self) -> None:
+        self.values = self.array([parameter.value for parameter in self.optimiser.parameters])
 
     def predict(self, rows: list[Row]) -> Any:
         outputs = self.output(self.values, self.array(rows, dtype=float))

@@ -13,6 +13,7 @@ from chainrule.primitive import describe, to_float
 from tqdm import tqdm
 
 from . import losses
+from .arguments import number_within, whole_number
 from .data import Samples, batches, samples_of, split
 from .history import History
 from .module import Module
@@ -59,7 +60,8 @@ def fit(
         validation: the share of samples to hold out, between 0 and 1, or a pair of rows and targets; None for none.
         metrics: functions of predictions and targets, as plain numbers, by name; such as ``nn.accuracy``.
         patience: stop after so many epochs without a loss (of validation, if any) lower by more than `tolerance`, and
-            take the parameters of the best epoch; None for never.
+            take the parameters after the best epoch; without validation those before it, where the loss over all
+            samples is lower there. None for never.
         tolerance: what counts as lower, 0 or above.
         seed: a whole number, or a `random.Random`, for the same order and split every time.
         compiled: whether to run gradients and steps as machine code. The loss must be a mean over samples that
@@ -91,8 +93,8 @@ def fit(
     epochs = _count("epochs", epochs, least=0)
     size = len(rows) if batch_size is None else min(_count("batch_size", batch_size), len(rows))
     every = int(record) if isinstance(record, bool) else _count("record", record)
-    best = _Best(model, None if patience is None else _count("patience", patience), tolerance)
-    measures, measure = dict(metrics or {}), find_loss(loss)
+    best = _Best(model, None if patience is None else _count("patience", patience), tolerance, held_out is None)
+    measures, measure = _metrics(metrics), find_loss(loss)
     mover = _optimiser(optimiser, model, lr)
 
     steps, reason = choose_steps(compiled, EagerSteps(model, measure, mover, rows, targets), size, epochs)
@@ -104,9 +106,11 @@ def fit(
         for epoch in range(epochs):
             start = time.perf_counter()
             history.learning_rate.append(mover.lr)
-            _go_through(steps, list(batches(len(rows), size, source)), history)
+            portions = list(batches(len(rows), size, source))
+            best.before()
+            _go_through(steps, portions, history)
             _measure(history, steps, held_out or training, bool(held_out), measures, measure)
-            enough = best.watch((history.validation_loss or history.loss)[-1])
+            enough = best.after((history.validation_loss or history.loss)[-1])
             if every and (epoch + 1) % every == 0:
                 _record(history, epoch + 1)
             history.seconds.append(time.perf_counter() - start)
@@ -115,7 +119,7 @@ def fit(
             bar.update()
             if enough or (after_epoch is not None and after_epoch(history) is True):
                 break
-    best.restore()
+    best.restore(lambda: _current_loss(steps, portions))
     return history
 
 
@@ -136,8 +140,21 @@ def _go_through(steps: Steps, portions: list[list[int]], history: History) -> No
     finally:
         steps.write_back()
         history.batch_loss += losses
+    history.loss.append(_mean(losses, portions))
+
+
+def _mean(losses: list[float], portions: list[list[int]]) -> float:
     samples = sum(map(len, portions))
-    history.loss.append(sum(value * (len(portion) / samples) for value, portion in zip(losses, portions, strict=True)))
+    return sum(value * (len(portion) / samples) for value, portion in zip(losses, portions, strict=True))
+
+
+def _current_loss(steps: Steps, portions: list[list[int]]) -> float:
+    """Return the training loss at the values that the parameters have now."""
+    steps.read_again()
+    try:
+        return _mean([steps.take(portion) for portion in portions], portions)
+    except (ValueError, ArithmeticError):
+        return math.inf  # a step too far, such as to probabilities that are nan
 
 
 def _record(history: History, epoch: int) -> None:
@@ -163,28 +180,66 @@ def find_loss(loss: str | Loss) -> Loss:
 
 
 class _Best:
-    """Remember the parameters of the best epoch, and tell when patience is at its end."""
+    """Remember the parameters of the best epoch, and tell when patience is at its end.
 
-    def __init__(self, model: Module, patience: int | None, tolerance: float) -> None:
-        self.model = model
+    A training loss is measured before the steps of its epoch, so that it speaks of the parameters before them, in one
+    batch of all samples exactly. Whether the steps lowered it once more, `restore` finds out.
+    """
+
+    def __init__(self, model: Module, patience: int | None, tolerance: float, is_training_loss: bool) -> None:
+        self.parameters = model.parameters()
         self.patience = patience
-        self.tolerance = to_float(tolerance, "fit", "tolerance")
+        self.tolerance = number_within("fit", "tolerance", tolerance)
+        self.is_training_loss = is_training_loss
         self.least = math.inf
         self.epochs_since = 0
-        self.state: dict[str, float] | None = None
+        self.start: list[float] = []
+        self.states: list[list[float]] = []
 
-    def watch(self, loss: float) -> bool:
+    def before(self) -> None:
+        if self.patience is not None and self.is_training_loss:
+            self.start = self._values()
+
+    def after(self, loss: float) -> bool:
         if self.patience is None:
             return False
         if loss < self.least - self.tolerance:
-            self.least, self.epochs_since, self.state = loss, 0, self.model.state_dict()
+            self.least, self.epochs_since = loss, 0
+            self.states = [self.start, self._values()] if self.is_training_loss else [self._values()]
         else:
             self.epochs_since += 1
         return self.epochs_since >= self.patience
 
-    def restore(self) -> None:
-        if self.state is not None:
-            self.model.load_state_dict(self.state)
+    def restore(self, current_loss: Callable[[], float]) -> None:
+        """Go back to the best epoch; where that leaves two states, to that of the lower loss."""
+        losses = []
+        for state in self.states:
+            self._assign(state)
+            losses.append(current_loss() if self.is_training_loss else 0.0)
+        if len(losses) == 2 and not losses[1] < losses[0]:
+            self._assign(self.states[0])
+
+    def _values(self) -> list[float]:
+        return [parameter.value for parameter in self.parameters]
+
+    def _assign(self, values: list[float]) -> None:
+        for parameter, value in zip(self.parameters, values, strict=True):
+            parameter.value = value
+
+
+def _metrics(metrics: Any) -> dict[str, Metric]:
+    if not isinstance(metrics, Mapping | None):
+        raise TypeError(
+            f"fit expected a dict of functions by name, such as {{'accuracy': nn.accuracy}}, but got "
+            f"{describe('metrics', metrics)}"
+        )
+    found = dict(metrics or {})
+    for name, metric in found.items():
+        if not callable(metric):
+            raise TypeError(
+                f"fit expected a function of predictions and targets but got {describe(f'metrics[{name!r}]', metric)}"
+            )
+    return found
 
 
 def _measure(
@@ -221,6 +276,12 @@ def _optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -> Op
         optimiser = optimiser(model.parameters())
         if not isinstance(optimiser, Optimiser):
             raise TypeError(f"fit expected optimiser to make an Optimiser but got {describe('it', optimiser)}")
+    own = set(map(id, model.parameters()))
+    if own.isdisjoint(map(id, optimiser.parameters)):
+        raise ValueError(
+            "fit expected an optimiser of parameters of the model but got one of others alone, which would leave the "
+            "model as it is; make it of model.parameters()"
+        )
     if lr is not None:
         optimiser.lr = lr
     return optimiser
@@ -236,6 +297,4 @@ def _source(seed: int | random.Random | None) -> random.Random:
 
 
 def _count(name: str, number: Any, least: int = 1) -> int:
-    if not isinstance(number, int) or isinstance(number, bool) or number < least:
-        raise ValueError(f"fit expected a whole number, {least} or above, but got {describe(name, number)}")
-    return number
+    return whole_number("fit", name, number, least)

@@ -73,6 +73,35 @@ def test_names_of_scikit_learn():
         nn.MLPClassifier(solver="lbfgs").fit(X, y)
 
 
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_iter": 0}, "whole number, 1 or above, but got max_iter=0"),
+        ({"n_iter_no_change": 0}, "n_iter_no_change=0"),
+        ({"tol": -1.0}, "finite number, 0 or above, but got tol=-1.0"),
+        ({"solver": ["adam"]}, r"solver to be one of adam, .* but got \['adam'\]"),
+        ({"hidden_layer_sizes": "abc"}, "whole number, 1 or above, but got hidden_layer_sizes='abc'"),
+        ({"hidden_layer_sizes": [2, 2.7]}, r"hidden_layer_sizes\[1\]=2.7"),
+        ({"early_stopping": True}, "leaves samples on both sides of 4 but got validation_fraction=0.1"),
+    ],
+)
+def test_wrong_arguments_are_named_as_they_were_given(options, message):
+    with pytest.raises(ValueError, match=f"MLPClassifier expected .*{message}"):
+        nn.MLPClassifier(**options).fit([[0.0], [1.0], [2.0], [3.0]], [0, 1, 0, 1])
+
+
+def test_one_class_is_named():
+    with pytest.raises(ValueError, match=r"at least two classes but got one class in y: label=1 \(int\)"):
+        nn.MLPClassifier().fit([[0.0], [1.0]], [1, 1])
+
+
+def test_searches_over_numbers_of_numpy():
+    X, y = make_moons(8, random_state=0)
+    grid = {"max_iter": numpy.arange(1, 3), "hidden_layer_sizes": [numpy.int64(2), numpy.array([2, 2])]}
+    search = GridSearchCV(nn.MLPClassifier(random_state=0), grid, cv=2, error_score="raise").fit(X, y)
+    assert search.best_estimator_.n_iter_ == search.best_params_["max_iter"]
+
+
 def test_early_stopping_holds_samples_out():
     X, y = make_moons(60, random_state=0)
     classifier = nn.MLPClassifier([2], early_stopping=True, max_iter=5, random_state=0).fit(X, y)

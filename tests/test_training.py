@@ -228,15 +228,6 @@ def test_data_of_the_same_seed_do_not_decide_the_order():
     assert abs(sum(kept) / 200 - sum(X) / 400) < 0.08
 
 
-def test_patience_stops_and_takes_the_best_epoch():
-    model = nn.Neuron(1, activation=None, seed=0)
-    rates = nn.step_schedule(0.1, {20: 3.0})  # from then on the loss grows
-    history = nn.fit(model, [0.0, 1.0], [1.0, 3.0], optimiser=nn.SGD, lr=rates, epochs=99, patience=3, record=True)
-    assert len(history.loss) < 30
-    assert history.parameters[history.best_epoch + 1] == model.state_dict()
-    assert history.best_epoch == len(history.loss) - 4
-
-
 def test_after_epoch_stops():
     assert len(nn.fit(model_of(), ROWS, NUMBERS, after_epoch=lambda history: len(history.loss) == 2).loss) == 2
 
@@ -278,6 +269,18 @@ def test_zero_epochs_change_nothing():
         (ROWS, NUMBERS, {"seed": 1.5}, ValueError, "whole number, 0 or above, but got seed=1.5"),
         (ROWS, NUMBERS, {"record": -2}, ValueError, "record=-2"),
         (ROWS, NUMBERS, {"validation": [ROWS]}, ValueError, "a pair of rows and targets"),
+        ([10**400], [1.0], {}, ValueError, r"finite numbers but got X\[0\]=10+\.\.\. \(int\)"),
+        ([[0.5, 10**400]], [1.0], {}, ValueError, r"finite numbers but got X\[0\]\[1\]=10+\.\.\. \(int\)"),
+        (ROWS, NUMBERS, {"epochs": True}, ValueError, "whole number, 0 or above, but got epochs=True"),
+        (ROWS, NUMBERS, {"tolerance": -1}, ValueError, "finite number, 0 or above, but got tolerance=-1"),
+        (ROWS, NUMBERS, {"tolerance": math.nan}, ValueError, "tolerance=nan"),
+        (ROWS, NUMBERS, {"metrics": [nn.mae]}, TypeError, r"a dict of functions .* but got metrics=\[<function"),
+        (ROWS, NUMBERS, {"metrics": nn.mae}, TypeError, "a dict of functions .* but got metrics=<function"),
+        (ROWS, NUMBERS, {"metrics": {"a": "mae"}}, TypeError, r"a function of .* but got metrics\['a'\]='mae'"),
+        (ROWS, NUMBERS, {"loss": lambda p, t: 1.0}, TypeError, r"one Var but got loss=1.0 \(float\); compute"),
+        (ROWS, NUMBERS, {"loss": lambda p, t: p}, TypeError, r"one Var but got loss=\[Var"),
+        (ROWS, NUMBERS, {"loss": lambda p, t: None}, TypeError, "one Var but got loss=None"),
+        (ROWS, NUMBERS, {"optimiser": nn.SGD(model_of().parameters())}, ValueError, "model but got one of others"),
     ],
 )  # fmt: skip
 def test_wrong_data_is_named_before_any_step(X, y, options, error, message):
@@ -299,6 +302,22 @@ def test_data_frames_arrays_and_columns():
     ]:
         losses.append(nn.fit(model_of(), rows, targets, epochs=1, batch_size=None).loss)
     assert losses == [losses[0]] * 5
+
+
+def test_whole_numbers_of_numpy_are_taken():
+    numpy = pytest.importorskip("numpy")
+    ours, theirs = model_of(), model_of()
+    options = {"epochs": 3, "batch_size": 7, "patience": 2, "seed": 5, "record": 2}
+    nn.fit(ours, ROWS, NUMBERS, **options)
+    nn.fit(theirs, ROWS, NUMBERS, **{name: numpy.int64(number) for name, number in options.items()})
+    assert ours.state_dict() == theirs.state_dict()
+
+
+def test_classes_may_be_false_and_true():
+    classes = [k % 3 == 0 for k in range(20)]
+    targets = [list(map(int, classes)), classes]
+    losses = [nn.fit(model_of(outputs=2), ROWS, y, loss="cross_entropy", epochs=2, seed=0).loss for y in targets]
+    assert losses[0] == losses[1]
 
 
 def test_with_parameters_computes_with_other_values():
