@@ -46,6 +46,9 @@ class Module:
         >>> [name for name, _ in Neuron(2).named_parameters()]
         ['weights.0', 'weights.1', 'bias']
         """
+        return ((name, leaf) for name, leaf in self._named_leaves() if leaf.requires_grad)
+
+    def _named_leaves(self) -> Iterator[tuple[str, Var]]:
         # What was seen is also held, so that no id is given out twice during the walk.
         seen: dict[int, object] = {}
         stack: list[tuple[str, object]] = [("", self)]
@@ -54,7 +57,7 @@ class Module:
             if id(item) in seen:
                 continue
             if isinstance(item, Var):
-                if item.is_leaf and item.requires_grad:
+                if item.is_leaf:
                     seen[id(item)] = item
                     yield name, item
                 continue
@@ -140,6 +143,8 @@ class Module:
     def state_dict(self) -> dict[str, float]:
         """Return the value of every parameter by its name: plain data, to keep or to write to a file.
 
+        Leaves that require no gradient, such as frozen weights, are among them.
+
         Errors: `ValueError` where two parameters have the same name (as under the keys 1 and "1" of a dict).
 
         >>> from chainrule.nn import Neuron
@@ -178,7 +183,7 @@ class Module:
 
     def _parameters_by_name(self) -> dict[str, Var]:
         parameters: dict[str, Var] = {}
-        for name, parameter in self.named_parameters():
+        for name, parameter in self._named_leaves():
             if name in parameters:
                 raise ValueError(
                     f"{type(self).__name__} expected a different name for each parameter but got {name!r} twice; "

@@ -128,3 +128,16 @@ def test_wrong_arguments(tmp_path):
     with pytest.raises(ValueError, match="a different name for each parameter"):
         nn.save(bad, tmp_path / "m.json")
     assert (tmp_path / "m.json").read_bytes() == before
+
+
+def test_frozen_weights_are_saved(tmp_path):
+    model = nn.MLP(2, [3, 1], seed=0)
+    frozen = model.parameters()[0]
+    frozen.value, frozen.requires_grad = 9.0, False
+    nn.save(model, tmp_path / "model.json")
+    again = nn.load(tmp_path / "model.json")
+    assert again.predict([[1.0, 2.0]]) == model.predict([[1.0, 2.0]])
+    other = nn.MLP(2, [3, 1], seed=1)
+    other.parameters()[0].requires_grad = False
+    assert nn.load(tmp_path / "model.json", other).state_dict() == model.state_dict()
+    assert len(other.parameters()) == len(model.parameters()) == len(again.parameters()) - 1
