@@ -1,11 +1,13 @@
 """Formulas read back as what they came from, and the chain rule in words ends in backward's numbers."""
 
 import math
+import operator
 
 import chainrule as cr
 import pytest
 from chainrule import Var, nn, viz
-from hypothesis import given
+from chainrule.viz.expression import evaluate
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 
@@ -39,6 +41,14 @@ def negations(length):
         "x**(-1)",
         "-(x + y)*2",
         "x % y//2",
+        "-(x % y)",
+        "-(x//y)*2",
+        "-(x % y*2)",
+        "-x % y",
+        "x - y % x",
+        "x % y*x",
+        "x*(y % x)",
+        "x*y % x",
         "sin(x)**2 + exp(-x*y)",
         "norm([x, y])/logsumexp([x, y])",
         "where(1, x, y)",
@@ -49,24 +59,35 @@ def test_parentheses_are_those_needed(text):
     assert viz.formula(eval(text, names | {"x": Var(2.0, label="x"), "y": Var(3.0, label="y")})) == text
 
 
-@given(st.recursive(st.sampled_from("xy23"), lambda parts: st.tuples(st.sampled_from("+-*/"), parts, parts)))
+SIGNS = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+    "%": operator.mod, "//": operator.floordiv, "**": operator.pow,
+}  # fmt: skip
+
+
+@given(
+    st.recursive(
+        st.sampled_from(["x", "y", 2.0, 3.0, -2.0]),
+        lambda parts: st.tuples(st.sampled_from(list(SIGNS)), parts, parts) | st.tuples(st.just("minus"), parts),
+    )
+)
+@example(("minus", ("%", "x", "y")))
+@example(("minus", ("*", ("//", "x", "y"), 2.0)))
 def test_formula_reads_back(tree):
     def build(node):
-        if isinstance(node, str):
-            return {"x": x, "y": y}.get(node) or Var(float(node), requires_grad=False)
-        sign, left, right = node
-        a, b = build(left), build(right)
-        return {"+": a + b, "-": a - b, "*": a * b, "/": a / b}[sign]
+        if not isinstance(node, tuple):
+            return {"x": x, "y": y}.get(node) or Var(node, requires_grad=False)
+        sign, *parts = node
+        return -build(parts[0]) if sign == "minus" else SIGNS[sign](*map(build, parts))
 
     x, y = Var(1.25, label="x"), Var(-0.75, label="y")
     root = build(tree)
-    names = {"x": x, "y": y, "inf": math.inf, "nan": math.nan}
+    names = {"x": x, "y": y}
     *lines, last = viz.formula(root).splitlines()
     for line in lines:
         name, text = line.split(" = ")
-        names[name] = eval(text, {}, names)
-    found = eval(last, {}, names)
-    found = found.value if isinstance(found, Var) else found
+        names[name] = evaluate(text, names)
+    found = evaluate(last, names).value
     assert found == root.value or (math.isnan(found) and math.isnan(root.value))
 
 
@@ -93,6 +114,8 @@ def test_labels_stay_apart_and_odd_ones_are_quoted():
         (lambda x, y: 2 * x * cr.sin(y), r"2 x \cdot \sin\left(y\right)"),
         (lambda x, y: cr.exp(x) * 1e-7, r"e^{x} \cdot 10^{-7}"),
         (lambda x, y: cr.dot([x, y], [y, 1.0]), r"x \cdot y + y"),
+        (lambda x, y: -(x % y), r"-\left(x \bmod y\right)"),
+        (lambda x, y: x % y + x * (y // x), r"\left(x \bmod y\right) + x \cdot \left(y \operatorname{div} x\right)"),
     ],
 )
 def test_latex(build, latex):

@@ -17,7 +17,8 @@ from chainrule import Primitive
 
 Style = Literal["text", "latex"]
 
-SUM, PRODUCT, SIGN, POWER, ATOM = 1, 2, 3, 4, 5
+# A remainder or a floor stands in a product as any factor does, but no minus may slip into it: -(a % b) is not -a % b.
+LOOSE, SUM, MODULO, PRODUCT, SIGN, POWER, ATOM = range(7)
 
 # Names for computed values that have none, in this order; then x1-like ones.
 _LETTERS = "uvwstpq"
@@ -47,7 +48,7 @@ _LATEX_SPECIAL = {
 
 
 class Piece(NamedTuple):
-    """Hold text and the level of its outermost operation, from `SUM` to `ATOM`."""
+    """Hold text and the level of its outermost operation, from `LOOSE` to `ATOM`."""
 
     text: str
     level: int
@@ -114,12 +115,23 @@ def _infix(sign: str, latex: str, level: int) -> Callable[[Sequence[Piece], Styl
     return writer
 
 
+def _modulo(sign: str, latex: str) -> Callable[[Sequence[Piece], Style], Piece]:
+    def writer(pieces: Sequence[Piece], style: Style) -> Piece:
+        left, right = pieces
+        if style == "latex":
+            # On paper no rule says how tightly it binds.
+            return Piece(left.at_least(PRODUCT, style, signed=True) + latex + right.at_least(SIGN, style), LOOSE)
+        return Piece(f"{left.at_least(MODULO, style, signed=True)}{sign}{right.at_least(SIGN, style)}", MODULO)
+
+    return writer
+
+
 def product(pieces: Sequence[Piece], style: Style) -> Piece:
     """Write a product; in LaTeX a number and a letter need no sign between them."""
     left, right = pieces
-    first, second = left.at_least(PRODUCT, style, signed=True), right.at_least(SIGN, style)
+    first, second = left.at_least(MODULO, style, signed=True), right.at_least(SIGN, style)
     if style == "text":
-        return Piece(f"{first}*{second}", PRODUCT)
+        return Piece(f"{first}*{second}", _level_of_product(left))
     bare = first.removeprefix("-").replace(".", "").isdigit() and (second[0].isalpha() or second[0] == "\\")
     return Piece(f"{first} {second}" if bare else rf"{first} \cdot {second}", PRODUCT)
 
@@ -128,7 +140,11 @@ def _quotient(pieces: Sequence[Piece], style: Style) -> Piece:
     left, right = pieces
     if style == "latex":
         return Piece(rf"\frac{{{left.text}}}{{{right.text}}}", PRODUCT)
-    return Piece(f"{left.at_least(PRODUCT, style, signed=True)}/{right.at_least(SIGN, style)}", PRODUCT)
+    return Piece(f"{left.at_least(MODULO, style, signed=True)}/{right.at_least(SIGN, style)}", _level_of_product(left))
+
+
+def _level_of_product(left: Piece) -> int:
+    return MODULO if left.level == MODULO else PRODUCT
 
 
 def _power(pieces: Sequence[Piece], style: Style) -> Piece:
@@ -139,9 +155,7 @@ def _power(pieces: Sequence[Piece], style: Style) -> Piece:
 
 
 def _minus(pieces: Sequence[Piece], style: Style) -> Piece:
-    return Piece(
-        f"-{pieces[0].at_least(PRODUCT, style)}", min(SIGN, pieces[0].level) if pieces[0].level > SUM else SIGN
-    )
+    return Piece(f"-{pieces[0].at_least(PRODUCT, style)}", PRODUCT if pieces[0].level == PRODUCT else SIGN)
 
 
 def total(pieces: Sequence[Piece], style: Style) -> Piece:
@@ -150,7 +164,7 @@ def total(pieces: Sequence[Piece], style: Style) -> Piece:
     if not others:
         return first
     texts = [first.at_least(SUM, style, signed=True)]
-    texts += [piece.at_least(PRODUCT, style) for piece in others]
+    texts += [piece.at_least(SUM + 1, style) for piece in others]
     return Piece(" + ".join(texts), SUM)
 
 
@@ -194,8 +208,8 @@ _WRITERS: dict[str, Callable[[Sequence[Piece], Style], Piece]] = {
     "mul": product,
     "strong_mul": product,
     "div": _quotient,
-    "remainder": _infix(" % ", r" \bmod ", PRODUCT),
-    "floor_divide": _infix("//", r" \operatorname{div} ", PRODUCT),
+    "remainder": _modulo(" % ", r" \bmod "),
+    "floor_divide": _modulo("//", r" \operatorname{div} "),
     "pow": _power,
     "square": _square,
     "reciprocal": _reciprocal,

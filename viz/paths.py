@@ -15,7 +15,7 @@ from chainrule.backward import walk
 from chainrule.primitive import describe
 
 from .formula import Script, is_symbol, left_to_right
-from .notation import ATOM, PRODUCT, SIGN, SUM, Piece, number, total
+from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total
 from .rules import partial_pieces
 
 _DIGITS = 6
@@ -253,7 +253,7 @@ def _product(pieces: list[Piece], first: bool = True) -> str:
     """Write factors with room between them; a product among them keeps its parentheses, to be seen as one factor."""
     if len(pieces) == 1:
         return (
-            pieces[0].at_least(PRODUCT, "text", signed=first) if pieces[0].level > SUM or not first else pieces[0].text
+            pieces[0].at_least(MODULO, "text", signed=first) if pieces[0].level > SUM or not first else pieces[0].text
         )
     return " * ".join([piece.at_least(SIGN, "text", signed=first and k == 0) for k, piece in enumerate(pieces)])
 
