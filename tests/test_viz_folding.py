@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 import chainrule as cr
 import pytest
 from chainrule import Var, nn, viz
+from chainrule.viz.theme import LIGHT
 
 
 def example() -> Var:
@@ -203,3 +204,16 @@ def _powers(x: object) -> object:
     for _ in range(40):
         r = cr.sin(r) + start
     return r
+
+
+def test_a_folded_part_tells_of_nan_among_its_gradients() -> None:
+    model = nn.MLP(2, [3, 1], seed=0)
+    model.parameters()[0].value = float("nan")
+    out = model([1.0, 2.0])
+    out.backward()
+    source = viz.draw(out, collapse="neuron").source
+    (first,) = [line for line in source.splitlines() if "w1[1,1]" in line]
+    assert "</font> 0.695162, nan<" in first and f'fillcolor="{LIGHT.not_finite}"' in first
+    (third,) = [line for line in source.splitlines() if "w1[3,1]" in line]
+    assert "nan" not in third
+    assert "inf, nan" in source

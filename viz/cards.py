@@ -60,7 +60,7 @@ def again_label(box: Box) -> str:
     name = _name(box)
     if name:
         return f"<<b>{markup(name)}</b>>"
-    known = box.values is not None and box.values[0] == box.values[0]
+    known = box.values is not None and box.values.low == box.values.low
     return f"<{_span(box.values) if known or not box.ops else markup(symbol_of(box))}>"
 
 
@@ -251,10 +251,13 @@ def _tint(text: str, colour: str) -> str:
 def _span(span: Span | None, digits: int = 6) -> str:
     if span is None:
         return "—"
-    low, high = span
-    if low == high or low != low:
-        return _number(low, digits)
-    return f"{_number(low, min(digits, 4))} … {_number(high, min(digits, 4))}"
+    low, high, holds_nan = span
+    if low != low:
+        return _number(low)
+    others = ", nan" if holds_nan else ""
+    if low == high:
+        return _number(low, digits) + others
+    return f"{_number(low, min(digits, 4))} … {_number(high, min(digits, 4))}{others}"
 
 
 def _bracketed(x: float) -> str:

@@ -5,10 +5,11 @@ Every way of folding gives each node the number of a group; `boxes` then adds up
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from chainrule import Primitive
 
@@ -16,7 +17,6 @@ from .highlight import Paths
 from .picture import Node, Picture
 from .units import Path, Units
 
-Span = tuple[float, float]  # the least and the greatest of several numbers
 Kind = Literal["value", "unit", "rest"]
 
 LEVELS = {"neuron": 1, "layer": 2, "module": 3}
@@ -28,6 +28,37 @@ _KEPT_INPUTS = 12
 _DEEPEST = 8  # boxes in a row, or the picture of a chain is a line across ten screens
 
 _ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
+
+
+class Span(NamedTuple):
+    """Hold the least and the greatest of several numbers, both nan where there is no number, and whether nan is among.
+
+    >>> Span.of(2.0).with_one(math.nan).with_one(-3.0)
+    Span(low=-3.0, high=2.0, holds_nan=True)
+    """
+
+    low: float
+    high: float
+    holds_nan: bool = False
+
+    @classmethod
+    def of(cls, number: float) -> Span:
+        """Return the span of a single number."""
+        return cls(number, number, number != number)
+
+    def with_one(self, number: float) -> Span:
+        """Return the span that holds one more."""
+        low, high, holds_nan = self
+        if low != low:
+            return Span(number, number, True)
+        if low <= number <= high:
+            return self
+        return Span(min(low, number), max(high, number), holds_nan) if number == number else Span(low, high, True)
+
+    @property
+    def strongest(self) -> float:
+        """What the colour is to tell: nan where it is among the numbers, else the one farthest from 0."""
+        return math.nan if self.holds_nan else max(self.low, self.high, key=abs)
 
 
 @dataclass(slots=True)
@@ -266,7 +297,7 @@ def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths 
             # One operation: its arguments as they are, also the same one twice.
             for position, arg in enumerate(box.node.args):
                 known = bool(box.node.partials) and nodes[arg].role != "constant"
-                one = (box.node.partials[position],) * 2 if known else None
+                one = Span.of(box.node.partials[position]) if known else None
                 box.args.append((number[groups[arg]], one, _runs(lit, arg, box.place)))
     return [found[own] for own in ordered]
 
@@ -299,9 +330,4 @@ def _runs(lit: list[bool] | None, arg: int, place: int) -> bool:
 
 
 def _wider(span: Span | None, number: float) -> Span:
-    """Let a span hold one more number; what is not a number does not count beside numbers."""
-    if span is None or span[0] != span[0]:
-        return (number, number)
-    if number < span[0]:
-        return (number, span[1])
-    return (span[0], number) if number > span[1] else span
+    return Span.of(number) if span is None else span.with_one(number)

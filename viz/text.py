@@ -170,7 +170,8 @@ class _Writer:
         if len(self.boxes) < len(picture.nodes) and sum([len(box.args) for box in self.boxes]) > _MOST_LABELLED:
             self.shown = shown - {"partials"}  # nobody reads a hundred numbers at lines that cross
         self.apart = far_uses(self.boxes)
-        grads = [grad for box in self.boxes if box.grads is not None for grad in box.grads]
+        spans = [box.grads for box in self.boxes if box.grads is not None]
+        grads = [grad for span in spans for grad in (span.low, span.high, span.strongest)]
         self.scale = Scale(theme, grads) if grads and "grad" in shown else None
         self.ends: list[str] = []  # the DOT name from which the edges of each box start
 
@@ -317,12 +318,10 @@ class _Writer:
             edges.append((tail, entry, style or None))
         return edges
 
-    def _strongest(self, box: Box) -> float | None:
-        return None if box.grads is None else max(box.grads, key=abs)
-
     def _fill(self, box: Box) -> dict[str, str]:
-        grad = self._strongest(box)
-        return {} if self.scale is None or grad is None else {"fillcolor": self.scale.fill(grad)}
+        if self.scale is None or box.grads is None:
+            return {}
+        return {"fillcolor": self.scale.fill(box.grads.strongest)}
 
     def _quiet(self, box: Box) -> str:
         """Return a colour for words that stand back, which on a strong colour they cannot."""
