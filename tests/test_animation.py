@@ -66,6 +66,8 @@ def test_pages_are_small_and_the_same_every_time(tmp_path):
         (lambda: viz.animate([1.0], "film.gif"), TypeError, "the History that fit returns"),
         (lambda: viz.animate(CURVE, "film.gif", fps=0), ValueError, "fps=0"),
         (lambda: viz.animate(CURVE, "film.gif", max_frames=1), ValueError, "max_frames=1"),
+        (lambda: viz.animate(CURVE, "film.gif", fps=True), TypeError, "fps=True"),
+        (lambda: viz.animate(CURVE, "film.gif", max_frames=2.5), TypeError, "whole number but got max_frames=2.5"),
         (lambda: viz.animate(CURVE, "film.gif", theme="pink"), ValueError, "theme='pink'"),
         (lambda: viz.animate(nn.fit(nn.Neuron(1), [0], [0], epochs=1), "film.gif"), ValueError, "record=True"),
         (lambda: viz.animate(wide(), "film.gif"), ValueError, "one or two inputs but got rows of 3"),
@@ -76,6 +78,12 @@ def test_what_cannot_be_animated_is_named(call, error, message, tmp_path, monkey
     with pytest.raises(error, match=message):
         call()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_counts_may_be_numpys(tmp_path):
+    int64 = pytest.importorskip("numpy").int64
+    data = data_of(viz.animate(CURVE, tmp_path / "film.html", max_frames=int64(3), fps=int64(5)))
+    assert len(data["frames"]) == 3 and data["fps"] == 5
 
 
 def wide():

@@ -22,8 +22,9 @@ LAYERS = {
         __init__
     """,
     "viz": """
-        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
-        explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
+        counts picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript
+        page explain expression command notebook predictions axes plots boundary gradients surface film animation
+        __init__
     """,
     "nn": """
         predicting module activations initialise layers arguments losses schedules optimisers data history steps

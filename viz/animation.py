@@ -11,6 +11,7 @@ from chainrule.files import write_whole
 from chainrule.primitive import describe
 
 from .boundary import Grid, Samples, reach_of, threshold_of
+from .counts import whole_number
 from .film import Film, write_gif, write_html
 from .page import page_target
 from .plots import curve_points
@@ -61,18 +62,16 @@ def animate(
     writers: dict[str, Callable[..., bytes]] = {".gif": write_gif, ".html": write_html}
     if target.suffix.lower() not in writers:
         raise ValueError(f"animate expected a path ending in .gif or .html but got {describe('path', str(path))}")
-    for name, number, least in (("max_frames", max_frames, 2), ("fps", fps, 1)):
-        if not isinstance(number, int) or number < least:
-            raise ValueError(f"animate expected a whole number, {least} or above, but got {describe(name, number)}")
+    most, speed = whole_number(max_frames, "animate", "max_frames", 2), whole_number(fps, "animate", "fps")
     width = len(history.rows[0])
     if width not in (1, 2):
         raise ValueError(f"animate expected a model of one or two inputs but got rows of {width} numbers")
-    chosen = _evenly(len(history.parameters), max_frames)
+    chosen = _evenly(len(history.parameters), most)
     if width == 1:
         film = _film_of_curve(history, chosen, scale, xlabel or "input", ylabel or "output")
     else:
         film = _film_of_map(history, chosen, threshold, xlabel or "first input", ylabel or "second input")
-    content = writers[target.suffix.lower()](film, fps, theme)
+    content = writers[target.suffix.lower()](film, speed, theme)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, content)
     return target

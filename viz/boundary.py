@@ -11,6 +11,7 @@ from chainrule.primitive import describe
 from chainrule.rows import Row, plain, rows_of
 
 from .axes import MARKERS, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
+from .counts import whole_number
 from .predictions import Replay, check_recorded, is_history, outputs_of
 from .theme import Theme, mix
 
@@ -53,12 +54,9 @@ def plot_decision_boundary(
     if history is not None:
         check_recorded(history, "plot_decision_boundary")
         X, y = history.rows, history.targets
-    if not isinstance(resolution, int) or resolution < 2:
-        raise ValueError(
-            f"plot_decision_boundary expected a whole number, 2 or above, but got {describe('resolution', resolution)}"
-        )
+    points = whole_number(resolution, "plot_decision_boundary", "resolution", 2)
     samples = Samples.of(X, y, "plot_decision_boundary")
-    grid = Grid.around(samples.rows, resolution)
+    grid = Grid.around(samples.rows, points)
     if history is None:
         outputs = outputs_of(model, grid.rows(), "plot_decision_boundary")
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import math
-import operator
 import os
 import re
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from chainrule.backward import walk
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
+from .counts import whole_number
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library
 from .notation import ATOM, Piece, number, write
@@ -100,7 +100,7 @@ def to_html(root: Var, max_nodes: int = 300) -> str:
             f"explain expected a Var that requires grad but got {root!r}; it was computed from constants only, "
             "detached, or made inside no_grad()"
         )
-    limit = _limit(max_nodes)
+    limit = whole_number(max_nodes, "explain", "max_nodes")
     vars_below = left_to_right(root)
     nodes, place = _collect(root, vars_below)
     if len(nodes) > limit:
@@ -234,15 +234,3 @@ def _plain(node: Node) -> dict[str, Any]:
 
 def _number(value: float) -> float | str:
     return value if math.isfinite(value) else str(value)
-
-
-def _limit(max_nodes: Any) -> int:
-    try:
-        limit = operator.index(max_nodes)
-    except TypeError:
-        raise TypeError(
-            f"explain expected max_nodes as a whole number but got {describe('max_nodes', max_nodes)}"
-        ) from None
-    if limit < 1:
-        raise ValueError(f"explain expected max_nodes of at least 1 but got {describe('max_nodes', max_nodes)}")
-    return limit

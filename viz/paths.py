@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import math
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +13,7 @@ from chainrule import Var
 from chainrule.backward import walk
 from chainrule.primitive import describe
 
+from .counts import whole_number
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total
 from .rules import partial_pieces
@@ -61,7 +61,7 @@ def chain(root: Var, x: Var | str, max_paths: int = 8) -> str:
     """
     if not isinstance(root, Var):
         raise TypeError(f"chain expected a Var but got {describe('root', root)}")
-    limit = _limit(max_paths)
+    limit = whole_number(max_paths, "chain", "max_paths", 0)
     nodes = left_to_right(root)
     return _Derivation(root, _find(nodes, x), nodes).text(limit)
 
@@ -282,15 +282,3 @@ def _find(nodes: list[Var], x: Any) -> Var:
     near = difflib.get_close_matches(x, labels, 1)
     advice = f"did you mean {near[0]!r}?" if near else f"labels are {', '.join(map(repr, labels[:10])) or 'missing'}"
     raise ValueError(f"chain expected the label of a Var below root but got {describe('x', x)}; {advice}")
-
-
-def _limit(max_paths: Any) -> int:
-    try:
-        limit = operator.index(max_paths)
-    except TypeError:
-        raise TypeError(
-            f"chain expected max_paths as a whole number but got {describe('max_paths', max_paths)}"
-        ) from None
-    if limit < 0:
-        raise ValueError(f"chain expected max_paths of at least 0 but got {describe('max_paths', max_paths)}")
-    return limit

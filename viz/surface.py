@@ -11,6 +11,7 @@ from chainrule.primitive import describe
 from chainrule.rows import rows_of
 
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between
+from .counts import whole_number
 from .predictions import Replay, check_recorded, is_history
 from .theme import Theme, mix
 
@@ -49,11 +50,8 @@ def plot_surface(
         steps, measure = _of_history(path, names, loss)
     else:
         steps, measure = rows_of(path, "plot_surface", 2, "path"), lambda a, b: _number(loss(a, b))
-    if not isinstance(resolution, int) or resolution < 2:
-        raise ValueError(
-            f"plot_surface expected a whole number, 2 or above, but got {describe('resolution', resolution)}"
-        )
-    across, upward = (_range([step[k] for step in steps], resolution) for k in range(2))
+    points = whole_number(resolution, "plot_surface", "resolution", 2)
+    across, upward = (_range([step[k] for step in steps], points) for k in range(2))
     with no_grad():
         table = [[measure(a, b) for a in across] for b in upward]
     ax, theme_ = axes_for("plot_surface", ax, theme)

@@ -6,7 +6,6 @@ Values are cards with label, value and gradient; operations stand between them. 
 from __future__ import annotations
 
 import importlib
-import operator
 from collections.abc import Collection
 from typing import Any
 
@@ -27,6 +26,7 @@ from .cards import (
     tooltip,
     unit_card,
 )
+from .counts import whole_number
 from .fold import LEVELS, Box, Folding, boxes, fold
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
@@ -128,7 +128,7 @@ def draw(
     if colours is None:
         raise ValueError(f"draw expected theme to be 'light' or 'dark' but got {describe('theme', theme)}")
     shown = _shown(show)
-    most = _limit(max_nodes)
+    most = whole_number(max_nodes, "draw", "max_nodes")
     level = _level(collapse)
     with collector_paused():
         picture = gather(root)
@@ -346,15 +346,3 @@ def _level(collapse: Any) -> str | None:
             f"draw expected collapse to be one of {wanted} or None but got {describe('collapse', collapse)}"
         )
     return str(collapse)
-
-
-def _limit(max_nodes: Any) -> int:
-    try:
-        limit = operator.index(max_nodes)
-    except TypeError:
-        raise TypeError(
-            f"draw expected max_nodes as a whole number but got {describe('max_nodes', max_nodes)}"
-        ) from None
-    if limit < 1:
-        raise ValueError(f"draw expected max_nodes of at least 1 but got {describe('max_nodes', max_nodes)}")
-    return limit
