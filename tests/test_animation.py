@@ -50,6 +50,35 @@ def test_page_holds_what_the_model_gave(tmp_path):
     assert data["samples"][3] == pytest.approx([10 * XS[3], 100 * XS[3] ** 2])
 
 
+def test_numbers_are_as_fine_as_the_picture(tmp_path):
+    xs = [10_000.0 + k for k in range(10)]
+    history = nn.fit(lines(), xs, xs, lr=0.0, epochs=1, record=True)
+    data = data_of(viz.animate(history, tmp_path / "film.html"))
+    assert [x for x, _ in data["samples"]] == xs
+    assert len(set(data["places"])) == 120 and len({y for _, y in data["samples"]}) == 10
+
+
+def test_scores_near_the_border_are_finer_than_a_byte_would_be(tmp_path):
+    history = nn.fit(lines(2), CORNERS, [-1, 1, 1, -1], loss="hinge", lr=0.0, epochs=1, record=True)
+    data = data_of(viz.animate(history, tmp_path / "film.html", threshold=0.0))
+    first = data["frames"][0]
+    digits = [data["digits"].index(digit) for digit in first]
+    scores = [64 * a + b - 2047 for a, b in zip(digits[::2], digits[1::2], strict=True)]
+    assert len(scores) == data["width"] ** 2
+    # x + y from -0.2 to 2.2; the colours end at 2 since few are above.
+    wanted = [2047 * min(1.0, max(-1.0, (i + j) * 1.2 / 47 - 0.2) / 2) for j in range(48) for i in range(48)]
+    assert scores == pytest.approx(wanted, abs=0.51)
+
+
+def test_page_of_a_single_loss_has_no_empty_figure(load):
+    page = load(nn.fit(lines(), XS, XS, epochs=1, record=True))
+    assert [figure.is_visible() for figure in page.locator("figure").all()] == [True, False]
+
+
+def lines(width=1):
+    return nn.Neuron(width, activation=None, initialise=lambda source, nin, nout: 1.0)
+
+
 def test_pages_are_small_and_the_same_every_time(tmp_path):
     for name, history in KINDS.items():
         first, second = (viz.animate(history, tmp_path / f"{name}{k}.html").read_bytes() for k in range(2))

@@ -1,7 +1,14 @@
 
 const film = JSON.parse(element("data").textContent);
 const isMap = film.names.length > 0;
-const frames = isMap ? film.frames.map((text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0))) : film.frames;
+// Two digits are a score for a place, from -MOST to MOST with the border at 0.
+const MOST = 64 ** 2 / 2 - 1;
+function scores(text) {
+  const digits = Array.from(text, (digit) => film.digits.indexOf(digit));
+  return Int16Array.from({ length: digits.length / 2 }, (_, k) => 64 * digits[2 * k] + digits[2 * k + 1] - MOST);
+}
+
+const frames = isMap ? film.frames.map(scores) : film.frames;
 const COLOURS = ["--one", "--two", "--three", "--four", "--five", "--six"];
 const SHEETS = film.several ? film.names.length : 1;
 const HEIGHT = isMap ? frames[0].length / film.width / SHEETS : 0;
@@ -89,18 +96,18 @@ function mark(pen, [x, y], kind, size) {
   pen.stroke();
 }
 
-// A number from -127 to 127 for a place; between places it is interpolated. `sheet` is the class, of several.
-const number = (bytes, i, j, sheet = 0) => bytes[(sheet * HEIGHT + j) * film.width + i] - 127;
+// The score of a place; between places it is interpolated. `sheet` is the class, of several.
+const number = (frame, i, j, sheet = 0) => frame[(sheet * HEIGHT + j) * film.width + i];
 
-function between(bytes, x, y, sheet) {
+function between(frame, x, y, sheet) {
   const [i, j] = [Math.min(Math.floor(x), film.width - 2), Math.min(Math.floor(y), HEIGHT - 2)];
   const [a, b] = [x - i, y - j];
-  return (1 - b) * ((1 - a) * number(bytes, i, j, sheet) + a * number(bytes, i + 1, j, sheet)) +
-    b * ((1 - a) * number(bytes, i, j + 1, sheet) + a * number(bytes, i + 1, j + 1, sheet));
+  return (1 - b) * ((1 - a) * number(frame, i, j, sheet) + a * number(frame, i + 1, j, sheet)) +
+    b * ((1 - a) * number(frame, i, j + 1, sheet) + a * number(frame, i + 1, j + 1, sheet));
 }
 
 // Colour a small image of the map, and stretch it over the axes.
-function shade({ pen, box }, bytes) {
+function shade({ pen, box }, frame) {
   const size = 160;
   const small = document.createElement("canvas");
   small.width = small.height = size;
@@ -113,10 +120,10 @@ function shade({ pen, box }, bytes) {
       const [x, y] = [(column / (size - 1)) * (film.width - 1), (1 - row / (size - 1)) * (HEIGHT - 1)];
       let tint;
       if (film.several) {
-        const found = film.names.map((_, k) => between(bytes, x, y, k));
+        const found = film.names.map((_, k) => between(frame, x, y, k));
         tint = tints[found.indexOf(Math.max(...found))];
       } else {
-        const share = between(bytes, x, y, 0) / 127;
+        const share = between(frame, x, y, 0) / MOST;
         tint = mix(middle, share < 0 ? low : high, Math.abs(share));
       }
       image.data.set([...tint, 255], (row * size + column) * 4);
@@ -127,7 +134,7 @@ function shade({ pen, box }, bytes) {
 }
 
 // The line where a number for each place is 0: straight across each cell between places.
-function border({ pen, box }, bytes, sheet) {
+function border({ pen, box }, frame, sheet) {
   const point = (i, j) => [box.left + (i / (film.width - 1)) * box.width, box.top + (1 - j / (HEIGHT - 1)) * box.height];
   pen.beginPath();
   for (let j = 0; j < HEIGHT - 1; j += 1) {
@@ -136,7 +143,7 @@ function border({ pen, box }, bytes, sheet) {
       const crossings = [];
       corners.forEach(([a, b], k) => {
         const [c, d] = corners[(k + 1) % 4];
-        const [from, to] = [number(bytes, a, b, sheet), number(bytes, c, d, sheet)];
+        const [from, to] = [number(frame, a, b, sheet), number(frame, c, d, sheet)];
         if ((from < 0) === (to < 0)) return;
         const share = from / (from - to);
         crossings.push(point(a + (c - a) * share, b + (d - b) * share));
@@ -152,9 +159,9 @@ function border({ pen, box }, bytes, sheet) {
   pen.stroke();
 }
 
-function paint_map(space, bytes) {
-  shade(space, bytes);
-  for (let sheet = 0; sheet < SHEETS; sheet += 1) border(space, bytes, sheet);
+function paint_map(space, frame) {
+  shade(space, frame);
+  for (let sheet = 0; sheet < SHEETS; sheet += 1) border(space, frame, sheet);
   space.pen.strokeStyle = colour("--page");
   space.pen.lineWidth = 1;
   for (const [x, y, kind] of film.samples) {
@@ -182,7 +189,7 @@ function paint_curve(space, values) {
 // Losses may spread over decades: where they do, their logarithms are drawn.
 function paint_losses() {
   const known = film.losses.filter((loss) => loss !== null);
-  if (known.length < 2) { element("losses").hidden = true; return; }
+  if (known.length < 2) { element("losses").parentElement.hidden = true; return; }
   const [least, most] = [Math.min(...known), Math.max(...known)];
   const isLog = least > 0 && most > 20 * least;
   const height = (loss) => (loss === null ? null : isLog ? Math.log10(loss) : loss);

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import importlib
 import io
+import math
+import string
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +21,10 @@ _DPI = 80
 _COLOURS = 96  # of a frame of a GIF
 _SHADES = 18  # of a map: an even number, so that the border is where a shade ends
 _HOLD = 2.0  # seconds that the last frame of a GIF stays
+
+# On a page two digits to the base of 64 are a score: with a byte for each, the border would be a staircase.
+_DIGITS = string.ascii_letters + string.digits + "-_"
+_MIDDLE = 64**2 // 2 - 1
 
 
 @dataclass(frozen=True)
@@ -167,7 +173,7 @@ def _map(ax: Any, film: Film, theme: Theme) -> Any:
 
 def limits(film: Film) -> tuple[float, float]:
     """Return the ends of the vertical axis of a curve: all data and the last frame, wild ones may leave the picture."""
-    shown = [*film.targets, *film.frames[-1]]
+    shown = [*film.targets, *filter(math.isfinite, film.frames[-1])]
     margin = 0.08 * (max(shown) - min(shown)) or 1.0
     return min(shown) - margin, max(shown) + margin
 
@@ -197,22 +203,27 @@ def leads(rows: list[list[list[float]]]) -> list[list[list[float]]]:
 def write_html(film: Film, fps: int, theme: str) -> bytes:
     """Return the film as a page; its colours follow the reader's dark mode, whatever the theme."""
     kind = "The border between classes" if film.is_map else "The curve through the data"
+    sides = [[film.places[0][0], film.places[0][-1]], _upward(film)]
+    across, upward = map(_rounding, sides)
     data = {
         "fps": fps,
         "labels": [film.xlabel, film.ylabel],
         "names": film.names,
-        "samples": [[*map(_short, row), _short(target)] for row, target in zip(film.rows, film.targets, strict=True)],
         "epochs": film.epochs,
-        "losses": film.losses,
+        "losses": [loss if loss is not None and math.isfinite(loss) else None for loss in film.losses],
         "captions": [film.caption(frame) for frame in range(len(film.frames))],
-        "sides": _sides(film),
+        "sides": sides,
     }
     if film.is_map:
         data |= {"width": len(film.places[0]), "several": isinstance(film.frames[0][0], list)}
-        data["frames"] = [base64.b64encode(_bytes(frame, film)).decode() for frame in film.frames]
+        data |= {"digits": _DIGITS, "frames": [_scores(frame, film) for frame in film.frames]}
+        data["samples"] = [
+            [across(row[0]), upward(row[1]), place] for row, place in zip(film.rows, film.targets, strict=True)
+        ]
     else:
-        data["places"] = [_short(x) for x in film.places[0]]
-        data["frames"] = [[_short(v) for v in frame] for frame in film.frames]
+        data["places"] = [across(x) for x in film.places[0]]
+        data["frames"] = [[upward(v) for v in frame] for frame in film.frames]
+        data["samples"] = [[across(row[0]), upward(v)] for row, v in zip(film.rows, film.targets, strict=True)]
     page = to_page(
         title=html.escape(f"{kind}, epoch by epoch"),
         heading=html.escape(f"{kind}, epoch by epoch"),
@@ -231,25 +242,35 @@ _BODY = """<p id="caption" aria-live="polite"></p>
 <figure><canvas id="losses" role="img" aria-label="The loss, picture by picture"></canvas></figure>"""
 
 
-def _sides(film: Film) -> list[list[float]]:
-    across, upward = film.places
-    return [[across[0], across[-1]], [upward[0], upward[-1]] if film.is_map else list(limits(film))]
+def _upward(film: Film) -> list[float]:
+    upward = film.places[1]
+    return [upward[0], upward[-1]] if film.is_map else list(limits(film))
 
 
-def _bytes(frame: list[Any], film: Film) -> bytes:
-    """Return bytes from 0 to 254 for numbers from -1 to 1, with the border at 127: a score for each place.
+def _scores(frame: list[Any], film: Film) -> str:
+    """Return two digits for each place: from -`_MIDDLE` to `_MIDDLE`, with the border at 0, counted from there.
 
     Of several classes the leads are taken, class by class: how far each score is above the best other.
     """
     if not isinstance(frame[0], list):
-        return bytes(_byte((score - film.level) / film.reach) for score in frame)
+        return "".join([_two_digits((score - film.level) / film.reach) for score in frame])
     # Each row of the grid as one cell deep.
-    return bytes(_byte(cell[0] / film.reach) for table in leads([[cell] for cell in frame]) for cell in table)
+    tables = leads([[cell] for cell in frame])
+    return "".join([_two_digits(cell[0] / film.reach) for table in tables for cell in table])
 
 
-def _byte(share: float) -> int:
-    return round(127 + 127 * max(-1.0, min(1.0, share)))
+def _two_digits(share: float) -> str:
+    first, second = divmod(round(_MIDDLE * (1 + max(-1.0, min(1.0, share)))), 64)
+    return _DIGITS[first] + _DIGITS[second]
 
 
-def _short(number: float) -> float:
-    return float(f"{number:.4g}")
+def _rounding(sides: list[float]) -> Callable[[float], float | None]:
+    """Return what rounds to a small part of a pixel on an axis from one side to the other; None for nan and inf.
+
+    >>> short = _rounding([10_000.0, 10_010.0])
+    >>> short(10_003.14159265), short(math.nan)
+    (10003.1416, None)
+    """
+    width = abs(sides[1] - sides[0])
+    digits = 5 - math.floor(math.log10(width)) if 0 < width < math.inf else 5
+    return lambda number: round(float(number), digits) if math.isfinite(number) else None
