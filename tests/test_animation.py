@@ -99,6 +99,7 @@ def test_pages_are_small_and_the_same_every_time(tmp_path):
         (lambda: viz.animate(CURVE, "film.gif", max_frames=2.5), TypeError, "whole number but got max_frames=2.5"),
         (lambda: viz.animate(CURVE, "film.gif", theme="pink"), ValueError, "theme='pink'"),
         (lambda: viz.animate(nn.fit(nn.Neuron(1), [0], [0], epochs=1), "film.gif"), ValueError, "record=True"),
+        (lambda: viz.animate(regression(), "film.html"), ValueError, "at most 12 classes but got 20 .* use plot_fit"),
         (lambda: viz.animate(wide(), "film.gif"), ValueError, "one or two inputs but got rows of 3"),
     ],
 )  # fmt: skip
@@ -117,6 +118,19 @@ def test_counts_may_be_numpys(tmp_path):
 
 def wide():
     return nn.fit(nn.Neuron(3), [[1, 2, 3]], [0], epochs=1, record=True)
+
+
+def regression():
+    return nn.fit(nn.Neuron(2), [[k, 1] for k in range(20)], [0.1 * k for k in range(20)], epochs=1, record=True)
+
+
+def test_a_colour_that_comes_twice_has_another_shape(load):
+    rows = [[k, k % 3] for k in range(12)]
+    page = load(nn.fit(nn.MLP(2, [12], seed=0), rows, list(range(12)), loss="cross_entropy", epochs=1, record=True))
+    marks = page.eval_on_selector_all(
+        "#legend path", "paths => paths.map(path => path.getAttribute('d') + path.getAttribute('fill'))"
+    )
+    assert len(marks) == len(set(marks)) == 13
 
 
 @pytest.fixture

@@ -238,6 +238,7 @@ def test_surface_of_a_history(compiled):
         (lambda: viz.plot_gradients([1.0]), TypeError, "the History that fit returns"),
         (lambda: viz.plot_decision_boundary(sum, [[1, 2, 3]], [0]), ValueError, "rows of two numbers"),
         (lambda: viz.plot_decision_boundary(sum, CORNERS, [0]), ValueError, "a class for each of 4 rows"),
+        (lambda: viz.plot_decision_boundary(sum, CORNERS * 5, range(20)), ValueError, "12 classes but got 20"),
         (lambda: viz.plot_decision_boundary(sum, CORNERS, XOR, resolution=1), ValueError, "resolution=1"),
         (lambda: viz.plot_surface(nn.mse, CURVE, ("w", "b")), ValueError, "names of two parameters, of layers.0"),
         (lambda: viz.plot_surface(max, [(1, 2, 3)]), ValueError, "rows of 2 numbers"),

@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
-from .boundary import Grid, Samples, reach_of, threshold_of
+from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
 from .counts import whole_number
 from .film import Film, write_gif, write_html
 from .page import page_target
@@ -120,6 +120,7 @@ def _film_of_map(history: Any, chosen: list[int], threshold: float | None, xlabe
     if several:
         # Classes are numbered as the outputs are, those without samples too.
         classes, names = list(history.targets), [str(k) for k in range(len(frames[0][0]))]
+        check_classes(len(names), "animate")
         reach = reach_of([score for scores in frames[-1] for score in scores], 0.0)
     else:
         # Colours keep their meaning: those of the end hold for all frames.

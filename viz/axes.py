@@ -15,6 +15,8 @@ Axes = Any
 MARKERS = "osD^vPX*"
 """Tell classes apart where colours do not."""
 
+MOST_CLASSES = 12  # as many as there are colours, twice over; the second time with other markers
+
 
 def matplotlib(reader: str, module: str) -> Any:
     """Import a module of matplotlib for the function `reader`; say what to install where it is missing."""

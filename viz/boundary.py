@@ -10,7 +10,7 @@ from typing import Any
 from chainrule.primitive import describe
 from chainrule.rows import Row, plain, rows_of
 
-from .axes import MARKERS, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
+from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
 from .counts import whole_number
 from .predictions import Replay, check_recorded, is_history, outputs_of
 from .theme import Theme, mix
@@ -64,6 +64,7 @@ def plot_decision_boundary(
     ax, theme_ = axes_for("plot_decision_boundary", ax, theme)
     colours = series(theme_)
     if isinstance(outputs[0], list):
+        check_classes(len(outputs[0]), "plot_decision_boundary")
         _shade_regions(ax, theme_, colours, grid, outputs)
         border = "border"
     else:
@@ -111,7 +112,17 @@ class Samples:
         if not isinstance(labels, Sequence) or isinstance(labels, str) or len(labels) != len(rows):
             raise ValueError(f"{reader} expected a class for each of {len(rows)} rows but got {describe('y', y)[:60]}")
         names = sorted(set(labels))
+        check_classes(len(names), reader)
         return cls(rows, [names.index(label) for label in labels], names)
+
+
+def check_classes(count: int, reader: str) -> None:
+    """Refuse more classes than can be told apart: most often y are the numbers of a regression."""
+    if count > MOST_CLASSES:
+        raise ValueError(
+            f"{reader} expected y to name at most {MOST_CLASSES} classes but got {count} different ones; put classes "
+            "together, or if y are numbers to be predicted, use plot_fit, which shows predictions over targets"
+        )
 
 
 @dataclass(frozen=True)

@@ -83,10 +83,14 @@ function plot(id, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String
 
 // ---- what is drawn ----
 
+// Where a colour comes a second time, another shape goes with it.
+const shape_of = (kind) => (kind + Math.floor(kind / COLOURS.length)) % 3;
+
 function mark(pen, [x, y], kind, size) {
+  const shape = shape_of(kind);
   pen.beginPath();
-  if (kind % 3 === 0) pen.arc(x, y, size, 0, 2 * Math.PI);
-  else if (kind % 3 === 1) pen.rect(x - 0.9 * size, y - 0.9 * size, 1.8 * size, 1.8 * size);
+  if (shape === 0) pen.arc(x, y, size, 0, 2 * Math.PI);
+  else if (shape === 1) pen.rect(x - 0.9 * size, y - 0.9 * size, 1.8 * size, 1.8 * size);
   else {
     pen.moveTo(x, y - 1.3 * size);
     for (const [dx, dy] of [[1.3, 0], [0, 1.3], [-1.3, 0]]) pen.lineTo(x + dx * size, y + dy * size);
@@ -231,7 +235,7 @@ function explain_mark(name, kind, text) {
   for (const [key, value] of Object.entries({ width: 22, height: 14, viewBox: "-11 -7 22 14", "aria-hidden": true })) svg.setAttribute(key, value);
   const shape = document.createElementNS(space, "path");
   const circle = "M-5 0a5 5 0 1 0 10 0a5 5 0 1 0 -10 0";
-  shape.setAttribute("d", kind === "line" ? "M-10 -1.5H10V1.5H-10Z" : [circle, "M-4.5 -4.5H4.5V4.5H-4.5Z", "M0 -6L6 0L0 6L-6 0Z"][kind % 3]);
+  shape.setAttribute("d", kind === "line" ? "M-10 -1.5H10V1.5H-10Z" : [circle, "M-4.5 -4.5H4.5V4.5H-4.5Z", "M0 -6L6 0L0 6L-6 0Z"][shape_of(kind)]);
   shape.setAttribute("fill", `var(${name})`);
   svg.append(shape);
   item.append(svg, text);
