@@ -228,11 +228,25 @@ def test_surface_of_a_history(compiled):
     assert model.state_dict() == history.parameters[-1]
 
 
+def test_ticks_of_one_epoch_are_whole():
+    ax = viz.plot_history([0.5])
+    ax.figure.canvas.draw()
+    assert [text for tick in ax.get_xticklabels() if (text := tick.get_text())] == ["0", "1", "2"]
+
+
+def classes(width):
+    model = nn.MLP(width, [3], seed=0)
+    return nn.fit(model, [[k] * width for k in range(3)], [0, 1, 2], loss="cross_entropy", epochs=1, record=True)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
         (lambda: viz.plot_fit([1, 2], [1]), ValueError, "one number in y for each of 2 rows"),
         (lambda: viz.plot_fit([1, 2], [1, 2], after=[1]), ValueError, "a prediction for each of 2 rows but got 1"),
+        (lambda: viz.plot_fit([1, 2], [1, 2], after=[[1, 2], [3, 4]]), ValueError, "one prediction for each row"),
+        (lambda: viz.plot_fit(classes(1)), ValueError, "rows of 3; .* use plot_decision_boundary"),
+        (lambda: viz.plot_fit(classes(2)), ValueError, "rows of 3; .* use plot_decision_boundary"),
         (lambda: viz.plot_fit([1, 2], [1, 2], after=3), TypeError, "predictions=3"),
         (lambda: viz.plot_fit(nn.fit(nn.Neuron(1), [0], [0], epochs=1)), ValueError, "fit with record=True"),
         (lambda: viz.plot_gradients([1.0]), TypeError, "the History that fit returns"),

@@ -58,7 +58,7 @@ def plot_history(
     if min(shown) > 0 and max(shown) > _LOG_FROM * min(shown):
         ax.set_yscale("log")
     ax.set(xlabel="epoch", ylabel=ylabel or of.replace("_", " "))
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     if len(ax.lines) > 1:
         legend(ax, theme_)
     return ax
@@ -173,7 +173,7 @@ def _plot_curves(
             places, values = [rows[k][0] for k in order], [values[k] for k in order]
         else:
             points = curve_points(rows)
-            places, values = [row[0] for row in points], outputs_of(guess, points, "plot_fit")
+            places, values = [row[0] for row in points], _outputs(guess, points)
         ax.plot([across * x for x in places], [upward * v for v in values], linewidth=2, label=label, **style)
 
 
@@ -181,7 +181,7 @@ def _plot_pairs(ax: Axes, theme: Theme, rows: list[Row], targets: list[float], d
     ends = [upward * min(targets), upward * max(targets)]
     ax.plot(ends, ends, color=theme.quiet, linewidth=1.2, label="prediction = target")
     for marker, (guess, label, style) in zip("so", drawn, strict=False):
-        values = _given(guess, rows) if _is_given(guess) else outputs_of(guess, rows, "plot_fit")
+        values = _given(guess, rows) if _is_given(guess) else _outputs(guess, rows)
         ax.scatter(
             [upward * target for target in targets],
             [upward * v for v in values],
@@ -199,10 +199,23 @@ def _is_given(guess: Any) -> bool:
     return not hasattr(guess, "predict") and not callable(guess)
 
 
-def _given(guess: Any, rows: list[Row]) -> list[Any]:
+def _given(guess: Any, rows: list[Row]) -> list[float]:
     values = targets_of(guess, "plot_fit", "predictions")
     if len(values) != len(rows):
         raise ValueError(f"plot_fit expected a prediction for each of {len(rows)} rows but got {len(values)}")
+    return _single(values)
+
+
+def _outputs(model: Any, rows: list[Row]) -> list[float]:
+    return _single(outputs_of(model, rows, "plot_fit"))
+
+
+def _single(values: list[Any]) -> list[float]:
+    if isinstance(values[0], Sequence):
+        raise ValueError(
+            f"plot_fit expected one prediction for each row but got rows of {len(values[0])}; give one column of them, "
+            "or use plot_decision_boundary, which shows classes over two inputs"
+        )
     return values
 
 
