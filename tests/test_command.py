@@ -26,6 +26,19 @@ def test_expression_may_begin_with_a_minus(capsys):
     assert capsys.readouterr().out == "value  -9\nd/dx   6\n"
 
 
+def test_two_dashes_end_the_options(capsys):
+    assert main(["grad", "--", "-x", "x=1"]) == 0
+    assert capsys.readouterr().out == "value  -1\nd/dx   -1\n"
+
+
+def test_a_file_may_follow_its_option_without_a_space(capsys, tmp_path, monkeypatch):
+    pytest.importorskip("pygraphviz")
+    monkeypatch.chdir(tmp_path)
+    for arguments in (["x*x", "x=2", "-op3.svg"], ["-op3.svg", "-offset*2", "offset=1"]):
+        assert main(["draw", *arguments]) == 0
+        assert capsys.readouterr().out == "wrote p3.svg\n"
+
+
 def test_formula(capsys):
     assert main(["formula", *EXAMPLE]) == 0
     out = capsys.readouterr().out
@@ -104,6 +117,8 @@ def test_values_are_checked(capsys, values, message):
 
 def test_a_mistyped_name_is_told(capsys):
     assert "z is given a value but is not in the expression; x has no value yet" in refuse(capsys, "grad", "x*x", "z=1")
+    assert "p is given a value but is not in the expression\n" in refuse(capsys, "grad", "x+exp(pi*x)", "x=1", "p=2")
+    assert main(["grad", "e*x", "x=1", "e=2"]) == 0  # e is a constant only where it has no value
 
 
 def test_huge_numbers_are_infinite(capsys):

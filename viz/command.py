@@ -13,7 +13,7 @@ from chainrule import MissingDependencyError, Var
 from chainrule.primitive import describe
 
 from .explain import explain
-from .expression import ExpressionError, evaluate, functions, variables
+from .expression import CONSTANTS, ExpressionError, evaluate, functions, variables
 from .formula import formula
 from .notation import number
 from .paths import chain
@@ -29,6 +29,7 @@ An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 """
 
 
+_SUFFIXES = (".svg", ".png", ".pdf", ".html")
 _OPTIONS = ("-h", "--help", "--version", "-o", "--output", "--latex")
 
 
@@ -43,12 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     d/dy   1
     0
     """
-    # An expression may begin with a minus, which argparse would take for an option.
-    given = [
-        f" {text}" if text.startswith("-") and text.partition("=")[0] not in _OPTIONS else text
-        for text in (sys.argv[1:] if argv is None else argv)
-    ]
-    options = _parser().parse_args(given)
+    options = _parser().parse_args(_marked(sys.argv[1:] if argv is None else argv))
     try:
         values = _values(options.values)
         _check_names(options.expression, values)
@@ -61,6 +57,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"chainrule: {f'cannot write {options.output}: {reason}' if reason else error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _marked(given: Sequence[str]) -> list[str]:
+    """Put a space before an expression that begins with a minus, which argparse would take for an option."""
+    marked, options_end = [], False
+    for text in given:
+        if text == "--" and not options_end:
+            options_end = True
+        elif text.startswith("-") and (options_end or not _is_option(text)):
+            marked.append(f" {text}")
+        else:
+            marked.append(text)
+    return marked
+
+
+def _is_option(text: str) -> bool:
+    # No expression ends like a file: -offset*2 is one, -offset.svg is none.
+    return text.partition("=")[0] in _OPTIONS or (text.startswith("-o") and text.endswith(_SUFFIXES))
 
 
 def _run(options: argparse.Namespace, root: Var, values: dict[str, Var]) -> str:
@@ -103,9 +117,9 @@ def _values(texts: list[str]) -> dict[str, Var]:
 def _check_names(expression: str, values: dict[str, Var]) -> None:
     """Refuse values for names that the expression has not: most often one of the two is mistyped."""
     wanted = variables(expression)
-    unused = [name for name in values if name not in wanted and name not in expression]
+    unused = [name for name in values if name not in wanted]
     if unused:
-        missing = [name for name in wanted if name not in values]
+        missing = [name for name in wanted if name not in values and name not in CONSTANTS]
         advice = f"; {missing[0]} has no value yet" if missing else ""
         raise ValueError(f"{unused[0]} is given a value but is not in the expression{advice}")
 

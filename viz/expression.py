@@ -28,7 +28,7 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
     ast.Pow: operator.pow,
 }
-_CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
+CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
 # As other languages and libraries call them.
 _OTHER_NAMES = {
     "max": "maximum", "min": "minimum", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
@@ -64,15 +64,17 @@ def evaluate(text: str, names: Mapping[str, Var]) -> Var:
 
 
 def variables(text: str) -> list[str]:
-    """List the names in an expression that are neither functions nor constants, in order.
+    """List the names in an expression that are no functions, in order; constants are among them.
 
     >>> variables("sin(x) * pi + y")
-    ['x', 'y']
+    ['x', 'pi', 'y']
     """
-    found = [node for node in ast.walk(_parse(text)) if isinstance(node, ast.Name)]
+    found = [node for node in ast.walk(_parse(text)) if isinstance(node, (ast.Name, ast.keyword))]
     found.sort(key=lambda node: node.col_offset)
-    known = {*functions(), *_CONSTANTS}
-    return [name for name in dict.fromkeys([node.id for node in found]) if name not in known]
+    # The name of an argument counts too, so that `evaluate` may say what is wrong with it.
+    names = dict.fromkeys([node.id if isinstance(node, ast.Name) else node.arg for node in found])
+    known = set(functions())
+    return [name for name in names if name is not None and name not in known]
 
 
 def functions() -> list[str]:
@@ -122,8 +124,8 @@ class _Reader:
     def _name(self, node: ast.Name) -> Any:
         if node.id in self._names:
             return self._names[node.id]
-        if node.id in _CONSTANTS:
-            return _CONSTANTS[node.id]
+        if node.id in CONSTANTS:
+            return CONSTANTS[node.id]
         if node.id in functions():
             raise self._error(f"{node.id} is a function; call it, as in {node.id}(x)", node)
         raise self._error(f"{node.id} has no value; add {node.id}=... after the expression", node)
