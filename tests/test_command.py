@@ -1,5 +1,6 @@
 """The command line computes what Python does, points at what is wrong, and runs nothing that is typed."""
 
+import os
 import subprocess
 import sys
 
@@ -145,6 +146,13 @@ def test_wrong_files_are_told(capsys, tmp_path):
     inside = str(tmp_path / "file" / "a.svg")
     assert refuse(capsys, "draw", "x*x", "x=1", "-o", inside).startswith(f"chainrule: cannot write {inside}: ")
     assert "a variable" in refuse(capsys, "explain", "1 + 2")
+
+
+def test_what_the_output_cannot_hold_is_spelled_out():
+    command = [sys.executable, "-m", "chainrule", "formula", "x*x*x", "x=2"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+    assert "\\u2202L/\\u2202x" in done.stdout
 
 
 def test_module_and_help():

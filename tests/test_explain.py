@@ -181,6 +181,15 @@ def test_negative_numbers_stand_in_parentheses_where_they_are_needed(load):
     assert "x**2 = (-0.5)**2 = 0.25" in page.inner_text("#told")
 
 
+def test_a_partial_beside_others_is_not_written_as_the_whole_derivative(load):
+    x = Var(2.0, label="x")
+    page = load(x**2 * x)
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    assert "dL/dx = dL/dL * ∂L/∂x = 1 * 4 = 4" in page.inner_text("#told")
+
+
 def test_refusals(tmp_path):
     x = Var(1.0)
     root = x

@@ -183,6 +183,28 @@ def test_partials_of_zero_and_missing_paths():
     assert viz.chain(a, a) == "da/da = 1"
 
 
+@pytest.mark.parametrize(
+    ("build", "wanted"),
+    [
+        (lambda w: w - w, ["dL/dw = 1 + (-1)", "      = 0"]),
+        (lambda w: w / w, ["dL/dw = 1/w + (-L/w)", "      = 0"]),
+        (lambda w: (w - w) * 3, ["dL/dw = dL/du * du/dw", "      = 3 * (1 + (-1))", "      = 3 * 0", "      = 0"]),
+    ],
+)
+def test_partials_that_cancel_are_shown(build, wanted):
+    assert viz.chain(build(Var(2.0, label="w")), "w").split("\n\n")[1].splitlines() == wanted
+
+
+def test_partials_beside_others_have_a_sign_of_their_own():
+    x = Var(2.0, label="x")
+    assert viz.chain(x * x * x, x).split("\n\n")[1].splitlines()[:2] == [
+        "dL/dx = ∂L/∂u * du/dx",
+        "      + ∂L/∂x",
+    ]
+    v = cr.sin(x) * x  # holding the one fixed is not the total derivative by the other
+    assert "∂L/∂v" in viz.chain(v * v.exp(), x) and "dv/dx" not in viz.chain(v * v.exp(), x)
+
+
 def test_many_paths_are_counted_and_told_node_by_node():
     x = Var(0.1, label="x")
     root = x

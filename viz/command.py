@@ -51,12 +51,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         root = evaluate(options.expression, values)
         if not root.requires_grad and options.command == "explain":
             raise ValueError("explain expected an expression with a variable, such as x*x with x=2")
-        print(_run(options, root, values))
+        print(_printable(_run(options, root, values)))
     except (ExpressionError, MissingDependencyError, OSError, ValueError) as error:
         reason = getattr(error, "strerror", None)
         print(f"chainrule: {f'cannot write {options.output}: {reason}' if reason else error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _printable(text: str) -> str:
+    """Spell out what the output cannot hold, such as ∂ in a file on some systems."""
+    encoding = sys.stdout.encoding or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def _marked(given: Sequence[str]) -> list[str]:

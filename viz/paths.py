@@ -25,11 +25,17 @@ _UNCOUNTED = 10**300
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Hold how a computed value depends on one of its arguments: the sum of the partials at each place it stands."""
+    """Hold how a computed value depends on one of its arguments: the sum of the partials at each place it stands.
+
+    It is alive where one of them is not 0, for they may cancel; `symbol` is the ``d`` to write it with, which is ``∂``
+    where other arguments depend on the same variable, and are held fixed.
+    """
 
     argument: Var
     partial: float
     formula: Piece
+    alive: bool
+    symbol: str
 
 
 def chain(root: Var, x: Var | str, max_paths: int = 8) -> str:
@@ -38,7 +44,8 @@ def chain(root: Var, x: Var | str, max_paths: int = 8) -> str:
     First come the values on the way, then the derivative: as a sum over the paths from `x` to `root` of products of
     partial derivatives, with their formulas, and with numbers (six digits; the last one with all). Beyond `max_paths`
     paths their number is told, and the derivative is found node by node instead. A partial that is exactly 0 adds
-    nothing. Neither `root` nor any gradient is changed.
+    nothing. Where a value depends on the variable by several of its arguments, its partials have a ``∂``. Neither
+    `root` nor any gradient is changed.
 
     Args:
         root: the Var to differentiate.
@@ -132,8 +139,15 @@ class _Derivation:
         numbers: list[str] = []
         products: list[Piece] = []
         for path in self._paths():
-            ends = [self._name(node) for node in (self.root, *[link.argument for link in path])]
-            symbols.append(" * ".join([f"d{above}/d{below}" for above, below in pairwise(ends)]))
+            ends = pairwise([self._name(node) for node in (self.root, *[link.argument for link in path])])
+            symbols.append(
+                " * ".join(
+                    [
+                        f"{link.symbol}{above}/{link.symbol}{below}"
+                        for link, (above, below) in zip(path, ends, strict=True)
+                    ]
+                )
+            )
             formulas.append(_product([link.formula for link in path], first=not formulas))
             numbers.append(_product([number(link.partial, digits=_DIGITS) for link in path], first=not numbers))
             products.append(number(math.prod([link.partial for link in path]), digits=_DIGITS))
@@ -159,7 +173,7 @@ class _Derivation:
             products: list[str] = []
             for user, link in users.get(id(node), ()):
                 gradient = self.gradients[id(user)]
-                if link.partial != 0.0 and gradient != 0.0:
+                if link.alive and gradient != 0.0:
                     outer = f"d{self.top}/d{self._name(user)}"
                     terms.append(outer if link.formula.text == "1" else _product([Piece(outer, SIGN), link.formula]))
                     products.append(
@@ -187,13 +201,15 @@ class _Derivation:
         for place, arg in enumerate(node.args):
             if id(arg) in reached and type(arg) is Var:
                 places.setdefault(id(arg), []).append(place)
+        symbol = "d" if len(places) == 1 else "∂"
         links = []
         for at in places.values():
-            formulas = [found[place] for place in at if node.partials[place] != 0.0] or [Piece("0", ATOM)]
+            formulas = [found[place] for place in at if node.partials[place] != 0.0]
             partial = 0.0
             for place in at:
                 partial += node.partials[place]
-            links.append(Link(node.args[at[0]], partial, total(formulas, "text")))
+            written = total(formulas or [Piece("0", ATOM)], "text")
+            links.append(Link(node.args[at[0]], partial, written, bool(formulas), symbol))
         return links
 
     def _sweep(self) -> dict[int, float]:
@@ -211,7 +227,7 @@ class _Derivation:
     def _count_paths(self, *, live: bool) -> int:
         counts = {id(self.target): 1}
         for node in self.on_way:
-            links = [link for link in self.links[id(node)] if link.partial != 0.0 or not live]
+            links = [link for link in self.links[id(node)] if link.alive or not live]
             # Bounded, since numbers of a million digits take long to add.
             counts[id(node)] = min(sum([counts[id(link.argument)] for link in links]), _UNCOUNTED)
         return counts.get(id(self.root), 0)
@@ -221,7 +237,7 @@ class _Derivation:
         # Only nodes from which the target can be reached alive: every branch taken ends there.
         alive = {id(self.target)}
         for node in self.on_way:
-            if any(link.partial != 0.0 and id(link.argument) in alive for link in self.links[id(node)]):
+            if any(link.alive and id(link.argument) in alive for link in self.links[id(node)]):
                 alive.add(id(node))
         path: list[Link] = []
         stack: list[Link | None] = self._steps(self.root, alive)
@@ -239,7 +255,7 @@ class _Derivation:
             stack += self._steps(link.argument, alive)
 
     def _steps(self, node: Var, alive: set[int]) -> list[Link | None]:
-        return [link for link in reversed(self.links[id(node)]) if link.partial != 0.0 and id(link.argument) in alive]
+        return [link for link in reversed(self.links[id(node)]) if link.alive and id(link.argument) in alive]
 
     def _name(self, node: Var) -> str:
         """Return the name of a node on the way, of an end of it, or of a Var that is no part of the graph."""

@@ -79,7 +79,11 @@ function gradients(last) {
 
 const result = nodes[root].name;
 const total = (k) => `d${result}/d${nodes[k].name}`;
-const local = (k, arg) => `d${nodes[k].name}/d${nodes[arg].name}`;
+// By one of several arguments, the others are held fixed.
+function local(k, arg) {
+  const d = nodes[k].args.filter((at) => nodes[at].wanted).length > 1 ? "∂" : "d";
+  return `${d}${nodes[k].name}/${d}${nodes[arg].name}`;
+}
 
 function equation(k) {
   const { name, args, text } = nodes[k];
