@@ -48,7 +48,7 @@ def test_text_of_a_small_graph() -> None:
         ' color="#5f6b7a">gradient</font></td><td bgcolor="#ffffff" border="1" color="#8b96a5">  0  </td><td'
         ' bgcolor="#fddbb5" border="1" color="#8b96a5">  0.03  </td><td bgcolor="#fbc280" border="1"'
         ' color="#8b96a5">  0.3  </td><td bgcolor="#f9a94b" border="1" color="#8b96a5">  3 '
-        " </td></tr></table></td></tr></table>> labeljust=l labelloc=b nodesep=0.2 ordering=in pad=0.2"
+        " </td></tr></table></td></tr></table>> labeljust=l labelloc=b nodesep=0.2 pad=0.2"
         ' rankdir=LR ranksep=0.3 tooltip="Computed left to right from 1 input."]\n'
         '\tnode [fontcolor="#1f2933" fontname="Helvetica,Arial,sans-serif" fontsize=12 height=0 id="\\N"'
         ' margin="0.08,0.03" shape=box style="rounded,filled" width=0]\n'
@@ -333,3 +333,9 @@ def test_limit_must_be_a_positive_whole_number() -> None:
         viz.draw(Var(1.0), max_nodes=2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"at least 1 but got max_nodes=0 \(int\)"):
         viz.draw(Var(1.0), max_nodes=0)
+
+
+def test_arguments_keep_their_order_only_where_it_matters():
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    ordered = [line.split()[0] for line in viz.draw((x * y + x) / (x - y)).body if "ordering=in" in line]
+    assert ordered == ["op4", "op5"]

@@ -286,3 +286,11 @@ def test_notebook_shows_text_where_nothing_renders() -> None:
     z = example()
     assert viz.mimebundle(z) == {"text/plain": repr(z)}
     assert z._repr_svg_() is None
+
+
+@needs_renderer
+def test_no_arrow_goes_round_a_card_to_keep_an_order_that_does_not_matter() -> None:
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    svg = parsed(x * y + cr.sin(x))
+    above, below = (float(next(shape(svg, name).iter(f"{SVG}text")).get("y") or "nan") for name in ("v0", "v1"))
+    assert above < below

@@ -23,6 +23,7 @@ from .notation import ATOM, Piece, number, write
 from .page import page_target, part, to_page
 from .render import to_svg
 from .rules import partial_pieces
+from .text import order_of
 
 # In a template the values of a node and of its arguments stand between these two, by place; the node's own is -1.
 _OPEN, _CLOSE = "\ue000", "\ue001"
@@ -185,7 +186,7 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
     """Lay the graph out with cards of one size; the page writes names and numbers into them."""
     picture = graphviz.Digraph(
         "Computation graph",
-        graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "ordering": "in", "rankdir": "LR", "ranksep": "0.25"},
+        graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"},
         node_attr={"fontname": "Helvetica,Arial,sans-serif", "fontsize": "12", "margin": "0", "fixedsize": "true"},
         edge_attr={"arrowsize": "0.6"},
     )
@@ -193,7 +194,8 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
         if node.key is not None:
             wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
             shape = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
-            picture.node(f"op{place}", "o", _attributes=shape)
+            order = order_of(node.key.partition("/")[0], len(node.args))
+            picture.node(f"op{place}", "o", _attributes=shape | order)
         if node.key is None and not node.editable and not node.wanted:
             card = {
                 "class": "number",

@@ -39,7 +39,6 @@ SHOWN = ("label", "value", "grad", "partials")
 
 GRAPH = {
     "nodesep": "0.2",
-    "ordering": "in",  # arguments stand in their order: x - y is not y - x
     "pad": "0.2",
     "ranksep": "0.3",
 }
@@ -55,6 +54,8 @@ NODE = {
 }
 EDGE = {"arrowsize": "0.6", "weight": "4"}
 CIRCLE = {"fontsize": "14", "height": "0.4", "margin": "0", "shape": "circle", "width": "0.4"}
+
+_ANY_ORDER = {"add", "mul", "strong_mul", "sum", "mean", "maximum", "minimum", "hypot", "norm", "logsumexp"}
 PILL = {"height": "0.36", "margin": "0.12,0"}  # for symbols that would need a large circle
 FOLDED = {"style": "filled", "peripheries": "2"}
 
@@ -150,6 +151,14 @@ def draw(
         alone = list(range(len(picture.nodes)))
         folding = fold(picture, most, level, units) if collapse else Folding(alone, alone, {})
         return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
+
+
+def order_of(operation: str, arguments: int) -> dict[str, str]:
+    """Return the style of an operation whose arguments are to stand in their order: x - y is not y - x.
+
+    Where the order says nothing, arrows need not go round cards to keep it.
+    """
+    return {"ordering": "in"} if arguments > 1 and operation not in _ANY_ORDER else {}
 
 
 class _Writer:
@@ -273,6 +282,7 @@ class _Writer:
             entry, symbol = f"op{box.place}", symbol_of(box)
             end = end if label else entry
             style = self.theme.operation | (CIRCLE if len(symbol) <= 2 else PILL)
+            style |= order_of(node.op.name, len(box.args))
             style |= {"class": "operation", "tooltip": tooltip(node.op.name)} | lit
             if node.role == "root" and not label:
                 style |= self.theme.cards["root"] | {"fontcolor": self.theme.ink}
