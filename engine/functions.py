@@ -51,7 +51,9 @@ def prod(xs: Iterable[Scalar]) -> Scalar:
     >>> prod([2.0, 3.0, 4.0])
     24.0
     """
-    return functools.reduce(table.mul, _listed("prod", xs), 1.0)
+    items = _listed("prod", xs)
+    # A 1 before the first of several would stand in every graph and formula.
+    return functools.reduce(table.mul, items, *([] if len(items) > 1 else [1.0]))
 
 
 def softmax(xs: Iterable[Scalar]) -> list[Scalar]:

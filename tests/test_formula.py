@@ -99,6 +99,12 @@ def test_what_is_shared_is_named():
     assert viz.formula(b + 1, "latex").splitlines()[1] == r"b &= x_{1} \cdot x_{1} \\"
 
 
+def test_a_product_begins_with_its_first_factor():
+    names = [Var(2.0, label=name) for name in "abc"]
+    assert viz.formula(cr.prod(names)) == "a*b*c"
+    assert cr.prod(iter(names)).value == 8.0 and cr.prod([2]) == 2.0 and cr.prod(names[:1]).op is not None
+
+
 def test_labels_stay_apart_and_odd_ones_are_quoted():
     total = Var(1.0, label="w") * Var(2.0, label="w") + Var(3.0, label="a + b")
     assert viz.formula(total) == "w*w_2 + `a + b`"
