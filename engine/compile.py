@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
 from .errors import MissingDependencyError
@@ -81,8 +82,7 @@ def compile(
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
         )
-    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
-        raise ValueError(f"compile expected a number of threads of 1 or more but got {describe('threads', threads)}")
+    threads = whole_number("compile", "threads", threads, noun="number of threads")
     buffers.load()
     named = (batch,) if isinstance(batch, (str, int)) else tuple(batch)
     return Compiled(f, named, reduce, backend, threads, max_steps)

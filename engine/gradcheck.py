@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from .arguments import whole_number
 from .backward import walk
 from .primitive import Scalar, describe
 from .structure import flatten, unflatten
@@ -60,8 +61,7 @@ def check_grads(
         ...
     AssertionError: derivative of order 1 by argument 0 in reverse mode: expected 6.0 but got 3.0 (relative error 0.5)
     """
-    if not isinstance(order, int) or order < 1:
-        raise ValueError(f"check_grads expected an order of 1 or more but got {describe('order', order)}")
+    order = whole_number("check_grads", "order", order)
     for mode in modes:
         if mode not in _MODES:
             raise ValueError(f"check_grads expected modes 'reverse' and 'forward' but got {describe('mode', mode)}")

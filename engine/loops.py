@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from . import table
+from .arguments import whole_number
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_rules import traced
 from .primitive import describe
@@ -140,8 +141,7 @@ def scan(
     >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0])
     (6.0, [0.0, 2.0, 9.0])
     """
-    if not isinstance(checkpoint, int) or checkpoint < 0:
-        raise ValueError(f"scan expected 0 or more levels but got {describe('checkpoint', checkpoint)}")
+    checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
     items = Items(xs, "scan", f, length)
     first, kind = flatten(carry, "scan", "carry")
     given, structure = flatten(shared, "scan", "shared")
@@ -171,8 +171,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     >>> while_loop(lambda x: x < 100.0, lambda x: x * x, 3.0)
     6561.0
     """
-    if limit is not None and (not isinstance(limit, int) or limit < 1):
-        raise ValueError(f"while_loop expected a limit of 1 or more iterations but got {describe('limit', limit)}")
+    if limit is not None:
+        limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
     numbers, structure = flatten(carry, "while_loop", "carry")
     if not _any_traced(numbers):
         found = _repeat_eagerly(cond, body, carry, structure, limit)

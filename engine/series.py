@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import table
+from .arguments import whole_number
 from .loop import Loop
 from .modes import recording
 from .operators import Operators
@@ -37,8 +38,7 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
     >>> taylor(lambda x: 1 / (1 - x), 0.0, 4)
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
-    if not isinstance(order, int) or isinstance(order, bool) or order < 0:
-        raise ValueError(f"taylor expected an order of 0 or more but got {describe('order', order)}")
+    order = whole_number("taylor", "order", order, least=0)
     with recording() as outside:
         (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs), "taylor", "the result"), [number])

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
+from chainrule.arguments import number_within, whole_number
 from chainrule.primitive import describe
 from chainrule.rows import plain
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
@@ -14,7 +15,6 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from . import losses
-from .arguments import number_within, whole_number
 from .data import held_out
 from .layers import MLP
 from .optimisers import SGD, Adagrad, Adam, AdamW, RMSProp

@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import chainrule
+from chainrule.arguments import number_within
 from chainrule.primitive import describe, is_symbolic, to_float
-
-from .arguments import number_within
 
 Scalar = Any
 

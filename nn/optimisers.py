@@ -11,9 +11,9 @@ from collections.abc import Iterable
 from typing import Any, final
 
 from chainrule import Var, sqrt
+from chainrule.arguments import number_within
 from chainrule.primitive import describe
 
-from .arguments import number_within
 from .schedules import Schedule
 
 Memory = tuple[Any, ...]

@@ -19,9 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import chainrule
+from chainrule.arguments import number_within, whole_number
 from chainrule.primitive import describe
-
-from .arguments import number_within, whole_number
 
 Schedule = Callable[[int], float]
 

@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import NonFiniteError, Var
+from chainrule.arguments import number_within, whole_number
 from chainrule.primitive import describe, to_float
 from tqdm import tqdm
 
 from . import losses
-from .arguments import number_within, whole_number
 from .data import Samples, batches, samples_of, split
 from .history import History
 from .module import Module

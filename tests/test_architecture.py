@@ -11,10 +11,10 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive rows decimals ieee special table methods operators modes var backward
-        copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck strategies
-        exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows passes lowering
-        restructuring repetition recognition backends packing compile __init__ __main__
+        errors files uncompiled primitive arguments rows decimals ieee special table methods operators modes var
+        backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
+        strategies exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows
+        passes lowering restructuring repetition recognition backends packing compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers
@@ -22,12 +22,11 @@ LAYERS = {
         __init__
     """,
     "viz": """
-        counts picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript
-        page explain expression command notebook predictions axes plots boundary gradients surface film animation
-        __init__
+        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
+        explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
     """,
     "nn": """
-        predicting module activations initialise layers arguments losses schedules optimisers data history steps
+        predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__
     """,
 }

@@ -273,7 +273,7 @@ def test_bad_options_are_named():
         cr.compile(f, batch="x", reduce="max")
     with pytest.raises(ValueError, match="expected one of"):
         cr.compile(f, backend="cuda")
-    with pytest.raises(ValueError, match="threads of 1 or more"):
+    with pytest.raises(ValueError, match="number of threads, 1 or above"):
         cr.compile(f, threads=0)
     with pytest.raises(ValueError, match=r"batch to name arguments of f, \['x', 'y'\]"):
         cr.compile(f, batch="z")

@@ -228,5 +228,5 @@ def test_chain_refuses():
         viz.chain(z, "X")
     with pytest.raises(ValueError, match="one Var labelled 'w' but found 2"):
         viz.chain(Var(1.0, label="w") * Var(1.0, label="w"), "w")
-    with pytest.raises(ValueError, match="max_paths of at least 0"):
+    with pytest.raises(ValueError, match="whole number, 0 or above, but got max_paths=-1"):
         viz.chain(z, "x", max_paths=-1)

@@ -35,7 +35,11 @@ def no_return(x):
         (lambda x: cr.map(abs, x), TypeError, "a leading axis"),
         (lambda x: cr.map(abs, [x], reduce="max"), ValueError, "reduce='max'"),
         (lambda x: cr.scan(grow, x, None), TypeError, "length="),
-        (lambda x: cr.while_loop(bool, abs, x, limit=0), ValueError, "limit of 1 or more"),
+        (
+            lambda x: cr.while_loop(bool, abs, x, limit=0),
+            ValueError,
+            "whole number of iterations, 1 or above, but got limit=0",
+        ),
     ],
 )
 @pytest.mark.parametrize("traced", [False, True])

@@ -111,7 +111,7 @@ class TestCheckGrads:
         check_grads(cr.asin, 1 - 1e-9, order=1)
 
     def test_bad_requests(self):
-        with pytest.raises(ValueError, match="check_grads expected an order of 1 or more but got order=0"):
+        with pytest.raises(ValueError, match="check_grads expected a whole number, 1 or above, but got order=0"):
             check_grads(sin, 1.0, order=0)
         with pytest.raises(ValueError, match="check_grads expected modes 'reverse' and 'forward' but got mode='back'"):
             check_grads(sin, 1.0, modes=("back",))

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from chainrule.arguments import whole_number
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
 from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
-from .counts import whole_number
 from .film import Film, write_gif, write_html
 from .page import page_target
 from .plots import curve_points
@@ -62,7 +62,7 @@ def animate(
     writers: dict[str, Callable[..., bytes]] = {".gif": write_gif, ".html": write_html}
     if target.suffix.lower() not in writers:
         raise ValueError(f"animate expected a path ending in .gif or .html but got {describe('path', str(path))}")
-    most, speed = whole_number(max_frames, "animate", "max_frames", 2), whole_number(fps, "animate", "fps")
+    most, speed = whole_number("animate", "max_frames", max_frames, 2), whole_number("animate", "fps", fps)
     width = len(history.rows[0])
     if width not in (1, 2):
         raise ValueError(f"animate expected a model of one or two inputs but got rows of {width} numbers")

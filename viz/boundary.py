@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from chainrule.arguments import whole_number
 from chainrule.primitive import describe
 from chainrule.rows import Row, plain, rows_of
 
 from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
-from .counts import whole_number
 from .predictions import Replay, check_recorded, is_history, outputs_of
 from .theme import Theme, mix
 
@@ -54,7 +54,7 @@ def plot_decision_boundary(
     if history is not None:
         check_recorded(history, "plot_decision_boundary")
         X, y = history.rows, history.targets
-    points = whole_number(resolution, "plot_decision_boundary", "resolution", 2)
+    points = whole_number("plot_decision_boundary", "resolution", resolution, 2)
     samples = Samples.of(X, y, "plot_decision_boundary")
     grid = Grid.around(samples.rows, points)
     if history is None:

@@ -12,11 +12,11 @@ from typing import Any
 
 import graphviz
 from chainrule import GraphError, Primitive, Var
+from chainrule.arguments import whole_number
 from chainrule.backward import walk
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
-from .counts import whole_number
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library
 from .notation import ATOM, Piece, number, write
@@ -101,7 +101,7 @@ def to_html(root: Var, max_nodes: int = 300) -> str:
             f"explain expected a Var that requires grad but got {root!r}; it was computed from constants only, "
             "detached, or made inside no_grad()"
         )
-    limit = whole_number(max_nodes, "explain", "max_nodes")
+    limit = whole_number("explain", "max_nodes", max_nodes)
     vars_below = left_to_right(root)
     nodes, place = _collect(root, vars_below)
     if len(nodes) > limit:

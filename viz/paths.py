@@ -10,10 +10,10 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule import Var
+from chainrule.arguments import whole_number
 from chainrule.backward import walk
 from chainrule.primitive import describe
 
-from .counts import whole_number
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total
 from .rules import partial_pieces
@@ -68,7 +68,7 @@ def chain(root: Var, x: Var | str, max_paths: int = 8) -> str:
     """
     if not isinstance(root, Var):
         raise TypeError(f"chain expected a Var but got {describe('root', root)}")
-    limit = whole_number(max_paths, "chain", "max_paths", 0)
+    limit = whole_number("chain", "max_paths", max_paths, 0)
     nodes = left_to_right(root)
     return _Derivation(root, _find(nodes, x), nodes).text(limit)
 

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import Var, no_grad
+from chainrule.arguments import whole_number
 from chainrule.primitive import describe
 from chainrule.rows import rows_of
 
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between
-from .counts import whole_number
 from .predictions import Replay, check_recorded, is_history
 from .theme import Theme, mix
 
@@ -50,7 +50,7 @@ def plot_surface(
         steps, measure = _of_history(path, names, loss)
     else:
         steps, measure = rows_of(path, "plot_surface", 2, "path"), lambda a, b: _number(loss(a, b))
-    points = whole_number(resolution, "plot_surface", "resolution", 2)
+    points = whole_number("plot_surface", "resolution", resolution, 2)
     across, upward = (_range([step[k] for step in steps], points) for k in range(2))
     with no_grad():
         table = [[measure(a, b) for a in across] for b in upward]

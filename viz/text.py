@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import graphviz
+from chainrule.arguments import whole_number
 from chainrule.primitive import describe
 
 from .cards import (
@@ -26,7 +27,6 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .counts import whole_number
 from .fold import LEVELS, Box, Folding, boxes, fold
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
@@ -129,7 +129,7 @@ def draw(
     if colours is None:
         raise ValueError(f"draw expected theme to be 'light' or 'dark' but got {describe('theme', theme)}")
     shown = _shown(show)
-    most = whole_number(max_nodes, "draw", "max_nodes")
+    most = whole_number("draw", "max_nodes", max_nodes)
     level = _level(collapse)
     with collector_paused():
         picture = gather(root)

@@ -6,7 +6,7 @@ import math
 import operator
 from typing import Any
 
-from chainrule.primitive import describe, to_float
+from .primitive import describe, to_float
 
 
 def whole_number(reader: str, name: str, number: Any, least: int = 1, noun: str = "whole number") -> int:
