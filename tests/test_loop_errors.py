@@ -38,7 +38,7 @@ def no_return(x):
         (
             lambda x: cr.while_loop(bool, abs, x, limit=0),
             ValueError,
-            "whole number of iterations, 1 or above, but got limit=0",
+            "number of iterations, 1 or above, but got limit=0",
         ),
     ],
 )
