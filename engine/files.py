@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import secrets
-from pathlib import Path
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
@@ -12,17 +11,19 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
 
     Errors: `OSError` where the folder is missing or may not be written; the file that was there before stays.
 
-    >>> import tempfile
+    >>> import pathlib, tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write_whole(f"{folder}/greeting.txt", b"hello")
-    ...     print(os.listdir(folder), Path(f"{folder}/greeting.txt").read_bytes())
+    ...     print(os.listdir(folder), pathlib.Path(f"{folder}/greeting.txt").read_bytes())
     ['greeting.txt'] b'hello'
     """
-    target = Path(path).resolve()
-    partial = target.with_name(f".{secrets.token_hex(8)}{target.suffix}")
+    target = os.path.realpath(path)
+    folder, name = os.path.split(target)
+    partial = os.path.join(folder, f".{os.urandom(8).hex()}{os.path.splitext(name)[1]}")
     try:
         with open(partial, "xb") as file:
             file.write(data)
         os.replace(partial, target)
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(partial)

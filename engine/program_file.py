@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from .files import write_whole
@@ -72,7 +71,8 @@ def read(path: Any, make: Make) -> Any:
     `ValueError` names the file, the place and what stands there.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} expected a program in JSON, but it is truncated or not JSON: {error}") from None
     try:

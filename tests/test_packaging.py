@@ -45,6 +45,13 @@ def test_import_is_light(module):
     assert loaded == []
 
 
+def test_import_needs_little_of_python():
+    """These take several milliseconds each, of fifty."""
+    slow = ["pathlib", "secrets", "hashlib", "random", "argparse", "subprocess", "asyncio"]
+    code = f"import sys; before = set(sys.modules); import chainrule; print(set({slow!r}) & set(sys.modules) - before)"
+    assert run(code).strip() == "set()"
+
+
 def test_import_is_lazy_about_its_own_parts():
     assert run("import sys, chainrule; print('chainrule.viz' in sys.modules); chainrule.viz.draw").strip() == "False"
 
