@@ -172,11 +172,15 @@ class MLPClassifier(ClassifierMixin, _MLPEstimator):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> Any:
         """Return the probability of each class, in the order of ``classes_``, for each row."""
+        return numpy.exp(self.predict_log_proba(X))
+
+    def predict_log_proba(self, X: Any) -> Any:
+        """Return the logarithm of each probability, also where the probability itself underflows."""
         scores = self._outputs(X)
         if scores.ndim == 1:
             scores = numpy.stack([numpy.zeros_like(scores), scores], axis=1)
-        powers = numpy.exp(scores - scores.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        below = scores - scores.max(axis=1, keepdims=True)
+        return below - numpy.log(numpy.exp(below).sum(axis=1, keepdims=True))
 
     def predict(self, X: Any) -> Any:
         """Return the most probable class for each row."""

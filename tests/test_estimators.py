@@ -61,6 +61,9 @@ def test_several_outputs_and_labels():
     classifier = nn.MLPClassifier([8], learning_rate_init=0.05, max_iter=300, random_state=0).fit(X, labels)
     assert classifier.score(X, labels) > 0.9
     assert classifier.predict_proba(X).sum(axis=1) == pytest.approx(numpy.ones(30))
+    far = classifier.predict_log_proba(1e6 * X)
+    assert numpy.isfinite(far).all() and far.min() < -1e4
+    assert numpy.log(classifier.predict_proba(X)) == pytest.approx(classifier.predict_log_proba(X))
     assert classifier.loss_curve_ == classifier.history_.loss
     assert classifier.n_iter_ == len(classifier.loss_curve_)
 
