@@ -18,7 +18,7 @@ from .arguments import whole_number
 from .loop import Loop
 from .modes import recording
 from .operators import Operators
-from .primitive import PRIMITIVES, Primitive, Scalar, describe
+from .primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
 from .structure import flatten, unflatten
 from .sweeps import between, chain, is_node, plus
 from .transforms import run_on_copies, settle
@@ -100,7 +100,8 @@ class _Expansion:
 
     def apply(self, row: Primitive, args: tuple[Any, ...], value: Scalar | None = None) -> Series:
         """Return the series of an operation on series and constants."""
-        key = (row.name, *[arg if type(arg) is float else id(arg) for arg in args])
+        # In hexadecimal -0.0 differs from 0.0.
+        key = (row, *[arg.hex() if type(arg) is float else id(arg) for arg in args])
         if row.replay is not None:
             replayed: Series = row.replay(*args)
             return replayed
@@ -135,13 +136,15 @@ class Series(Operators):
         self.coefficients = list(coefficients)
         self.rule: Sequence[Any] | None = None
 
-    __apply_rank__ = 2
+    __apply_rank__ = 4  # above traced numbers, which stand in its coefficients
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row is table.where:
-            # The condition is a number: only the series of the branch taken matters.
-            return args[1] if _at_zero(args[0]) else args[2]
+            # The condition is a number: only the series of the branch taken matters, if it is known which.
+            condition = _at_zero(args[0])
+            if not is_symbolic(condition):
+                return args[1] if condition else args[2]
         expansion = next(arg.expansion for arg in args if type(arg) is Series)
         return expansion.apply(row, args)
 
@@ -244,5 +247,11 @@ def _power(z: Series, k: int) -> Scalar | None:
     return table.div(total, k * x.coefficient(0))
 
 
-_RECURRENCES: dict[str, Callable[[Series, int], Scalar | None]] = {"div": _quotient, "pow": _power}
+def _chosen(z: Series, k: int) -> Scalar:
+    """Choose coefficient by coefficient: the condition is not known yet."""
+    condition, x, y = z.args
+    return table.where(_at_zero(condition), _coefficient(x, k), _coefficient(y, k))
+
+
+_RECURRENCES: dict[str, Callable[[Series, int], Scalar | None]] = {"div": _quotient, "pow": _power, "where": _chosen}
 assert _RECURRENCES.keys() <= PRIMITIVES.keys()
