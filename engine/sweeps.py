@@ -104,7 +104,7 @@ def _partials(node: Any, symbolic: bool) -> Sequence[Scalar]:
 
 def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scalar:
     """Return one product of the chain rule, and raise in strict mode where it first is nan or inf."""
-    if not is_strict():
+    if not is_strict() or any(map(is_symbolic, (gradient, partial, node))):
         return chain(gradient, partial)
     with lenient():
         product = chain(gradient, partial)
