@@ -51,7 +51,7 @@ class Builder:
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the value of an operation; of a loop the first, others have the numbers that follow."""
         key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
-        return self._number((op if isinstance(op, Loop) else op.name, key), Step(op, args))
+        return self._number((op, key), Step(op, args))
 
     def _number(self, key: tuple[object, ...], item: float | Step) -> int:
         place = self._known.get(key)

@@ -120,8 +120,8 @@ class Program:
     def _key(self) -> tuple[Any, ...]:
         # In hexadecimal -0.0 differs from 0.0, and nan equals nan.
         constants = tuple([number.hex() for number in self.constants])
-        steps = tuple([(op if isinstance(op, Loop) else op.name, args) for op, args in self.steps])
-        return self.names, constants, steps, self.outputs, self.arguments, self.result
+        # Rows are themselves: one that was made again has the name of the old one.
+        return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

@@ -53,6 +53,11 @@ def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[s
 
 def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any:
     if not isinstance(op, Loop):
+        if PRIMITIVES.get(op.name) is not op:
+            raise ValueError(
+                f"save expected operations that are found by their names but got one of {op.name!r}, which was made "
+                "again since; trace the function anew"
+            )
         return op.name
     places = []
     for program in op.programs():
@@ -122,7 +127,7 @@ def _fields(
     _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments{of}", len(content["names"]))
     constants = []
     for k, number in enumerate(content["constants"]):
-        plain = isinstance(number, (int, float)) and not isinstance(number, bool)
+        plain = isinstance(number, float) or (_is_below(abs(number), 2**1000) if isinstance(number, int) else False)
         _check(
             plain or (isinstance(number, str) and number in _SPECIAL), f"{where}constants[{k}] to be a number", number
         )

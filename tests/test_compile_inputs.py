@@ -85,3 +85,43 @@ def test_what_runs_on_vars_is_traced(backend):
 def test_reading_is_refused(read, message):
     with pytest.raises(cr.TraceError, match=message):
         cr.trace(read, 1.0)
+
+
+def scaled(k):
+    """Make a row anew, under the name that others had."""
+
+    @cr.primitive(partials=lambda y, x: (k * cr.cos(x),), name="scaled")
+    def row(x):
+        return k * math.sin(x)
+
+    return row
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_rows_of_one_name_stay_apart(backend, tmp_path):
+    f, g = scaled(2.0), scaled(3.0)
+    for program in (
+        lambda x: f(x) + g(x),
+        lambda x: g(x) + f(x),
+        lambda x: cr.scan(lambda c, y: (f(c) * y, None), x, [1.0, 2.0])[0] + g(x),
+        lambda x: cr.sum([cr.sum([f(x * k) for k in range(1, 9)]), g(x), g(x)]),
+    ):
+        assert cr.compile(program, backend=backend)(0.7) == pytest.approx(program(0.7), rel=1e-14)
+        slope = cr.grad(program)
+        assert cr.compile(slope, backend=backend)(0.7) == pytest.approx(slope(0.7), rel=1e-14)
+    with pytest.raises(ValueError, match="save expected operations that are found by their names but got one"):
+        cr.trace(f, 1.0).save(tmp_path / "old.json")
+    cr.trace(g, 1.0).save(tmp_path / "new.json")
+    assert cr.Program.load(tmp_path / "new.json") == cr.trace(g, 1.0) != cr.trace(f, 1.0)
+
+
+def test_derivatives_of_loops_follow_the_rule_of_now():
+    for k in (2.0, 3.0):
+        row = scaled(k)
+        slope = cr.grad(lambda a, row=row: cr.scan(lambda c, v: (row(c) * v, None), a, [1.0, 2.0, 0.5])[0])
+        assert cr.trace(slope, 1.0)(0.7) == pytest.approx(slope(0.7), rel=1e-14)
+
+
+def test_strict_lets_derivatives_be_traced():
+    with cr.strict():
+        assert cr.compile(cr.grad(lambda x: cr.sin(x) * x))(1.0) == pytest.approx(math.sin(1.0) + math.cos(1.0))

@@ -62,9 +62,20 @@ def source(program: Program, batched: Sequence[bool] = (), reduce: str | None = 
     return "\n".join(_lines(lowered, Layout(lowered, batched, reduce), _word(name)))
 
 
+# What a function of ours must not be called: C's words, and all that math.h and string.h define.
+_TAKEN = """
+    auto break case char const continue default do double else enum extern float for goto if inline int long register
+    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main memcpy
+    memset fabs tgamma cbrt fdim fmax fmin fma frexp ilogb isfinite isinf isnan isnormal signbit ldexp llrint llround
+    logb lrint lround modf nan nearbyint nextafter nexttoward remainder remquo rint round scalbln scalbn fpclassify
+    isgreater isless j0 j1 jn y0 y1 yn gamma INFINITY NAN HUGE_VAL
+"""
+
+
 def _word(name: str) -> str:
     word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
-    return f"f_{word}" if not word or word[0].isdigit() or word in _FUNCTIONS.values() or word == "main" else word
+    is_free = word and not word[0].isdigit() and word not in (*_TAKEN.split(), *_FUNCTIONS.values())
+    return word if is_free else f"f_{word}"
 
 
 def _lines(program: Program, layout: Layout, name: str) -> Iterator[str]:

@@ -81,8 +81,8 @@ def build(
         object_cache.store(key, parts)
     header, *objects = parts
     size, *names = header.decode().split("\n")
-    rows = {op.name: op for op in program.rows()}
-    callbacks = [rows.get(name) or PRIMITIVES[name] for name in names]
+    own = _own_rows(program)
+    callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
     return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, _work(program))
 
@@ -177,8 +177,16 @@ def _compile(program: Program, batched: Sequence[bool], reduce: str | None, prog
         done += steps
         if progress is not None:
             progress(done, total)
-    header = "\n".join([str(emission.size), *[row.name for row in emission.callbacks]])
+    # Several rows of a user's own may have the same name.
+    own = _own_rows(program)
+    names = [str(own.index(row)) if row.custom else row.name for row in emission.callbacks]
+    header = "\n".join([str(emission.size), *names])
     return [header.encode(), *objects]
+
+
+def _own_rows(program: Program) -> list[Primitive]:
+    """List the rows that the user made, in the order in which they come."""
+    return list(dict.fromkeys(op for op in program.rows() if op.custom))
 
 
 _revision: list[bytes] = []
@@ -192,6 +200,8 @@ def _key(program: Program, batched: Sequence[bool], reduce: str | None) -> str:
     digest = hashlib.sha256(_revision[0])
     sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
     digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
+    own = {row: k for k, row in enumerate(_own_rows(program))}
+    digest.update(repr([own[row] for row in program.rows() if row.custom]).encode())
     digest.update(_content(program, {}))
     return digest.hexdigest()
 

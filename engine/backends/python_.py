@@ -57,7 +57,7 @@ def build(
 def function(program: Program) -> Callable[..., tuple[float, ...]]:
     """Compile the generated source: flat floats in, flat floats out."""
     names: dict[str, Any] = {"inf": float("inf"), "nan": float("nan"), "itertools": itertools}
-    names.update({_name(op): op.evaluate for op in program.rows()})
+    names.update({name: op.evaluate for op, name in _names(program).items()})
     exec(compile(source(program), f"<chainrule {program.name}>", "exec"), names)
     made: Callable[..., tuple[float, ...]] = names["f"]
     return made
@@ -68,22 +68,23 @@ def source(program: Program) -> str:
 
     Each inner program of a loop is a function of its own before it.
     """
-    functions: dict[Program, str] = {}
     texts: list[str] = []
-    _write(program, "f", functions, texts)
+    _write(program, "f", {}, _names(program), texts)
     return "\n".join(texts) + "\n"
 
 
-def _write(program: Program, name: str, functions: dict[Program, str], texts: list[str]) -> None:
+def _write(
+    program: Program, name: str, functions: dict[Program, str], rows: dict[Primitive, str], texts: list[str]
+) -> None:
     for op, _ in program.steps:
         for inner in op.programs() if isinstance(op, Loop) else ():
             if inner not in functions:
                 functions[inner] = f"inner{len(functions)}"
-                _write(inner, functions[inner], functions, texts)
-    texts.append("\n".join(_lines(program, name, functions)))
+                _write(inner, functions[inner], functions, rows, texts)
+    texts.append("\n".join(_lines(program, name, functions, rows)))
 
 
-def _lines(program: Program, name: str, functions: dict[Program, str]) -> Iterator[str]:
+def _lines(program: Program, name: str, functions: dict[Program, str], rows: dict[Primitive, str]) -> Iterator[str]:
     words = [f"x{k}" for k in range(len(program.names))]
     yield f"def {name}({', '.join(words)}):"
     words += [repr(number) if number >= 0 else f"({number!r})" for number in program.constants]
@@ -95,7 +96,7 @@ def _lines(program: Program, name: str, functions: dict[Program, str]) -> Iterat
             words += [f"v{place}[{k}]" for k in range(op.results)]
         else:
             template = _OPERATORS.get(op.name)
-            text = template.format(*chosen) if template and not op.custom else f"{_name(op)}({', '.join(chosen)})"
+            text = template.format(*chosen) if template and not op.custom else f"{rows[op]}({', '.join(chosen)})"
             yield f"    v{place} = {text}"
             words.append(f"v{place}")
         place += op.results
@@ -128,5 +129,13 @@ def _loop(op: Loop, args: Sequence[str], name: str, functions: dict[Program, str
     yield f"    {name} = [*{name}c, *{name}y, *{name}t]"
 
 
-def _name(op: Primitive) -> str:
-    return f"{op.name}_" if op.name.isidentifier() else f"op_{id(op)}_"
+def _names(program: Program) -> dict[Primitive, str]:
+    """Name the rows of a program, each differently: several of a user's own may have the same name."""
+    found: dict[Primitive, str] = {}
+    taken: set[str] = set()
+    for op in dict.fromkeys(program.rows()):
+        own = op.name if op.name.isidentifier() else "op"
+        words = (f"{own}_{k if k > 1 else ''}" for k in itertools.count(1))
+        found[op] = next(word for word in words if word not in taken)
+        taken.add(found[op])
+    return found
