@@ -24,7 +24,7 @@ def extensions() -> list[Extension]:
     typed = ("primitive", "var", "backward")
     sources = {name: f"{name}.py" for name in typed} | {"backends.entry": "backends/entry.pyx"}
     for name in (*sources.values(), *(f"{name}.pxd" for name in typed), "nodes.h"):
-        shutil.copy(Path("engine") / name, package / name)
+        shutil.copy2(Path("engine") / name, package / name)  # with its time: what is compiled already stays
     described = [Extension(f"chainrule.{name}", [str(package / source)]) for name, source in sources.items()]
     directives = {
         "auto_pickle": False,  # copying.py says how a graph is pickled

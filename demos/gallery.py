@@ -227,11 +227,11 @@ def plots() -> list[Path]:
     ]
 
 
-def films() -> list[Path]:
+def films(frames: int) -> list[Path]:
     """Animate the curve and the border, as GIF and as a page."""
     trainings = {"curve": sine(), "rings": rings()}
     return [
-        viz.animate(history, OUT / f"{name}{kind}", max_frames=30)
+        viz.animate(history, OUT / f"{name}{kind}", max_frames=frames)
         for name, history in trainings.items()
         for kind in (".gif", ".html")
     ]
@@ -249,12 +249,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", metavar="NAME", choices=MAKERS, default=MAKERS, help=", ".join(MAKERS))
     parser.add_argument("--nodes", type=int, default=1_000_000, help="of the large graphs (default: %(default)s)")
+    parser.add_argument("--frames", type=int, default=30, help="of the films (default: %(default)s)")
     options = parser.parse_args()
+    sizes = {maker.__name__: options.nodes for maker in LARGE} | {"films": options.frames}
     OUT.mkdir(exist_ok=True)
     for name in options.only:
         maker = MAKERS[name]
         print(f"{name}: {maker.__doc__}")
-        for path in maker(options.nodes) if maker in LARGE else maker():
+        for path in maker(sizes[name]) if name in sizes else maker():
             print(f"  {path}")
 
 

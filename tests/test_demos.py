@@ -17,7 +17,7 @@ SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 # What a script needs to be quick enough for a test.
 ARGUMENTS = {
     "accuracy.py": ["--quick"],
-    "gallery.py": ["--nodes", "6000"],
+    "gallery.py": ["--nodes", "6000", "--frames", "4"],
     "regression.py": ["--rows", "4000", "--epochs", "3"],
 }
 

@@ -68,7 +68,7 @@ def test_nests_compiled_equal_nests_unrolled(backend, f, point):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@NESTS
+@settings(NESTS, max_examples=15)
 @given(f=nests(), rows=st.lists(points, min_size=1, max_size=11))
 def test_nests_in_batches(backend, f, rows):
     expected = tame([numbers(cr.value_and_grad(f, (0, 1, 2))(rows[0][0], *row[1:])) for row in rows])

@@ -225,7 +225,7 @@ class TestErrors:
             vjp(lambda x: x, 1.0)[1]([1.0])
 
     def test_orders(self):
-        with pytest.raises(ValueError, match=r"taylor expected an whole number, 0 or above but got order=-1 \(int\)"):
+        with pytest.raises(ValueError, match=r"taylor expected a whole number, 0 or above, but got order=-1 \(int\)"):
             taylor(cr.sin, 0.0, -1)
         with pytest.raises(TypeError, match="taylor expected one number but got"):
             taylor(cr.sin, [0.0], 1)
