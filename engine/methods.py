@@ -88,6 +88,11 @@ def _numpy_names() -> dict[str, Primitive]:
     return {row.code["numpy"]: row for row in PRIMITIVES.values() if "numpy" in row.code}
 
 
+def both(quotient: Any, rest: Any) -> Any:
+    """Return what divmod does, from what `//` and `%` do; NotImplemented where they are."""
+    return NotImplemented if rest is NotImplemented else (quotient, rest)
+
+
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
     rule = _comparisons.get(ufunc.__name__) or method_row(ufunc.__name__)

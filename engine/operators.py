@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import table
-from .methods import offer
+from .methods import both, offer
 from .primitive import Primitive, to_float
 
 
@@ -58,12 +58,10 @@ class Operators:
         return _apply(table.floor_divide, other, self)
 
     def __divmod__(self, other: Any) -> Any:
-        rest = self.__mod__(other)
-        return rest if rest is NotImplemented else (self // other, rest)
+        return both(self.__floordiv__(other), self.__mod__(other))
 
     def __rdivmod__(self, other: Any) -> Any:
-        rest = self.__rmod__(other)
-        return rest if rest is NotImplemented else (other // self, rest)
+        return both(self.__rfloordiv__(other), self.__rmod__(other))
 
     def __neg__(self) -> Any:
         return table.neg(self)

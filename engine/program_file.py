@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -127,7 +128,7 @@ def _fields(
     _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments{of}", len(content["names"]))
     constants = []
     for k, number in enumerate(content["constants"]):
-        plain = isinstance(number, float) or (_is_below(abs(number), 2**1000) if isinstance(number, int) else False)
+        plain = type(number) is float or (type(number) is int and abs(number) <= sys.float_info.max)
         _check(
             plain or (isinstance(number, str) and number in _SPECIAL), f"{where}constants[{k}] to be a number", number
         )

@@ -108,13 +108,12 @@ class Tracer(Operators):
 
     @property
     def label(self) -> str | None:
-        """The name of an input; a result takes one, too, and shows it nowhere."""
+        """The name of an input. Others are for drawings of graphs: code may give them, a trace does not keep them."""
         return self.name or None
 
     @label.setter
     def label(self, label: str | None) -> None:
-        if self.op is not None:
-            self.name = label or ""
+        pass
 
     # ---- comparisons are operations ----
 

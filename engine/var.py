@@ -23,7 +23,7 @@ except ImportError:
 
 from . import ieee, table
 from .errors import GraphError
-from .methods import call_ufunc, method_named, method_names, method_of, offer
+from .methods import both, call_ufunc, method_named, method_names, method_of, offer
 from .modes import check_value, is_recording, is_strict, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
@@ -355,12 +355,10 @@ class Var:
         return _operator(table.floor_divide, other, self)
 
     def __divmod__(self, other: Any) -> Any:
-        rest = self.__mod__(other)
-        return rest if rest is NotImplemented else (self // other, rest)
+        return both(self.__floordiv__(other), self.__mod__(other))
 
     def __rdivmod__(self, other: Any) -> Any:
-        rest = self.__rmod__(other)
-        return rest if rest is NotImplemented else (other // self, rest)
+        return both(self.__rfloordiv__(other), self.__rmod__(other))
 
     def __abs__(self) -> Any:
         return self.abs()

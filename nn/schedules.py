@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from functools import partial
 
 import chainrule
 from chainrule.arguments import number_within, whole_number
@@ -32,7 +32,7 @@ def linear_schedule(first: float, last: float, steps: int) -> Schedule:
     >>> rate(0), rate(50), rate(1000)
     (1.0, 0.55, 0.1)
     """
-    return _Linear(*_ends("linear_schedule", first, last), _steps("linear_schedule", steps))
+    return partial(_linear, *_ends("linear_schedule", first, last), _steps("linear_schedule", steps))
 
 
 def cosine_schedule(first: float, last: float, steps: int) -> Schedule:
@@ -44,7 +44,7 @@ def cosine_schedule(first: float, last: float, steps: int) -> Schedule:
     >>> rate(0), round(rate(50), 12), rate(100)
     (1.0, 0.5, 0.0)
     """
-    return _Cosine(*_ends("cosine_schedule", first, last), _steps("cosine_schedule", steps))
+    return partial(_cosine, *_ends("cosine_schedule", first, last), _steps("cosine_schedule", steps))
 
 
 def exponential_schedule(first: float, factor: float, steps: int = 1) -> Schedule:
@@ -55,7 +55,8 @@ def exponential_schedule(first: float, factor: float, steps: int = 1) -> Schedul
     (1.0, 0.5, 0.25)
     """
     name = "exponential_schedule"
-    return _Exponential(number_within(name, "first", first), number_within(name, "factor", factor), _steps(name, steps))
+    first, factor = number_within(name, "first", first), number_within(name, "factor", factor)
+    return partial(_exponential, first, factor, _steps(name, steps))
 
 
 def step_schedule(first: float, changes: Mapping[int, float]) -> Schedule:
@@ -70,7 +71,7 @@ def step_schedule(first: float, changes: Mapping[int, float]) -> Schedule:
         raise TypeError(f"{name} expected a dict from steps to learning rates but got {describe('changes', changes)}")
     rates = {_steps(name, step): number_within(name, f"changes[{step}]", rate) for step, rate in changes.items()}
     rates[0] = number_within(name, "first", first)
-    return _Stepped(tuple(rates.items()))
+    return partial(_stepped, rates)
 
 
 def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
@@ -86,72 +87,37 @@ def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
     """
     steps = _steps("warm_up", steps)
     if not callable(schedule):
-        return _Rising(number_within("warm_up", "schedule", schedule), steps)
-    return _WarmedUp(schedule, steps)
+        return partial(_rising, number_within("warm_up", "schedule", schedule), steps)
+    return partial(_warmed_up, schedule, steps)
 
 
-# Classes, not functions inside functions: an optimiser is pickled with its schedule.
+# What a schedule computes, with its own numbers first: a partial call is pickled, a function inside a function is not.
 
 
-@dataclass(frozen=True)
-class _Linear:
-    first: float
-    last: float
-    steps: int
-
-    def __call__(self, step: int) -> float:
-        return self.last + (self.first - self.last) * max(0.0, 1.0 - step / self.steps)
+def _linear(first: float, last: float, steps: int, step: int) -> float:
+    return last + (first - last) * max(0.0, 1.0 - step / steps)
 
 
-@dataclass(frozen=True)
-class _Cosine:
-    first: float
-    last: float
-    steps: int
-
-    def __call__(self, step: int) -> float:
-        # cos**2(x/2) is (1 + cos x)/2, and never below 0.
-        left = math.cos(0.5 * math.pi * step / self.steps) ** 2 if step < self.steps else 0.0
-        return self.last + (self.first - self.last) * left
+def _cosine(first: float, last: float, steps: int, step: int) -> float:
+    # cos**2(x/2) is (1 + cos x)/2, and never below 0.
+    return last + (first - last) * (math.cos(0.5 * math.pi * step / steps) ** 2 if step < steps else 0.0)
 
 
-@dataclass(frozen=True)
-class _Exponential:
-    first: float
-    factor: float
-    steps: int
-
-    def __call__(self, step: int) -> float:
-        # 0 stays 0, also times a power that is infinite.
-        return self.first and self.first * chainrule.pow(self.factor, step / self.steps)
+def _exponential(first: float, factor: float, steps: int, step: int) -> float:
+    # 0 stays 0, also times a power that is infinite.
+    return first and first * chainrule.pow(factor, step / steps)
 
 
-@dataclass(frozen=True)
-class _Stepped:
-    rates: tuple[tuple[int, float], ...]
-
-    def __call__(self, step: int) -> float:
-        return max(change for change in self.rates if change[0] <= step)[1]
+def _stepped(rates: Mapping[int, float], step: int) -> float:
+    return rates[max(start for start in rates if start <= step)]
 
 
-@dataclass(frozen=True)
-class _Rising:
-    rate: float
-    steps: int
-
-    def __call__(self, step: int) -> float:
-        return self.rate * min(1.0, (step + 1) / self.steps)
+def _rising(rate: float, steps: int, step: int) -> float:
+    return rate * min(1.0, (step + 1) / steps)
 
 
-@dataclass(frozen=True)
-class _WarmedUp:
-    schedule: Schedule
-    steps: int
-
-    def __call__(self, step: int) -> float:
-        if step < self.steps:
-            return self.schedule(0) * (step + 1) / self.steps
-        return self.schedule(step - self.steps)
+def _warmed_up(schedule: Schedule, steps: int, step: int) -> float:
+    return schedule(0) * (step + 1) / steps if step < steps else schedule(step - steps)
 
 
 def _ends(schedule: str, first: float, last: float) -> tuple[float, float]:

@@ -127,7 +127,9 @@ def test_a_hostile_name_stays_a_comment(tmp_path):
     library(tmp_path, c.source(program, name="*/ 1f"))
 
 
-@pytest.mark.parametrize("name", ["double", "nan", "rint", "remainder", "fmax", "y0", "main", "memcpy", "f_double"])
+@pytest.mark.parametrize(
+    "name", ["double", "nan", "rint", "remainder", "fmax", "y0", "main", "memcpy", "strlen", "sinf", "tgammal", "f"]
+)
 def test_names_that_c_has_are_not_defined_again(name, tmp_path):
     def f(x, y):
         return x * cr.sin(y)

@@ -64,8 +64,13 @@ def test_what_runs_on_vars_is_traced(backend):
         return h * x.detach()
 
     assert cr.compile(cr.grad(labelled), backend=backend)(3.0) == cr.grad(labelled)(3.0) == 6.0
-    inside = lambda x: cr.where((x > 0) & (x < 1) & True, x, cr.where((x < -1) | (x == 2), 5.0, 0.0))  # noqa: E731
-    parts = lambda x: [*divmod(x, 2), *divmod(7, x), round(x)]  # noqa: E731
+
+    def inside(x):
+        return cr.where((x > 0) & (x < 1) & True, x, cr.where((x < -1) | (x == 2), 5.0, 0.0))
+
+    def parts(x):
+        return [*divmod(x, 2), *divmod(7, x), round(x)]
+
     for x in (-3.0, -0.5, 0.25, 1.5, 2.0):
         assert cr.compile(inside, backend=backend)(x) == inside(x)
         assert cr.compile(parts, backend=backend)(x) == parts(x)

@@ -174,6 +174,8 @@ def test_a_file_keeps_every_constant(tmp_path):
         (lambda c: c["outputs"].append(0), "1 outputs, as result"),
         (lambda c: c["names"].pop(), "4 names, as arguments"),
         (lambda c: c["constants"].__setitem__(0, "two"), r"constants\[0\] to be a number"),
+        (lambda c: c["constants"].__setitem__(0, True), r"constants\[0\] to be a number"),
+        (lambda c: c["constants"].__setitem__(0, 10**400), r"constants\[0\] to be a number"),
         (lambda c: c.update(result={"array": ["x"]}), "whole numbers"),
         (lambda c: c.update(arguments="number"), "arguments to be a tuple"),
     ],

@@ -117,18 +117,20 @@ def test_series_of_loops_in_a_trace():
         return cr.sum(cr.tanh(cr.dot(row, hidden)) for row in rows)
 
     for f in (chained, cr.grad(chained), layered, cr.grad(layered)):
-        expanded = lambda x, f=f: cr.taylor(f, x, 3)  # noqa: E731
-        assert cr.compile(expanded, backend="python")(0.5) == pytest.approx(expanded(0.5), rel=1e-12)
+        found = cr.compile(lambda x, f=f: cr.taylor(f, x, 3), backend="python")(0.5)
+        assert found == pytest.approx(cr.taylor(f, 0.5, 3), rel=1e-12)
 
 
 @pytest.mark.parametrize("name", ["log", "log1p", "pow", "atan2", "hypot", "asinh", "elu", "celu", "silu", "mish"])
 def test_series_of_rows_with_cases_in_a_trace(name):
     row = PRIMITIVES[name]
-    more = (1.5,) * (row.arity - 1)
-    expanded = lambda x: cr.taylor(lambda t: cr.where(t < 5.0, row(t, *more), 0.0), x, 4)  # noqa: E731
-    assert cr.compile(expanded, backend="python")(0.5) == pytest.approx(expanded(0.5), rel=1e-12, abs=1e-14)
-    derived = lambda x: cr.taylor(cr.grad(lambda t: row(t, *more)), x, 2)  # noqa: E731
-    assert cr.compile(derived, backend="python")(0.5) == pytest.approx(derived(0.5), rel=1e-12, abs=1e-14)
+
+    def f(t):
+        return cr.where(t < 5.0, row(t, *(1.5,) * (row.arity - 1)), 0.0)
+
+    for g, order in ((f, 4), (cr.grad(f), 2)):
+        found = cr.compile(lambda x, g=g, order=order: cr.taylor(g, x, order), backend="python")(0.5)
+        assert found == pytest.approx(cr.taylor(g, 0.5, order), rel=1e-12, abs=1e-14)
 
 
 def test_zeros_of_both_signs_are_different_constants():

@@ -62,19 +62,22 @@ def source(program: Program, batched: Sequence[bool] = (), reduce: str | None = 
     return "\n".join(_lines(lowered, Layout(lowered, batched, reduce), _word(name)))
 
 
-# What a function of ours must not be called: C's words, and all that math.h and string.h define.
+# What a function of ours must not be called, beside what it calls: words of C, and what math.h and string.h declare.
 _TAKEN = """
-    auto break case char const continue default do double else enum extern float for goto if inline int long register
-    restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main memcpy
-    memset fabs tgamma cbrt fdim fmax fmin fma frexp ilogb isfinite isinf isnan isnormal signbit ldexp llrint llround
-    logb lrint lround modf nan nearbyint nextafter nexttoward remainder remquo rint round scalbln scalbn fpclassify
-    isgreater isless j0 j1 jn y0 y1 yn gamma INFINITY NAN HUGE_VAL
+    auto break case char const continue default do double else enum extern float for goto if inline int long
+    register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    main memchr memcmp memcpy memmove memset strcat strchr strcmp strcpy strlen strstr fdim fmax fmin fma frexp
+    ilogb isfinite isinf isnan isnormal signbit ldexp llrint llround logb lrint lround modf nan nearbyint nextafter
+    nexttoward remainder remquo rint round scalbln scalbn fpclassify isgreater isless j0 j1 jn y0 y1 yn gamma
+    INFINITY NAN HUGE_VAL
 """
 
 
 def _word(name: str) -> str:
     word = "".join(letter if letter.isascii() and letter.isalnum() else "_" for letter in name)
-    is_free = word and not word[0].isdigit() and word not in (*_TAKEN.split(), *_FUNCTIONS.values())
+    # math.h declares each function three times, as sin, sinf and sinl.
+    meant = {word, word[:-1] if word.endswith(("f", "l")) else word}
+    is_free = word and not word[0].isdigit() and meant.isdisjoint((*_TAKEN.split(), *_FUNCTIONS.values()))
     return word if is_free else f"f_{word}"
 
 

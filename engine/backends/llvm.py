@@ -74,14 +74,14 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    key = _key(program, batched, reduce)
+    own = _own_rows(program)
+    key = _key(program, batched, reduce, own)
     parts = object_cache.load(key)
     if parts is None:
-        parts = _compile(program, batched, reduce, progress)
+        parts = _compile(program, batched, reduce, own, progress)
         object_cache.store(key, parts)
     header, *objects = parts
     size, *names = header.decode().split("\n")
-    own = _own_rows(program)
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
     return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, _work(program))
@@ -167,7 +167,9 @@ def _vectors(layout: Layout) -> int:
     return 1
 
 
-def _compile(program: Program, batched: Sequence[bool], reduce: str | None, progress: Progress | None) -> list[bytes]:
+def _compile(
+    program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive], progress: Progress | None
+) -> list[bytes]:
     emission = _Emission(program, batched, reduce)
     total, done = len(emission.layout.program.steps), 0
     objects, generator = [], target(LEVEL)
@@ -178,7 +180,6 @@ def _compile(program: Program, batched: Sequence[bool], reduce: str | None, prog
         if progress is not None:
             progress(done, total)
     # Several rows of a user's own may have the same name.
-    own = _own_rows(program)
     names = [str(own.index(row)) if row.custom else row.name for row in emission.callbacks]
     header = "\n".join([str(emission.size), *names])
     return [header.encode(), *objects]
@@ -192,7 +193,7 @@ def _own_rows(program: Program) -> list[Primitive]:
 _revision: list[bytes] = []
 
 
-def _key(program: Program, batched: Sequence[bool], reduce: str | None) -> str:
+def _key(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
     """Name the object code of a program on this machine."""
     if not _revision:
         files = [Path(__file__)] + [Path(str(module.__file__)) for module in _SOURCES]
@@ -200,8 +201,9 @@ def _key(program: Program, batched: Sequence[bool], reduce: str | None) -> str:
     digest = hashlib.sha256(_revision[0])
     sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
     digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
-    own = {row: k for k, row in enumerate(_own_rows(program))}
-    digest.update(repr([own[row] for row in program.rows() if row.custom]).encode())
+    if own:
+        # Names do not tell which of them are the same.
+        digest.update(repr([own.index(row) for row in program.rows() if row.custom]).encode())
     digest.update(_content(program, {}))
     return digest.hexdigest()
 
