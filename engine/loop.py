@@ -96,6 +96,12 @@ class Loop(Primitive):
             count += 1
         return carry
 
+    @property
+    def columns(self) -> list[int]:
+        """The output of the body that each result comes from."""
+        stacked = range(self.carry, self.carry + self.stacked)
+        return [*range(self.carry), *[*stacked] * self.length, *range(stacked.stop, stacked.stop + self.sums)]
+
     @functools.cached_property
     def work(self) -> int:
         """About how many operations a run takes."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -89,27 +88,68 @@ def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, 
     return Step(new, tuple([args[k] for k in positions])), left
 
 
-def _closed(loop: Loop, outputs: list[int | bool]) -> tuple[Program, list[int | bool], list[bool]]:
+def _closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bool], list[bool]]:
     """Return the body with the wanted outputs, which outputs these are, and which inputs are read.
 
     A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
     """
-    wanted = list(outputs)
-    while True:
-        chosen = [value for value, flag in zip(loop.body.outputs, wanted, strict=True) if flag]
-        body = drop(loop.body if all(wanted) else flat(loop.body, chosen))
-        seen = set(itertools.chain(body.outputs, *[args for _, args in body.steps]))
-        read = [k in seen for k in range(len(body.names))]
-        if loop.condition is not None:
-            condition = loop.condition
-            asked = set(itertools.chain(condition.outputs, *[args for _, args in condition.steps]))
-            for k in range(len(condition.names)):
-                read[k] = read[k] or k in asked
-        # A carried number that is wanted is an input, too, whether it is read or not.
-        grown = [flag or (k < loop.carry and read[k]) for k, flag in enumerate(wanted)]
-        if grown == wanted:
-            return body, wanted, [flag or (k < loop.carry and bool(wanted[k])) for k, flag in enumerate(read)]
-        wanted = grown
+    body, carry = loop.body, loop.carry
+    wanted = list(map(bool, outputs))
+    demand = _Demand(body)
+    read = [] if loop.condition is None else _Demand(loop.condition).ask(loop.condition.outputs)
+    asked = set(read)
+    inputs = [k in asked for k in range(len(body.names))]
+    read += demand.ask([value for value, flag in zip(body.outputs, wanted, strict=True) if flag])
+    while read:
+        grown = [k for k in set(read) if k < carry and not wanted[k]]
+        for k in grown:
+            wanted[k] = True
+        read = demand.ask([body.outputs[k] for k in grown])
+    # A carried number that is wanted is an input, too, whether it is read or not.
+    inputs = [flag or bool(demand.needed[k]) or (k < carry and wanted[k]) for k, flag in enumerate(inputs)]
+    chosen = [value for value, flag in zip(body.outputs, wanted, strict=True) if flag]
+    return drop(body if all(wanted) else flat(body, chosen)), wanted, inputs
+
+
+class _Demand:
+    """Find what the values of a program need that are asked for, step by step; nothing is visited twice."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.needed = bytearray(program.count)
+        self._maker = [-1] * program.count
+        for place, (first, step) in enumerate(zip(program.firsts, program.steps, strict=True)):
+            self._maker[first : first + step.op.results] = [place] * step.op.results
+
+    def ask(self, values: Sequence[int]) -> list[int]:
+        """Return the inputs that these values need and none before them did."""
+        found, inputs = [], len(self.program.names)
+        waiting, loops = list(values), set[int]()
+        while waiting or loops:
+            if not waiting:
+                # The last loop first: others may come to need more of those before it.
+                place = max(loops)
+                loops.remove(place)
+                waiting += self._read(place)
+                continue
+            value = waiting.pop()
+            if self.needed[value]:
+                continue
+            self.needed[value] = 1
+            place = self._maker[value]
+            if value < inputs:
+                found.append(value)
+            elif place >= 0 and isinstance(self.program.steps[place].op, Loop):
+                loops.add(place)
+            elif place >= 0:
+                waiting += self.program.steps[place].args
+        return found
+
+    def _read(self, place: int) -> Sequence[int]:
+        """Return the arguments of a loop that those of its results need which are needed."""
+        (op, args), first = self.program.steps[place], self.program.firsts[place]
+        assert isinstance(op, Loop)
+        return narrow(op, args, self.needed[first : first + op.results])[0].args
 
 
 def _with_inputs(program: Program, kept: Sequence[int]) -> Program:

@@ -91,7 +91,11 @@ class Repetition:
             kind = known.setdefault((op, *own), len(known))
             if op is not table.pos:  # which is nothing but another name
                 classes.setdefault(kind, []).append(place)
-            kinds += [kind] if op.results == 1 else [(kind, result) for result in range(op.results)]
+            if isinstance(op, Loop):
+                # Iterations are alike: what a loop stacks is of one kind in each column.
+                kinds += [(kind, column) for column in op.columns]
+            else:
+                kinds.append(kind)
         return [column for column in classes.values() if len(column) >= LEAST]
 
     def _by_depth(self, classes: Sequence[list[int]]) -> list[list[list[int]]]:

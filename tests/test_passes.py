@@ -89,6 +89,24 @@ def test_fold_leaves_one_constant():
     assert f(2.0) == 4.0
 
 
+@pytest.mark.parametrize("backend", ["python", "llvm"])
+def test_a_carry_that_shifts_is_dropped_as_far_as_it_is_not_read(backend):
+    """Each carried number is wanted because the one before it is; the second half is read by nobody."""
+
+    def last(xs):
+        half = 20
+
+        def shift(carry, x):
+            return [*[c * x for c in carry[1:half]], carry[0], *carry[half + 1 :], carry[half]], carry[0]
+
+        return cr.scan(shift, [0.5 + k for k in range(2 * half)], xs)[1]
+
+    compiled = cr.compile(last, backend=backend)
+    assert compiled([1.5, -0.5, 2.0] * 20) == pytest.approx(last([1.5, -0.5, 2.0] * 20), rel=1e-12)
+    (step,) = compiled.program.steps
+    assert step.op.carry == 20
+
+
 def test_drop_forgets_what_no_output_needs():
     program = passes.rewrite(
         trace(lambda x: cr.sin(x) * 3.0, 1.0), lambda b, op, args: args[0] if op is cr.mul else b.step(op, args)

@@ -1,6 +1,7 @@
 """Loops that were written out become maps: which are found, that nothing else is, and that no number changes."""
 
 import importlib.util
+import itertools
 
 import chainrule as cr
 import numpy as np
@@ -171,6 +172,21 @@ def test_a_wide_mlp_compiles_as_loops(batch):
 
 
 # ---- what is not ----
+
+
+def test_what_a_map_gives_is_alike_from_iteration_to_iteration():
+    """The gradient of a chain is as long as its code, not as long as the chain: adjoints come from a map, too."""
+
+    def chain(x):
+        return cr.sum([100.0 * (after - x**2) ** 2 + (1.0 - x) ** 2 for x, after in itertools.pairwise(x)])
+
+    lengths = {}
+    for count in (600, 900):
+        gradient = cr.compile(cr.grad(chain), backend="python")
+        point = [0.5 + k / count for k in range(count)]
+        assert gradient(point) == pytest.approx(cr.grad(chain)(point), rel=1e-12)
+        lengths[count] = len(gradient.program)
+    assert lengths[600] == lengths[900] < 20
 
 
 def test_short_programs_stay_as_they_are():
