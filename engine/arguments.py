@@ -17,13 +17,25 @@ def whole_number(reader: str, name: str, number: Any, least: int = 1, noun: str 
     >>> whole_number("fit", "epochs", 3)
     3
     """
-    try:
-        found = least - 1 if isinstance(number, bool) else operator.index(number)
-    except TypeError:
-        found = least - 1
+    found = operator.index(number) if is_index(number) else least - 1
     if found < least:
         raise ValueError(f"{reader} expected a {noun}, {least} or above, but got {describe(name, number)}")
     return found
+
+
+def is_index(number: Any) -> bool:
+    """Tell whether something is a whole number of any kind, NumPy's too, but neither False nor True.
+
+    >>> is_index(3), is_index(True), is_index(3.0)
+    (True, False, False)
+    """
+    if isinstance(number, bool):
+        return False
+    try:
+        operator.index(number)
+    except TypeError:
+        return False
+    return True
 
 
 def number_within(reader: str, name: str, number: Any, below: float = math.inf, *, zero: bool = True) -> float:

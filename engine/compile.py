@@ -357,10 +357,7 @@ def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -
             return [column[0] for column in columns]
         numbers = [number for column in columns for number in column]
         return unflatten(Structure("array", shape=(len(rows), *result.shape)), numbers)
-    parts = [_stack(part, rows, place) for part in result.parts]
-    if result.kind == "dict":
-        return dict(zip(result.keys, parts, strict=True))
-    return parts if result.kind == "list" else tuple(parts)
+    return result.build([_stack(part, rows, place) for part in result.parts])
 
 
 @functools.cache

@@ -74,7 +74,7 @@ def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes | bytearray)
 
 
 def _stem(name: str) -> str:
-    return name.split("[")[0]
+    return name.split("[")[0].split(".")[0]
 
 
 def _parameters(program: Any) -> Sequence[str]:
@@ -113,6 +113,11 @@ def _result(structure: Structure, places: Iterator[int], words: Sequence[str], k
         if structure.kind == "dict":
             pairs = zip(structure.keys, parts, strict=True)
             return "{" + ", ".join(f"{key!r}: {part}" for key, part in pairs) + "}"
+        if structure.kind == "record":
+            pairs = zip(structure.keys, parts, strict=True)
+            return f"{structure.made.__name__}({', '.join(f'{key}={part}' for key, part in pairs)})"
+        if structure.kind in ("none", "constant"):
+            return str(structure)
         inside = ", ".join(parts if len(parts) <= 100 else [*parts[:3], f"… {len(parts) - 4} more …", parts[-1]])
     if structure.kind == "array":
         return f"array{list(structure.shape)}({inside})"

@@ -10,6 +10,7 @@ import functools
 import inspect
 import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -45,6 +46,16 @@ class Interval:
         return self.low < x < self.high and (not self.integers or float(x).is_integer())
 
 
+class _Arguments:
+    """Tell `inspect.signature` the arguments of a row; the class itself keeps its own."""
+
+    def __get__(self, row: Any, kind: type | None = None) -> inspect.Signature:
+        if row is None:
+            raise AttributeError
+        signature: inspect.Signature = row.signature()
+        return signature
+
+
 @cython.cclass
 class Primitive:
     """Hold one operation: all that evaluation, differentiation, drawing and compilation read of it.
@@ -69,6 +80,7 @@ class Primitive:
     """
 
     results = 1  # how many numbers come out; loops have several
+    __signature__ = _Arguments()
 
     def __init__(
         self,
@@ -107,7 +119,13 @@ class Primitive:
         """Name the arguments as the row's rule names them."""
         code = inspect.unwrap(self.partials).__code__
         names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
-        return names
+        return names + tuple([f"x{k}" for k in range(len(names), self.arity)])
+
+    def signature(self) -> inspect.Signature:
+        """Return what `inspect.signature` tells of the row: its arguments by name, those that may be left out."""
+        names = self.argument_names
+        filled = dict(zip(reversed(names), reversed(self.defaults), strict=False))
+        return inspect.Signature([_parameter(name, filled.get(name, inspect.Parameter.empty)) for name in names])
 
     @overload
     def __call__(self, *args: float) -> float: ...
@@ -175,6 +193,10 @@ class Primitive:
         return self
 
 
+def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, default=default)
+
+
 @cython.cclass
 class Reduction(Primitive):
     """Hold an operation on any number of arguments, given as one or more iterables of equal length.
@@ -208,6 +230,10 @@ class Reduction(Primitive):
                 raise ValueError(f"{self.name} expected at least one number but got none")
             return self.empty
         return self.apply(tuple(columns[0]) if len(columns) == 1 else tuple(itertools.chain.from_iterable(columns)))
+
+    def signature(self) -> inspect.Signature:
+        """Return what `inspect.signature` tells of the row: its iterables."""
+        return inspect.Signature([_parameter(name) for name in ("xs", "ys", "zs")[: self.iterables]])
 
     def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
         if isinstance(arg, str) or not isinstance(arg, Iterable):
@@ -339,15 +365,45 @@ def describe(name: str, value: object) -> str:
 
 
 def to_float(value: Any, function: str, argument: str) -> float:
-    """Convert a real number of any kind to float; `TypeError` names the function and the argument."""
-    if isinstance(value, Real) or (getattr(value, "shape", None) == () and value.dtype.kind in "fiub"):
+    """Convert a real number of any kind, also a scalar of another library's, to float.
+
+    Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
+    derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
+    """
+    number = value if isinstance(value, Real) else _held(value)
+    if number is not None:
         try:
-            return float(value)
+            found = float(number)
+            if math.isinf(found) and number != found:
+                raise OverflowError
+            return found
         except OverflowError:
             got = describe(argument, value)
             raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
-    advice = "; apply it to each item, or use NumPy's function" if getattr(value, "shape", ()) != () else ""
+        except (TypeError, ValueError):
+            pass  # a signalling nan, or a span of time, which NumPy registers as whole numbers: refused below
+    advice = ""
+    if getattr(value, "requires_grad", False):
+        advice = ", which PyTorch differentiates by; pass its detach()"
+    elif getattr(value, "shape", ()) != ():
+        advice = "; apply it to each item, or use NumPy's function"
     raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
+
+
+def _held(value: Any) -> Any:
+    """Return the real number that a scalar array, a tensor or a `Decimal` holds; None where there is none."""
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and isinstance(value, decimal.Decimal):
+        return value
+    if getattr(value, "shape", None) != () or getattr(value, "requires_grad", False) or not hasattr(value, "item"):
+        return None
+    if getattr(value.dtype, "kind", "f") in "mM" or getattr(value, "mask", False):
+        return None
+    try:
+        number = value.item()
+    except (TypeError, RuntimeError):
+        return None  # known to a trace of the other library's only
+    return number if isinstance(number, Real) else None
 
 
 def is_symbolic(x: Any) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 from .errors import MissingDependencyError
 from .sweeps import Recorded, forward, is_node, reverse
+from .var import Var
 
 
 def pattern(graph: Recorded) -> list[list[int]]:
@@ -91,3 +92,10 @@ def _scipy_sparse() -> Any:
         raise MissingDependencyError(
             'sparse=True needs SciPy for its arrays; install it with pip install "chainrule[sparse]"'
         ) from error
+
+
+def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
+    """Return the sparse Jacobian of a graph of floats; `TypeError` where an input is somebody else's Var."""
+    if any(type(node) is not Var or node.op is not None for node in inputs):
+        raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
+    return sparse_jacobian(graph)[0]

@@ -105,12 +105,12 @@ def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> 
 
 def _stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool, start: int) -> Any:
     stop = start + structure.size
-    if structure.kind in ("tuple", "dict"):
+    if structure.kind in ("tuple", "dict", "record", "none", "constant"):
         parts = []
         for part in structure.parts:
             parts.append(_stack(part, rows, arrays, start))
             start += part.size
-        return tuple(parts) if structure.kind == "tuple" else dict(zip(structure.keys, parts, strict=True))
+        return structure.build(parts)
     if arrays and structure.kind in ("number", "array"):
         return array_of([number for row in rows for number in row[start:stop]], (len(rows), *structure.shape))
     if structure is NUMBER:

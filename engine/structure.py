@@ -1,7 +1,13 @@
-"""Take nested lists, tuples, dicts and NumPy arrays of numbers apart, and put results together in the same shape."""
+"""Take nested lists, tuples, dicts, dataclasses and arrays of numbers apart, and put results together in their shape.
+
+None, strings and members of an `Enum` are no numbers: they are part of the structure, and come back as they are.
+Fields that the ``__init__`` of a dataclass does not take are no part of it: its ``__post_init__`` computes them anew.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import enum
 import functools
 import itertools
 import sys
@@ -9,21 +15,24 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .primitive import describe, to_float
+from .foreign import held
+from .primitive import to_float
 
 
 @dataclass(frozen=True)
 class Structure:
     """Describe a nested structure without its numbers.
 
-    `kind` is "number", "array", "list", "tuple", "dict" or "none"; `keys` are those of a dict, `shape` that of an
-    array, `parts` what stands inside.
+    `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "none" or "constant"
+    (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant; `shape` is
+    that of an array, `made` the class of a record, `parts` what stands inside.
     """
 
     kind: str
     parts: tuple[Structure, ...] = ()
     keys: tuple[Any, ...] = ()
     shape: tuple[int, ...] = ()
+    made: Any = None
 
     @functools.cached_property
     def size(self) -> int:
@@ -34,6 +43,18 @@ class Structure:
         for length in self.shape:
             count *= length
         return count if self.kind == "array" else sum(part.size for part in self.parts)
+
+    def build(self, items: Sequence[Any]) -> Any:
+        """Put together what holds others, from what its parts have become."""
+        if self.kind == "list":
+            return list(items)
+        if self.kind == "tuple":
+            return tuple(items)
+        if self.kind == "dict":
+            return dict(zip(self.keys, items, strict=True))
+        if self.kind == "record":
+            return _record(self.made, dict(zip(self.keys, items, strict=True)))
+        return self.keys[0] if self.kind == "constant" else None
 
     def units(self) -> Iterator[Structure]:
         """Yield the numbers and arrays in order: what a block of a Jacobian belongs to."""
@@ -49,51 +70,110 @@ class Structure:
             return f"array{list(self.shape)}"
         if self.kind == "dict":
             return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, self.parts, strict=True)) + "}"
+        if self.kind == "record":
+            fields = [f"{key}={part}" for key, part in zip(self.keys, self.parts, strict=True)]
+            return f"{self.made.__name__}({', '.join(fields)})"
+        if self.kind in ("none", "constant"):
+            return repr(self.build(()))
         alike = len(self.parts) > 8 and all(part == self.parts[0] for part in self.parts)
         inside = f"{self.parts[0]} × {len(self.parts)}" if alike else ", ".join(map(str, self.parts))
         return f"[{inside}]" if self.kind == "list" else f"({inside}{',' if len(self.parts) == 1 else ''})"
 
 
 NUMBER = Structure("number")
+NONE = Structure("none")
 
 
-def flatten(tree: Any, function: str, name: str) -> tuple[list[Any], Structure]:
+def constant(value: Any) -> Structure:
+    """Describe what is no number: it comes back as it is."""
+    return NONE if value is None else Structure("constant", keys=(value,))
+
+
+def flatten(tree: Any, function: str, name: str, others: bool = False) -> tuple[list[Any], Structure]:
     """List the numbers of a nested structure, and describe it; `TypeError` names what is no number.
 
-    Vars and other number types stay as they are, all else becomes a float.
+    Vars and other number types stay as they are, all else becomes a float. With `others`, what is no number is a
+    constant of the structure, whatever it is.
 
     >>> numbers, structure = flatten({"a": [1, 2.5], "b": 3}, "f", "x")
     >>> numbers, str(structure)
     ([1.0, 2.5, 3.0], "{'a': [number, number], 'b': number}")
     """
     numbers: list[Any] = []
-    return numbers, _flatten(tree, function, name, numbers)
+    return numbers, _flatten(tree, function, name, numbers, others)
 
 
-def _flatten(tree: Any, function: str, name: str, numbers: list[Any]) -> Structure:
+def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
     if type(tree) is float or hasattr(type(tree), "__apply__"):
         numbers.append(tree)
         return NUMBER
-    if isinstance(tree, (list, tuple)):
-        if hasattr(tree, "_fields"):
-            raise TypeError(f"{function} expected lists, tuples, dicts or arrays but got {describe(name, tree)}")
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
+        kind = "list" if isinstance(tree, list) else "tuple"
         if all_numbers(tree):
             numbers.extend(tree)
-            return Structure("list" if isinstance(tree, list) else "tuple", (NUMBER,) * len(tree))
-        parts = tuple(_flatten(item, function, f"{name}[{k}]", numbers) for k, item in enumerate(tree))
-        return Structure("list" if isinstance(tree, list) else "tuple", parts)
+            return Structure(kind, (NUMBER,) * len(tree))
+        parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others) for k, item in enumerate(tree)])
+        return Structure(kind, parts)
     if isinstance(tree, dict):
-        parts = tuple(_flatten(item, function, f"{name}[{key!r}]", numbers) for key, item in tree.items())
+        parts = tuple([_flatten(item, function, f"{name}[{key!r}]", numbers, others) for key, item in tree.items()])
         return Structure("dict", parts, tuple(tree))
-    shape = getattr(tree, "shape", None)
+    if is_constant(tree):
+        return constant(tree)
+    keys = record_fields(tree)
+    if keys is not None:
+        parts = tuple([_flatten(getattr(tree, key), function, f"{name}.{key}", numbers, others) for key in keys])
+        return Structure("record", parts, keys, made=type(tree))
+    try:
+        return _flatten_held(tree, function, name, numbers, others)
+    except TypeError:
+        if others:
+            return constant(tree)
+        raise
+
+
+def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
+    found = held(tree, function, name)
+    if isinstance(found, list):
+        return _flatten(found, function, name, numbers, others)
+    shape = getattr(found, "shape", None)
     if shape:
-        items = _items(tree)
+        items = _items(found)
         if not all_numbers(items):
             items = [item if hasattr(type(item), "__apply__") else to_float(item, function, name) for item in items]
         numbers.extend(items)
         return Structure("array", shape=tuple(shape))
     numbers.append(to_float(tree, function, name))
     return NUMBER
+
+
+def is_constant(value: Any) -> bool:
+    """Tell whether something is kept as it is: None, a string, a member of an `Enum` that is no number."""
+    return (
+        value is None
+        or isinstance(value, str)
+        or (isinstance(value, enum.Enum) and not isinstance(value, (int, float)))
+    )
+
+
+def record_fields(value: Any) -> tuple[str, ...] | None:
+    """Name the fields of a named tuple or dataclass that its class is called with; None for anything else."""
+    if isinstance(value, tuple):
+        return getattr(value, "_fields", None)
+    if not hasattr(type(value), "__dataclass_fields__"):
+        return None
+    return tuple([field.name for field in dataclasses.fields(value) if field.init])
+
+
+def _record(kind: Any, fields: dict[str, Any]) -> Any:
+    """Make a named tuple or dataclass without its ``__init__``, which may refuse a gradient, or no number yet."""
+    if issubclass(kind, tuple):
+        return kind._make(fields.values())
+    made = object.__new__(kind)
+    for name, item in fields.items():
+        object.__setattr__(made, name, item)  # frozen ones, too
+    if any(not field.init for field in dataclasses.fields(kind)) and hasattr(kind, "__post_init__"):
+        made.__post_init__()
+    return made
 
 
 def all_numbers(items: Iterable[Any]) -> bool:
@@ -122,13 +202,47 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if structure.kind == "array":
         return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
-    if structure.kind != "dict" and structure.parts.count(NUMBER) == len(structure.parts):
-        flat = itertools.islice(numbers, len(structure.parts))
-        return list(flat) if structure.kind == "list" else tuple(flat)
-    items = [_unflatten(part, numbers) for part in structure.parts]
-    if structure.kind == "dict":
-        return dict(zip(structure.keys, items, strict=True))
-    return items if structure.kind == "list" else tuple(items)
+    if structure.parts.count(NUMBER) == len(structure.parts):
+        return structure.build(list(itertools.islice(numbers, len(structure.parts))))
+    return structure.build([_unflatten(part, numbers) for part in structure.parts])
+
+
+def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> Sequence[Any] | None:
+    """Return numbers in the order of the expected structure, where theirs has the keys of dicts in another; else None.
+
+    >>> xs, found = flatten({"b": 1, "a": 2}, "f", "x")
+    >>> arranged(xs, found, flatten({"a": 0, "b": 0}, "f", "x")[1])
+    [2.0, 1.0]
+    """
+    if found == expected:
+        return numbers
+    order = _order(found, expected, 0)
+    return None if order is None else [numbers[k] for k in order]
+
+
+def _order(found: Structure, expected: Structure, start: int) -> list[int] | None:
+    """Place the numbers of one structure, which begin at `start`, in another; None where they are no match."""
+    if found == expected:
+        return list(range(start, start + found.size))
+    parts, count = dict(enumerate(found.parts)), len(found.parts)
+    names: Sequence[Any] = range(count)
+    if found.kind == "dict" and set(found.keys) == set(expected.keys):
+        parts, names = dict(zip(found.keys, found.parts, strict=True)), expected.keys
+    elif found.keys != expected.keys:
+        return None
+    if (found.kind, found.made, count) != (expected.kind, expected.made, len(expected.parts)) or not count:
+        return None
+    starts = {}
+    for key, part in parts.items():
+        starts[key] = start
+        start += part.size
+    order: list[int] = []
+    for key, part in zip(names, expected.parts, strict=True):
+        own = _order(parts[key], part, starts[key])
+        if own is None:
+            return None
+        order += own
+    return order
 
 
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -138,6 +252,20 @@ def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
         return numpy.array(numbers, float).reshape(shape)
     # Other ways look into each number, for a sequence.
     return numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
+
+
+def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return arguments as a tuple, also where the one comes alone, and the numbers of a direction like them."""
+    if not isinstance(args, tuple) or hasattr(args, "_fields"):
+        args, tangents = (args,), (tangents,)
+    elif (not isinstance(tangents, tuple) or hasattr(tangents, "_fields")) and len(args) == 1:
+        tangents = (tangents,)
+    numbers, structure = flatten(tangents, function, "the direction")
+    expected = flatten(args, function, "args")[1]
+    direction = arranged(numbers, structure, expected)
+    if direction is None:
+        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
+    return args, list(direction)
 
 
 def blocks(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]]) -> Any:
@@ -156,10 +284,7 @@ def _rows(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]], 
     if rows.kind in ("number", "array"):
         own = [matrix[next(places)] for _ in range(rows.size)]
         return _columns(rows, columns, own, iter(range(columns.size)))
-    items = [_rows(part, columns, matrix, places) for part in rows.parts]
-    if rows.kind == "dict":
-        return dict(zip(rows.keys, items, strict=True))
-    return items if rows.kind == "list" else tuple(items)
+    return rows.build([_rows(part, columns, matrix, places) for part in rows.parts])
 
 
 def _columns(unit: Structure, columns: Structure, own: Sequence[Sequence[Any]], places: Iterator[int]) -> Any:
@@ -168,7 +293,4 @@ def _columns(unit: Structure, columns: Structure, own: Sequence[Sequence[Any]], 
         numbers = [row[place] for row in own for place in chosen]
         shape = unit.shape + columns.shape
         return array_of(numbers, shape) if shape else numbers[0]
-    items = [_columns(unit, part, own, places) for part in columns.parts]
-    if columns.kind == "dict":
-        return dict(zip(columns.keys, items, strict=True))
-    return items if columns.kind == "list" else tuple(items)
+    return columns.build([_columns(unit, part, own, places) for part in columns.parts])

@@ -169,3 +169,25 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
                 total = plus(total, _linked(node, position, tangent, partial))
             moved[id(node)] = total
     return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]
+
+
+def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
+    """Record the gradient of one result, and return the graph from the inputs to it."""
+    first = between(inputs, results)
+    second = between(inputs, reverse(first, [1.0], True))
+    second.foreign = second.foreign or first.foreign
+    return second
+
+
+def matrix_of(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
+    """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
+    rows, columns = len(graph.results), len(graph.inputs)
+    if rows <= columns:
+        units = _units(rows)
+        return [reverse(graph, unit, symbolic) for unit in units]
+    transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]
+    return [[column[row] for column in transposed] for row in range(rows)]
+
+
+def _units(count: int) -> list[list[float]]:
+    return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]

@@ -392,6 +392,5 @@ def number_names(name: str, structure: Structure) -> Iterator[str]:
         for place in itertools.product(*map(range, structure.shape)):
             yield f"{name}[{','.join(map(str, place))}]"
     else:
-        keys = map(repr, structure.keys) if structure.kind == "dict" else map(str, range(len(structure.parts)))
-        for key, part in zip(keys, structure.parts, strict=True):
-            yield from number_names(f"{name}[{key}]", part)
+        for key, part in zip(structure.keys or range(len(structure.parts)), structure.parts, strict=False):
+            yield from number_names(f"{name}.{key}" if structure.kind == "record" else f"{name}[{key!r}]", part)

@@ -1,26 +1,30 @@
 """Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, and nest them at will.
 
-A function takes positional arguments, each a number or a nested list, tuple, dict or NumPy array of numbers. It runs
-once on recorded copies of its arguments; sweeps over what it recorded give the derivatives. Results are floats,
-unless they depend on Vars from outside (a closure, or an enclosing derivative): then they are Vars, and can be
-differentiated by those. Nothing is stored in anybody's ``grad``.
+A function takes positional arguments, each a number or a nested list, tuple, named tuple, dict, dataclass or array of
+numbers. It runs once on recorded copies of its arguments; sweeps over what it recorded give the derivatives. Results
+are floats, unless they depend on Vars from outside (a closure, or an enclosing derivative): then they are Vars, and can
+be differentiated by those. Nothing is stored in anybody's ``grad``.
+
+None and strings within arguments and results stay what they are, also in derivatives. Keyword arguments are handed on.
+With ``has_aux=True`` the function returns (result, aux); aux comes back beside the derivative, its numbers as floats.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .arguments import is_index
 from .backward import gradients
 from .modes import derivative, modes, recording
-from .primitive import Scalar, describe, is_symbolic
-from .sparsity import sparse_jacobian
-from .structure import NUMBER, Structure, blocks, flatten, unflatten
-from .sweeps import Recorded, between, forward, is_node, reverse
+from .primitive import Scalar, describe, is_symbolic, to_float
+from .sparsity import sparse_rows
+from .structure import NUMBER, Structure, arranged, blocks, direction_of, flatten, is_constant, unflatten
+from .sweeps import between, forward, is_node, matrix_of, reverse, second_order
 from .var import Var
+from .wrapping import made_of_function
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -35,6 +39,14 @@ class _Run:
     results: list[Any]
     argument: Structure
     result: Structure
+    beside: list[Any]  # the numbers of what came back beside the result
+    aux: Structure | None
+
+    def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
+        """Append what came back beside the result, if anything was to."""
+        if self.aux is not None:
+            found = (*found, unflatten(self.aux, settle(self.beside, self.inputs, outside)))
+        return found if len(found) > 1 else found[0]
 
     def close(self) -> None:
         """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
@@ -43,12 +55,14 @@ class _Run:
                 node.requires_grad = False
 
 
-def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+@made_of_function
+def grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, in the structure of the argument.
 
     Args:
         f: a function of numbers that returns one number.
         argnums: the position of the argument to differentiate by; a tuple gives a tuple of gradients.
+        has_aux: `f` returns (number, aux); the gradient comes as (gradient, aux).
 
     >>> grad(lambda x: x**3)(2.0)
     12.0
@@ -56,29 +70,33 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
     12.0
     >>> grad(lambda p, x: p["w"] * x + p["b"])({"w": 2.0, "b": 1.0}, 5.0)
     {'w': 5.0, 'b': 1.0}
+    >>> grad(lambda x: (x**2, {"twice": 2 * x}), has_aux=True)(3.0)
+    (6.0, {'twice': 6.0})
     """
-    both = value_and_grad(f, argnums)
+    both = value_and_grad(f, argnums, has_aux=has_aux)
 
     @derivative
-    @functools.wraps(f, updated=())
-    def gradient(*args: Any) -> Any:
-        return both(*args)[1]
+    def gradient(*args: Any, **named: Any) -> Any:
+        value, found = both(*args, **named)
+        return (found, value[1]) if has_aux else found
 
     return gradient
 
 
-def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
+@made_of_function
+def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Function:
     """Return the function that computes the value of `f` and its gradient in one run.
+
+    With ``has_aux=True``, where `f` returns (number, aux), they come as ((value, aux), gradient).
 
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
     """
 
     @derivative
-    @functools.wraps(f, updated=())
-    def both(*args: Any) -> tuple[Any, Any]:
+    def both(*args: Any, **named: Any) -> tuple[Any, Any]:
         with recording() as outside:
-            run = _run("grad", f, args, argnums)
+            run = _run("grad", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
                     f"grad expected {_name(f)} to return one number but got {run.result}; use jacobian for several"
@@ -90,13 +108,17 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0) -> Function:
                 (value,) = settle(run.results, run.inputs, outside)
             else:  # the sweep met no leaf of somebody else's
                 (value,) = settle(run.results, run.inputs, False)
+            value = run.with_aux((value,), outside)
             run.close()
         return value, unflatten(run.argument, found)
 
     return both
 
 
-def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False) -> Function:
+@made_of_function
+def jacobian(
+    f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False, has_aux: bool = False
+) -> Function:
     """Return the function that computes all first derivatives of `f`.
 
     Args:
@@ -104,6 +126,7 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = 
         argnums: the position of the argument to differentiate by, or a tuple of positions.
         sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
             argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
+        has_aux: `f` returns (result, aux); the derivatives come as (jacobian, aux).
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the
     argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). The mode with fewer sweeps is used.
@@ -113,24 +136,27 @@ def jacobian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = 
     """
 
     @derivative
-    @functools.wraps(f, updated=())
-    def rows(*args: Any) -> Any:
+    def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside:
-            run = _run("jacobian", f, args, argnums)
+            run = _run("jacobian", f, args, argnums, named, has_aux)
             graph = between(run.inputs, run.results)
             if sparse:
-                return _sparse("jacobian", graph, run.inputs)
+                return run.with_aux((sparse_rows("jacobian", graph, run.inputs),), outside)
             symbolic = graph.foreign and outside
-            matrix = _matrix(graph, symbolic)
+            matrix = matrix_of(graph, symbolic)
             settled = [settle(row, run.inputs, outside) for row in matrix]
+            found = run.with_aux((blocks(run.result, run.argument, settled),), outside)
             run.close()
-        return blocks(run.result, run.argument, settled)
+        return found
 
     return rows
 
 
-def hessian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False) -> Function:
-    """Return the function that computes all second derivatives of `f`.
+@made_of_function
+def hessian(
+    f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False, has_aux: bool = False
+) -> Function:
+    """Return the function that computes all second derivatives of `f`; with `has_aux` as (hessian, aux).
 
     One reverse sweep records the gradient; that record is swept once for each input, or with ``sparse=True`` once for
     each colour of inputs that share no row (three for a tridiagonal Hessian), which gives a SciPy CSR array.
@@ -139,64 +165,71 @@ def hessian(f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = F
     [[6.0, 4.0], [4.0, 0.0]]
     """
 
-    @functools.wraps(f, updated=())
-    def table_of(*args: Any) -> Any:
+    def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside:
-            run = _run("hessian", f, args, argnums)
+            run = _run("hessian", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
                     f"hessian expected {_name(f)} to return one number but got {run.result}; use jacobian of grad"
                 )
             second = second_order(run.inputs, run.results)
             if sparse:
-                return _sparse("hessian", second, run.inputs)
-            matrix = _matrix(second, second.foreign and outside)
+                return run.with_aux((sparse_rows("hessian", second, run.inputs),), outside)
+            matrix = matrix_of(second, second.foreign and outside)
             settled = [settle(row, run.inputs, outside) for row in matrix]
+            found = run.with_aux((blocks(run.argument, run.argument, settled),), outside)
             run.close()
-        return blocks(run.argument, run.argument, settled)
+        return found
 
     return table_of
 
 
-def jvp(f: Function, args: Any, tangents: Any) -> tuple[Any, Any]:
+def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named: Any) -> tuple[Any, ...]:
     """Return the value of `f` and its derivative along `tangents`, by one forward sweep.
 
     Args:
         f: a function of positional arguments, returning any structure of numbers.
         args: a tuple of the arguments, or the one argument itself.
         tangents: the direction, in the structure of `args`.
+        has_aux: `f` returns (result, aux); what comes is (value, derivative, aux).
+        named: keyword arguments of `f`.
 
     >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (6.0, 3.0)
     """
-    args, direction = _direction("jvp", args, tangents)
+    args, direction = direction_of("jvp", args, tangents)
     with recording() as outside:
-        run = _run("jvp", f, args, tuple(range(len(args))))
+        run = _run("jvp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
         moved = settle(forward(graph, direction, symbolic), run.inputs, outside)
         values = settle(run.results, run.inputs, outside)
+        found = run.with_aux((unflatten(run.result, values), unflatten(run.result, moved)), outside)
         run.close()
-    return unflatten(run.result, values), unflatten(run.result, moved)
+    pair: tuple[Any, ...] = found
+    return pair
 
 
-def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]:
+def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[Any, ...]:
     """Return the value of `f` and the function that pulls a cotangent of it back to all arguments.
+
+    Keyword arguments are those of `f`; with ``has_aux=True``, where it returns (result, aux), aux comes third.
 
     >>> value, pull = vjp(lambda x, y: [x * y, x + y], 2.0, 3.0)
     >>> value, pull([1.0, 10.0])
     ([6.0, 5.0], (13.0, 12.0))
     """
     with recording() as outside:
-        run = _run("vjp", f, args, tuple(range(len(args))))
+        run = _run("vjp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
-        values = settle(run.results, run.inputs, outside)
+        value = unflatten(run.result, settle(run.results, run.inputs, outside))
         run.close()
 
     def pull(cotangent: Any) -> tuple[Any, ...]:
         """Return sum(cotangent * derivative) by each argument."""
-        seeds, structure = flatten(cotangent, "vjp", "cotangent")
-        if structure != run.result:
+        numbers, structure = flatten(cotangent, "vjp", "cotangent")
+        seeds = arranged(numbers, structure, run.result)
+        if seeds is None:
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
         with recording() as outside:
             symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
@@ -204,23 +237,25 @@ def vjp(f: Function, *args: Any) -> tuple[Any, Callable[[Any], tuple[Any, ...]]]
         pulled: tuple[Any, ...] = unflatten(run.argument, found)
         return pulled
 
-    return unflatten(run.result, values), pull
+    found: tuple[Any, ...] = run.with_aux((value, pull), outside)
+    return found
 
 
-def hvp(f: Function, args: Any, vector: Any) -> Any:
+def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     """Return the product of the Hessian of `f` with a vector, at the cost of a few sweeps.
 
     Args:
         f: a function of positional arguments that returns one number.
         args: a tuple of the arguments, or the one argument itself.
         vector: in the structure of `args`, as is the result (for one argument, of that argument).
+        named: keyword arguments of `f`.
 
     >>> hvp(lambda x: x[0] ** 2 * x[1], ([2.0, 3.0],), ([1.0, 0.0],))
     [6.0, 4.0]
     """
-    args, direction = _direction("hvp", args, vector)
+    args, direction = direction_of("hvp", args, vector)
     with recording() as outside:
-        run = _run("hvp", f, args, tuple(range(len(args))))
+        run = _run("hvp", f, args, tuple(range(len(args))), named)
         if run.result is not NUMBER:
             raise TypeError(f"hvp expected {_name(f)} to return one number but got {run.result}")
         second = second_order(run.inputs, run.results)
@@ -231,45 +266,58 @@ def hvp(f: Function, args: Any, vector: Any) -> Any:
     return whole if len(args) > 1 else whole[0]
 
 
-def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
-    """Record the gradient of one result, and return the graph from the inputs to it."""
-    first = between(inputs, results)
-    second = between(inputs, reverse(first, [1.0], True))
-    second.foreign = second.foreign or first.foreign
-    return second
-
-
-def _run(function: str, f: Function, args: Sequence[Any], argnums: int | tuple[int, ...]) -> _Run:
+def _run(
+    function: str,
+    f: Function,
+    args: Sequence[Any],
+    argnums: int | tuple[int, ...],
+    named: dict[str, Any],
+    has_aux: bool = False,
+) -> _Run:
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
-    for position in positions:
-        if not isinstance(position, int) or not -len(args) <= position < len(args):
-            raise ValueError(
-                f"{function} expected argnums within the {len(args)} positional arguments given but got "
-                f"{describe('argnums', argnums)}"
-            )
+    if not all(is_index(position) and -len(args) <= position < len(args) for position in positions):
+        raise ValueError(
+            f"{function} expected argnums within the {len(args)} positional arguments given but got "
+            f"{describe('argnums', argnums)}"
+        )
     if len({position % len(args) for position in positions}) < len(positions):
         raise ValueError(f"{function} expected each argument once in argnums but got {describe('argnums', argnums)}")
     numbers: list[Any] = []
     structures = []
+    beside: list[Any] = []
+    aux: Structure | None = None
     for position in positions:
         flat, structure = flatten(args[position], function, f"argument {position}")
+        if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
+            to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
         numbers += flat
         structures.append(structure)
 
     def call(inputs: list[Any]) -> tuple[list[Any], Structure]:
+        nonlocal beside, aux
         copies = unflatten(Structure("tuple", tuple(structures)), inputs)
         given = list(args)
         for position, copy in zip(positions, copies, strict=True):
             given[position] = copy
-        return _flatten_result(function, f, f(*given))
+        result = f(*given, **named)
+        if has_aux:
+            if not isinstance(result, tuple) or len(result) != 2:
+                raise TypeError(
+                    f"{function} with has_aux=True expected {_name(f)} to return a pair (result, aux) but got "
+                    f"{describe('result', result)}"
+                )
+            result, other = result
+            beside, aux = flatten(other, function, f"the aux of {_name(f)}", others=True)
+        return _flatten_result(function, f, result)
 
     inputs, results, shape = run_on_copies(call, numbers)
     traced = next((type(item) for item in results if is_symbolic(item)), None)
     if traced is not None and inputs:
         # What is repeated becomes a loop first: then its derivative is one, too.
-        results = traced.restate(inputs, results)
+        restated = traced.restate(inputs, [*results, *beside])
+        results, beside = restated[: len(results)], restated[len(results) :]
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return _Run(inputs, results, argument, shape)
+    return _Run(inputs, results, argument, shape, beside, aux)
 
 
 def run_on_copies(
@@ -306,6 +354,8 @@ def traced_copy(number: Any) -> Any:
 def _flatten_result(function: str, f: Function, result: Any) -> tuple[list[Any], Structure]:
     if result is None:
         raise TypeError(f"{function} expected {_name(f)} to return a number but got None; is a return missing?")
+    if is_constant(result):
+        to_float(result, function, f"the result of {_name(f)}")  # refuses it
     return flatten(result, function, f"the result of {_name(f)}")
 
 
@@ -319,26 +369,6 @@ def _numbers(run: _Run) -> list[float] | None:
     if type(root) is not Var:
         return None if is_node(root) else [0.0] * len(run.inputs)
     return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
-
-
-def _sparse(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
-    if any(type(node) is not Var or node.op is not None for node in inputs):
-        raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
-    return sparse_jacobian(graph)[0]
-
-
-def _matrix(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
-    """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
-    rows, columns = len(graph.results), len(graph.inputs)
-    if rows <= columns:
-        units = _units(rows)
-        return [reverse(graph, unit, symbolic) for unit in units]
-    transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]
-    return [[column[row] for column in transposed] for row in range(rows)]
-
-
-def _units(count: int) -> list[list[float]]:
-    return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]
 
 
 def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
@@ -368,15 +398,3 @@ def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
             seen.add(id(node))
             stack.extend([arg for arg in node.args if type(arg) is Var])
     return False
-
-
-def _direction(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    if not isinstance(args, tuple):
-        args, tangents = (args,), (tangents,)
-    elif not isinstance(tangents, tuple) and len(args) == 1:
-        tangents = (tangents,)
-    direction, structure = flatten(tangents, function, "the direction")
-    expected = flatten(args, function, "args")[1]
-    if structure != expected:
-        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
-    return args, direction

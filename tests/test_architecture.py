@@ -11,7 +11,8 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive arguments rows decimals ieee special table methods operators modes var
+        errors files uncompiled primitive foreign arguments rows decimals ieee special table methods operators modes
+        wrapping var
         backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
         strategies exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows
         passes lowering restructuring repetition recognition backends packing compile __init__ __main__

@@ -6,8 +6,7 @@ import chainrule as cr
 import pytest
 from chainrule import Var, hessian, jacobian
 from chainrule.sparsity import colour, pattern, sparse_jacobian
-from chainrule.sweeps import between
-from chainrule.transforms import second_order
+from chainrule.sweeps import between, second_order
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")

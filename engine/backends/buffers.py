@@ -102,12 +102,11 @@ def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], An
             return lambda out, n: out[start : start + size].tolist()
         return lambda out, n: tuple(out[start : start + size].tolist())
     parts = [_reader(part, places) for part in result.parts]
-    if result.kind == "dict":
-        keys = result.keys
-        return lambda out, n: {key: part(out, n) for key, part in zip(keys, parts, strict=True)}
     if result.kind == "list":
         return lambda out, n: [part(out, n) for part in parts]
-    return lambda out, n: tuple([part(out, n) for part in parts])
+    if result.kind == "tuple":
+        return lambda out, n: tuple([part(out, n) for part in parts])
+    return lambda out, n: result.build([part(out, n) for part in parts])
 
 
 def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
@@ -116,8 +115,7 @@ def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
         start = place[0]
         place[0] += result.size
         return out[n * start : n * place[0]].reshape(n, *result.shape)
-    parts = [_blocks(part, out, n, place) for part in result.parts]
-    return _together(result, parts)
+    return result.build([_blocks(part, out, n, place) for part in result.parts])
 
 
 def _plain(result: Structure, out: Any, n: int | None, place: list[int]) -> Any:
@@ -126,10 +124,4 @@ def _plain(result: Structure, out: Any, n: int | None, place: list[int]) -> Any:
         start = place[0]
         place[0] += 1
         return out[start] if n is None else out[n * start : n * (start + 1)].tolist()
-    return _together(result, [_plain(part, out, n, place) for part in result.parts])
-
-
-def _together(result: Structure, parts: list[Any]) -> Any:
-    if result.kind == "dict":
-        return dict(zip(result.keys, parts, strict=True))
-    return parts if result.kind == "list" else tuple(parts)
+    return result.build([_plain(part, out, n, place) for part in result.parts])
