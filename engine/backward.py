@@ -15,7 +15,8 @@ try:
 except ImportError:
     from . import uncompiled as cython
 
-from .modes import check_gradient, is_strict
+from .blame import check_gradient
+from .modes import is_strict
 from .var import Var, use_reverse_sweep
 
 if cython.compiled:

@@ -1,41 +1,38 @@
-"""Switch, for a block of code and this thread only, recording off (`no_grad`) or the search for nan on (`strict`)."""
+"""Switch recording off (`no_grad`) or the search for nan on (`strict`), for a block of code and nothing beside it.
+
+A block counts in its own thread, in its own task of asyncio and in tasks that were made inside it, and for as long as
+it is open. Entered in a generator, it counts only while the generator runs, not while it is paused: what uses a
+generator is not inside of the generator's block.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
-import math
-import os
+import inspect
 import sys
 import threading
+import types
 import weakref
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextvars import ContextVar
 from typing import Any, TypeVar
-
-from .errors import NonFiniteError
-from .primitive import Primitive
 
 __all__ = ["no_grad", "strict"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HERE = os.path.dirname(os.path.abspath(__file__))
 _lock = threading.Lock()
-_blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its thread's modes
+_blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its modes
 _listeners: list[Callable[[int], None]] = []
 
 
 class _Modes(threading.local):
-    """Hold one thread's modes, and in strict mode where its nodes were recorded."""
-
-    no_grad_depth = 0
-    strict_depth = 0
+    """Hold what a thread's trace knows."""
 
     # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
     unseen: frozenset[int] = frozenset()
-
-    def __init__(self) -> None:
-        self.places: dict[int, tuple[Any, str]] = {}
 
 
 modes = _Modes()
@@ -87,9 +84,223 @@ def _change(step: int) -> None:
             listener(_blocks)
 
 
-@contextlib.contextmanager
-def no_grad() -> Iterator[None]:
-    """Record nothing inside the block (or the decorated function), in this thread only.
+# ---- blocks ----
+
+
+class _Block:
+    """Hold one block that was entered: what it switches, what surrounds it, and the frame that it belongs to."""
+
+    __slots__ = ("frame", "is_open", "no_grad", "outer", "places", "strict", "task")
+
+    def __init__(self, outer: _Block | None, no_grad: bool | None, strict: bool | None) -> None:
+        self.outer = outer
+        self.no_grad = no_grad  # None where the block leaves that to what surrounds it
+        self.strict = strict
+        self.places: dict[int, tuple[Any, str]] = {}  # in strict mode: which line recorded a node
+        self.is_open = True
+        self.frame: types.FrameType | None = None  # of a generator or coroutine
+        self.task: Any = None  # of asyncio, where a coroutine entered the block
+
+    def counts(self) -> bool:
+        """Tell of a block with a frame whether what runs now is inside it."""
+        # A frame that is paused hangs on no other. A task that was made inside the block inherits it, paused or not.
+        frame = self.frame
+        return frame is None or frame.f_back is not None or (self.task is not None and self.task is not _task())
+
+
+# Each context (that of a thread, a task ...) has the innermost block; blocks that were closed out of order are skipped.
+_innermost: ContextVar[_Block | None] = ContextVar("_innermost", default=None)
+
+
+def in_effect() -> tuple[bool, bool]:
+    """Tell whether what runs now is recorded, and whether it is searched for nan and inf."""
+    no_grad = strict = None
+    block = _innermost.get()
+    while block is not None:
+        if block.is_open and (block.frame is None or block.counts()):
+            if no_grad is None:
+                no_grad = block.no_grad
+            if strict is None:
+                strict = block.strict
+        block = block.outer
+    return not no_grad, strict is True
+
+
+def is_recording() -> bool:
+    """Tell whether what runs now is recorded."""
+    return in_effect()[0]
+
+
+def is_strict() -> bool:
+    """Tell whether what runs now is searched for nan and inf."""
+    return in_effect()[1]
+
+
+def _strict_block() -> _Block | None:
+    block = _innermost.get()
+    while block is not None:
+        if block.strict is not None and block.is_open and (block.frame is None or block.counts()):
+            return block if block.strict else None
+        block = block.outer
+    return None
+
+
+def places() -> dict[int, tuple[Any, str]]:
+    """Return the nodes recorded in a block of `strict`, by identity, each with the user's line."""
+    block = _strict_block()
+    return {} if block is None else block.places
+
+
+def _enter(no_grad: bool | None, strict: bool | None) -> _Block:
+    block = _Block(_without_closed(_innermost.get()), no_grad, strict)
+    _innermost.set(block)
+    return block
+
+
+def _leave(block: _Block) -> None:
+    block.is_open = False
+    block.frame = block.task = None
+    _innermost.set(_without_closed(_innermost.get()))
+
+
+def _without_closed(block: _Block | None) -> _Block | None:
+    """Unlink what was closed, which changes nothing for other contexts that hold the same blocks."""
+    while block is not None and not block.is_open:
+        block = block.outer
+    inner = block
+    while inner is not None:
+        while inner.outer is not None and not inner.outer.is_open:
+            inner.outer = inner.outer.outer
+        inner = inner.outer
+    return block
+
+
+def _task() -> Any:
+    """Return the task of asyncio that runs now, None where there is none."""
+    asyncio = sys.modules.get("asyncio")
+    return None if asyncio is None or asyncio._get_running_loop() is None else asyncio.current_task()
+
+
+_PAUSES = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+_ON_BEHALF = {"__enter__", "__exit__", "__aenter__", "__aexit__"}  # of context managers: they serve their caller
+
+
+def _owner(frame: types.FrameType | None) -> types.FrameType | None:
+    """Return the frame that a block belongs to, if it is one that can pause: a generator's or a coroutine's.
+
+    Code of contextlib, a generator that contextlib drives, and methods of context managers act for their caller.
+    """
+    while frame is not None:
+        code, back = frame.f_code, frame.f_back
+        if code.co_filename != contextlib.__file__ and code.co_name not in _ON_BEHALF:
+            driven = back is not None and back.f_code.co_filename == contextlib.__file__
+            if not driven or not code.co_flags & (inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR):
+                return frame if code.co_flags & _PAUSES else None
+        frame = back
+    return None
+
+
+class Mode:
+    """Open blocks of one kind: one after another, one inside another, in several tasks at once, or as a decorator."""
+
+    def __init__(self, no_grad: bool | None = None, strict: bool | None = None) -> None:
+        self._no_grad = no_grad
+        self._strict = strict
+        self._entered: list[_Block] = []
+
+    def __enter__(self) -> None:
+        around = _strict_block() if self._strict else None
+        block = _enter(self._no_grad, self._strict)
+        if around is not None:
+            block.places = around.places
+        frame = _owner(sys._getframe(1))
+        if frame is not None:
+            block.frame = frame
+            if frame.f_code.co_flags & inspect.CO_COROUTINE:
+                block.task = _task()
+        self._entered.append(block)
+        _change(1)
+
+    def __exit__(self, *_: object) -> None:
+        block = self._entered[-1] if len(self._entered) == 1 else self._latest(_owner(sys._getframe(1)))
+        self._entered.remove(block)
+        _leave(block)
+        _change(-1)
+
+    def _latest(self, frame: types.FrameType | None) -> _Block:
+        """Return the block that is left by a frame, where several are open: of its own context, as a rule."""
+        own = set()
+        block = _innermost.get()
+        while block is not None:
+            own.add(id(block))
+            block = block.outer
+        return max(reversed(self._entered), key=lambda block: (block.frame is frame, id(block) in own))
+
+    def __call__(self, function: F) -> F:
+        """Return the function, which runs inside a block of its own; generators do so step by step."""
+        run: Callable[..., Any]
+        if inspect.isasyncgenfunction(function):
+
+            def run(*args: Any, **named: Any) -> Any:
+                return self._asynchronous_steps(function(*args, **named))
+
+        elif inspect.isgeneratorfunction(function):
+
+            def run(*args: Any, **named: Any) -> Any:
+                return self._steps(function(*args, **named))
+
+        elif inspect.iscoroutinefunction(function):
+
+            async def run(*args: Any, **named: Any) -> Any:
+                with self:
+                    return await function(*args, **named)
+
+        else:
+
+            def run(*args: Any, **named: Any) -> Any:
+                with self:
+                    return function(*args, **named)
+
+        wrapped: Any = functools.wraps(function)(run)
+        return wrapped
+
+    def _steps(self, generator: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+        step: Callable[..., Any] = generator.send
+        given: Any = None
+        while True:
+            with self:
+                try:
+                    item = step(given)
+                except StopIteration as end:
+                    return end.value
+            try:
+                step, given = generator.send, (yield item)
+            except BaseException as error:  # also GeneratorExit, which the generator may answer to
+                step, given = generator.throw, error
+
+    async def _asynchronous_steps(self, generator: AsyncGenerator[Any, Any]) -> AsyncGenerator[Any, Any]:
+        async def one(step: Callable[[Any], Any], given: Any) -> Any:
+            with self:
+                return await step(given)
+
+        step: Callable[[Any], Any] = generator.asend
+        given: Any = None
+        while True:
+            try:
+                item = await one(step, given)
+            except StopAsyncIteration:
+                return
+            try:
+                step, given = generator.asend, (yield item)
+            except BaseException as error:
+                step, given = generator.athrow, error
+
+
+def no_grad() -> Mode:
+    """Record nothing inside the block, or the decorated function, generator or coroutine.
+
+    It holds for this thread and this task of asyncio, and for tasks made inside the block until the block ends. In a
+    generator it holds while the generator runs. What it returns can be entered again, also while it is open.
 
     >>> from chainrule import Var
     >>> x = Var(2.0)
@@ -98,32 +309,15 @@ def no_grad() -> Iterator[None]:
     >>> y.requires_grad, y.is_leaf
     (False, True)
     """
-    modes.no_grad_depth += 1
-    _change(1)
-    try:
-        yield
-    finally:
-        modes.no_grad_depth -= 1
-        _change(-1)
+    return Mode(no_grad=True)
 
 
-@contextlib.contextmanager
-def recording() -> Iterator[bool]:
-    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
-    depth = modes.no_grad_depth
-    modes.no_grad_depth = 0
-    try:
-        yield not depth
-    finally:
-        modes.no_grad_depth = depth
-
-
-@contextlib.contextmanager
-def strict() -> Iterator[None]:
+def strict() -> Mode:
     """Raise `NonFiniteError` where an operation on Vars first makes nan or inf, or a sweep first makes a gradient so.
 
     The message names the operation, its operands and the line of your code. What was nan or infinite before the
-    operation is not blamed on it. In a sweep the line is known for nodes recorded inside the block.
+    operation is not blamed on it. In a sweep the line is known for nodes recorded inside the block. The block holds
+    where one of `no_grad` would.
 
     >>> from chainrule import Var, log, sqrt
     >>> with strict():
@@ -138,76 +332,34 @@ def strict() -> Iterator[None]:
     chainrule.errors.NonFiniteError: the gradient by x of sqrt became inf: gradient 1.0 times partial inf at x=0.0, \
 recorded at <doctest chainrule.modes.strict[2]>, line 2
     """
-    modes.strict_depth += 1
-    _change(1)
-    try:
-        yield
-    finally:
-        modes.strict_depth -= 1
-        if not modes.strict_depth:
-            modes.places.clear()
-        _change(-1)
+    return Mode(strict=True)
 
 
-@contextlib.contextmanager
-def lenient() -> Iterator[bool]:
+class recording:
+    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
+
+    __slots__ = ("_block",)
+
+    def __enter__(self) -> bool:
+        outside = not _blocks or is_recording()
+        self._block = None if outside else _enter(False, None)
+        return outside
+
+    def __exit__(self, *_: object) -> None:
+        if self._block is not None:
+            _leave(self._block)
+
+
+class lenient:
     """Let the numbers inside a derivative rule be infinite even within `strict`, and tell whether it is on."""
-    depth = modes.strict_depth
-    modes.strict_depth = 0
-    try:
-        yield depth > 0
-    finally:
-        modes.strict_depth = depth
 
+    __slots__ = ("_block",)
 
-def is_recording() -> bool:
-    """Tell whether this thread records."""
-    return not modes.no_grad_depth
+    def __enter__(self) -> bool:
+        on = _blocks > 0 and is_strict()
+        self._block = _enter(None, False) if on else None
+        return on
 
-
-def is_strict() -> bool:
-    """Tell whether this thread searches for nan and inf."""
-    return modes.strict_depth > 0
-
-
-def check_value(row: Primitive, value: float, values: Sequence[float]) -> None:
-    """Raise if an operation made nan or inf of operands that had none."""
-    if math.isfinite(value) or any(x != x or (math.isinf(x) and value == value) for x in values):
-        return
-    raise NonFiniteError(f"{row.name} made {value} of {_operands(row, values)} at {user_line()}")
-
-
-def check_gradient(
-    node: Any, row: Primitive, position: int, values: Sequence[float], gradient: float, partial: float, product: float
-) -> None:
-    """Raise if a sweep made nan or inf at one argument of a node, out of a finite gradient."""
-    if math.isfinite(product) or not math.isfinite(gradient):
-        return
-    _, line = modes.places.get(id(node), (None, None))
-    where = f", recorded at {line}" if line else ", recorded outside strict()"
-    raise NonFiniteError(
-        f"the gradient by {row.name_of(position)} of {row.name} became {product}: gradient {gradient} times partial "
-        f"{partial} at {_operands(row, values)}{where}"
-    )
-
-
-def remember(node: Any) -> None:
-    """Keep, until the block ends, which line of the user's recorded a node."""
-    modes.places[id(node)] = (node, user_line())
-
-
-def _operands(row: Primitive, values: Sequence[float]) -> str:
-    shown = [f"{row.name_of(position)}={value!r}" for position, value in enumerate(values[:6])]
-    return ", ".join(shown) + (f" and {len(values) - 6} more" if len(values) > 6 else "")
-
-
-def user_line() -> str:
-    """Return file and line of the innermost frame outside this package."""
-    frame = sys._getframe(1)
-    while frame.f_back is not None and _is_ours(frame.f_code.co_filename):
-        frame = frame.f_back
-    return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
-
-
-def _is_ours(filename: str) -> bool:
-    return os.path.dirname(os.path.abspath(filename)) == _HERE or filename == contextlib.__file__
+    def __exit__(self, *_: object) -> None:
+        if self._block is not None:
+            _leave(self._block)

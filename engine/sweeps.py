@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import table
+from .blame import check_gradient
 from .loop import Loop
-from .modes import check_gradient, is_strict, lenient
+from .modes import is_strict, lenient
 from .primitive import Scalar, is_symbolic
 from .var import Var
 

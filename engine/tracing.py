@@ -17,10 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from . import table
+from .blame import user_line
 from .errors import TraceError
 from .loop import Loop
 from .methods import call_ufunc
-from .modes import is_derivative, modes, recording, uncollected, user_line
+from .modes import is_derivative, modes, recording, uncollected
 from .operators import Operators
 from .primitive import Primitive, Reduction
 from .program import Program, Step, flat

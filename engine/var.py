@@ -22,9 +22,10 @@ except ImportError:
     from . import uncompiled as cython
 
 from . import ieee, table
+from .blame import check_value, remember
 from .errors import GraphError
 from .methods import both, call_ufunc, method_named, method_names, method_of, offer
-from .modes import check_value, is_recording, is_strict, lenient, listen, remember
+from .modes import in_effect, is_recording, lenient, listen
 from .primitive import Primitive, describe, to_float
 
 if cython.compiled:
@@ -492,7 +493,7 @@ class Var:
                 return found
         values = [_number(arg) for arg in args]
         value = row.evaluate(*values)
-        if not _any_wants_gradient(args) or not is_recording():
+        if not _any_wants_gradient(args) or (_watched and not is_recording()):
             return _wide(row, value, args, ())
         return Var.record(row, value, args, local_partials(row, value, values))
 
@@ -624,14 +625,15 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
 
 def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
     """Make the node of an operation on any number of arguments, or a leaf where nothing is recorded."""
-    if _watched and is_strict():
+    recorded, searched = in_effect() if _watched else (True, False)
+    if searched:
         check_value(row, value, [_number(arg) for arg in args])
-    if not _any_wants_gradient(args) or (_watched and not is_recording()):
+    if not recorded or not _any_wants_gradient(args):
         return _leaf(value, False)
     node = _leaf(value, True)
     node._op = row
     node._a = (args, partials, None)
-    if _watched and is_strict():
+    if searched:
         remember(node)
     return node
 

@@ -12,7 +12,7 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 LAYERS = {
     "engine": """
         errors files uncompiled primitive foreign arguments rows decimals ieee special table methods operators modes
-        wrapping var
+        blame wrapping var
         backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
         strategies exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows
         passes lowering restructuring repetition recognition backends packing compile __init__ __main__

@@ -226,6 +226,38 @@ def test_the_cache_can_be_turned_off_and_may_be_unwritable(tmp_path, monkeypatch
     assert [path.parent.name for path in files(tmp_path / ".cache")] == ["chainrule"]
 
 
+def test_no_folder_is_named_after_a_home_that_is_unknown(tmp_path, monkeypatch):
+    """A process without HOME, whose user has no entry either, keeps nothing: it makes no folder `~`."""
+
+    def unknown(user):
+        raise KeyError(user)
+
+    monkeypatch.setattr("pwd.getpwuid", unknown)
+    monkeypatch.setattr("pwd.getpwnam", unknown)
+    monkeypatch.chdir(tmp_path)
+    for home in (None, "", "relative", "~"):
+        for chosen, xdg in ((None, None), ("~/x", None), ("~nobody/x", None), (None, "~/x"), (None, "relative")):
+            for name, value in (("HOME", home), ("CHAINRULE_CACHE", chosen), ("XDG_CACHE_HOME", xdg)):
+                monkeypatch.delenv(name, raising=False) if value is None else monkeypatch.setenv(name, value)
+            folder = object_cache.directory()
+            assert folder is None or not str(folder).startswith("~"), (home, chosen, xdg)
+            if home is None:
+                assert folder is None
+                assert build() == 2.0 * math.sin(0.5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_tilde_is_the_home(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CHAINRULE_CACHE", "~/x")
+    build()
+    assert [path.parent for path in files(tmp_path)] == [tmp_path / "x"]
+    monkeypatch.delenv("CHAINRULE_CACHE")
+    for xdg, expected in (("~/y", tmp_path / "y"), ("relative", tmp_path / ".cache"), ("", tmp_path / ".cache")):
+        monkeypatch.setenv("XDG_CACHE_HOME", xdg)
+        assert object_cache.directory() == expected / "chainrule"
+
+
 def test_several_processes_share_the_cache(cache):
     code = (
         "import chainrule as cr\n"

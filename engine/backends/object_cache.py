@@ -1,8 +1,9 @@
 """Keep object code on disk, so that a program is compiled once per machine and not once per process.
 
 Entries stand in ``$CHAINRULE_CACHE``, else ``$XDG_CACHE_HOME/chainrule``, else ``~/.cache/chainrule``;
-``CHAINRULE_CACHE=0`` turns the cache off. Files are written whole and then renamed, so several processes may
-share the directory; what is damaged or foreign is passed over and written anew.
+``CHAINRULE_CACHE=0`` turns the cache off, as does a ``~`` that stands for no known folder.
+Files are written whole and then renamed, so several processes may share the directory; what is damaged or foreign is
+passed over and written anew.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ def directory() -> Path | None:
     if chosen == "0":
         return None
     if chosen:
-        return Path(chosen)
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return Path(base) / "chainrule"
+        folder = os.path.expanduser(chosen)
+        return None if folder.startswith("~") else Path(folder)
+    # The XDG specification has relative paths ignored.
+    for base in (os.environ.get("XDG_CACHE_HOME", ""), os.path.join("~", ".cache")):
+        folder = os.path.expanduser(base)
+        if os.path.isabs(folder):
+            return Path(folder) / "chainrule"
+    return None
 
 
 def load(key: str) -> list[bytes] | None:
