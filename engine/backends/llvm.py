@@ -9,37 +9,15 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 
-from .. import lowering
 from ..loop import Loop
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
-from . import (
-    blocking,
-    bodies,
-    driver,
-    fusion,
-    lane_order,
-    layout,
-    loop_calls,
-    loop_functions,
-    loop_kernels,
-    machine,
-    memory,
-    module,
-    moves,
-    object_cache,
-    operations,
-    ordering,
-    registers,
-    segments,
-    sine,
-)
+from . import driver, object_cache
 from .kernel import LEVEL, Kernel
 from .layout import Layout
 from .loop_kernels import Nest
@@ -48,8 +26,6 @@ from .operations import supported, supported_in_loops, weight
 from .segments import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
-_LOOPS = (blocking, bodies, lane_order, loop_calls, loop_functions, loop_kernels, memory, module, moves)
-_SOURCES = (*_LOOPS, driver, fusion, layout, lowering, machine, operations, ordering, registers, segments, sine)
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 
@@ -190,15 +166,9 @@ def _own_rows(program: Program) -> list[Primitive]:
     return list(dict.fromkeys(op for op in program.rows() if op.custom))
 
 
-_revision: list[bytes] = []
-
-
 def _key(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
     """Name the object code of a program on this machine."""
-    if not _revision:
-        files = [Path(__file__)] + [Path(str(module.__file__)) for module in _SOURCES]
-        _revision.append(b"".join(file.read_bytes() for file in files) + host().identity.encode())
-    digest = hashlib.sha256(_revision[0])
+    digest = hashlib.sha256(object_cache.revision() + host().identity.encode())
     sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
     digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
     if own:
