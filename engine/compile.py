@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
-from .errors import MissingDependencyError
+from .errors import needing
 from .modes import uncollected
 from .packing import Argument
 from .passes import drop, hoist, optimise, relax, values_only
@@ -362,14 +362,11 @@ def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -
 
 @functools.cache
 def _module(name: str) -> Any:
-    try:
+    packages = {"llvm": ("numpy", "llvmlite"), "numpy_": ("numpy",)}.get(name, ())
+    with needing(f'backend="{name.strip("_")}"', *packages, otherwise='use backend="python"'):
+        for package in packages:
+            importlib.import_module(package)
         return importlib.import_module(f".backends.{name}", __package__)
-    except ModuleNotFoundError as error:
-        if error.name not in ("numpy", "llvmlite"):
-            raise
-        raise MissingDependencyError(
-            f'the backend needs {error.name}; install it with pip install "chainrule[jit]", or use backend="python"'
-        ) from error
 
 
 def _choose(backend: str, program: Program, most: int) -> str:

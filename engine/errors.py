@@ -16,6 +16,9 @@ Wrong types are plain ``TypeError``, wrong numbers and lengths plain ``ValueErro
 to something computed is an ``AttributeError``.
 """
 
+import contextlib
+from collections.abc import Iterator
+
 
 class GraphError(RuntimeError):
     """Report that the recorded graph does not allow what was asked of it."""
@@ -27,6 +30,28 @@ class NonFiniteError(FloatingPointError):
 
 class MissingDependencyError(ModuleNotFoundError):
     """Report that an optional package is missing, and how to install it."""
+
+
+def missing(problem: str, *packages: str, otherwise: str = "") -> MissingDependencyError:
+    """Return the error that says what to install, by the names of the packages: these are right in a clone, too.
+
+    >>> print(missing("plot_fit needs matplotlib", "matplotlib"))
+    plot_fit needs matplotlib; run pip install matplotlib
+    """
+    advice = f", or {otherwise}" if otherwise else ""
+    return MissingDependencyError(f"{problem}; run pip install {' '.join(packages)}{advice}")
+
+
+@contextlib.contextmanager
+def needing(reader: str, *packages: str, otherwise: str = "") -> Iterator[None]:
+    """Name the packages that `reader` needs where an import inside fails; other failures pass."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == "chainrule":
+            raise
+        problem = f"{reader} needs {' and '.join(packages)}, but {error.name} was not found"
+        raise missing(problem, *packages, otherwise=otherwise) from error
 
 
 class TraceError(TypeError):

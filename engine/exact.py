@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .errors import MissingDependencyError
+from .errors import needing
 from .primitive import Primitive
 
 __all__ = ["exact_partial", "exact_value", "relative_error", "show"]
@@ -147,11 +147,7 @@ _MPMATH: Any = None
 def _mpmath() -> Any:
     global _MPMATH
     if _MPMATH is None:
-        try:
+        with needing("chainrule.testing", "mpmath"):
             import mpmath
-        except ImportError as error:
-            raise MissingDependencyError(
-                "chainrule.testing needs mpmath for exact values; install it with pip install mpmath"
-            ) from error
         _MPMATH = mpmath.mp
     return _MPMATH

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from .errors import MissingDependencyError
+from .errors import needing
 from .sweeps import Recorded, forward, is_node, reverse
 from .var import Var
 
@@ -86,12 +86,8 @@ def sparse_jacobian(graph: Recorded) -> tuple[Any, int]:
 
 
 def _scipy_sparse() -> Any:
-    try:
+    with needing("sparse=True", "scipy"):
         return importlib.import_module("scipy.sparse")
-    except ImportError as error:
-        raise MissingDependencyError(
-            'sparse=True needs SciPy for its arrays; install it with pip install "chainrule[sparse]"'
-        ) from error
 
 
 def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import MissingDependencyError
+from .errors import needing
 from .primitive import PRIMITIVES, Interval, Primitive, describe
 
 __all__ = ["Expression", "arguments", "expressions"]
@@ -164,9 +164,5 @@ def _numbers(st: Any, interval: Interval, edges: bool) -> Any:
 
 
 def _strategies() -> Any:
-    try:
+    with needing("chainrule.testing", "hypothesis"):
         return importlib.import_module("hypothesis.strategies")
-    except ImportError as error:
-        raise MissingDependencyError(
-            "chainrule.testing's strategies need Hypothesis; install it with pip install hypothesis"
-        ) from error

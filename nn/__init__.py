@@ -17,7 +17,7 @@ True
 
 from typing import TYPE_CHECKING, Any
 
-import chainrule as _chainrule
+from chainrule.errors import needing as _needing
 
 from .history import History as History
 from .layers import MLP as MLP
@@ -56,10 +56,6 @@ def __getattr__(name: str) -> Any:
     """Import the estimators when they are asked for: scikit-learn takes a second, and is not needed otherwise."""
     if name not in ("MLPClassifier", "MLPRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with _needing(f"nn.{name}", "scikit-learn"):
         from . import estimators
-    except ModuleNotFoundError as error:
-        raise _chainrule.MissingDependencyError(
-            f'nn.{name} needs scikit-learn, but {error.name} was not found; run pip install "chainrule[sklearn]"'
-        ) from error
     return getattr(estimators, name)

@@ -122,7 +122,7 @@ class MLPRegressor(RegressorMixin, _MLPEstimator):  # type: ignore[misc]
         verbose: whether to show a bar.
 
     After `fit`: ``model_`` (an `MLP`), ``history_`` (a `History`), ``loss_``, ``loss_curve_``, ``n_iter_``,
-    ``n_features_in_``. Needs ``pip install "chainrule[sklearn]"``.
+    ``n_features_in_``. Needs scikit-learn.
 
     >>> from chainrule import nn
     >>> X = [[k / 10] for k in range(20)]

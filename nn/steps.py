@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Protocol, final
 
 import chainrule
-from chainrule import MissingDependencyError, TraceError, Var
+from chainrule import TraceError, Var
+from chainrule.errors import needing
 from chainrule.primitive import describe
 from chainrule.rows import Row
 
@@ -85,9 +86,8 @@ class CompiledSteps:
     """Run gradients and updates as compiled functions over arrays; write them back to the parameters on demand."""
 
     def __init__(self, eager: EagerSteps) -> None:
-        if importlib.util.find_spec("numpy") is None:
-            raise MissingDependencyError('fit(compiled=True) needs NumPy; run pip install "chainrule[jit]"')
-        self.array: Any = importlib.import_module("numpy").array
+        with needing("fit(compiled=True)", "numpy"):
+            self.array: Any = importlib.import_module("numpy").array
         self.eager = eager
         self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
         self.rows, self.targets = self.array(eager.rows, dtype=float), self.array(eager.targets, dtype=float)

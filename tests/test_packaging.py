@@ -1,5 +1,7 @@
 """The installed package: complete, one identity, light to import."""
 
+import ast
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -7,6 +9,8 @@ from pathlib import Path
 
 import chainrule
 import pytest
+from chainrule import MissingDependencyError
+from chainrule.errors import needing
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
@@ -63,3 +67,41 @@ def test_there_is_one_var_class():
 def test_unknown_names_are_refused():
     with pytest.raises(AttributeError, match="module 'chainrule' has no attribute 'vax'"):
         chainrule.vax  # noqa: B018
+
+
+def test_advice_on_what_to_install_names_packages_of_the_extras():
+    """One place makes the sentence; "chainrule[viz]" would not do for a clone, since no index has it."""
+    extras = {re.split(r"[\s<>=;\[]", line)[0] for line in metadata.requires("chainrule") or []}
+    advised = set()
+    for folder in PACKAGES:
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text(encoding="utf-8")
+            assert "pip install" not in text or path.name == "errors.py", path
+            for call in (node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)):
+                if isinstance(call.func, ast.Name) and call.func.id.strip("_") in ("needing", "missing"):
+                    names = [arg.value for arg in call.args[1:] if isinstance(arg, ast.Constant)]
+                    advised.update(names if path.name != "errors.py" else [])
+    assert {"hypothesis", "matplotlib", "mpmath", "numpy", "pygraphviz", "scikit-learn", "scipy"} == advised <= extras
+
+
+def test_imports_that_fail_for_other_reasons_are_passed_on():
+    advice = r"^x needs a and b, but nowhere was not found; run pip install a b, or c$"
+    with pytest.raises(MissingDependencyError, match=advice), needing("x", "a", "b", otherwise="c"):
+        import nowhere  # noqa: F401
+    with pytest.raises(ModuleNotFoundError, match=r"chainrule\.nowhere") as caught, needing("x", "a"):
+        import chainrule.nowhere  # noqa: F401
+    assert not isinstance(caught.value, MissingDependencyError)
+
+
+@pytest.mark.parametrize(("backend", "packages"), [("llvm", "numpy llvmlite"), ("numpy", "numpy")])
+def test_a_backend_names_its_packages(backend, packages):
+    code = f"""
+import sys
+sys.modules["numpy"] = None
+import chainrule as cr
+try:
+    cr.compile(cr.sin, backend={backend!r})(1.0)
+except ModuleNotFoundError as error:
+    print(error)
+"""
+    assert run(code).strip().endswith(f'but numpy was not found; run pip install {packages}, or use backend="python"')

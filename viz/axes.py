@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from chainrule import MissingDependencyError
+from chainrule.errors import needing
 from chainrule.primitive import describe
 
 from .theme import DARK, LIGHT, THEMES, Theme, mix
@@ -20,12 +20,8 @@ MOST_CLASSES = 12  # as many as there are colours, twice over; the second time w
 
 def matplotlib(reader: str, module: str) -> Any:
     """Import a module of matplotlib for the function `reader`; say what to install where it is missing."""
-    try:
+    with needing(reader, "matplotlib"):
         return importlib.import_module(f"matplotlib.{module}")
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(
-            f'{reader} needs matplotlib, but {error.name} was not found; run pip install "chainrule[viz]"'
-        ) from error
 
 
 def axes_for(reader: str, ax: Axes | None, theme: str | None, size: tuple[float, float] = (6.4, 4.0)) -> Any:

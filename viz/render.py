@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import graphviz
-from chainrule import MissingDependencyError, Var
+from chainrule import Var
+from chainrule.errors import missing
 from chainrule.files import write_whole
 from chainrule.primitive import describe
 
@@ -109,9 +110,10 @@ def _run(digraph: graphviz.Digraph, picture_format: str) -> bytes:
         troubles.append(_last_words(done))
     if troubles:
         raise RuntimeError(f"Graphviz could not make the {picture_format.upper()} picture: {'; '.join(troubles)}")
-    raise MissingDependencyError(
-        'drawing a picture needs Graphviz, but neither pygraphviz nor dot was found; run pip install "chainrule[viz]", '
-        "or install Graphviz from graphviz.org so that dot is on the PATH"
+    raise missing(
+        "drawing a picture needs Graphviz, but neither pygraphviz nor dot was found",
+        "pygraphviz",
+        otherwise="install Graphviz from graphviz.org so that dot is on the PATH",
     )
 
 
