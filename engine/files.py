@@ -9,6 +9,8 @@ import os
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     """Write beside the target and move into place, so that nobody ever finds half a file.
 
+    A device or a pipe, such as ``/dev/null``, is written to and stays what it is.
+
     Errors: `OSError` where the folder is missing or may not be written; the file that was there before stays.
 
     >>> import pathlib, tempfile
@@ -18,6 +20,10 @@ def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
     ['greeting.txt'] b'hello'
     """
     target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        with open(target, "wb") as file:
+            file.write(data)
+        return
     folder, name = os.path.split(target)
     partial = os.path.join(folder, f".{os.urandom(8).hex()}{os.path.splitext(name)[1]}")
     try:

@@ -1,10 +1,13 @@
 """The command line computes what Python does, points at what is wrong, and runs nothing that is typed."""
 
+import errno
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
+from chainrule.files import write_whole
 from chainrule.viz.command import main
 
 EXAMPLE = ["(x**2 + 3)**2 + y", "x=2", "y=3"]
@@ -146,6 +149,10 @@ def test_wrong_files_are_told(capsys, tmp_path):
     inside = str(tmp_path / "file" / "a.svg")
     assert refuse(capsys, "draw", "x*x", "x=1", "-o", inside).startswith(f"chainrule: cannot write {inside}: ")
     assert "a variable" in refuse(capsys, "explain", "1 + 2")
+    for name in ("x.pdf", "x.svg", "x"):
+        told = refuse(capsys, "explain", "x*x", "x=1", "-o", str(tmp_path / name))
+        assert told.startswith("chainrule: explain expected a path ending in .html but got path=")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 def test_what_the_output_cannot_hold_is_spelled_out():
@@ -160,3 +167,64 @@ def test_module_and_help():
     assert 'chainrule grad "x * sin(y)" x=2 y=0.5' in done.stdout
     done = subprocess.run([sys.executable, "-m", "chainrule", "plot"], capture_output=True, text=True)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+# Every subcommand, and what argparse prints by itself.
+COMMANDS = {
+    "draw": ["draw", "x*x", "x=2", "-o", "p.svg"],
+    "explain": ["explain", "x*x", "x=2", "-o", "p.html"],
+    "formula": ["formula", "x*x", "x=2"],
+    "latex": ["formula", "x*x", "x=2", "--latex"],
+    "grad": ["grad", "x*x", "x=2"],
+    "help": ["--help"],
+    "version": ["--version"],
+}
+
+
+def in_shell(folder, words, redirection):
+    """Run the command in a shell and return its own exit status and what the errors are."""
+    script = f'"$0" -m chainrule "$@" {redirection}'
+    done = subprocess.run(["bash", "-c", script, sys.executable, *words], cwd=folder, capture_output=True, text=True)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(shutil.which("bash") is None or not os.path.exists("/dev/full"), reason="needs bash and /dev/full")
+@pytest.mark.parametrize("words", COMMANDS.values(), ids=COMMANDS)
+def test_an_output_that_takes_no_text(words, tmp_path):
+    if words[0] == "draw":
+        pytest.importorskip("pygraphviz")
+    nobody, pipe = os.pipe()
+    os.close(nobody)  # as `| head -0` does, sooner or later
+    command = [sys.executable, "-m", "chainrule", *words]
+    done = subprocess.run(command, cwd=tmp_path, stdout=pipe, stderr=subprocess.PIPE, text=True)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (141, "")
+    full = (2, "chainrule: cannot write the answer: No space left on device\n")
+    assert in_shell(tmp_path, words, "> /dev/full") == full
+    assert in_shell(tmp_path, words, ">&-") == (2, "chainrule: cannot write the answer: the output is closed\n")
+    assert in_shell(tmp_path, words, "> /dev/full 2> /dev/full") == (2, "")
+    assert in_shell(tmp_path, [*words, "--wrong"], "2> /dev/full")[0] == (0 if words[0].startswith("--") else 2)
+
+
+def test_a_full_disk_leaves_what_was_there(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "p.html").write_text("before")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("chainrule.files.os.replace", full)
+    for command, name in (("draw", "p.svg"), ("draw", "p.png"), ("draw", "p.pdf"), ("explain", "p.html")):
+        told = refuse(capsys, command, "x*x", "x=2", "-o", name)
+        assert told == f"chainrule: cannot write {name}: No space left on device\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["p.html"]
+    assert (tmp_path / "p.html").read_text() == "before"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes that have a name")
+def test_devices_are_written_to(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe", b"text")
+    assert os.read(reader, 10) == b"text"
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]

@@ -9,7 +9,6 @@ from typing import Any
 
 from chainrule.arguments import whole_number
 from chainrule.files import write_whole
-from chainrule.primitive import describe
 
 from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
 from .film import Film, write_gif, write_html
@@ -58,10 +57,8 @@ def animate(
     'line.html'
     """
     check_recorded(history, "animate")
-    target = page_target("animate", path)
     writers: dict[str, Callable[..., bytes]] = {".gif": write_gif, ".html": write_html}
-    if target.suffix.lower() not in writers:
-        raise ValueError(f"animate expected a path ending in .gif or .html but got {describe('path', str(path))}")
+    target = page_target("animate", path, tuple(writers))
     most, speed = whole_number("animate", "max_frames", max_frames, 2), whole_number("animate", "fps", fps)
     width = len(history.rows[0])
     if width not in (1, 2):

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import keyword
+import os
 import sys
 import unicodedata
 from collections.abc import Sequence
+from typing import Any
 
 import chainrule
 from chainrule import MissingDependencyError, Var
@@ -30,13 +33,15 @@ An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 
 
 _SUFFIXES = (".svg", ".png", ".pdf", ".html")
+_CLOSED_PIPE = 128 + 13  # as shells tell of a program that SIGPIPE ended
 _OPTIONS = ("-h", "--help", "--version", "-o", "--output", "--latex")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (those of the process by default) and return its exit status.
 
-    It is 0, or 2 with a message on the error output where the arguments or files are wrong.
+    It is 0, or 2 with a message on the error output where arguments are wrong or something cannot be written, or 141
+    where nobody reads the answer to its end, as of a program that a closed pipe ends.
 
     >>> main(["grad", "(x**2 + 3)**2 + y", "x=2", "y=3"])
     value  52
@@ -44,25 +49,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     d/dy   1
     0
     """
-    options = _parser().parse_args(_marked(sys.argv[1:] if argv is None else argv))
     try:
-        values = _values(options.values)
-        _check_names(options.expression, values)
-        root = evaluate(options.expression, values)
-        if not root.requires_grad and options.command == "explain":
-            raise ValueError("explain expected an expression with a variable, such as x*x with x=2")
-        print(_printable(_run(options, root, values)))
-    except (ExpressionError, MissingDependencyError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None)
-        print(f"chainrule: {f'cannot write {options.output}: {reason}' if reason else error}", file=sys.stderr)
-        return 2
+        options = _parser().parse_args(_marked(sys.argv[1:] if argv is None else argv))
+        _tell(sys.stdout, _answer(options))
+    except _Unsaid as error:
+        if error.nobody_listens:
+            return _CLOSED_PIPE
+        return _complain(f"cannot write the answer: {error}")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except (ExpressionError, MissingDependencyError, RuntimeError, ValueError) as error:
+        return _complain(str(error))
+    except OSError as error:
+        return _complain(f"cannot write {options.output}: {error.strerror}" if error.strerror else str(error))
     return 0
 
 
-def _printable(text: str) -> str:
-    """Spell out what the output cannot hold, such as ∂ in a file on some systems."""
-    encoding = sys.stdout.encoding or "utf-8"
-    return text.encode(encoding, "backslashreplace").decode(encoding)
+class _Unsaid(Exception):
+    """Report an output that takes no text."""
+
+    def __init__(self, reason: str | None, nobody_listens: bool = False) -> None:
+        super().__init__(reason)
+        self.nobody_listens = nobody_listens
+
+
+class _Parser(argparse.ArgumentParser):
+    """Print as the rest of the command does."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        _tell(file, message.rstrip("\n"))
+
+
+def _tell(stream: Any, text: str) -> None:
+    """Print a text at once, so that a failure is found here and not when Python ends."""
+    if stream is None:
+        raise _Unsaid("the output is closed")
+    # What the output cannot hold is spelled out, such as ∂ in a file on some systems.
+    encoding = stream.encoding or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
+    except OSError as error:
+        # Python would try once more at its end, and say so.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise _Unsaid(error.strerror, isinstance(error, BrokenPipeError)) from error
+
+
+def _complain(message: str) -> int:
+    # Where the error output takes no text either, the status alone tells.
+    with contextlib.suppress(_Unsaid):
+        _tell(sys.stderr, f"chainrule: {message}")
+    return 2
 
 
 def _marked(given: Sequence[str]) -> list[str]:
@@ -83,7 +119,13 @@ def _is_option(text: str) -> bool:
     return text.partition("=")[0] in _OPTIONS or (text.startswith("-o") and text.endswith(_SUFFIXES))
 
 
-def _run(options: argparse.Namespace, root: Var, values: dict[str, Var]) -> str:
+def _answer(options: argparse.Namespace) -> str:
+    """Do what is asked and return what to print."""
+    values = _values(options.values)
+    _check_names(options.expression, values)
+    root = evaluate(options.expression, values)
+    if not root.requires_grad and options.command == "explain":
+        raise ValueError("explain expected an expression with a variable, such as x*x with x=2")
     if options.command == "draw":
         if root.requires_grad:
             root.backward()
@@ -131,7 +173,7 @@ def _check_names(expression: str, values: dict[str, Var]) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="chainrule",
         description="Compute an expression, its derivatives, and pictures of how they come about.",
         formatter_class=argparse.RawDescriptionHelpFormatter,

@@ -72,7 +72,8 @@ def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: i
 
     Args:
         root: the Var to explain; it must require a gradient, else `GraphError` is raised.
-        path: where to write; folders that are missing are made. The file is there whole or not at all.
+        path: where to write, ending in ``.html``; folders that are missing are made. The file is there whole or not
+            at all.
         max_nodes: the largest graph to explain, counted in values, constants among them; `ValueError` beyond.
 
     >>> import tempfile

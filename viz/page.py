@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from typing import Any
 from chainrule.primitive import describe
 
 
-def page_target(reader: str, path: Any) -> Path:
-    """Return where the function `reader` is to write; raise an error for what is no path of a file.
+def page_target(reader: str, path: Any, suffixes: Sequence[str] = (".html",)) -> Path:
+    """Return where the function `reader` is to write; raise an error for what is no path of such a file.
 
     >>> page_target("explain", "out/steps.html").name
     'steps.html'
@@ -20,6 +21,9 @@ def page_target(reader: str, path: Any) -> Path:
     if not isinstance(path, (str, os.PathLike)):
         raise TypeError(f"{reader} expected a str or path but got {describe('path', path)}")
     target = Path(path)
+    if target.suffix.lower() not in suffixes:
+        allowed = " or ".join(suffixes)
+        raise ValueError(f"{reader} expected a path ending in {allowed} but got {describe('path', str(path))}")
     if target.is_dir():
         raise IsADirectoryError(f"{reader} expected the path of a file but got a folder, {describe('path', str(path))}")
     return target
