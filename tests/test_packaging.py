@@ -43,6 +43,16 @@ def test_base_dependencies_are_two():
     assert sorted(line.split(">")[0] for line in base) == ["graphviz", "tqdm"]
 
 
+def test_only_who_asks_for_peers_gets_torch():
+    """From the public index it comes with gigabytes; so tests against it skip where it is missing."""
+    extras = {re.search(r'extra == "([\w-]+)"', line)[1] for line in metadata.requires("chainrule") if "torch" in line}
+    assert extras == {"test-peers", "bench"}
+    for path in (ROOT / "tests").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                assert "torch" not in ast.unparse(node), f"{path.name}: write pytest.importorskip"
+
+
 @pytest.mark.parametrize("module", ["chainrule", "chainrule.nn", "chainrule.viz", "chainrule.testing"])
 def test_import_is_light(module):
     loaded = run(f"import sys, {module}; print(*[name for name in {HEAVY!r} if name in sys.modules])").split()
