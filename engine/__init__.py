@@ -13,6 +13,7 @@ from types import ModuleType
 
 from . import copying as copying
 from . import long_rows as long_rows
+from . import loop_series as loop_series
 from .checkpointing import checkpoint as checkpoint
 from .compile import compile as compile
 from .errors import BackendError as BackendError

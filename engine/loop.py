@@ -39,6 +39,8 @@ class Loop(Primitive):
     # How derivatives pass; set by loop_rules.py, which traces inner programs and so comes after.
     pull: ClassVar[Callable[..., list[Any]]]
     push: ClassVar[Callable[..., list[Any]]]
+    # The same of series; set by loop_series.py.
+    expand: ClassVar[Callable[..., list[Any]]]
 
     def __init__(
         self,
@@ -68,12 +70,16 @@ class Loop(Primitive):
         return range(self.length - 1, -1, -1) if self.backwards else range(self.length)
 
     def apply(self, args: tuple[Any, ...]) -> list[Any]:
-        """Return the results: as one traced step where arguments are traced numbers, else iteration by iteration."""
-        for arg in args:
-            if getattr(type(arg), "__symbolic__", False):
-                found: list[Any] = type(arg).__apply_loop__(self, args)
-                return found
-        return self.unroll(args)
+        """Return the results: as one step where a number's type has that, as traced ones do, else one by one.
+
+        Of several such types the one of the highest rank stands for the result: a series takes traced numbers as
+        coefficients, and no traced number can hold a series.
+        """
+        kinds = [kind for kind in set(map(type, args)) if hasattr(kind, "__apply_loop__")]
+        if not kinds:
+            return self.unroll(args)
+        found: list[Any] = max(kinds, key=lambda kind: kind.__apply_rank__).__apply_loop__(self, args)
+        return found
 
     def unroll(self, args: Sequence[Any]) -> list[Any]:
         """Run the iterations one after another on numbers of any type."""

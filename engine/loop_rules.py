@@ -38,7 +38,7 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
         *[any(place in gradients for place in column) for column in columns],
         *[k in gradients for k in range(carry, first)],
     ]
-    derived, active, kept = _reverse_of(loop, tuple(_input_flags(loop, wanted)), tuple(given))
+    derived, active, kept = _reverse_of(loop, tuple(input_flags(loop, wanted)), tuple(given))
     # The arguments: gradients of the carry; for each iteration carries, row, what is kept, gradients; what is shared.
     states = node.keep(range(carry))
     more = node.keep(kept)
@@ -66,19 +66,19 @@ def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
     return found
 
 
-def _input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
+def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
     """Tell which inputs of the body depend on arguments that count."""
     start = loop.carry + loop.length * loop.rows
     flags = [*wanted[: loop.carry], *[any(loop.column(wanted, j)) for j in range(loop.rows)], *wanted[start:]]
     while True:
-        reached = _reached(loop.body, flags)
+        reached = reached_outputs(loop.body, flags)
         grown = [flag or (k < loop.carry and reached[k]) for k, flag in enumerate(flags)]
         if grown == flags:
             return flags
         flags = grown
 
 
-def _reached(program: Program, flags: Sequence[bool]) -> list[bool]:
+def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
     """Tell which outputs depend on the inputs that have a flag."""
     known = [*flags, *[False] * len(program.constants)]
     for op, args in program.steps:
@@ -181,7 +181,7 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
     if not any(moves):
         return [0.0] * loop.results
     carry, rows, length = loop.carry, loop.rows, loop.length
-    active = tuple(_input_flags(loop, moves))
+    active = tuple(input_flags(loop, moves))
     derived, reached = _forward_of(loop, active)
     start = carry + length * rows
     first = [tangent for tangent, flag in zip(tangents[:carry], active[:carry], strict=True) if flag]
@@ -201,7 +201,7 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
 def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
     """Return the loop that carries and stacks tangents beside numbers, and which outputs have one."""
     carry, rows, body = loop.carry, loop.rows, loop.body
-    reached = list(_reached(body, active))
+    reached = list(reached_outputs(body, active))
     # A carried number that starts at rest but moves later has a tangent from the start; so has one that only starts.
     reached[:carry] = active[:carry]
     counts = [carry, sum(active[:carry]), rows, sum(active[carry : carry + rows]), loop.shared]

@@ -43,17 +43,17 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
         (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs), "taylor", "the result"), [number])
         graph = between([source], results)
-        expansion = _Expansion(order)
+        expansion = Expansion(order)
         series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
-        symbolic = graph.foreign and outside
-        unrolled: dict[int, list[Any]] = {}
+        symbolic = (graph.foreign and outside) or is_symbolic(source)
+        found_by: dict[int, list[Any]] = {}  # the results of each loop
         for node in graph.order:
             args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
             if isinstance(node.op, Loop):
                 if node.place < 0:
-                    unrolled[id(node)] = expansion.unroll(node.loop, args)
+                    found_by[id(node)] = node.loop.apply(tuple(args))
                 else:
-                    item = unrolled[id(node.args[0])][node.args[0].loop.result_at(node.place)]
+                    item = found_by[id(node.args[0])][node.args[0].loop.result_at(node.place)]
                     series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
                 continue
             series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
@@ -81,7 +81,7 @@ def _plain(source: Any) -> Any:
     return source.value if type(source) is Var and source.op is None else source
 
 
-class _Expansion:
+class Expansion:
     """Keep one series for each operation on given series, and the order that all are wanted to."""
 
     def __init__(self, order: int) -> None:
@@ -90,11 +90,12 @@ class _Expansion:
         self.known: dict[tuple[Any, ...], Series] = {}
         self.alive: list[Any] = []  # keys name arguments by identity
 
-    def unroll(self, loop: Loop, args: list[Any]) -> list[Any]:
-        """Run the iterations of a loop on series, each operation to the end before the next."""
+    def run(self, program: Any, args: Sequence[Any]) -> list[Any]:
+        """Run a program on series, each operation to the end before the next."""
         self.in_order = True
         try:
-            return loop.unroll(args)
+            found: list[Any] = program.run(args)
+            return found
         finally:
             self.in_order = False
 
@@ -125,7 +126,7 @@ class Series(Operators):
 
     def __init__(
         self,
-        expansion: _Expansion,
+        expansion: Expansion,
         row: Primitive | None = None,
         args: tuple[Any, ...] = (),
         coefficients: Sequence[Scalar] = (),
@@ -147,6 +148,11 @@ class Series(Operators):
                 return args[1] if condition else args[2]
         expansion = next(arg.expansion for arg in args if type(arg) is Series)
         return expansion.apply(row, args)
+
+    @staticmethod
+    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
+        """Return the results of a loop on series: of a loop that runs on their coefficients."""
+        return Loop.expand(loop, args)
 
     def coefficient(self, k: int) -> Scalar:
         """Return the coefficient of t**k."""

@@ -14,7 +14,7 @@ LAYERS = {
         errors files uncompiled primitive foreign arguments rows decimals ieee special table methods operators modes
         blame wrapping var
         backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
-        strategies exact scanning testing program_file program pruning tracing loop_rules stacking loops long_rows
+        strategies exact scanning testing program_file program pruning tracing loop_rules loop_series stacking loops long_rows
         passes lowering restructuring repetition recognition backends packing compile __init__ __main__
     """,
     "engine/backends": """
