@@ -14,6 +14,8 @@ from types import ModuleType
 from . import copying as copying
 from . import long_rows as long_rows
 from . import loop_series as loop_series
+from .branches import cond as cond
+from .branches import switch as switch
 from .checkpointing import checkpoint as checkpoint
 from .compile import compile as compile
 from .errors import BackendError as BackendError
@@ -27,6 +29,7 @@ from .functions import prod as prod
 from .functions import selu as selu
 from .functions import softmax as softmax
 from .functions import take as take
+from .loops import fori_loop as fori_loop
 from .loops import function as function
 from .loops import map as map
 from .loops import scan as scan

@@ -50,7 +50,8 @@ def _loop(
     order = " backwards" if op.backwards else ""
     new = [inner for inner in op.programs() if inner not in shown]
     gives = f", summing {op.sums}" if op.sums else ""
-    what = f"{op.kind} {op.body.name}{times}{order}{' ' if taken else ''}{taken}{gives}"
+    ran = f"when {op.condition.name}: {op.body.name}" if op.is_branch else f"{op.kind} {op.body.name}{times}{order}"
+    what = f"{ran}{' ' if taken else ''}{taken}{gives}"
     yield f"    {results} = {what}{':' if new else ''}"
     for inner in new:
         shown.add(inner)

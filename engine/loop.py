@@ -3,12 +3,15 @@
 Four kinds are one class. Its arguments come as carried numbers, a row of numbers for each iteration, and numbers that
 all iterations share; the inner program takes ``(*carry, *row, *shared)`` and returns ``(*carry, *stacked, *summed)``.
 A map carries nothing, so its iterations may run in any order; a call is a map of one iteration; a while loop has no
-rows, and a condition that says whether to go on.
+rows, and a condition that says whether to go on. A while loop of at most one iteration is a branch: it replaces its
+carry where the condition holds, and runs nothing where it does not. `cond` and `switch` are one such loop for each
+function, one after another, so all that runs, differentiates or stores while loops serves branches.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -54,7 +57,8 @@ class Loop(Primitive):
         condition: Any = None,
     ) -> None:
         self.kind = self.name = self.__name__ = kind
-        self.symbol = f"{kind} {body.name}{f' × {length}' if length != 1 else ''}"
+        self.is_branch = kind == WHILE and length == 1
+        self.symbol = f"{'when' if self.is_branch else kind} {body.name}{f' × {length}' if length != 1 else ''}"
         self.body, self.length, self.condition, self.backwards = body, length, condition, backwards
         self.carry, self.rows, self.sums = carry, rows, sums
         self.shared = len(body.names) - carry - rows
@@ -78,7 +82,8 @@ class Loop(Primitive):
         kinds = [kind for kind in set(map(type, args)) if hasattr(kind, "__apply_loop__")]
         if not kinds:
             return self.unroll(args)
-        found: list[Any] = max(kinds, key=lambda kind: kind.__apply_rank__).__apply_loop__(self, args)
+        taker: Any = max(kinds, key=operator.attrgetter("__apply_rank__"))
+        found: list[Any] = taker.__apply_loop__(self, args)
         return found
 
     def unroll(self, args: Sequence[Any]) -> list[Any]:

@@ -2,9 +2,9 @@
 
 In reverse a scan becomes a scan that runs backwards: it takes the carry that each iteration started from, which the
 forward scan has stacked, computes the iteration again, and hands the gradient of the carry on. What comes out for each
-row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map. Forwards, the
-tangents are carried and stacked beside the numbers. Inner derivatives are traced, so second order, and loops inside
-loops, need nothing more.
+row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map, and that of a
+branch is a branch on the same condition. Forwards, the tangents are carried and stacked beside the numbers. Inner
+derivatives are traced, so second order, and loops inside loops, need nothing more.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from . import table
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .program import Program, numbers_in_tuple
 from .sweeps import between, forward, reverse
@@ -28,6 +27,8 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
     `gradients` has them by the results' places, see `Loop.result_at`.
     """
     loop, args = node.loop, node.args
+    if loop.is_branch:
+        return _pull_branch(loop, args, gradients, wanted)
     if loop.kind == WHILE:
         return pull(LoopNode(bounded(loop), args), gradients, wanted)
     carry, rows, length = loop.carry, loop.rows, loop.length
@@ -174,6 +175,44 @@ def _dear(
     return tuple(kept)
 
 
+def _pull_branch(loop: Loop, args: Sequence[Any], gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
+    """Do what `pull` does, for a branch: gradients of the carry go through its body or past it."""
+    carry = loop.carry
+    moved = tuple([k for k in range(carry) if k in gradients or wanted[k]])
+    given = tuple([k in gradients for k in moved])
+    shared = sum(wanted[carry:])
+    start = [*[gradients.get(k, 0.0) for k in moved], *[0.0] * shared]
+    found = _reverse_branch(loop, tuple(wanted), moved, given).apply((*start, *args))
+    by_carry = dict(zip(moved, found[: len(moved)], strict=True))
+    by_shared = iter(found[len(moved) :])
+    return [by_carry.get(k, 0.0) for k in range(carry)] + [next(by_shared) if flag else 0.0 for flag in wanted[carry:]]
+
+
+@functools.lru_cache(maxsize=512)
+def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Flags) -> Loop:
+    """Return the branch that replaces gradients of carried numbers after a branch by those before it.
+
+    It carries the gradients of the `moved` ones, of which some are `given`, and those by shared numbers, from 0.
+    """
+    carry, body, condition = loop.carry, loop.body, loop.condition
+    shared = [name for name, flag in zip(body.names[carry:], wanted[carry:], strict=True) if flag]
+    names = [*[f"d{body.names[k]}" for k in moved], *[f"d{name}" for name in shared], *body.names]
+    first = len(names) - len(body.names)
+
+    def pulled(xs: Sequence[Any]) -> list[Any]:
+        inputs, seeds = xs[first:], [seed for seed, flag in zip(xs, given, strict=False) if flag]
+        results = body.run(inputs)
+        sources = [x for x, flag in zip(inputs, wanted, strict=True) if flag]
+        targets = [results[k] for k, flag in zip(moved, given, strict=True) if flag]
+        found = iter(reverse(between(sources, targets), seeds, True))
+        every = [next(found) if flag else 0.0 for flag in wanted]
+        return [every[k] for k in moved] + [x for x, flag in zip(every[carry:], wanted[carry:], strict=True) if flag]
+
+    program = traced(f"reverse {body.name}", names, pulled)
+    asked = traced(condition.name, names, lambda xs: condition.run(xs[first:]))
+    return Loop(WHILE, program, 1, first, 0, 0, condition=asked)
+
+
 def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
     """Return the tangent of each result of a loop, by their places, from those of its arguments."""
     loop, args = node.loop, node.args
@@ -241,18 +280,15 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
 
 
 def bounded(loop: Loop) -> Loop:
-    """Return the scan of as many iterations as a while loop has at most; after its end the carry stays."""
+    """Return the scan of as many branches as a while loop has iterations at most; after its end none is taken."""
     if not loop.length:
         raise ValueError(
             f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
             "reverse mode (grad) but got none; pass a limit, or use jvp"
         )
 
-    def step(xs: Sequence[Any]) -> list[Any]:
-        more = loop.condition.run(xs)[0]
-        return [table.where(more, new, old) for new, old in zip(loop.body.run(xs), xs, strict=False)]
-
-    body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, step)
+    once = loop.change(length=1)
+    body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, lambda xs: once.apply(tuple(xs)))
     return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 

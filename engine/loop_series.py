@@ -45,7 +45,8 @@ def _expanded(loop: Loop, active: Flags, order: int) -> tuple[Loop, Flags]:
 
     def going_on(xs: Sequence[Any]) -> list[Any]:
         numbers = iter(xs)
-        return list(loop.condition.run([list(islice(numbers, order * flag + 1))[0] for flag in active]))
+        firsts = [list(islice(numbers, order * flag + 1)) for flag in active]
+        return list(loop.condition.run([own[0] for own in firsts]))
 
     names = [f"{name}{k or ''}" for name, flag in zip(body.names, active, strict=True) for k in range(order * flag + 1)]
     derived = loop.change(

@@ -1,13 +1,13 @@
-"""Write loops that stay loops: `function`, `map`, `scan` and `while_loop` are one step of a traced program each.
+"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are one step of a program each.
 
-On floats and Vars they are ordinary Python loops. While `trace` or `compile` runs, the body is traced once, and the
+On floats and Vars they are ordinary Python loops, whose items and carries are floats or Vars, as they are in a trace,
+whatever small or whole numbers come in. While `trace` or `compile` runs, the body is traced once, and the
 program holds it as an inner program, so that compiling takes as long as the code is, not as long as it runs. Names and
 the order of arguments are those of JAX.
 """
 
 from __future__ import annotations
 
-import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -16,16 +16,18 @@ from typing import Any, TypeVar, cast
 from . import table
 from .arguments import whole_number
 from .loop import CALL, MAP, SCAN, WHILE, Loop
+from .loop_bodies import Body, any_traced, numbers_of
 from .loop_rules import traced
 from .primitive import describe
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, flatten, unflatten
-from .tracing import Tracer, function_name, input_names, listed, session
+from .tracing import function_name, session
 
-__all__ = ["function", "map", "scan", "while_loop"]
+__all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 _NONE = Structure("none")
+_PAIR = Structure("tuple", (NUMBER, NUMBER))
 
 
 def function(f: F) -> F:
@@ -51,18 +53,18 @@ def function(f: F) -> F:
     >>> grad(squash)(0.0)
     0.0
     """
-    known: dict[tuple[int, Structure], _Body] = {}
+    known: dict[tuple[int, Structure], Body] = {}
 
     @functools.wraps(f)
     def called(*args: Any) -> Any:
         numbers, structure = flatten(args, function_name(f), "args")
-        if not _any_traced(numbers):
+        if not any_traced(numbers):
             return f(*args)
         # Another trace may find other numbers in the closure.
         key = (session.number, structure)
         body = known.get(key)
         if body is None:
-            body = _Body("function", f, structure)
+            body = Body("function", f, structure)
             body.finish(body.numbers)
             if not body.lifted:
                 if known and next(iter(known))[0] != session.number:
@@ -103,11 +105,11 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
         raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
     items = Items(xs, "map", f)
     given, structure = flatten(shared, "map", "shared")
-    if not _any_traced(items.numbers) and not _any_traced(given):
-        found = _map_eagerly(f, items, shared, reduce)
+    if not any_traced(items.numbers) and not any_traced(given):
+        found = _map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    body = _Body("map", f, Structure("tuple", (items.structure, *structure.parts)))
+    body = Body("map", f, Structure("tuple", (items.structure, *structure.parts)))
     body.finish(body.numbers)
     sums = len(body.numbers) if reduce else 0
     loop = Loop(MAP, body.program, items.count, 0, items.structure.size, sums)
@@ -145,11 +147,11 @@ def scan(
     items = Items(xs, "scan", f, length)
     first, kind = flatten(carry, "scan", "carry")
     given, structure = flatten(shared, "scan", "shared")
-    if not _any_traced(first) and not _any_traced(items.numbers) and not _any_traced(given):
-        found = _scan_eagerly(f, carry, items, shared, reverse)
+    if not any_traced(first) and not any_traced(items.numbers) and not any_traced(given):
+        found = _scan_eagerly(f, (first, kind), items, unflatten(structure, given), reverse)
         if found is not None:
             return found
-    body = _Body("scan", f, Structure("tuple", (kind, items.structure, *structure.parts)), empty=items.nothing)
+    body = Body("scan", f, Structure("tuple", (kind, items.structure, *structure.parts)), empty=items.nothing)
     new, result, shape = _pair(f, body.value, kind)
     body.finish([*new, *result])
     loop = Loop(SCAN, body.program, items.count, len(first), items.structure.size, 0, reverse)
@@ -174,14 +176,14 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     if limit is not None:
         limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
     numbers, structure = flatten(carry, "while_loop", "carry")
-    if not _any_traced(numbers):
-        found = _repeat_eagerly(cond, body, carry, structure, limit)
+    if not any_traced(numbers):
+        found = _repeat_eagerly(cond, body, numbers, structure, limit)
         if found is not None:
             return found[0]
     arguments = Structure("tuple", (structure,))
-    inner = _Body("while_loop", body, arguments)
+    inner = Body("while_loop", body, arguments)
     _same("while_loop", body, "carry", structure, inner.result)
-    asked = _Body("while_loop", cond, arguments, inner.inputs)
+    asked = Body("while_loop", cond, arguments, inner.inputs)
     if asked.result is not NUMBER:
         raise TypeError(f"while_loop expected {function_name(cond)} to return one number but got {asked.result}")
     inner.finish(inner.numbers)
@@ -197,42 +199,34 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     return unflatten(structure, found_numbers)
 
 
+def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: Any, limit: int | None = None) -> Any:
+    """Return the carry after ``carry = body(i, carry)`` has run for i = lower, lower + 1, ... below upper.
+
+    Args:
+        lower, upper: finite numbers. Plain ones make a `scan`, which has derivatives of every kind; with traced ones it
+            is a `while_loop`, with its limits: a compiled derivative in reverse (`grad`) needs `limit`.
+        body: from i, which is a float, and the carry to a carry of the same structure.
+        carry: a number or a nested structure of numbers.
+        limit: at most so many iterations, where a bound is traced; a loop that would go on gives nan.
+
+    >>> fori_loop(1, 5, lambda i, product: product * i, 1.0)
+    24.0
+    """
+    bounds, structure = flatten((lower, upper), "fori_loop", "bounds")
+    if structure != _PAIR:
+        raise TypeError(
+            f"fori_loop expected numbers as bounds but got {describe('lower', lower)} and {describe('upper', upper)}"
+        )
+    start, end = (getattr(bound, "value", bound) for bound in bounds) if not any_traced(bounds) else bounds
+    if any_traced(bounds):
+        return while_loop(lambda own: own[0] < end, lambda own: (own[0] + 1.0, body(*own)), (start, carry), limit)[1]
+    if not math.isfinite(end - start):
+        raise ValueError(f"fori_loop expected finite bounds but got lower={start!r} and upper={end!r}")
+    count = max(0, math.ceil(end - start))
+    return scan(lambda own, _: ((own[0] + 1.0, body(*own)), None), (start, carry), None, length=count)[0][1]
+
+
 # ---- traced ----
-
-
-class _Body:
-    """Run a loop's function once on symbols; `finish` makes the inner program of what it returned."""
-
-    def __init__(
-        self, function: str, f: Callable[..., Any], arguments: Structure, inputs: Any = None, empty: bool = False
-    ) -> None:
-        self.name, self.arguments = function_name(f), arguments
-        if inputs is None:
-            inputs = [Tracer(name) for name in input_names(f, arguments)]
-        self.inputs: list[Tracer] = inputs
-        # Whatever else is traced was born before, outside.
-        self.since = inputs[0].birth if inputs else Tracer("").birth
-        args = list(unflatten(arguments, inputs))
-        if empty:
-            args[1] = None
-        self.value = f(*args)
-        self.lifted: list[Tracer] = []
-        if function == "scan":
-            return
-        if self.value is None:
-            raise TypeError(f"{function} expected {self.name} to return a number but got None; is a return missing?")
-        self.numbers, self.result = flatten(self.value, function, f"the result of {self.name}")
-
-    def finish(self, outputs: Sequence[Any], lifted: Sequence[Tracer] | None = None) -> None:
-        """Make the program; what the function closes over becomes inputs, after the others."""
-        inputs, arguments = self.inputs, self.arguments
-        if lifted is not None:
-            inputs = [*inputs, *lifted]
-            arguments = Structure("tuple", (*arguments.parts, *[NUMBER] * len(lifted)))
-        found: list[Tracer] = []
-        result = Structure("tuple", (NUMBER,) * len(outputs)) if len(outputs) != 1 else NUMBER
-        self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
-        self.lifted = found
 
 
 def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
@@ -259,10 +253,6 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     return [*more[:carry], *ordered]
 
 
-def _any_traced(numbers: Sequence[Any]) -> bool:
-    return any(getattr(kind, "__symbolic__", False) for kind in builtins.set(builtins.map(type, numbers)))
-
-
 def _rows(numbers: Sequence[Any], count: int) -> list[Sequence[Any]]:
     width = len(numbers) // count if count else 0
     return [numbers[k * width : (k + 1) * width] for k in range(count)]
@@ -279,13 +269,10 @@ def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], red
     rows: list[list[Any]] = []
     shape = NUMBER
     for k in range(items.count):
-        result = f(items.item(k), *shared)
-        if result is None:
-            raise TypeError(f"map expected {function_name(f)} to return a number but got None; is a return missing?")
-        numbers, found = flatten(result, "map", f"the result of {function_name(f)}")
+        numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
         if not k:
             shape = found
-            if _any_traced(numbers):
+            if any_traced(numbers):
                 return None
         _same("map", f, f"result {k}", shape, found)
         rows.append(numbers)
@@ -295,16 +282,18 @@ def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], red
     return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
 
 
-def _scan_eagerly(f: Callable[..., Any], carry: Any, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
-    first, kind = flatten(carry, "scan", "carry")
+def _scan_eagerly(
+    f: Callable[..., Any], carry: tuple[list[Any], Structure], items: Items, shared: Sequence[Any], reverse: bool
+) -> Any:
     rows: list[list[Any]] = [[]] * items.count
-    numbers, shape = first, NUMBER
+    numbers, kind = carry
+    shape = NUMBER
     order = range(items.count - 1, -1, -1) if reverse else range(items.count)
     for place, k in enumerate(order):
         numbers, own, found = _pair(f, f(unflatten(kind, numbers), items.item(k), *shared), kind)
         if not place:
             shape = found
-            if _any_traced(numbers) or _any_traced(own):
+            if any_traced(numbers) or any_traced(own):
                 return None
         _same("scan", f, f"result {k}", shape, found)
         rows[k] = own
@@ -312,25 +301,20 @@ def _scan_eagerly(f: Callable[..., Any], carry: Any, items: Items, shared: Seque
 
 
 def _repeat_eagerly(
-    cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any, kind: Structure, limit: int | None
+    cond: Callable[[Any], Any], body: Callable[[Any], Any], numbers: list[Any], kind: Structure, limit: int | None
 ) -> Any:
-    count, numbers = 0, flatten(carry, "while_loop", "carry")[0]
+    count = 0
     while True:
-        asked = cond(carry)
-        if _any_traced([asked]):
+        asked = cond(unflatten(kind, numbers))
+        if any_traced([asked]):
             return None
         if not asked:
             return (unflatten(kind, numbers),)
         if limit is not None and count == limit:
             return (unflatten(kind, [table.where(True, math.nan, number) for number in numbers]),)
-        carry = body(carry)
-        if carry is None:
-            raise TypeError(
-                f"while_loop expected {function_name(body)} to return a carry but got None; is a return missing?"
-            )
-        numbers, found = flatten(carry, "while_loop", f"the result of {function_name(body)}")
+        numbers, found = numbers_of(body(unflatten(kind, numbers)), "while_loop", body)
         _same("while_loop", body, "carry", kind, found)
-        if _any_traced(numbers):
+        if any_traced(numbers):
             return None
         count += 1
 

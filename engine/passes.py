@@ -135,7 +135,8 @@ def fold(program: Program) -> Program:
 
 def _fold(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
     numbers = [builder.constant_of(k) for k in args]
-    if any(number is None for number in numbers):
+    # A row of the user's may stand where it is not to run.
+    if op.custom or any(number is None for number in numbers):
         return builder.step(op, args)
     value = op.evaluate(*numbers)
     return builder.constant(value if value == value else math.nan)

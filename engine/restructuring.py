@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from .loop import CALL, Loop
+from .loop import CALL, WHILE, Loop
 from .passes import Builder
 from .program import Program, Step, numbers_in_tuple
 
@@ -56,13 +56,15 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     """Compute before a loop what its body computes of shared numbers alone, and return the loop that takes it."""
     body = loop.body
     inputs, start = len(body.names), loop.carry + loop.length * loop.rows
-    if loop.kind == CALL:
+    if loop.kind == CALL or loop.is_branch:
         return loop, args
     outside = {loop.carry + loop.rows + k: value for k, value in enumerate(args[start:])}
     outside.update({inputs + k: builder.constant(number) for k, number in enumerate(body.constants)})
     moved: list[int] = []
     for (op, own), first in zip(body.steps, body.firsts, strict=True):
-        if not isinstance(op, Loop) and all(k in outside for k in own):
+        # A while loop may end at once, and a row of the user's runs for nobody then.
+        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
+        if may_move and all(k in outside for k in own):
             outside[first] = builder.step(op, tuple([outside[k] for k in own]))
             moved.append(first)
     if not moved:

@@ -71,7 +71,7 @@ class Items:
         numbers: list[Any] = []
         first = _EMPTY
         for k in range(self.count):
-            own, structure = flatten(self.item(k), self.function, f"xs[{k}]")
+            own, structure = flatten(_item(xs, k), self.function, f"xs[{k}]")
             first = first if k else structure
             if structure != first:
                 raise ValueError(
@@ -82,8 +82,9 @@ class Items:
         return numbers, first
 
     def item(self, k: int) -> Any:
-        """Return one item."""
-        return None if self.nothing else _item(self.xs, k)
+        """Return one item, of floats and Vars, whatever the numbers of the caller's are."""
+        size = self.structure.size
+        return None if self.nothing else unflatten(self.structure, self.numbers[k * size : (k + 1) * size])
 
 
 def _item(xs: Any, k: int) -> Any:

@@ -1,4 +1,4 @@
-"""Taylor series through loops inside loops, with traced numbers from outside of the series: every pair, every backend."""
+"""Taylor series through loops inside loops, with traced numbers from outside: every pair, every backend."""
 
 import itertools
 import math
@@ -31,7 +31,7 @@ def nest(outer, inner):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("outer,inner", PAIRS)
+@pytest.mark.parametrize(("outer", "inner"), PAIRS)
 def test_series_of_nests(outer, inner, backend):
     pytest.importorskip({"python": "chainrule", "numpy": "numpy", "llvm": "llvmlite"}[backend])
     f = nest(outer, inner)
@@ -45,7 +45,7 @@ def test_series_of_nests(outer, inner, backend):
     np.testing.assert_allclose([column[2] for column in many], expected, 1e-12, 1e-13)
 
 
-@pytest.mark.parametrize("outer,inner", PAIRS)
+@pytest.mark.parametrize(("outer", "inner"), PAIRS)
 def test_derivatives_through_series_of_nests(outer, inner):
     f = nest(outer, inner)
 

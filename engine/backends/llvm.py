@@ -13,6 +13,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from ..guarding import guard
 from ..loop import Loop
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
@@ -50,6 +51,7 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
+    program = guard(program)
     own = _own_rows(program)
     key = _key(program, batched, reduce, own)
     parts = object_cache.load(key)
@@ -70,7 +72,7 @@ def _work(program: Program) -> int:
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
     """Return the LLVM IR of a program, all modules one after another."""
-    return "\n".join(text for text, _ in _Emission(program, batched, reduce).modules())
+    return "\n".join(text for text, _ in _Emission(guard(program), batched, reduce).modules())
 
 
 class _Emission:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -229,19 +230,34 @@ def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Arra
     return [*carry, *[x for row in kept for x in row], *sums]
 
 
-def _repeat(
-    op: Loop,
-    body: Body,
-    condition: Body,
-    args: Sequence[Array],
-) -> list[Array]:
-    """Go on while any sample does; the others keep their carry."""
+def _repeat(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
+    """Go on while any sample does; those that have ended take part no more."""
+    shape = np.broadcast_shapes(*map(np.shape, args))
+    if not shape:
+        return _repeat_alone(op, body, condition, args)
+    places = np.arange(math.prod(shape))  # of the samples that go on
+    values = [np.broadcast_to(x, shape).reshape(-1) if np.ndim(x) else x for x in args]
+    carry, shared, count = values[: op.carry], values[op.carry :], 0
+    results = [np.empty(len(places)) for _ in carry]
+    while len(places) and (not op.length or count < op.length):
+        going = np.broadcast_to(condition([*carry, *shared])[0] != 0.0, places.shape)
+        if not going.all():
+            for result, x in zip(results, carry, strict=True):
+                result[places[~going]] = x[~going] if np.ndim(x) else x
+            places = places[going]
+            carry, shared = ([x[going] if np.ndim(x) else x for x in part] for part in (carry, shared))
+        if len(places):
+            carry = body([*carry, *shared])
+        count += 1
+    for result, x in zip(results, carry, strict=True):
+        result[places] = x
+    return [result.reshape(shape) for result in results]
+
+
+def _repeat_alone(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
     carry, shared, count = list(args[: op.carry]), args[op.carry :], 0
-    while not op.length or count < op.length:
-        going = condition([*carry, *shared])[0] != 0.0
-        if not np.any(going):
-            break
-        carry = [np.where(going, new, old) for new, old in zip(body([*carry, *shared]), carry, strict=True)]
+    while (not op.length or count < op.length) and condition([*carry, *shared])[0] != 0.0:
+        carry = body([*carry, *shared])
         count += 1
     return carry
 
