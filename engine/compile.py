@@ -64,7 +64,7 @@ def compile(
     sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
-    Floats in, floats out; arrays in, arrays out. Where an argument holds Vars or traced numbers, the program runs step
+    Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them. Where an argument holds Vars or traced numbers, the program runs step
     by step on them, so that derivatives pass through: ``grad(compile(f))`` works. `TraceError` says where `f` asks
     for a value; `BackendError` names an operation that a backend lacks.
 
@@ -349,6 +349,10 @@ class _Plan:
 
 def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
     """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
+    if result.places is not None:
+        start, make = place[0], result.places.array
+        place[0] += result.size
+        return [make(row[start : place[0]]) for row in rows]
     if result.kind in ("number", "array"):
         start = place[0]
         place[0] += result.size

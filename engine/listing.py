@@ -105,6 +105,9 @@ def _expression(op: Primitive, words: Sequence[str]) -> str:
 def _result(structure: Structure, places: Iterator[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
     if structure.kind == "number":
         return words[next(places)]
+    if structure.places is not None:
+        inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)
+        return f"sparse{list(structure.places.shape)}({inside})"
     if structure.size > _LISTED and all(part.kind == "number" for part in structure.parts):
         inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)
     elif structure.kind == "array":

@@ -44,6 +44,8 @@ class Loop(Primitive):
     push: ClassVar[Callable[..., list[Any]]]
     # The same of series; set by loop_series.py.
     expand: ClassVar[Callable[..., list[Any]]]
+    # Which inputs each output of an inner program can depend on; set by loop_rules.py.
+    needs: ClassVar[Callable[[Any], Sequence[Sequence[int]]]]
 
     def __init__(
         self,

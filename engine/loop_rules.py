@@ -15,6 +15,7 @@ from typing import Any
 
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .program import Program, numbers_in_tuple
+from .sparsity import pattern
 from .sweeps import between, forward, reverse
 from .tracing import LoopNode, Tracer, listed
 
@@ -299,4 +300,11 @@ def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[An
     return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))
 
 
-Loop.pull, Loop.push = pull, push
+@functools.lru_cache(maxsize=512)
+def needs(program: Program) -> list[list[int]]:
+    """List for each output of a program the inputs that it can depend on smoothly."""
+    inputs = [Tracer(name) for name in program.names]
+    return pattern(between(inputs, program.run(inputs)), symbolic=True)
+
+
+Loop.pull, Loop.push, Loop.needs = pull, push, needs

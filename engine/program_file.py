@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .csr import Places
 from .files import write_whole
 from .loop import CALL, KINDS, MAP, WHILE, Loop
 from .primitive import PRIMITIVES, Primitive, Reduction
@@ -18,7 +19,7 @@ from .structure import Structure
 
 FORMAT = "chainrule program"
 VERSIONS = (1, 2)
-_KINDS = ("number", "array", "list", "tuple", "dict", "none")
+_KINDS = ("number", "array", "list", "tuple", "dict", "none", "sparse")
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -198,6 +199,8 @@ def _is_below(number: Any, limit: int) -> bool:
 def _of_structure(structure: Structure) -> Any:
     if structure.kind == "array":
         return {"array": structure.shape}
+    if structure.places is not None:
+        return {"sparse": [structure.places.shape[1], *structure.places.columns]}
     if structure.kind == "dict":
         for key in structure.keys:
             if not isinstance(key, (str, int)):
@@ -219,6 +222,13 @@ def _structure(content: Any, place: str) -> Structure:
         for number in inside:
             _check(_is_below(number, 2**63), f"{place} to have a shape of whole numbers", number)
         return Structure("array", shape=tuple(inside))
+    if kind == "sparse":
+        _check(_is_below(next(iter(inside), -1), 2**31), f"{place} to say how many columns it has", inside)
+        width, *rows = inside
+        for row in rows:
+            fits = isinstance(row, list) and all(_is_below(column, width) for column in row)
+            _check(fits and row == sorted(set(row)), f"{place} to list columns below {width} in order", row)
+        return Structure("sparse", places=Places((len(rows), width), tuple(map(tuple, rows))))
     if kind == "dict":
         for pair in inside:
             fits = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], (str, int))

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .csr import Places, Sparse
 from .foreign import held
 from .primitive import to_float
 
@@ -23,9 +24,10 @@ from .primitive import to_float
 class Structure:
     """Describe a nested structure without its numbers.
 
-    `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "none" or "constant"
-    (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant; `shape` is
-    that of an array, `made` the class of a record, `parts` what stands inside.
+    `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
+    "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
+    `shape` is that of an array, `made` the class of a record, `places` where a sparse matrix has its numbers, `parts`
+    what stands inside.
     """
 
     kind: str
@@ -33,12 +35,15 @@ class Structure:
     keys: tuple[Any, ...] = ()
     shape: tuple[int, ...] = ()
     made: Any = None
+    places: Places | None = None
 
     @functools.cached_property
     def size(self) -> int:
         """How many numbers it holds."""
         if self.kind == "number":
             return 1
+        if self.places is not None:
+            return self.places.size
         count = 1
         for length in self.shape:
             count *= length
@@ -57,8 +62,8 @@ class Structure:
         return self.keys[0] if self.kind == "constant" else None
 
     def units(self) -> Iterator[Structure]:
-        """Yield the numbers and arrays in order: what a block of a Jacobian belongs to."""
-        if self.kind in ("number", "array"):
+        """Yield the numbers, arrays and sparse matrices in order: what a block of a Jacobian belongs to."""
+        if self.kind in ("number", "array", "sparse"):
             yield self
         for part in self.parts:
             yield from part.units()
@@ -68,6 +73,8 @@ class Structure:
             return "number"
         if self.kind == "array":
             return f"array{list(self.shape)}"
+        if self.places is not None:
+            return f"sparse{list(self.places.shape)} of {self.size} numbers"
         if self.kind == "dict":
             return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, self.parts, strict=True)) + "}"
         if self.kind == "record":
@@ -114,6 +121,9 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
             return Structure(kind, (NUMBER,) * len(tree))
         parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others) for k, item in enumerate(tree)])
         return Structure(kind, parts)
+    if isinstance(tree, Sparse):
+        numbers.extend(tree.numbers)
+        return Structure("sparse", places=tree.places)
     if isinstance(tree, dict):
         parts = tuple([_flatten(item, function, f"{name}[{key!r}]", numbers, others) for key, item in tree.items()])
         return Structure("dict", parts, tuple(tree))
@@ -202,6 +212,8 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if structure.kind == "array":
         return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
+    if structure.places is not None:
+        return structure.places.array(list(itertools.islice(numbers, structure.size)))
     if structure.parts.count(NUMBER) == len(structure.parts):
         return structure.build(list(itertools.islice(numbers, len(structure.parts))))
     return structure.build([_unflatten(part, numbers) for part in structure.parts])

@@ -90,7 +90,8 @@ def plus(left: Scalar, right: Scalar) -> Scalar:
     return left if type(right) is float and right == 0.0 else left + right
 
 
-def _partials(node: Any, symbolic: bool) -> Sequence[Scalar]:
+def partials_of(node: Any, symbolic: bool) -> Sequence[Scalar]:
+    """Return the derivative of a node by each argument: those stored there, or `symbolic` ones of the row's rule."""
     if not symbolic:
         return node.partials
     partials: Sequence[Scalar]
@@ -131,7 +132,7 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
         if isinstance(node.op, Loop):
             _pull(node, gradient, gradients, graph.active)
             continue
-        for position, (arg, partial) in enumerate(zip(node.args, _partials(node, symbolic), strict=True)):
+        for position, (arg, partial) in enumerate(zip(node.args, partials_of(node, symbolic), strict=True)):
             if id(arg) in graph.active:
                 product = _linked(node, position, gradient, partial)
                 gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
@@ -166,7 +167,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
             moved[id(node)] = Loop.push(node, tangents_in)
         elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
             total: Scalar = 0.0
-            for position, (tangent, partial) in enumerate(zip(tangents_in, _partials(node, symbolic), strict=True)):
+            for position, (tangent, partial) in enumerate(zip(tangents_in, partials_of(node, symbolic), strict=True)):
                 total = plus(total, _linked(node, position, tangent, partial))
             moved[id(node)] = total
     return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]

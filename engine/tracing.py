@@ -156,7 +156,7 @@ class Tracer(Operators):
     def __bool__(self) -> bool:
         self._refuse(
             "a condition (if, while, and, or, not, min, max) was asked for",
-            "write chainrule.where(condition, a, b), maximum or minimum instead",
+            "write chainrule.where(condition, a, b), cond(condition, f, g), maximum or minimum instead",
         )
 
     def __format__(self, spec: str) -> str:
@@ -392,6 +392,8 @@ def number_names(name: str, structure: Structure) -> Iterator[str]:
     elif structure.kind == "array":
         for place in itertools.product(*map(range, structure.shape)):
             yield f"{name}[{','.join(map(str, place))}]"
+    elif structure.places is not None:
+        yield from [f"{name}[{row},{column}]" for row, column in structure.places]
     else:
         for key, part in zip(structure.keys or range(len(structure.parts)), structure.parts, strict=False):
             yield from number_names(f"{name}.{key}" if structure.kind == "record" else f"{name}[{key!r}]", part)

@@ -126,6 +126,7 @@ def jacobian(
         argnums: the position of the argument to differentiate by, or a tuple of positions.
         sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
             argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
+            Compiled, the array has an entry wherever the code can make one, at the same places in each call.
         has_aux: `f` returns (result, aux); the derivatives come as (jacobian, aux).
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the

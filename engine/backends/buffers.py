@@ -87,6 +87,11 @@ def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], An
         place = next(places)
         return lambda out, n: out.item(place)
     size = result.size
+    if result.places is not None:
+        start, make = (next(places) if size else 0), result.places.array
+        for _ in range(size - 1):
+            next(places)
+        return lambda out, n: make(out[start : start + size])
     if result.kind == "array" or (
         size and result.kind in ("list", "tuple") and all(p.kind == "number" for p in result.parts)
     ):
@@ -110,11 +115,16 @@ def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], An
 
 
 def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
-    """Return views of the blocks of n rows, one for each number or array of the result."""
+    """Return views of the blocks of n rows, one for each number or array of the result; of sparse ones a list."""
     if result.kind in ("number", "array"):
         start = place[0]
         place[0] += result.size
         return out[n * start : n * place[0]].reshape(n, *result.shape)
+    if result.places is not None:
+        # SciPy has no batches of sparse arrays.
+        start, size, make = place[0], result.size, result.places.array
+        place[0] += size
+        return [make(row) for row in out[n * start : n * place[0]].reshape(n, size)]
     return result.build([_blocks(part, out, n, place) for part in result.parts])
 
 
