@@ -64,9 +64,10 @@ def compile(
     sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
-    Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them. Where an argument holds Vars or traced numbers, the program runs step
-    by step on them, so that derivatives pass through: ``grad(compile(f))`` works. `TraceError` says where `f` asks
-    for a value; `BackendError` names an operation that a backend lacks.
+    Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
+    Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
+    through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
+    that a backend lacks.
 
     >>> from chainrule import tanh, value_and_grad
     >>> def loss(w, x, y):
