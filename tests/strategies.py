@@ -58,7 +58,7 @@ BOUNDED = ("sin", "cos", "tanh", "sigmoid", "atan", "add", "sub", "mul")
 
 @dataclass(frozen=True)
 class Nest:
-    """A function of several variables: rows, and maps, scans and calls of nests, each taking earlier values."""
+    """A function of several variables: rows, and loops, branches and calls of nests, each taking earlier values."""
 
     inputs: int
     parts: tuple[tuple[Any, ...], ...]
@@ -74,6 +74,14 @@ class Nest:
             elif kind == "map":
                 found = cr.map(what, chosen[2:], *chosen[:2], reduce=option)
                 values += [found] if option else found
+            elif kind == "cond":
+                # Beside round numbers, at which equal values may differ by a rounding.
+                values.append(cr.cond(chosen[0] > chosen[1] + 0.1234567, what, option, *chosen[1:]))
+            elif kind == "switch":
+                branches = [what, option, lambda x, *_: cr.cos(x)]
+                values.append(cr.switch(3.0 * chosen[0] + 1.1234567, branches, *chosen[1:]))
+            elif kind == "while":
+                values.append(_walked(what, option, *chosen))
             else:
                 last, found = cr.scan(
                     lambda c, x, s, what=what: (cr.sin(what(c, x, s)), c * x),
@@ -87,13 +95,24 @@ class Nest:
         return cr.sum(values[-3:])
 
 
+def _walked(f: Any, most: int, x: Any, y: Any, z: Any) -> Any:
+    """Run a nest again and again while its numbers are small, so that samples end at different times."""
+    carry = cr.while_loop(
+        lambda c: cr.abs(c[0]) + 0.2 * c[1] < 0.9876543,
+        lambda c: (cr.sin(f(c[0], y, z)), c[1] + 1.0),
+        (x, 0.0),
+        most + 5,
+    )
+    return cr.fori_loop(0, most, lambda k, c: cr.tanh(c + f(c, k, z)), carry[0])
+
+
 @st.composite
 def nests(draw: Any, inputs: int = 3, depth: int = 2) -> Nest:
     """Draw a nest: every part but rows holds nests of less depth."""
     parts: list[tuple[Any, ...]] = []
     count = inputs
     for _ in range(draw(st.integers(1, 3))):
-        kind = draw(st.sampled_from(["row", "map", "scan", "call"] if depth else ["row"]))
+        kind = draw(st.sampled_from(["row", "map", "scan", "call", "cond", "switch", "while"] if depth else ["row"]))
         place = st.integers(0, count - 1)
         if kind == "row":
             what: Any = draw(st.sampled_from(BOUNDED))
@@ -103,6 +122,10 @@ def nests(draw: Any, inputs: int = 3, depth: int = 2) -> Nest:
             length = draw(st.integers(1, 5))
             if kind == "call":
                 size, option, more = 3, None, 1
+            elif kind in ("cond", "switch"):
+                size, option, more = 4, draw(nests(depth=depth - 1)), 1
+            elif kind == "while":
+                size, option, more = 3, length, 1
             elif kind == "map":
                 option = draw(st.sampled_from([None, "sum", "mean"]))
                 size, more = 2 + length, 1 if option else length
