@@ -163,7 +163,14 @@ def fma(x: float, y: float, z: float) -> float:
 
 
 def hypot(x: float, y: float) -> float:
-    """Return sqrt(x*x + y*y) by C's hypot, which rounds better than Python's own."""
+    """Return sqrt(x*x + y*y) by C's hypot, which rounds better than Python's own; an infinity wins over nan.
+
+    >>> hypot(math.nan, 1.0), hypot(math.nan, -math.inf)
+    (nan, inf)
+    """
+    # Of nan and infinities CPython 3.11's abs reads an errno that it did not set: an older overflow would raise here.
+    if not (math.isfinite(x) and math.isfinite(y)):
+        return math.hypot(x, y)
     try:
         return abs(complex(x, y))
     except OverflowError:
@@ -193,7 +200,8 @@ def unit(x: float, y: float) -> float:
     if math.isinf(y) or r != r:
         return x / r
     scale = 2.0**-600 if r > 1.0 else 2.0**600
-    return unit(x * scale, y * scale)
+    x, y = x * scale, y * scale
+    return x / hypot(x, y)
 
 
 def fraction(x: float, y: float) -> float:

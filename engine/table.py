@@ -350,7 +350,7 @@ sech_square = primitive("sech_square", "sech²", evaluate=ieee.sech_square, part
 gelu_slope = primitive("gelu_slope", "GELU′", evaluate=special.gelu_slope, domain=(R,),
     partials=lambda y, x: (strong_mul(fma(-x, x, 2.0), normal_pdf(x)),),
     exact=lambda mp, x: mp.ncdf(x) + x * mp.npdf(x), doc="Return the derivative of gelu.")
-silu_slope = primitive("silu_slope", "SiLU′", evaluate=ieee.silu_slope, partials=lambda y, x: (-0.25 * strong_mul(sech_square(0.5 * x), _silu_bend(abs(x))),), domain=(R,),
+silu_slope = primitive("silu_slope", "SiLU′", evaluate=ieee.silu_slope, partials=lambda y, x: (-0.25 * strong_mul(sech_square(0.5 * x), _silu_bend(x)),), domain=(R,),
     exact=lambda mp, x: (1 + x / (1 + mp.exp(x))) / (1 + mp.exp(-x)), doc="Return the derivative of silu.")
 sinc_derivative = primitive("sinc_derivative", "sinc⁽ⁿ⁾", evaluate=special.sinc_derivative, partials=lambda y, n, x: (0.0, sinc_derivative(n + 1, x)),
     domain=(ORDER, R), exact=lambda mp, n, x: _exact_sinc_derivative(mp, n, x), doc="Return the n-th derivative of sinc; n is a constant.")
@@ -390,7 +390,11 @@ def _scaled_exp(factor: Scalar, half: Scalar) -> Scalar:
 
 
 def _silu_bend(x: Scalar) -> Scalar:
-    """Return x tanh(x/2) - 2 for x >= 0; around its zero less what it is there: two terms of the same sign."""
+    """Return x tanh(x/2) - 2; around its zeros less what it is there: two terms of the same sign.
+
+    The function is even. At 0 its mirror must be one that derivatives pass, which those of ``abs`` do not.
+    """
+    x = where(x < 0, -x, x)
     t = tanh(0.5 * x)
     distance = (x - _BEND_ZERO) - _BEND_ZERO_MORE
     # tanh(a) - tanh(b) = tanh(a - b) (1 - tanh(a) tanh(b))
@@ -415,10 +419,19 @@ def _mish_slope(x: Scalar) -> Scalar:
 
 
 def _directions(r: Scalar, xs: Sequence[Scalar]) -> list[Scalar]:
-    """Return x / r for each x; for one that makes up most of r so that its derivative does not cancel."""
+    """Return x / r for each x; for one that makes up most of r so that no derivative cancels, of any order.
+
+    Of that one it is 1 / sqrt(1 + q), where q is the sum of the squares of the others beside it: smooth also where they
+    are 0. Two infinities count as equal.
+    """
     great = [abs(x) >= 0.9 * r for x in xs]
-    rest = norm([where(flag, 0.0, x) for flag, x in zip(great, xs, strict=True)])
-    return [where(flag, unit(x, rest), x / r) for flag, x in zip(great, xs, strict=True)]
+    top: Scalar = r
+    for flag, x in zip(great, xs, strict=True):
+        top = where(flag, x, top)
+    parts = [where(flag, 1.0, square(x / top)) for flag, x in zip(great, xs, strict=True)]
+    share = rsqrt(sum(parts))
+    # At the origin all of them are great, of sign 0.
+    return [where(flag, sign(x) * share, x / r) for flag, x in zip(great, xs, strict=True)]
 
 
 def shares(*xs: Scalar) -> list[Scalar]:
