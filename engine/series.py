@@ -233,7 +233,7 @@ def _quotient(z: Series, k: int) -> Scalar:
 
 
 def _power(z: Series, k: int) -> Scalar | None:
-    """z = x**n gives x z' = n z x'; a whole exponent up to 64 is multiplied out, which is right at x = 0 too."""
+    """z = x**n gives x z' = n z x', but at x = 0; a whole exponent up to 64 is multiplied out, which is right there too."""
     x, n = z.args
     if type(n) is not float or type(x) is not Series:
         return None
@@ -247,10 +247,53 @@ def _power(z: Series, k: int) -> Scalar | None:
                 product = product * x if bit == "1" else product
             z.rule = (product,)
         return _coefficient(z.rule[0], k)
+    at_zero = x.coefficient(0) == 0.0
+    if is_symbolic(at_zero):
+        return table.where(at_zero, _composed_power(z, k), _power_by_recurrence(z, k))
+    return _composed_power(z, k) if at_zero else _power_by_recurrence(z, k)
+
+
+def _power_by_recurrence(z: Series, k: int) -> Scalar:
+    x, n = z.args
     total: Scalar = 0.0
     for j in range(1, k + 1):
         total = plus(total, (n * j - (k - j)) * chain(x.coefficient(j), z.coefficient(k - j)))
     return table.div(total, k * x.coefficient(0))
+
+
+def _composed_power(z: Series, k: int) -> Scalar:
+    """Sum up what each derivative of the power at x_0 gives, which is right at x_0 = 0 too, but O(order**3).
+
+    With h = x - x_0 it is the sum over m of binomial(n, m) x_0**(n - m) h**m. The rule of the series is a table of
+    the powers' coefficients: its k-th row has those of t**k in h, h**2, ..., h**k.
+    """
+    x, n = z.args
+    if z.rule is None:
+        z.rule = [[]]
+    powers: list[Any] = list(z.rule)
+    for row in range(len(powers), k + 1):
+        found = [x.coefficient(row)]
+        for m in range(2, row + 1):
+            total: Scalar = 0.0
+            for j in range(1, row - m + 2):
+                total = plus(total, chain(x.coefficient(j), powers[row - j][m - 2]))
+            found.append(total)
+        powers.append(found)
+    z.rule = powers
+    value: Scalar = 0.0
+    for m, power in enumerate(powers[k], 1):
+        value = plus(value, chain(chain(_binomial(n, m), table.pow(x.coefficient(0), n - m)), power))
+    return value
+
+
+def _binomial(n: float, m: int) -> float:
+    """Return n (n - 1) ... (n - m + 1) / m! for any number n."""
+    if n.is_integer() and m <= n:
+        m = min(m, int(n) - m)
+    product = 1.0
+    for j in range(m):
+        product *= (n - j) / (j + 1)
+    return product
 
 
 def _chosen(z: Series, k: int) -> Scalar:

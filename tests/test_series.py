@@ -135,3 +135,51 @@ def test_series_of_rows_with_cases_in_a_trace(name):
 
 def test_zeros_of_both_signs_are_different_constants():
     assert taylor(lambda x: [cr.atan2(0.0, x), cr.atan2(-0.0, x)], -1.0, 0) == [[math.pi], [-math.pi]]
+
+
+POWERS_AT_0 = {
+    "t**1.5": lambda t: t**1.5,
+    "t**-1.0": lambda t: t**-1.0,
+    "t**-2.0": lambda t: t**-2.0,
+    "t**65": lambda t: t**65,
+    "(-t)**2.5": lambda t: (-t) ** 2.5,
+    "(t*t)**0.5": lambda t: (t * t) ** 0.5,
+    "(t*t)**2.5": lambda t: (t * t) ** 2.5,
+    "(t**3)**-1.5": lambda t: (t**3) ** -1.5,
+    "(1 - cos t)**1.5": lambda t: (1 - cr.cos(t)) ** 1.5,
+    "(t*t + t**3)**1.5": lambda t: (t * t + t**3) ** 1.5,
+    "sin(t)**3.5": lambda t: cr.sin(t) ** 3.5,
+    "exp(t)**1.5": lambda t: cr.exp(t) ** 1.5,
+}
+
+
+@pytest.mark.parametrize("name", POWERS_AT_0)
+def test_powers_at_0(name):
+    """The series has what nested derivatives have: 0 up to the first order that exists, then inf or the coefficient."""
+    f, order = POWERS_AT_0[name], 6
+    nested = [lambda x: f(Var(x)).value]
+    for _ in range(order):
+        nested.append(cr.grad(f if len(nested) == 1 else nested[-1]))
+    expected = [g(0.0) / math.factorial(k) for k, g in enumerate(nested)]
+    for backend in (None, "python", "numpy", "llvm"):
+        series = lambda x: taylor(f, x, order)  # noqa: E731
+        found = cr.compile(series, backend=backend)(0.0) if backend else series(0.0)
+        assert found == pytest.approx(expected, rel=1e-13, abs=0.0, nan_ok=True), backend
+
+
+@pytest.mark.parametrize("n", [65, 100])
+def test_whole_powers_at_0(n):
+    assert taylor(lambda t: t**n, 0.0, n + 2) == [0.0] * n + [1.0, 0.0, 0.0]
+    assert taylor(lambda t: cr.sin(t) ** n, 0.0, n + 2)[n:] == pytest.approx([1.0, 0.0, -n / 6], rel=1e-13)
+    # A coefficient is a function of where the series starts, also there.
+    assert cr.grad(lambda x: taylor(lambda t: t**n, x, n - 1)[n - 1])(0.0) == n
+
+
+def test_series_of_powers_are_differentiated_where_they_start():
+    def slope(x):
+        return taylor(lambda t: t**2.5, x, 2)[1]
+
+    for backend in ("python", "llvm"):
+        compiled = cr.compile(cr.grad(cr.grad(slope)), backend=backend)
+        for x in (0.0, 2.0):
+            assert cr.grad(cr.grad(slope))(x) == compiled(x) == pytest.approx(1.875 * x**-0.5 if x else math.inf)
