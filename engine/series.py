@@ -233,7 +233,7 @@ def _quotient(z: Series, k: int) -> Scalar:
 
 
 def _power(z: Series, k: int) -> Scalar | None:
-    """z = x**n gives x z' = n z x', but at x = 0; a whole exponent up to 64 is multiplied out, which is right there too."""
+    """z = x**n gives x z' = n z x', but not at x = 0; a whole exponent up to 64 is multiplied out and serves there."""
     x, n = z.args
     if type(n) is not float or type(x) is not Series:
         return None

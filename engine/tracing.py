@@ -26,6 +26,7 @@ from .operators import Operators
 from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
 from .pruning import drop
+from .roots import power_of_root
 from .structure import NUMBER, Structure, flatten, unflatten
 from .var import Var
 
@@ -85,7 +86,9 @@ class Tracer(Operators):
         if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
             return row.long(args)
         # A Var from outside the trace is a constant of it.
-        return Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        node = Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
+        return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:

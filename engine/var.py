@@ -27,6 +27,7 @@ from .errors import GraphError
 from .methods import both, call_ufunc, method_named, method_names, method_of, offer
 from .modes import in_effect, is_recording, lenient, listen
 from .primitive import Primitive, describe, to_float
+from .roots import ROOTS, power_of_root
 
 if cython.compiled:
     pass  # var.pxd declares these; the functions are C's own, which follow IEEE as they are
@@ -297,6 +298,10 @@ class Var:
     def __mul__(self, other: Any) -> Any:
         if type(other) is Var:
             rhs: Var = other
+            if rhs is self and self._value == 0.0 and self._op in ROOTS:
+                found = power_of_root(_MUL, (self, self))
+                if found is not None:
+                    return found
             return _binary(_MUL, self._value * rhs._value, self, rhs, rhs._value, self._value)
         # The constant is at once the second argument and the partial by the first.
         number = other if type(other) is float else _operand(other)
@@ -335,6 +340,10 @@ class Var:
             return NotImplemented
         number = None if type(other) is Var else other if type(other) is float else _operand(other)
         if number is not None:
+            if self._value == 0.0 and self._op in ROOTS:
+                found = power_of_root(_POW, (self, number))
+                if found is not None:
+                    return found
             power = c_pow(self._value, number - 1.0)
             if -_INF < power < _INF:
                 return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
@@ -493,6 +502,10 @@ class Var:
                 return found
         values = [_number(arg) for arg in args]
         value = row.evaluate(*values)
+        if value == 0.0 and type(args[0]) is Var:
+            found = power_of_root(row, args)
+            if found is not None:
+                return found
         if not _any_wants_gradient(args) or (_watched and not is_recording()):
             return _wide(row, value, args, ())
         return Var.record(row, value, args, local_partials(row, value, values))

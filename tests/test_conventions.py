@@ -288,3 +288,24 @@ def test_equal_infinities_share(x):
 def test_second_partials_at_edges(name, point, by, expected):
     found = second_partials(cr.PRIMITIVES[name], point)
     assert found[by[0]][by[1]] == pytest.approx(expected, rel=1e-15, abs=0.0)
+
+
+# Smooth functions written through a kink or a pole: at it the chain rule has 0 times something, and exactly 0 wins.
+# Powers of norm, hypot, abs, sqrt, cbrt and of x**fraction are what they should be (test_roots.py); these are not.
+@pytest.mark.parametrize(
+    ("f", "order", "got", "smooth"),
+    [
+        pytest.param(lambda x: cr.maximum(x, -x) ** 2, 2, 0.0, 2.0, id="maximum(x, -x)**2"),
+        pytest.param(lambda x: abs(x) * abs(1.0 * x), 2, 0.0, 2.0, id="abs(x) * abs(x), twice computed"),
+        pytest.param(lambda x: cr.cbrt(x**3), 1, 0.0, 1.0, id="cbrt(x**3)"),
+        pytest.param(lambda x: cr.exp(cr.log(x)), 1, 0.0, 1.0, id="exp(log(x))"),
+        pytest.param(lambda x: cr.sqrt(x**4), 2, 0.0, 2.0, id="sqrt(x**4)"),
+        pytest.param(lambda x: (x**4) ** 1.5, 6, 0.0, 720.0, id="(x**4)**1.5"),
+        pytest.param(lambda x: cr.relu(x) - cr.relu(-x), 1, 0.0, 1.0, id="relu(x) - relu(-x)"),
+    ],
+)
+def test_smooth_functions_through_a_kink(f, order, got, smooth):
+    nested = f
+    for _ in range(order):
+        nested = cr.grad(nested)
+    assert nested(0.0) == got != smooth
