@@ -13,17 +13,20 @@ from .structure import Structure, flatten, unflatten
 from .sweeps import between, is_node, reverse
 from .transforms import traced_copy
 from .var import Var
+from .wrapping import made_of_function
 
 __all__ = ["checkpoint"]
 
 
+@made_of_function
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return `f`, made to keep the derivatives by its arguments instead of all that it computed.
 
     The function is recorded and swept when it is called, and the record is dropped: each number it returns is one node
     that holds a partial by each argument. A first derivative needs no second run; higher ones run `f` again. Vars that
     `f` closes over count as arguments (they are followed down to leaves, so pass what was computed as an argument).
-    A loop of n steps cut into calls of m steps holds about n/m + m nodes at a time instead of n.
+    A loop of n steps cut into calls of m steps holds about n/m + m nodes at a time instead of n. Keyword arguments are
+    handed on as they are; Vars in them count as closed over.
 
     >>> @checkpoint
     ... def decay(x):
@@ -40,8 +43,9 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """
     rows: dict[tuple[Any, ...], Primitive] = {}
 
-    @functools.wraps(f, updated=())
-    def checkpointed(*args: Any) -> Any:
+    def checkpointed(*args: Any, **named: Any) -> Any:
+        if named:
+            return checkpoint(functools.partial(f, **named))(*args)
         numbers, structure = flatten(args, "checkpoint", "args")
         with recording() as outside:
             if not outside:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import functools
 import importlib
-import importlib.util
-import inspect
 import math
-import warnings
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
-from .errors import needing
+from .choosing import BACKENDS, backend_module, choose
 from .modes import uncollected
-from .packing import Argument
+from .packing import Argument, stacked
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
 from .program import Program
 from .recognition import recognise
 from .restructuring import restructure
-from .structure import Structure, unflatten
+from .specialising import Methods, Static, listed_names, parameters_of, positions
+from .structure import unflatten
 from .tracing import function_name, running_alone, trace
+from .wrapping import positional, qualified_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,28 +30,53 @@ if TYPE_CHECKING:
 __all__ = ["Compiled", "compile"]
 
 Function = Callable[..., Any]
+Names = Sequence[str | int] | str | int
 
-_BACKENDS = {"python": "python_", "numpy": "numpy_", "llvm": "llvm"}
 _LONG = 5_000  # steps that take a while to compile
 MAX_STEPS = 200_000
 """Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
 
 
+@overload
 def compile(
     f: Function,
     *,
-    batch: Sequence[str | int] | str | int = (),
+    batch: Names = ...,
+    static: Names = ...,
+    reduce: str | None = ...,
+    backend: str = ...,
+    threads: int = ...,
+    max_steps: int = ...,
+) -> Compiled: ...
+@overload
+def compile(
+    *,
+    batch: Names = ...,
+    static: Names = ...,
+    reduce: str | None = ...,
+    backend: str = ...,
+    threads: int = ...,
+    max_steps: int = ...,
+) -> Callable[[Function], Compiled]: ...
+def compile(
+    f: Function | None = None,
+    *,
+    batch: Names = (),
+    static: Names = (),
     reduce: str | None = None,
     backend: str = "auto",
     threads: int = 1,
     max_steps: int = MAX_STEPS,
-) -> Compiled:
+) -> Compiled | Callable[[Function], Compiled]:
     """Return a function that computes what `f` does, compiled once for each structure of the arguments.
 
     Args:
-        f: a function of numbers, or of nested lists, tuples, dicts or arrays of them, that `trace` can trace: also
-            `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. What it closes over is constant.
+        f: a function of numbers, or of nested lists, tuples, dicts, dataclasses or arrays of them, that `trace` can
+            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. What it closes over is
+            constant; of a method so is what its object holds. Without `f`, a decorator comes back.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
+        static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
+            each value the function is compiled anew. Strings and None, also in structures, always decide it.
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
         threads: how many threads share the batch (llvm).
@@ -77,18 +101,20 @@ def compile(
     >>> print(f"{value:.6f} {slope:.6f}")
     0.173078 -0.623265
     """
+    if f is None:
+        return functools.partial(
+            compile, batch=batch, static=static, reduce=reduce, backend=backend, threads=threads, max_steps=max_steps
+        )
     if not callable(f):
         raise TypeError(f"compile expected a function but got {describe('f', f)}")
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f'compile expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
-    if backend not in ("auto", *_BACKENDS):
+    if backend not in ("auto", *BACKENDS):
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
         )
     threads = whole_number("compile", "threads", threads, noun="number of threads")
-    buffers.load()
-    named = (batch,) if isinstance(batch, (str, int)) else tuple(batch)
-    return Compiled(f, named, reduce, backend, threads, max_steps)
+    return Compiled(f, listed_names(batch), reduce, backend, threads, max_steps, listed_names(static))
 
 
 class Compiled:
@@ -99,16 +125,27 @@ class Compiled:
     """
 
     def __init__(
-        self, f: Function, batch: tuple[str | int, ...], reduce: str | None, backend: str, threads: int, max_steps: int
+        self,
+        f: Function,
+        batch: tuple[str | int, ...],
+        reduce: str | None,
+        backend: str,
+        threads: int,
+        max_steps: int,
+        static: tuple[str | int, ...] = (),
     ) -> None:
+        buffers.load()
         self.f = f
-        self._named = batch
+        self._named = batch, static
         self.reduce = reduce
         self.backend = backend
         self.threads = threads
         self.max_steps = max_steps
-        self._parameters = _parameters(f)
-        self._batch = frozenset(self._position(item) for item in batch)
+        self._parameters = parameters_of(f)
+        self._batch = positions(f, self._parameters, "batch", batch)
+        self._fixed = positions(f, self._parameters, "static", static)
+        self._static = Static(f, self._fixed, lambda own: self._like(own, self._fixed)) if static else None
+        self._methods = Methods(f, lambda own: self._like(own, frozenset((0,))))
         self._flags: dict[int, tuple[bool, ...]] = {}
         self._plans: dict[Any, _Plan] = {}
         self._latest: _Plan | None = None
@@ -117,20 +154,35 @@ class Compiled:
             raise ValueError(
                 f"compile expected batch to name the arguments to reduce over but got reduce={reduce!r} alone"
             )
+        if self._batch & self._fixed:
+            raise ValueError(
+                f"compile expected an argument in batch or in static, not in both, but got {describe('batch', batch)} "
+                f"and {describe('static', static)}"
+            )
         functools.update_wrapper(self, f, updated=())
 
     def __reduce__(self) -> Any:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
-        return Compiled, (self.f, self._named, self.reduce, self.backend, self.threads, self.max_steps)
+        batch, static = self._named
+        own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
+        return qualified_name(self) or (Compiled, own)
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        return self if instance is None else self._methods.of(instance)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        if named:
-            args = self._bind(args, named)
-        elif self._enter is not None:
+        if self._enter is not None and not named:
             # What the latest call was made with comes again as a rule.
             result = self._enter(args)
             if result is not None:
                 return result
+        if self._static is not None:
+            own, rest = self._static.of(args, named)
+            result = own(*rest)
+            self._latest = own._latest
+            return result
+        if named:
+            args = positional(self.f, args, named, function_name(self.f))
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
         # The quick way, for arrays of doubles in C order; small calls are counted in microseconds.
         array, double, n = buffers.ARRAY, buffers.DOUBLE, -1
@@ -153,6 +205,11 @@ class Compiled:
 
     def trace(self, *examples: Any) -> Program:
         """Trace and compile for arguments like these, without running; return the program."""
+        if self._static is not None:
+            own, rest = self._static.of(examples, {})
+            program: Program = own.trace(*rest)
+            self._latest = own._latest
+            return program
         return self._prepare(examples, self._flags_for(len(examples)))[0].program
 
     @property
@@ -164,11 +221,11 @@ class Compiled:
         """Return the code generated for the latest call: "python", "c" or "llvm"."""
         plan = self._plan()
         if language == "python":
-            text: str = _module("python_").source(plan.program)
+            text: str = backend_module("python_").source(plan.program)
         elif language == "c":
-            text = _module("c").source(plan.program, plan.flags, self.reduce, name=plan.program.name)
+            text = backend_module("c").source(plan.program, plan.flags, self.reduce, name=plan.program.name)
         elif language == "llvm":
-            text = _module("llvm").source(plan.program, plan.flags, self.reduce)
+            text = backend_module("llvm").source(plan.program, plan.flags, self.reduce)
         else:
             raise ValueError(f'source expected "python", "c" or "llvm" but got {describe("language", language)}')
         return text
@@ -184,6 +241,14 @@ class Compiled:
 
     def __repr__(self) -> str:
         return f"<compiled {function_name(self.f)}: {len(self._plans)} programs, backend {self.backend}>"
+
+    def _like(self, f: Function, dropped: frozenset[int]) -> Compiled:
+        """Return another function compiled in the same way, which lacks some of the arguments."""
+        batch, static = (
+            tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
+            for places in (self._batch, self._fixed)
+        )
+        return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static)
 
     # ---- from arguments to a plan ----
 
@@ -240,34 +305,8 @@ class Compiled:
         flags = self._flags[count] = tuple([k in self._batch for k in range(count)])
         return flags
 
-    def _position(self, item: str | int) -> int:
-        if isinstance(item, int) and not isinstance(item, bool) and item >= 0:
-            return item
-        if item in self._parameters:
-            return self._parameters.index(str(item))
-        raise ValueError(
-            f"compile expected batch to name arguments of {function_name(self.f)}, {self._parameters}, or their "
-            f"positions but got {describe('batch', item)}"
-        )
-
     def _name(self, position: int) -> str:
         return self._parameters[position] if position < len(self._parameters) else f"argument {position}"
-
-    def _bind(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
-        bound = inspect.signature(self.f).bind(*args, **named)
-        bound.apply_defaults()
-        if bound.kwargs:
-            raise TypeError(f"{function_name(self.f)} expected positional arguments but got {sorted(bound.kwargs)}")
-        return bound.args
-
-
-def _parameters(f: Function) -> list[str]:
-    if isinstance(f, Program):
-        return [f"argument {k}" for k in range(len(f.arguments.parts))]
-    try:
-        return list(inspect.signature(f).parameters)
-    except (TypeError, ValueError):
-        return []
 
 
 class _Plan:
@@ -282,7 +321,7 @@ class _Plan:
         shared = optimise(restructure(found) if found.has_loops else found)
         self.program = drop(hoist(values_only(shared), flags))
         self.layout = Layout(self.program, flags, owner.reduce)
-        self.name = _choose(owner.backend, self.program, owner.max_steps)
+        self.name = choose(owner.backend, self.program, owner.max_steps)
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
@@ -293,7 +332,7 @@ class _Plan:
         self.enter = None if entry is None else entry.call
 
     def _build(self, program: Program) -> Any:
-        build = _module(_BACKENDS[self.name]).build
+        build = backend_module(BACKENDS[self.name]).build
         if self.name != "llvm" or len(program) < _LONG:
             return build(program, self.flags, self.reduce, self.threads)
         # The bar shows when this takes longer than two seconds.
@@ -338,7 +377,7 @@ class _Plan:
             )
         rows = [self.traced.run([x for argument in packed for x in argument.sample(k)]) for k in range(n)]
         if self.reduce is None:
-            return _stack(self.traced.result, rows, [0])
+            return stacked(self.traced.result, rows, [0])
         totals = []
         for place in range(self._outputs):
             total: Any = 0.0
@@ -346,48 +385,3 @@ class _Plan:
                 total = total + row[place]
             totals.append((total / n if n else math.nan) if self.reduce == "mean" else total)
         return unflatten(self.traced.result, totals)
-
-
-def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
-    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
-    if result.places is not None:
-        start, make = place[0], result.places.array
-        place[0] += result.size
-        return [make(row[start : place[0]]) for row in rows]
-    if result.kind in ("number", "array"):
-        start = place[0]
-        place[0] += result.size
-        columns = [row[start : place[0]] for row in rows]
-        if buffers.ARRAY is None:
-            return [column[0] for column in columns]
-        numbers = [number for column in columns for number in column]
-        return unflatten(Structure("array", shape=(len(rows), *result.shape)), numbers)
-    return result.build([_stack(part, rows, place) for part in result.parts])
-
-
-@functools.cache
-def _module(name: str) -> Any:
-    packages = {"llvm": ("numpy", "llvmlite"), "numpy_": ("numpy",)}.get(name, ())
-    with needing(f'backend="{name.strip("_")}"', *packages, otherwise='use backend="python"'):
-        for package in packages:
-            importlib.import_module(package)
-        return importlib.import_module(f".backends.{name}", __package__)
-
-
-def _choose(backend: str, program: Program, most: int) -> str:
-    steps = len(program)
-    if backend != "auto":
-        return backend
-    if buffers.ARRAY is None:
-        return "python"
-    if importlib.util.find_spec("llvmlite") is None:
-        return "numpy"
-    if steps > most:
-        warnings.warn(
-            f"the program has {steps} steps, more than max_steps={most}: it runs with NumPy, not as machine code; "
-            'raise max_steps or say backend="llvm" to compile it anyway',
-            RuntimeWarning,
-            stacklevel=5,
-        )
-        return "numpy"
-    return "llvm"

@@ -8,6 +8,7 @@ the order of arguments are those of JAX.
 
 from __future__ import annotations
 
+import builtins
 import functools
 import math
 from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ from .primitive import describe
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, flatten, unflatten
 from .tracing import function_name, session
+from .wrapping import made_of_function, positional
 
 __all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
 
@@ -30,6 +32,7 @@ _NONE = Structure("none")
 _PAIR = Structure("tuple", (NUMBER, NUMBER))
 
 
+@made_of_function
 def function(f: F) -> F:
     """Return `f`, made to stand as one step in a traced program, traced once for each structure of its arguments.
 
@@ -55,8 +58,9 @@ def function(f: F) -> F:
     """
     known: dict[tuple[int, Structure], Body] = {}
 
-    @functools.wraps(f)
-    def called(*args: Any) -> Any:
+    def called(*args: Any, **named: Any) -> Any:
+        if named:
+            args = positional(f, args, named, function_name(f))
         numbers, structure = flatten(args, function_name(f), "args")
         if not any_traced(numbers):
             return f(*args)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from .backends import buffers
+from .foreign import held
 from .primitive import describe
-from .structure import NUMBER, Structure, flatten
+from .structure import NUMBER, Structure, arranged, constant, flatten, is_constant, record_fields, unflatten
 
 
 class Argument:
@@ -46,17 +47,22 @@ class Argument:
         if type(value) is dict:
             parts = tuple([self._shared(item, f"{name}[{key!r}]") for key, item in value.items()])
             return Structure("dict", parts, tuple(value))
+        keys = record_fields(value)
+        if keys is not None:
+            parts = tuple([self._shared(getattr(value, key), f"{name}.{key}") for key in keys])
+            return Structure("record", parts, keys, made=type(value))
         numbers, structure = flatten(value, "compile", name)
         self.pieces.append(numbers)
         return structure
 
     def _batch(self, value: Any) -> Structure:
+        if is_constant(value):
+            return constant(value)
+        value = held(value, "compile", self.name)
         shape = getattr(value, "shape", None)
         if shape is not None and not hasattr(type(value), "__apply__"):
             if not shape:
                 raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
-            if not hasattr(value.dtype, "kind"):
-                value = buffers.np.asarray(value)  # such as a tensor of PyTorch's
             own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
             self._count(shape[0], value.dtype.kind == "O")
             if value.dtype.kind == "O":
@@ -74,7 +80,11 @@ class Argument:
                 self.samples = value
                 return Structure("list", (NUMBER,) * len(value[0]))
             return self._take(value)
-        if isinstance(value, tuple) and not hasattr(value, "_fields"):
+        keys = record_fields(value)
+        if keys is not None:
+            parts = tuple([self._batch(getattr(value, key)) for key in keys])
+            return Structure("record", parts, keys, made=type(value))
+        if isinstance(value, tuple):
             return Structure("tuple", tuple([self._batch(part) for part in value]))
         if isinstance(value, dict):
             return Structure("dict", tuple([self._batch(part) for part in value.values()]), tuple(value))
@@ -87,13 +97,14 @@ class Argument:
         """Keep the numbers of samples that are all of one structure, that of the first if none is given."""
         found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(rows)]
         expected = structure or (found[0][1] if found else NUMBER)
-        for k, (_, own) in enumerate(found):
-            if own != expected:
+        for k, (numbers, own) in enumerate(found):
+            sample = arranged(numbers, own, expected)
+            if sample is None:
                 where = " at 0" if structure is None else ""
                 raise ValueError(
                     f"{self.name} expected samples of one structure but got {expected}{where} and {own} at {k}"
                 )
-        self.samples = [numbers for numbers, _ in found]
+            self.samples.append(list(sample))
         return expected
 
     def _count(self, rows: int, listed: bool) -> None:
@@ -121,3 +132,20 @@ class Argument:
 def kinds(lists: Iterable[Iterable[Any]]) -> set[type]:
     """Return the types of all items of all lists: 20 nanoseconds an item."""
     return set(map(type, chain.from_iterable(lists)))
+
+
+def stacked(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
+    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
+    if result.places is not None:
+        start, make = place[0], result.places.array
+        place[0] += result.size
+        return [make(row[start : place[0]]) for row in rows]
+    if result.kind in ("number", "array"):
+        start = place[0]
+        place[0] += result.size
+        columns = [row[start : place[0]] for row in rows]
+        if buffers.ARRAY is None:
+            return [column[0] for column in columns]
+        numbers = [number for column in columns for number in column]
+        return unflatten(Structure("array", shape=(len(rows), *result.shape)), numbers)
+    return result.build([stacked(part, rows, place) for part in result.parts])

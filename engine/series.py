@@ -27,13 +27,14 @@ from .var import Var
 __all__ = ["taylor"]
 
 
-def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
+def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     """Return the Taylor coefficients of `f` at `x`: f, f', f''/2, f'''/6, ... to the given order.
 
     Args:
         f: a function of one number; where it returns a structure, each number in it becomes a list.
         x: a float or a Var.
         order: the highest derivative, 0 or more.
+        named: keyword arguments of `f`.
 
     >>> taylor(lambda x: 1 / (1 - x), 0.0, 4)
     [1.0, 1.0, 1.0, 1.0, 1.0]
@@ -41,7 +42,7 @@ def taylor(f: Callable[[Any], Any], x: Any, order: int) -> Any:
     order = whole_number("taylor", "order", order, least=0)
     with recording() as outside:
         (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
-        (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs), "taylor", "the result"), [number])
+        (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
         graph = between([source], results)
         expansion = Expansion(order)
         series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}

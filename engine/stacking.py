@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
+from .arguments import whole_number
+from .foreign import held
 from .primitive import describe
-from .structure import NUMBER, Structure, array_of, flatten, unflatten
+from .structure import NUMBER, Structure, arranged, array_of, flatten, is_constant, record_fields, unflatten
 
 _EMPTY = Structure("list")
 
@@ -23,16 +25,20 @@ class Items:
     """
 
     def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: int | None = None) -> None:
-        self.xs, self.function, self.arrays = xs, function, False
+        self.xs, self.function, self.arrays = held(xs, function, "xs"), function, False
         self.nothing = xs is None
         self.name = getattr(f, "__name__", type(f).__name__).strip("<>")
+        if length is not None:
+            length = whole_number(function, "length", length, 0, "whole number of iterations")
         if xs is None:
-            if not isinstance(length, int) or length < 0:
+            if length is None:
                 raise TypeError(f"{function} expected length=, a number of iterations, where xs is None")
             self.count, self.structure = length, _EMPTY
             self.numbers: list[Any] = []
             return
-        counts = list(self._counts(xs, "xs"))
+        counts = list(self._counts(self.xs, "xs"))
+        if not counts:
+            self._reject(xs, "xs")
         if length is not None:
             counts.append((length, "length"))
         self.count = counts[0][0]
@@ -45,9 +51,16 @@ class Items:
         self.numbers, self.structure = self._flatten()
 
     def _counts(self, xs: Any, name: str) -> Iterator[tuple[int, str]]:
+        xs = held(xs, self.function, name)
+        keys = record_fields(xs)
         if isinstance(xs, list):
             yield len(xs), name
-        elif isinstance(xs, tuple) and xs and not hasattr(xs, "_fields"):
+        elif keys:
+            for key in keys:
+                yield from self._counts(getattr(xs, key), f"{name}.{key}")
+        elif is_constant(xs):
+            return
+        elif isinstance(xs, tuple) and xs:
             for k, part in enumerate(xs):
                 yield from self._counts(part, f"{name}[{k}]")
         elif isinstance(xs, dict) and xs:
@@ -57,10 +70,13 @@ class Items:
             self.arrays = True
             yield xs.shape[0], name
         else:
-            raise TypeError(
-                f"{self.function} expected a leading axis to go along (a list, an array, a tuple or dict of these) but "
-                f"got {describe(name, xs)}"
-            )
+            self._reject(xs, name)
+
+    def _reject(self, xs: Any, name: str) -> NoReturn:
+        raise TypeError(
+            f"{self.function} expected a leading axis to go along (a list, an array, a tuple or dict of these) but "
+            f"got {describe(name, xs)}"
+        )
 
     def _flatten(self) -> tuple[list[Any], Structure]:
         xs = self.xs
@@ -73,12 +89,13 @@ class Items:
         for k in range(self.count):
             own, structure = flatten(_item(xs, k), self.function, f"xs[{k}]")
             first = first if k else structure
-            if structure != first:
+            placed = arranged(own, structure, first)
+            if placed is None:
                 raise ValueError(
                     f"{self.function} expected items of one structure for {self.name} but got {first} at 0 and "
                     f"{structure} at {k}"
                 )
-            numbers += own
+            numbers += placed
         return numbers, first
 
     def item(self, k: int) -> Any:
@@ -88,11 +105,15 @@ class Items:
 
 
 def _item(xs: Any, k: int) -> Any:
+    keys = record_fields(xs)
+    if keys is not None:
+        parts = [_item(getattr(xs, key), k) for key in keys]
+        return Structure("record", keys=keys, made=type(xs)).build(parts)
     if isinstance(xs, tuple):
         return tuple([_item(part, k) for part in xs])
     if isinstance(xs, dict):
         return {key: _item(part, k) for key, part in xs.items()}
-    return xs[k]
+    return xs if is_constant(xs) else xs[k]
 
 
 def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:

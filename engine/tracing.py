@@ -179,7 +179,8 @@ class Tracer(Operators):
         self._refuse("int() was called", "use chainrule.floor, trunc or round")
 
     def __index__(self) -> int:
-        self._refuse("it was used as an index or a count", "use chainrule.take(items, index), or pass a plain int")
+        advice = "use chainrule.take(items, index), or name the argument in compile(..., static=)"
+        self._refuse("it was used as an index or a count", advice)
 
     def __repr__(self) -> str:
         return f"Tracer({self.name or (self.op.name if self.op else '')})"

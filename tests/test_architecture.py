@@ -15,8 +15,8 @@ LAYERS = {
         operators modes blame wrapping var
         backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
         strategies exact scanning testing program_file program pruning tracing loop_rules loop_series stacking
-        loop_bodies loops branches long_rows passes lowering guarding restructuring repetition recognition backends
-        packing compile __init__ __main__
+        loop_bodies loops branches long_rows passes lowering guarding restructuring repetition recognition
+        specialising backends choosing packing compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers
