@@ -60,3 +60,14 @@ class TraceError(TypeError):
 
 class BackendError(NotImplementedError):
     """Report an operation that a backend lacks."""
+
+
+def describe(name: str, value: object) -> str:
+    """Write ``name=value (type)`` for an error message, cut to a readable length."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of more digits than Python writes
+        text = "..."
+    if len(text) > 80:
+        text = text[:77] + "..."
+    return f"{name}={text} ({type(value).__name__})"

@@ -6,6 +6,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from .carries import Carry
 from .structure import NUMBER, Structure, flatten, unflatten
 from .tracing import Tracer, function_name, input_names, listed
 
@@ -14,7 +15,13 @@ class Body:
     """Run a loop's function once on symbols; `finish` makes the inner program of what it returned."""
 
     def __init__(
-        self, function: str, f: Callable[..., Any], arguments: Structure, inputs: Any = None, empty: bool = False
+        self,
+        function: str,
+        f: Callable[..., Any],
+        arguments: Structure,
+        inputs: Any = None,
+        empty: bool = False,
+        carry: Carry | None = None,
     ) -> None:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
@@ -25,6 +32,8 @@ class Body:
         args = list(unflatten(arguments, inputs))
         if empty:
             args[1] = None
+        if carry is not None:
+            args[0] = carry.give(inputs[: carry.structure.size])
         self.value = f(*args)
         self.lifted: list[Tracer] = []
         if function == "scan":

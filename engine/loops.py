@@ -16,13 +16,17 @@ from typing import Any, TypeVar, cast
 
 from . import table
 from .arguments import whole_number
+from .carries import Carry
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_bodies import Body, any_traced, numbers_of
 from .loop_rules import traced
+from .modes import no_grad
 from .primitive import describe
+from .reading import truth
 from .stacking import Items, stack
-from .structure import NUMBER, Structure, flatten, unflatten
+from .structure import NUMBER, Structure, arranged, flatten, unflatten
 from .tracing import function_name, session
+from .var import Var
 from .wrapping import made_of_function, positional
 
 __all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
@@ -149,19 +153,26 @@ def scan(
     """
     checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
     items = Items(xs, "scan", f, length)
-    first, kind = flatten(carry, "scan", "carry")
+    held = Carry("scan", carry)
+    first, kind = held.numbers, held.structure
     given, structure = flatten(shared, "scan", "shared")
     if not any_traced(first) and not any_traced(items.numbers) and not any_traced(given):
-        found = _scan_eagerly(f, (first, kind), items, unflatten(structure, given), reverse)
+        found = _scan_eagerly(f, held, items, unflatten(structure, given), reverse)
         if found is not None:
             return found
-    body = Body("scan", f, Structure("tuple", (kind, items.structure, *structure.parts)), empty=items.nothing)
-    new, result, shape = _pair(f, body.value, kind)
+        held = Carry("scan", carry)
+    arguments = Structure("tuple", (kind, items.structure, *structure.parts))
+    while True:
+        truths = held.truths
+        body = Body("scan", f, arguments, empty=items.nothing, carry=held)
+        new, result, shape = _pair(f, body.value, held)
+        if held.truths == truths:
+            break  # else what began as a truth value goes on as a number
     body.finish([*new, *result])
     loop = Loop(SCAN, body.program, items.count, len(first), items.structure.size, 0, reverse)
     numbers = checkpointed(loop, (*first, *items.numbers, *given, *body.lifted), checkpoint)
     rows = _rows(numbers[len(first) :], items.count)
-    return unflatten(kind, numbers[: len(first)]), None if shape is _NONE else stack(shape, rows, items.arrays)
+    return held.give(numbers[: len(first)]), None if shape is _NONE else stack(shape, rows, items.arrays)
 
 
 def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any, limit: int | None = None) -> Any:
@@ -179,15 +190,21 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     """
     if limit is not None:
         limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
-    numbers, structure = flatten(carry, "while_loop", "carry")
+    held = Carry("while_loop", carry)
+    numbers = held.numbers
     if not any_traced(numbers):
-        found = _repeat_eagerly(cond, body, numbers, structure, limit)
+        found = _repeat_eagerly(cond, body, held, limit)
         if found is not None:
             return found[0]
-    arguments = Structure("tuple", (structure,))
-    inner = Body("while_loop", body, arguments)
-    _same("while_loop", body, "carry", structure, inner.result)
-    asked = Body("while_loop", cond, arguments, inner.inputs)
+        held = Carry("while_loop", carry)
+    arguments = Structure("tuple", (held.structure,))
+    while True:
+        truths = held.truths
+        inner = Body("while_loop", body, arguments, carry=held)
+        inner.numbers = held.take(body, inner.value, "the result of")
+        if held.truths == truths:
+            break  # else what began as a truth value goes on as a number
+    asked = Body("while_loop", cond, arguments, inner.inputs, carry=held)
     if asked.result is not NUMBER:
         raise TypeError(f"while_loop expected {function_name(cond)} to return one number but got {asked.result}")
     inner.finish(inner.numbers)
@@ -200,7 +217,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     if limit is not None:
         (goes_on,) = asked.program.run([*found_numbers, *lifted])
         found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
-    return unflatten(structure, found_numbers)
+    return held.give(found_numbers)
 
 
 def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: Any, limit: int | None = None) -> Any:
@@ -270,77 +287,94 @@ def _mean(numbers: Sequence[Any], count: int) -> list[Any]:
 
 
 def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Any:
-    rows: list[list[Any]] = []
-    shape = NUMBER
+    rows: list[Sequence[Any]] = []
+    shape = NUMBER if items.count else _shape_of_none(f, items, shared, reduce)
     for k in range(items.count):
         numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
         if not k:
             shape = found
             if any_traced(numbers):
                 return None
-        _same("map", f, f"result {k}", shape, found)
-        rows.append(numbers)
+        rows.append(_same("map", f, f"result {k}", shape, found, numbers))
     if reduce is None:
         return (stack(shape, rows, items.arrays),)
-    sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0]
+    sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * shape.size
     return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
 
 
-def _scan_eagerly(
-    f: Callable[..., Any], carry: tuple[list[Any], Structure], items: Items, shared: Sequence[Any], reverse: bool
-) -> Any:
-    rows: list[list[Any]] = [[]] * items.count
-    numbers, kind = carry
-    shape = NUMBER
+def _shape_of_none(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Structure:
+    """Find out what a function returns that has no items to run on: it runs on zeros, as a trace runs on symbols."""
+    if reduce is None and isinstance(items.xs, list):
+        return NUMBER  # an empty list
+    zeros = [Var(0.0, None, False)] * items.structure.size
+    try:
+        with no_grad():
+            result = f(unflatten(items.structure, zeros), *shared)
+    except Exception as error:
+        raise ValueError(
+            f"map expected at least one item to tell what {function_name(f)} returns, but xs is empty, and on zeros it "
+            f"raised {type(error).__name__}: {error}"
+        ) from error
+    return flatten(result, "map", f"the result of {function_name(f)}")[1]
+
+
+def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
+    rows: list[Sequence[Any]] = [[]] * items.count
+    numbers, shape = carry.numbers, NUMBER
     order = range(items.count - 1, -1, -1) if reverse else range(items.count)
     for place, k in enumerate(order):
-        numbers, own, found = _pair(f, f(unflatten(kind, numbers), items.item(k), *shared), kind)
+        numbers, own, found = _pair(f, f(carry.give(numbers), items.item(k), *shared), carry)
         if not place:
             shape = found
             if any_traced(numbers) or any_traced(own):
                 return None
-        _same("scan", f, f"result {k}", shape, found)
-        rows[k] = own
-    return unflatten(kind, numbers), None if shape is _NONE else stack(shape, rows, items.arrays)
+        rows[k] = _same("scan", f, f"result {k}", shape, found, own)
+    return carry.give(numbers), None if shape is _NONE else stack(shape, rows, items.arrays)
 
 
-def _repeat_eagerly(
-    cond: Callable[[Any], Any], body: Callable[[Any], Any], numbers: list[Any], kind: Structure, limit: int | None
-) -> Any:
-    count = 0
+def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
+    count, numbers = 0, carry.numbers
     while True:
-        asked = cond(unflatten(kind, numbers))
+        asked = cond(carry.give(numbers))
         if any_traced([asked]):
             return None
-        if not asked:
-            return (unflatten(kind, numbers),)
+        if not truth(asked, "while_loop", f"the result of {function_name(cond)}"):
+            return (carry.give(numbers),)
         if limit is not None and count == limit:
-            return (unflatten(kind, [table.where(True, math.nan, number) for number in numbers]),)
-        numbers, found = numbers_of(body(unflatten(kind, numbers)), "while_loop", body)
-        _same("while_loop", body, "carry", kind, found)
+            return (unflatten(carry.structure, [table.where(True, math.nan, number) for number in numbers]),)
+        found = body(carry.give(numbers))
+        if found is None:
+            raise TypeError(
+                f"while_loop expected {function_name(body)} to return a carry but got None; is a return missing?"
+            )
+        numbers = carry.take(body, found, "the result of")
         if any_traced(numbers):
             return None
         count += 1
 
 
-def _pair(f: Callable[..., Any], value: Any, kind: Structure) -> tuple[list[Any], list[Any], Structure]:
+def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], list[Any], Structure]:
     """Take apart what the function of a scan returned: the carry's numbers, the result's, and its structure."""
     if not isinstance(value, tuple) or len(value) != 2:
         advice = "; is a return missing?" if value is None else ""
         raise TypeError(
             f"scan expected {function_name(f)} to return a pair (carry, y) but got {describe('result', value)}{advice}"
         )
-    numbers, found = flatten(value[0], "scan", f"the carry of {function_name(f)}")
-    _same("scan", f, "carry", kind, found)
+    numbers = carry.take(f, value[0])
     if value[1] is None:
         return numbers, [], _NONE
     own, shape = flatten(value[1], "scan", f"the result of {function_name(f)}")
     return numbers, own, shape
 
 
-def _same(function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure) -> None:
-    if expected != found:
+def _same(
+    function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure, numbers: list[Any]
+) -> Sequence[Any]:
+    """Return the numbers in the order of the expected structure, `ValueError` if it is another."""
+    placed = arranged(numbers, found, expected)
+    if placed is None:
         raise ValueError(
             f"{function} expected {function_name(f)} to return a {what} like {expected} but got {found}; "
             "every iteration must give the same structure"
         )
+    return placed

@@ -7,8 +7,8 @@ from itertools import chain
 from typing import Any
 
 from .backends import buffers
-from .foreign import held
 from .primitive import describe
+from .reading import held
 from .structure import NUMBER, Structure, arranged, constant, flatten, is_constant, record_fields, unflatten
 
 
@@ -63,6 +63,8 @@ class Argument:
         if shape is not None and not hasattr(type(value), "__apply__"):
             if not shape:
                 raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
+            if value.dtype.kind not in "fiubO":
+                raise TypeError(f"{self.name} expected an array of real numbers but got dtype {value.dtype}")
             own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
             self._count(shape[0], value.dtype.kind == "O")
             if value.dtype.kind == "O":

@@ -10,7 +10,6 @@ import functools
 import inspect
 import itertools
 import math
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Real
@@ -20,6 +19,9 @@ try:
     import cython
 except ImportError:
     from . import uncompiled as cython
+
+from .errors import describe as describe
+from .reading import real_of, truth
 
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
@@ -158,6 +160,8 @@ class Primitive:
                 numbers.append(arg)
             elif kind is bool:
                 numbers.append(1.0 if arg else 0.0)
+            elif kind is int and position == 0 and arg < 0 and self.name == "where":
+                numbers.append(float(truth(arg, self.name, self.name_of(position))))
             elif hasattr(kind, "__apply__"):
                 if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
                     taker = kind
@@ -353,24 +357,15 @@ def find(name: str) -> Primitive:
     return PRIMITIVES[name]
 
 
-def describe(name: str, value: object) -> str:
-    """Write ``name=value (type)`` for an error message, cut to a readable length."""
-    try:
-        text = repr(value)
-    except ValueError:  # a whole number of more digits than Python writes
-        text = "..."
-    if len(text) > 80:
-        text = text[:77] + "..."
-    return f"{name}={text} ({type(value).__name__})"
-
-
 def to_float(value: Any, function: str, argument: str) -> float:
     """Convert a real number of any kind, also a scalar of another library's, to float.
 
     Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
     derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
     """
-    number = value if isinstance(value, Real) else _held(value)
+    # NumPy registers spans of time as whole numbers.
+    is_plain = isinstance(value, Real) and type(value).__name__ != "timedelta64"
+    number = value if is_plain else real_of(value)
     if number is not None:
         try:
             found = float(number)
@@ -381,29 +376,13 @@ def to_float(value: Any, function: str, argument: str) -> float:
             got = describe(argument, value)
             raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
         except (TypeError, ValueError):
-            pass  # a signalling nan, or a span of time, which NumPy registers as whole numbers: refused below
+            pass  # a signalling nan: refused below
     advice = ""
     if getattr(value, "requires_grad", False):
         advice = ", which PyTorch differentiates by; pass its detach()"
     elif getattr(value, "shape", ()) != ():
         advice = "; apply it to each item, or use NumPy's function"
     raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
-
-
-def _held(value: Any) -> Any:
-    """Return the real number that a scalar array, a tensor or a `Decimal` holds; None where there is none."""
-    decimal = sys.modules.get("decimal")
-    if decimal is not None and isinstance(value, decimal.Decimal):
-        return value
-    if getattr(value, "shape", None) != () or getattr(value, "requires_grad", False) or not hasattr(value, "item"):
-        return None
-    if getattr(value.dtype, "kind", "f") in "mM" or getattr(value, "mask", False):
-        return None
-    try:
-        number = value.item()
-    except (TypeError, RuntimeError):
-        return None  # known to a trace of the other library's only
-    return number if isinstance(number, Real) else None
 
 
 def is_symbolic(x: Any) -> bool:

@@ -15,11 +15,11 @@ from .csr import Places
 from .files import write_whole
 from .loop import CALL, KINDS, MAP, WHILE, Loop
 from .primitive import PRIMITIVES, Primitive, Reduction
-from .structure import Structure
+from .structure import Structure, constant
 
 FORMAT = "chainrule program"
 VERSIONS = (1, 2)
-_KINDS = ("number", "array", "list", "tuple", "dict", "none", "sparse")
+_KINDS = ("array", "list", "tuple", "dict", "constant", "sparse")
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -79,13 +79,24 @@ def read(path: Any, make: Make) -> Any:
     """
     try:
         with open(path, encoding="utf-8") as file:
-            content = json.load(file)
+            content = json.load(file, object_pairs_hook=_once)
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} expected a program in JSON, but it is truncated or not JSON: {error}") from None
+    except _Wrong as error:
+        raise ValueError(f"{path} expected {error}") from None
     try:
         return _all(content, make)
     except _Wrong as error:
         raise ValueError(f"{path} expected {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} expected structures that are not nested as deep as these") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, of whose members JSON itself would take the last of several of one name."""
+    names = [name for name, _ in pairs]
+    _check(len(set(names)) == len(names), "each name once in an object", names)
+    return dict(pairs)
 
 
 class _Wrong(Exception):
@@ -208,6 +219,14 @@ def _of_structure(structure: Structure) -> Any:
         return {"dict": [[key, _of_structure(part)] for key, part in zip(structure.keys, structure.parts, strict=True)]}
     if structure.kind in ("list", "tuple"):
         return {structure.kind: [_of_structure(part) for part in structure.parts]}
+    if structure.kind == "constant" and type(structure.keys[0]) is str:
+        return {"constant": list(structure.keys)}
+    if structure.kind in ("record", "constant"):
+        # A file names no classes of the user's, since reading one must run nothing.
+        raise TypeError(
+            f"save expected numbers, arrays, lists, tuples, dicts, strings and None but got {structure}; pickle the "
+            "program, or make it of a function of tuples or dicts"
+        )
     return structure.kind
 
 
@@ -231,8 +250,13 @@ def _structure(content: Any, place: str) -> Structure:
         return Structure("sparse", places=Places((len(rows), width), tuple(map(tuple, rows))))
     if kind == "dict":
         for pair in inside:
-            fits = isinstance(pair, list) and len(pair) == 2 and isinstance(pair[0], (str, int))
+            fits = isinstance(pair, list) and len(pair) == 2 and type(pair[0]) in (str, int)
             _check(fits, f"{place} to list keys and structures", pair)
         parts = tuple([_structure(part, f"{place}[{key!r}]") for key, part in inside])
-        return Structure("dict", parts, tuple([key for key, _ in inside]))
+        keys = [key for key, _ in inside]
+        _check(len(set(keys)) == len(keys), f"{place} to have each key once", keys)
+        return Structure("dict", parts, tuple(keys))
+    if kind == "constant":
+        _check(len(inside) == 1 and isinstance(inside[0], str), f"{place} to be one string", inside)
+        return constant(inside[0])
     return Structure(kind, tuple([_structure(part, f"{place}[{k}]") for k, part in enumerate(inside)]))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from .arguments import whole_number
-from .foreign import held
 from .primitive import describe
-from .structure import NUMBER, Structure, arranged, array_of, flatten, is_constant, record_fields, unflatten
+from .reading import held
+from .structure import NUMBER, Structure, arranged, array_of, constant, flatten, is_constant, record_fields, unflatten
 
 _EMPTY = Structure("list")
 
@@ -25,7 +25,7 @@ class Items:
     """
 
     def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: int | None = None) -> None:
-        self.xs, self.function, self.arrays = held(xs, function, "xs"), function, False
+        self.xs, self.function, self.arrays = _held(xs, function, "xs"), function, False
         self.nothing = xs is None
         self.name = getattr(f, "__name__", type(f).__name__).strip("<>")
         if length is not None:
@@ -51,7 +51,6 @@ class Items:
         self.numbers, self.structure = self._flatten()
 
     def _counts(self, xs: Any, name: str) -> Iterator[tuple[int, str]]:
-        xs = held(xs, self.function, name)
         keys = record_fields(xs)
         if isinstance(xs, list):
             yield len(xs), name
@@ -84,6 +83,8 @@ class Items:
             return list(xs), NUMBER
         if self.arrays and len(getattr(xs, "shape", ())) == 1:
             return flatten(xs, self.function, "xs")[0], NUMBER
+        if not self.count:
+            return [], _row(xs)
         numbers: list[Any] = []
         first = _EMPTY
         for k in range(self.count):
@@ -102,6 +103,33 @@ class Items:
         """Return one item, of floats and Vars, whatever the numbers of the caller's are."""
         size = self.structure.size
         return None if self.nothing else unflatten(self.structure, self.numbers[k * size : (k + 1) * size])
+
+
+def _row(xs: Any) -> Structure:
+    """Describe what the items of something empty are like: arrays tell, those of a list may be numbers."""
+    keys: Any = record_fields(xs)
+    if isinstance(xs, list) or is_constant(xs):
+        return NUMBER if isinstance(xs, list) else constant(xs)
+    if keys is not None:
+        return Structure("record", tuple([_row(getattr(xs, key)) for key in keys]), keys, made=type(xs))
+    if isinstance(xs, tuple):
+        return Structure("tuple", tuple(map(_row, xs)))
+    if isinstance(xs, dict):
+        return Structure("dict", tuple(map(_row, xs.values())), tuple(xs))
+    return Structure("array", shape=tuple(xs.shape[1:])) if len(xs.shape) > 1 else NUMBER
+
+
+def _held(xs: Any, function: str, name: str) -> Any:
+    """Return what other libraries hold, also inside tuples, dicts and records, as arrays and lists."""
+    keys = record_fields(xs)
+    if keys is not None:
+        parts = [_held(getattr(xs, key), function, f"{name}.{key}") for key in keys]
+        return Structure("record", keys=keys, made=type(xs)).build(parts)
+    if isinstance(xs, tuple):
+        return tuple([_held(part, function, f"{name}[{k}]") for k, part in enumerate(xs)])
+    if isinstance(xs, dict):
+        return {key: _held(part, function, f"{name}[{key!r}]") for key, part in xs.items()}
+    return xs if isinstance(xs, list) else held(xs, function, name)
 
 
 def _item(xs: Any, k: int) -> Any:

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .csr import Places, Sparse
-from .foreign import held
 from .primitive import to_float
+from .reading import held
 
 
 @dataclass(frozen=True)
@@ -217,6 +217,36 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     if structure.parts.count(NUMBER) == len(structure.parts):
         return structure.build(list(itertools.islice(numbers, len(structure.parts))))
     return structure.build([_unflatten(part, numbers) for part in structure.parts])
+
+
+def number_names(name: str, structure: Structure) -> Iterator[str]:
+    """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
+    if structure.kind == "number":
+        yield name
+    elif structure.kind == "array" and len(structure.shape) == 1:
+        yield from [f"{name}[{k}]" for k in range(structure.size)]
+    elif structure.kind == "array":
+        for place in itertools.product(*map(range, structure.shape)):
+            yield f"{name}[{','.join(map(str, place))}]"
+    elif structure.places is not None:
+        yield from [f"{name}[{row},{column}]" for row, column in structure.places]
+    else:
+        for key, part in zip(structure.keys or range(len(structure.parts)), structure.parts, strict=False):
+            yield from number_names(f"{name}.{key}" if structure.kind == "record" else f"{name}[{key!r}]", part)
+
+
+def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
+    """Yield what stands in the place of each number, as it came; None for each number of an array."""
+    if structure.kind == "number":
+        yield tree
+    elif structure.kind == "array":
+        yield from [None] * structure.size
+    else:
+        keys: Iterable[Any] = structure.keys if structure.kind == "dict" else range(len(structure.parts))
+        if structure.kind == "record":
+            tree = [getattr(tree, key) for key in structure.keys]
+        for key, part in zip(keys, structure.parts, strict=False):
+            yield from leaves(tree[key], part)
 
 
 def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> Sequence[Any] | None:

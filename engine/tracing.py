@@ -27,7 +27,7 @@ from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
 from .pruning import drop
 from .roots import power_of_root
-from .structure import NUMBER, Structure, flatten, unflatten
+from .structure import NUMBER, Structure, flatten, number_names, unflatten
 from .var import Var
 
 __all__ = ["LoopNode", "Tracer", "trace"]
@@ -142,12 +142,20 @@ class Tracer(Operators):
     __hash__ = object.__hash__
 
     def __and__(self, other: Any) -> Any:
-        return table.where(self, other, 0.0) if _are_conditions(self, other) else NotImplemented
+        return table.where(self, other, 0.0) if are_conditions(self, other) else NotImplemented
 
     def __or__(self, other: Any) -> Any:
-        return table.where(self, 1.0, other) if _are_conditions(self, other) else NotImplemented
+        return table.where(self, 1.0, other) if are_conditions(self, other) else NotImplemented
 
-    __rand__, __ror__ = __and__, __or__
+    def __xor__(self, other: Any) -> Any:
+        return table.not_equal(self, other) if are_conditions(self, other) else NotImplemented
+
+    def __invert__(self) -> Any:
+        if not are_conditions(self):
+            raise TypeError("bad operand type for unary ~: it takes comparisons of traced numbers only")
+        return table.equal(self, 0.0)
+
+    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
     # ---- what needs a value ----
 
@@ -193,15 +201,15 @@ class Tracer(Operators):
 _COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
 
 
-def _are_conditions(*items: Any) -> bool:
-    """Tell whether all are comparisons, or made of comparisons by `&` and `|`."""
+def are_conditions(*items: Any) -> bool:
+    """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
             isinstance(item, Tracer)
             and (
                 item.op in _COMPARISONS
-                or (item.op is table.where and all(type(arg) is float or _are_conditions(arg) for arg in item.args))
+                or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )
         for item in items
@@ -385,19 +393,3 @@ def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
         plain = position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL
         names += number_names(parameters[position].name if plain else f"x{position}", part)
     return names
-
-
-def number_names(name: str, structure: Structure) -> Iterator[str]:
-    """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
-    if structure.kind == "number":
-        yield name
-    elif structure.kind == "array" and len(structure.shape) == 1:
-        yield from [f"{name}[{k}]" for k in range(structure.size)]
-    elif structure.kind == "array":
-        for place in itertools.product(*map(range, structure.shape)):
-            yield f"{name}[{','.join(map(str, place))}]"
-    elif structure.places is not None:
-        yield from [f"{name}[{row},{column}]" for row, column in structure.places]
-    else:
-        for key, part in zip(structure.keys or range(len(structure.parts)), structure.parts, strict=False):
-            yield from number_names(f"{name}.{key}" if structure.kind == "record" else f"{name}[{key!r}]", part)

@@ -550,7 +550,10 @@ def _as_number(value: Any) -> float:
     try:
         return to_float(value, "Var", "value")
     except TypeError:
-        advice = "make one Var for each number" if hasattr(value, "__len__") and not isinstance(value, str) else ""
+        several = hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "shape", None) != ()
+        advice = "make one Var for each number" if several else ""
+        if getattr(value, "requires_grad", False):
+            advice = "PyTorch differentiates by it: pass its detach()"
         advice = advice or ("convert it with float()" if isinstance(value, str) else "give a real number")
         raise TypeError(f"Var expected a number but got {describe('value', value)}; {advice}") from None
 

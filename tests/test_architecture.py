@@ -11,12 +11,11 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive csr foreign arguments rows decimals ieee special table roots methods
-        operators modes blame wrapping var
-        backward copying functions loop structure listing sweeps sparsity transforms series checkpointing gradcheck
-        strategies exact scanning testing program_file program pruning tracing loop_rules loop_series stacking
-        loop_bodies loops branches long_rows passes lowering guarding restructuring repetition recognition
-        specialising backends choosing packing compile __init__ __main__
+        errors files uncompiled reading primitive csr foreign arguments rows decimals ieee special table roots methods
+        operators modes blame wrapping var backward copying functions loop structure listing sweeps sparsity
+        transforms series checkpointing gradcheck strategies exact scanning testing program_file program pruning
+        tracing loop_rules loop_series stacking carries loop_bodies loops branches long_rows passes lowering guarding
+        restructuring repetition recognition specialising backends choosing packing compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.primitive import describe
-from chainrule.tracing import number_names
+from chainrule.structure import number_names
 
 _DIGITS = re.compile(r"\d+")
 

@@ -1,13 +1,14 @@
-"""Take the numbers that other libraries hold (tensors, data frames, masked arrays, memory) as plain arrays or lists."""
+"""Read numbers and truth values of other libraries (tensors, frames, masked arrays, memory) and of Python's own."""
 
 from __future__ import annotations
 
 import array
 import importlib
 import sys
+from numbers import Real
 from typing import Any, NoReturn
 
-from .primitive import describe
+from .errors import describe
 
 
 def held(value: Any, function: str, name: str) -> Any:
@@ -54,3 +55,33 @@ def _unmasked(value: Any, function: str, name: str) -> Any:
 
 def _refuse(value: Any, function: str, name: str, advice: str) -> NoReturn:
     raise TypeError(f"{function} expected plain numbers but got {describe(name, value)}, {advice}")
+
+
+def real_of(value: Any) -> Any:
+    """Return the real number that a scalar array, a tensor of one or a `Decimal` holds; None where there is none."""
+    decimal = sys.modules.get("decimal")
+    if decimal is not None and isinstance(value, decimal.Decimal):
+        return value
+    if getattr(value, "shape", None) != () or getattr(value, "requires_grad", False) or not hasattr(value, "item"):
+        return None
+    if getattr(value.dtype, "kind", "f") in "mM" or getattr(value, "mask", False):
+        return None
+    try:
+        number = value.item()
+    except (TypeError, RuntimeError):
+        return None  # known to a trace of the other library's only
+    return number if isinstance(number, Real) else None
+
+
+def truth(condition: Any, function: str, argument: str) -> Any:
+    """Return a condition; `TypeError` for -1 and -2, which ``~`` makes of False and True: both would count as true.
+
+    >>> truth(True, "where", "condition")
+    True
+    """
+    if type(condition) is int and condition in (-1, -2):
+        raise TypeError(
+            f"{function} expected a condition but got {describe(argument, condition)}, which is what ~ makes of a "
+            "truth value; write condition ^ True, or turn the comparison round"
+        )
+    return condition
