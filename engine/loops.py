@@ -8,8 +8,6 @@ the order of arguments are those of JAX.
 
 from __future__ import annotations
 
-import builtins
-import functools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
