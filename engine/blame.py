@@ -31,8 +31,8 @@ def is_to_blame(value: float, values: Sequence[float]) -> bool:
 def check_gradient(
     node: Any, row: Primitive, position: int, values: Sequence[float], gradient: float, partial: float, product: float
 ) -> None:
-    """Raise if a sweep made nan or inf at one argument of a node, out of a finite gradient."""
-    if math.isfinite(product) or not math.isfinite(gradient):
+    """Raise if a sweep made nan or inf at one argument of a node, out of a finite gradient and operands that had none."""
+    if not is_to_blame(product, (gradient, *values)):
         return
     _, line = places().get(id(node), (None, None))
     where = f", recorded at {line}" if line else ", recorded outside strict()"

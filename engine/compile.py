@@ -8,16 +8,18 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
+from . import modes
 from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
 from .choosing import BACKENDS, backend_module, choose
-from .modes import uncollected
+from .modes import is_strict, uncollected
 from .packing import Argument, stacked
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
 from .program import Program
 from .recognition import recognise
+from .replaying import blame
 from .restructuring import restructure
 from .specialising import Methods, Static, listed_names, parameters_of, positions
 from .structure import unflatten
@@ -91,7 +93,8 @@ def compile(
     Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
     Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
     through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
-    that a backend lacks.
+    that a backend lacks. Within `strict`, a result that is nan or infinite makes the function run again on Vars, to
+    name the operation, the line and the sample.
 
     >>> from chainrule import tanh, value_and_grad
     >>> def loss(w, x, y):
@@ -171,7 +174,8 @@ class Compiled:
         return self if instance is None else self._methods.of(instance)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
-        if self._enter is not None and not named:
+        strict = modes.blocks and is_strict()
+        if self._enter is not None and not named and not strict:
             # What the latest call was made with comes again as a rule.
             result = self._enter(args)
             if result is not None:
@@ -183,6 +187,8 @@ class Compiled:
             return result
         if named:
             args = positional(self.f, args, named, function_name(self.f))
+        if strict:
+            return self._search(args)
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
         # The quick way, for arrays of doubles in C order; small calls are counted in microseconds.
         array, double, n = buffers.ARRAY, buffers.DOUBLE, -1
@@ -250,6 +256,11 @@ class Compiled:
         )
         return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static)
 
+    def without_reduction(self) -> Compiled:
+        """Return the same function compiled to give the results of each sample."""
+        batch, static = self._named
+        return Compiled(self.f, batch, None, self.backend, self.threads, self.max_steps, static)
+
     # ---- from arguments to a plan ----
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
@@ -260,6 +271,17 @@ class Compiled:
         if any(argument.symbolic for argument in packed):
             return plan.run_on_nodes(packed, n)
         return plan.run([argument.memory(n) for argument in packed], n)
+
+    def _search(self, args: tuple[Any, ...]) -> Any:
+        """Do what `__call__` does within `strict`."""
+        plan, packed = self._prepare(args, self._flags_for(len(args)))
+        n = self._samples(packed)
+        if any(argument.symbolic for argument in packed):
+            return plan.run_on_nodes(packed, n)
+        out = plan.numbers([argument.memory(n) for argument in packed], n)
+        if not all(map(math.isfinite, out.tolist())):
+            blame(self, plan, packed, n, out.tolist())
+        return plan.read(out, n)
 
     def _prepare(self, args: Sequence[Any], flags: tuple[bool, ...]) -> tuple[_Plan, list[Argument]]:
         packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
@@ -326,7 +348,7 @@ class _Plan:
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
         self._exact: Any = None if self.optimistic else self._kernel
-        self._read = buffers.reader(self.program.result, self.layout.per_sample)
+        self.read = buffers.reader(self.program.result, self.layout.per_sample)
         self._outputs = len(self.program.outputs)
         entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
         self.enter = None if entry is None else entry.call
@@ -350,7 +372,7 @@ class _Plan:
         if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
             return None
         results = self.layout.units, self.layout.per_sample
-        return kernel.entry([part.shape for part in parts], self.flags, *results, self._read, exact)
+        return kernel.entry([part.shape for part in parts], self.flags, *results, self.read, exact)
 
     def _exact_entry(self) -> Any:
         return self._entry(self._exact_kernel(), None)
@@ -361,13 +383,17 @@ class _Plan:
         return self._exact
 
     def run(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel."""
+        """Run the kernel, and put its results in structure."""
+        return self.read(self.numbers(arrays, n), n)
+
+    def numbers(self, arrays: Sequence[Any], n: int) -> Any:
+        """Run the kernel, and return what it wrote."""
         out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
             # A plain product may have made it of 0 and infinity (see passes.relax).
             self._exact_kernel()(arrays, n, out)
-        return self._read(out, n)
+        return out
 
     def run_on_nodes(self, packed: Sequence[Argument], n: int) -> Any:
         """Run the program as it was traced, on Vars or traced numbers."""

@@ -24,7 +24,7 @@ __all__ = ["no_grad", "strict"]
 F = TypeVar("F", bound=Callable[..., Any])
 
 _lock = threading.Lock()
-_blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its modes
+blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its modes
 _listeners: list[Callable[[int], None]] = []
 
 
@@ -77,11 +77,11 @@ def uncollected() -> Iterator[None]:
 
 
 def _change(step: int) -> None:
-    global _blocks
+    global blocks
     with _lock:
-        _blocks += step
+        blocks += step
         for listener in _listeners:
-            listener(_blocks)
+            listener(blocks)
 
 
 # ---- blocks ----
@@ -341,7 +341,7 @@ class recording:
     __slots__ = ("_block",)
 
     def __enter__(self) -> bool:
-        outside = not _blocks or is_recording()
+        outside = not blocks or is_recording()
         self._block = None if outside else _enter(False, None)
         return outside
 
@@ -356,7 +356,7 @@ class lenient:
     __slots__ = ("_block",)
 
     def __enter__(self) -> bool:
-        on = _blocks > 0 and is_strict()
+        on = blocks > 0 and is_strict()
         self._block = _enter(None, False) if on else None
         return on
 

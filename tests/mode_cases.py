@@ -25,4 +25,4 @@ MODES = {"no_grad": (cr.no_grad, lambda: not recorded()), "strict": (cr.strict, 
 def none_is_on():
     """Tell that no mode is left on, and that no operation asks for one."""
     gc.collect()
-    return recorded() and not searched() and inside._blocks == 0
+    return recorded() and not searched() and inside.blocks == 0

@@ -15,7 +15,8 @@ LAYERS = {
         operators modes blame wrapping var backward copying functions loop structure listing sweeps sparsity
         transforms series checkpointing gradcheck strategies exact scanning testing program_file program pruning
         tracing loop_rules loop_series stacking carries loop_bodies loops branches long_rows passes lowering guarding
-        restructuring repetition recognition specialising backends choosing packing compile __init__ __main__
+        restructuring repetition recognition specialising backends choosing packing replaying compile __init__
+        __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers

@@ -139,3 +139,13 @@ class TestBlocks:
 
         with pytest.raises(NonFiniteError):
             f(Var(0.0))
+
+    def test_operands_that_were_so_are_not_blamed_in_sweeps(self):
+        with strict():
+            for value in (math.nan, math.inf):
+                x = Var(value)
+                (x * x * x + cr.exp(x)).backward()
+                assert not math.isfinite(x.grad)
+                assert not math.isfinite(cr.grad(cr.exp)(value)) and not math.isfinite(cr.jvp(cr.exp, value, 1.0)[1])
+            with pytest.raises(NonFiniteError, match="sin made nan of x=inf"):
+                cr.grad(cr.sin)(math.inf)
