@@ -42,6 +42,7 @@ from .primitive import Primitive as Primitive
 from .primitive import custom_primitive as custom_primitive
 from .program import Program as Program
 from .series import taylor as taylor
+from .structure import array as array
 from .table import *  # noqa: F403  # the rows, by table.__all__
 from .tracing import trace as trace
 from .transforms import grad as grad

@@ -31,7 +31,7 @@ def is_to_blame(value: float, values: Sequence[float]) -> bool:
 def check_gradient(
     node: Any, row: Primitive, position: int, values: Sequence[float], gradient: float, partial: float, product: float
 ) -> None:
-    """Raise if a sweep made nan or inf at one argument of a node, out of a finite gradient and operands that had none."""
+    """Raise if a sweep made nan or inf at one argument of a node, out of a gradient and operands that had none."""
     if not is_to_blame(product, (gradient, *values)):
         return
     _, line = places().get(id(node), (None, None))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from .primitive import PRIMITIVES, Primitive, on_register
 
-_comparisons: dict[str, Callable[[Any, Any], Any]] = {
+comparisons: dict[str, Callable[[Any, Any], Any]] = {
     "equal": operator.eq,
     "not_equal": operator.ne,
     "less": operator.lt,
@@ -19,6 +19,8 @@ _comparisons: dict[str, Callable[[Any, Any], Any]] = {
     "greater_equal": operator.ge,
 }
 
+
+_ALSO = {"fabs": "abs"}  # a second name that NumPy has for a row
 
 _functions: dict[str, Callable[[Any], Any]] = {}  # of one number, without a row of their own
 _offers: list[Callable[[Callable[..., Any], str], None]] = []
@@ -44,13 +46,13 @@ def method_row(name: str) -> Primitive | None:
     >>> method_row("arcsin") is method_row("asin") is chainrule.asin
     True
     """
-    row = PRIMITIVES.get(name) or _numpy_names().get(name)
+    row = PRIMITIVES.get(name) or _numpy_names().get(name) or PRIMITIVES.get(_ALSO.get(name, ""))
     return row if type(row) is Primitive else None
 
 
 def method_names() -> list[str]:
     """List the names that `method_named` knows."""
-    return [name for name in (*PRIMITIVES, *_numpy_names(), *_functions) if method_named(name)]
+    return [name for name in (*PRIMITIVES, *_numpy_names(), *_ALSO, *_functions) if method_named(name)]
 
 
 def offer(kind: type) -> None:
@@ -95,22 +97,21 @@ def both(quotient: Any, rest: Any) -> Any:
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
-    rule = _comparisons.get(ufunc.__name__) or method_row(ufunc.__name__)
-    if rule is None or method != "__call__" or options:
-        return NotImplemented
-    if all(getattr(item, "ndim", 0) == 0 for item in inputs):
-        return rule(
-            *(
-                item if hasattr(type(item), "__apply__") else getattr(item, "item", lambda i=item: i)()
-                for item in inputs
-            )
-        )
-    numpy = sys.modules["numpy"]
-    arrays = []
-    for item in inputs:
-        array = item
-        if hasattr(type(item), "__apply__"):
-            array = numpy.empty((), object)
-            array[()] = item
-        arrays.append(array)
-    return numpy.frompyfunc(rule, len(inputs), 1)(*arrays)
+    return _arrays().apply_ufunc(ufunc, method, inputs, options)
+
+
+def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do for ``__array_function__`` what NumPy's function does."""
+    return _arrays().apply_function(function, args, kwargs)
+
+
+@functools.cache
+def _arrays() -> Any:
+    """Import the module that needs NumPy: when NumPy asks for it."""
+    return importlib.import_module(".arrays", __package__)
+
+
+@method
+def conjugate(x: Any) -> Any:
+    """Return x, a real number; NumPy's variance and products of vectors ask for it."""
+    return x

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from . import table
-from .methods import both, offer
+from .methods import both, call_function, call_ufunc, offer
 from .primitive import Primitive, to_float
 
 
@@ -83,6 +83,12 @@ class Operators:
 
     def __round__(self) -> Any:
         return table.round(self)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(function, args, kwargs)
 
     if TYPE_CHECKING:  # every row is a method
 

@@ -166,6 +166,8 @@ class Primitive:
                 if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
                     taker = kind
                 numbers.append(arg)
+            elif number_in(arg) is not arg:
+                return self.apply(tuple(map(number_in, args)))
             else:
                 numbers.append(to_float(arg, self.name, self.name_of(position)))
         if taker is None:
@@ -355,6 +357,13 @@ def on_register(listener: Callable[[Primitive], None]) -> None:
 def find(name: str) -> Primitive:
     """Return the operation of that name; `KeyError` names it where there is none."""
     return PRIMITIVES[name]
+
+
+def number_in(value: Any) -> Any:
+    """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
+    if getattr(value, "shape", None) == () and value.dtype.kind == "O":
+        return value[()]
+    return value
 
 
 def to_float(value: Any, function: str, argument: str) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import functools
+import importlib
 import itertools
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .csr import Places, Sparse
-from .primitive import to_float
+from .errors import needing
+from .primitive import number_in, to_float
 from .reading import held
 
 
@@ -127,6 +129,10 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
     if isinstance(tree, dict):
         parts = tuple([_flatten(item, function, f"{name}[{key!r}]", numbers, others) for key, item in tree.items()])
         return Structure("dict", parts, tuple(tree))
+    tree = number_in(tree)
+    if hasattr(type(tree), "__apply__"):
+        numbers.append(tree)
+        return NUMBER
     if is_constant(tree):
         return constant(tree)
     keys = record_fields(tree)
@@ -287,13 +293,52 @@ def _order(found: Structure, expected: Structure, start: int) -> list[int] | Non
     return order
 
 
+def array(data: Any) -> Any:
+    """Return a NumPy array of Vars, traced numbers and floats, whose functions are chainrule's.
+
+    Args:
+        data: a number, nested lists of numbers, or an array.
+
+    Arrays that chainrule hands to functions are such arrays, and so is what NumPy's functions make of them, or of a
+    Var beside an array. What ``np.array`` and ``np.asarray`` make is an array of objects, of which NumPy asks no more
+    than operators, comparisons and methods:
+
+    - Arithmetic, ``np.sin`` and other functions that are methods, ``sum``, ``prod``, ``mean``, ``std``, ``var``,
+      ``vdot`` and products of matrices are right.
+    - ``maximum``, ``minimum``, ``max``, ``min``, ``clip``, ``fmax`` and ``fmin`` choose by comparison: they may lose a
+      nan, and give the derivative at a tie to one item alone. ``nan_to_num`` leaves a nan; sorting misplaces it.
+    - ``sign`` of nan, ``isnan``, ``isfinite``, ``isinf``, ``signbit``, ``heaviside``, ``float_power``, ``divmod``,
+      ``modf``, ``ldexp``, ``logaddexp``, ``copysign``, ``percentile`` and ``quantile`` raise.
+
+    This function makes the one of the other, and copies nothing: ``np.max(chainrule.array(xs))``.
+
+    >>> import numpy as np
+    >>> from chainrule import Var
+    >>> xs = array([Var(1.0), Var(1.0)])
+    >>> np.max(xs).backward()
+    >>> [x.grad for x in xs]
+    [0.5, 0.5]
+    >>> np.isnan(xs), np.std(xs).value
+    (array([False, False]), 0.0)
+    """
+    with needing("array", "numpy"):
+        return _arrays().array(data)
+
+
+@functools.cache
+def _arrays() -> Any:
+    """Import the module that needs NumPy: when there is an array."""
+    return importlib.import_module(".arrays", __package__)
+
+
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     """Make a NumPy array of that shape; NumPy is loaded, since only an array asks for one."""
     numpy = sys.modules["numpy"]
     if set(map(type, numbers)) <= {float}:
         return numpy.array(numbers, float).reshape(shape)
     # Other ways look into each number, for a sequence.
-    return numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
+    found = numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
+    return found.view(_arrays().Array)
 
 
 def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:

@@ -20,7 +20,6 @@ from . import table
 from .blame import user_line
 from .errors import TraceError
 from .loop import Loop
-from .methods import call_ufunc
 from .modes import is_derivative, modes, recording, uncollected
 from .operators import Operators
 from .primitive import Primitive, Reduction
@@ -102,9 +101,6 @@ class Tracer(Operators):
             return ()
         partials: Sequence[Any] = self.op.partials(self, *self.args)
         return partials
-
-    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-        return call_ufunc(ufunc, method, inputs, options)
 
     def detach(self) -> Any:
         """Return the number as one through which no gradient flows."""

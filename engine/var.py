@@ -24,7 +24,7 @@ except ImportError:
 from . import ieee, table
 from .blame import check_value, remember
 from .errors import GraphError
-from .methods import both, call_ufunc, method_named, method_names, method_of, offer
+from .methods import both, call_function, call_ufunc, method_named, method_names, method_of, offer
 from .modes import in_effect, is_recording, lenient, listen
 from .primitive import Primitive, describe, to_float
 from .roots import ROOTS, power_of_root
@@ -526,6 +526,9 @@ class Var:
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return call_function(function, args, kwargs)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
         bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)

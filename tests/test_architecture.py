@@ -11,7 +11,7 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive csr reading arguments rows decimals ieee special table roots methods
+        errors files uncompiled primitive csr reading arguments rows decimals ieee special table roots methods arrays
         operators modes blame wrapping var backward copying functions loop structure listing sweeps sparsity
         transforms series checkpointing gradcheck strategies exact scanning testing program_file program pruning
         tracing loop_rules loop_series stacking carries loop_bodies loops branches long_rows passes lowering guarding

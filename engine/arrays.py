@@ -1,0 +1,325 @@
+"""Let NumPy's functions follow the rows of the table on numbers of chainrule's, alone and in arrays.
+
+NumPy knows an array of Vars as one of objects: it then compares, adds and calls methods item by item. That is right for
+arithmetic and for functions that are methods, but a maximum by comparison loses nan and gives a tie to one side, and
+many functions are missing. An `Array` is such an array whose functions call rows. Arrays that chainrule hands over, and
+results of functions of Vars and Arrays, are Arrays; an array made by ``np.array`` is one after `chainrule.array`.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import table
+from .methods import comparisons, method_row
+from .primitive import on_register
+
+# What NumPy does right by operators of the items, and faster; 1/0 of plain floats is left to the rows.
+_ARITHMETIC = {"add", "subtract", "multiply", "divide", "power", "negative", "matmul", "vecdot", "matvec", "vecmat"}
+
+
+def is_number(x: Any) -> bool:
+    """Tell whether `x` is a Var, a traced number or the like."""
+    return hasattr(type(x), "__apply__")
+
+
+class Array(np.ndarray[Any, Any]):
+    """Hold Vars, traced numbers and floats; NumPy's functions of it follow chainrule's rows.
+
+    >>> import chainrule
+    >>> xs = chainrule.array([chainrule.Var(1.0), chainrule.Var(1.0)])
+    >>> np.max(xs).backward()
+    >>> [x.grad for x in xs]
+    [0.5, 0.5]
+    """
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return apply_ufunc(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        return apply_function(function, args, kwargs)
+
+    def __repr__(self) -> str:
+        return repr(self.view(np.ndarray))
+
+    def argmax(self, *args: Any, **kwargs: Any) -> Any:
+        """Return where the greatest item stands, as NumPy does."""
+        return values(self).argmax(*args, **kwargs)
+
+    def argmin(self, *args: Any, **kwargs: Any) -> Any:
+        """Return where the least item stands, as NumPy does."""
+        return values(self).argmin(*args, **kwargs)
+
+    def argsort(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the order of the items, nan last, as NumPy does."""
+        return values(self).argsort(*args, **kwargs)
+
+    def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
+        """Sort in place, nan last."""
+        self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
+
+
+def values(array: Any) -> Any:
+    """Return the values of an array's numbers as doubles; traced numbers have none and raise `TraceError`."""
+    plain = np.asarray(array)
+    if plain.dtype != object:
+        return plain
+    numbers = [float(x.value) if is_number(x) else float(x) for x in plain.ravel()]
+    return np.array(numbers, float).reshape(plain.shape)
+
+
+# ---- rules for what NumPy computes item by item ----
+
+
+def _modf(x: Any) -> tuple[Any, Any]:
+    infinite = table.abs(x) == table.inf
+    return table.where(infinite, table.copysign(0.0, x), table.fmod(x, 1.0)), table.trunc(x)
+
+
+def _fmax(row: Callable[..., Any]) -> Callable[[Any, Any], Any]:
+    return lambda x, y: table.where(x != x, y, table.where(y != y, x, row(x, y)))
+
+
+def _ldexp(x: Any, n: Any) -> Any:
+    # In two steps, since a power alone may overflow.
+    half = table.floor(0.5 * n)
+    return x * table.pow(2.0, half) * table.pow(2.0, n - half)
+
+
+_LN_2 = 0.6931471805599453
+_RULES: dict[str, Callable[..., Any]] = {
+    **comparisons,
+    "conjugate": lambda x: x,
+    "divmod": lambda x, y: (table.floor_divide(x, y), table.remainder(x, y)),
+    "fabs": table.abs,
+    "float_power": table.pow,
+    "fmax": _fmax(table.maximum),
+    "fmin": _fmax(table.minimum),
+    "heaviside": lambda x, half: table.where(x == 0, half, table.where(x != x, x, table.where(x > 0, 1.0, 0.0))),
+    "isfinite": lambda x: table.abs(x) < table.inf,
+    "isinf": lambda x: table.abs(x) == table.inf,
+    "isnan": lambda x: x != x,
+    "ldexp": _ldexp,
+    "logaddexp2": lambda x, y: table.logaddexp(x * _LN_2, y * _LN_2) / _LN_2,
+    "logical_and": lambda x, y: (x != 0) & (y != 0),
+    "logical_not": lambda x: x == 0,
+    "logical_or": lambda x, y: (x != 0) | (y != 0),
+    "logical_xor": lambda x, y: (x != 0) != (y != 0),
+    "modf": _modf,
+    "signbit": lambda x: table.copysign(1.0, x) < 0,
+}
+
+
+_LISTS = (list, tuple)
+
+
+class _Reading(NamedTuple):
+    """Tell how to read a ufunc of NumPy's."""
+
+    rule: Callable[..., Any] | None
+    item_by_item: Any  # the rule as a ufunc
+    predicate: bool
+    arithmetic: bool
+
+
+@functools.cache
+def _read(ufunc: np.ufunc) -> _Reading:
+    name = ufunc.__name__
+    rule = _RULES.get(name) or method_row(name)
+    # With None as identity several axes can be reduced in any order.
+    own: Any = None if rule is None else np.frompyfunc(rule, ufunc.nin, ufunc.nout, identity=None)
+    return _Reading(rule, own, not {"d->?", "dd->?"}.isdisjoint(ufunc.types), name in _ARITHMETIC)
+
+
+on_register(lambda row: _read.cache_clear())
+
+
+def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Do what NumPy's function does, or its method (reduce, accumulate, outer, at ...), by the row of that name."""
+    rule, item_by_item, predicate, arithmetic = _read(ufunc)
+    plain_call = method == "__call__" and not options
+    if plain_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
+        return rule(*[_item(item) for item in inputs])
+    plain = [_plain(item) for item in inputs]
+    kept, out = ({}, ()) if plain_call else _options(ufunc, predicate, options)
+    if arithmetic:
+        try:
+            with np.errstate(all="ignore"):
+                return _result(getattr(ufunc, method)(*plain, **kept), out)
+        except (ZeroDivisionError, OverflowError):
+            pass  # floats among the Vars: rows follow IEEE
+    of_objects = any(_holds_objects(item) for item in plain)
+    if rule is None or not of_objects or kept.get("dtype", object) not in (object, bool):
+        return _result(getattr(ufunc, method)(*plain, **kept), out)
+    kept.pop("dtype", None)
+    if out and method == "__call__":
+        kept["casting"] = "unsafe"  # of conditions, which become bool
+    # Rows follow IEEE, as numbers alone do: there is nothing to warn of.
+    with np.errstate(all="ignore"):
+        found = getattr(item_by_item, method)(*plain, **kept)
+    return _result(_conditions(found) if predicate and not out else found, out)
+
+
+def _holds_objects(item: Any) -> bool:
+    return isinstance(item, np.ndarray) and item.dtype.kind == "O"
+
+
+def _options(ufunc: np.ufunc, predicate: bool, options: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Any]]:
+    """Return the options for plain arrays, and the arrays to write to as they were given."""
+    out: Sequence[Any] = options.get("out", ())
+    for item in out:
+        if item is not None and item.dtype != object and not predicate:
+            raise TypeError(
+                f"{ufunc.__name__} expected an array of objects to write Vars to but got one of {item.dtype}; "
+                "make it with astype(object), or compute a new array (a = a + x)"
+            )
+    kept = {name: _plain(option) for name, option in options.items() if name != "out"}
+    if kept.get("dtype", object) is None:
+        del kept["dtype"]
+    if out:
+        kept["out"] = tuple([None if item is None else _plain(item) for item in out])
+    return kept, out
+
+
+def _plain(item: Any) -> Any:
+    """Return what NumPy computes with item by item: an Array as a plain array, a number as an array of none."""
+    if isinstance(item, Array):
+        return item.view(np.ndarray)
+    if is_number(item):
+        array = np.empty((), object)
+        array[()] = item
+        return array
+    return item
+
+
+def _item(item: Any) -> Any:
+    return item if is_number(item) or not hasattr(item, "item") else item.item()
+
+
+def _conditions(found: Any) -> Any:
+    """Make an array of bool of what holds nothing else; conditions on traced numbers are numbers."""
+    if isinstance(found, np.ndarray) and all(isinstance(item, (bool, np.bool_)) for item in found.flat):
+        return found.astype(bool)
+    return found
+
+
+def _result(found: Any, out: Sequence[Any] = ()) -> Any:
+    """Return results as Arrays, those without dimensions as the number itself, and what was written to as it came."""
+    if type(found) is np.ndarray and not out:
+        return found if found.dtype != object else found.view(Array) if found.ndim else found[()]
+    if any(item is not None for item in out):
+        given = tuple([own if item is None else item for item, own in zip(out, _several(found), strict=True)])
+        return given if isinstance(found, tuple) else given[0]
+    if type(found) in (tuple, list):
+        return type(found)(map(_result, found))
+    return found[()] if isinstance(found, Array) and not found.ndim else found
+
+
+def _several(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+# ---- functions that are no ufuncs ----
+
+
+def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Do what a function of NumPy's does with Arrays; numbers among its arguments are Arrays without dimensions."""
+    own = _FUNCTIONS.get(function)
+    if own is not None:
+        return _result(own(*args, **kwargs))
+    args, kwargs = _arrays(tuple(args)), _arrays(kwargs)
+    return _result(np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs))
+
+
+def _arrays(tree: Any) -> Any:
+    if type(tree) in (list, tuple):
+        return type(tree)(map(_arrays, tree))
+    if type(tree) is dict:
+        return {key: _arrays(item) for key, item in tree.items()}
+    return _plain(tree).view(Array) if is_number(tree) else tree
+
+
+def _where(condition: Any, *choices: Any) -> Any:
+    conditions = np.asarray(_plain(condition))
+    if len(choices) == 2 and conditions.dtype == object:
+        return np.frompyfunc(table.where, 3, 1)(conditions, *map(_plain, choices))
+    return np.where(conditions, *map(_plain, choices))
+
+
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
+    found = array(a).flatten() if axis is None else array(a).copy()
+    found.sort(-1 if axis is None else axis, kind, order, **kwargs)
+    return found
+
+
+def _quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, **kwargs: Any) -> Any:
+    """Find by the values which items a quantile stands between, and weigh these; nan where there is a nan."""
+    keepdims = kwargs.pop("keepdims", False)
+    if out is not None or kwargs.keys() - {"method"}:
+        raise TypeError("quantile of Vars takes q, axis, method and keepdims alone")
+    plain = np.asarray(_plain(array(a)))
+    axes = tuple(range(plain.ndim)) if axis is None else tuple(np.atleast_1d(axis) % plain.ndim)
+    last = np.moveaxis(plain, axes, range(-len(axes), 0)) if axes else plain
+    lines = last.reshape(*last.shape[: plain.ndim - len(axes)], -1)
+    found = values(lines)
+    ordered = np.take_along_axis(lines, found.argsort(-1), -1)
+    # Where the items were their own places, the quantile would be the place.
+    shape = np.shape(q)
+    places = np.quantile(np.arange(float(lines.shape[-1])), np.ravel(q), **kwargs)
+    below = np.floor(places).astype(int)
+    share = places - below
+    low, high = ordered[..., below], ordered[..., np.ceil(places).astype(int)]
+    mixed = np.where(share == 0, low, low * (1.0 - share) + high * share)
+    mixed = np.where(np.isnan(found).any(-1, keepdims=True), table.nan, mixed)
+    kept = tuple([1 if k in axes else n for k, n in enumerate(plain.shape)]) if keepdims else mixed.shape[:-1]
+    return np.moveaxis(mixed, -1, 0).reshape(shape + kept)
+
+
+def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    if np.asarray(where).dtype == object:
+        src, where = _where(where, src, dst), True
+    np.copyto(_plain(dst), _plain(src), casting, where)
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    most = np.finfo(float).max
+    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
+
+    def number(item: Any) -> Any:
+        finite = table.where(item == table.inf, high, table.where(item == -table.inf, low, item))
+        return table.where(item != item, nan, finite)
+
+    found = np.frompyfunc(number, 1, 1)(_plain(x))
+    if copy:
+        return found
+    x[...] = found
+    return x
+
+
+_NONE = np.empty(0, object).view(Array)
+_FUNCTIONS: dict[Any, Callable[..., Any]] = {
+    np.argmax: lambda a, *args, **kwargs: np.argmax(values(array(a)), *args, **kwargs),
+    np.argmin: lambda a, *args, **kwargs: np.argmin(values(array(a)), *args, **kwargs),
+    np.argsort: lambda a, *args, **kwargs: np.argsort(values(array(a)), *args, **kwargs),
+    np.copyto: _copyto,
+    np.median: lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
+        a, 0.5, axis, out, keepdims=keepdims
+    ),
+    # NumPy's own ask whether all are nan.
+    np.nanmax: lambda a, axis=None, **kwargs: np.fmax.reduce(array(a), axis=axis, **kwargs),
+    np.nanmin: lambda a, axis=None, **kwargs: np.fmin.reduce(array(a), axis=axis, **kwargs),
+    np.nan_to_num: _nan_to_num,
+    np.percentile: lambda a, q, *args, **kwargs: _quantile(a, np.true_divide(q, 100.0), *args, **kwargs),
+    np.quantile: _quantile,
+    np.sort: _sort,
+    np.where: _where,
+}
+
+
+def array(data: Any) -> Any:
+    """Return an Array of a number, of nested lists of numbers, or of an array (see `structure.array`)."""
+    return np.asarray(_plain(data), object).view(Array)
