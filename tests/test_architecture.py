@@ -19,9 +19,9 @@ LAYERS = {
         __main__
     """,
     "engine/backends": """
-        layout buffers python_ numpy_ c_loops c machine kernel object_cache fusion sine operations ordering registers
-        segments driver memory moves module blocking lane_order loop_functions loop_calls bodies loop_kernels llvm
-        __init__
+        layout buffers python_ numpy_ c_loops c machine workers work kernel object_cache fusion sine operations ordering
+        registers segments watch driver memory moves module blocking lane_order loop_functions loop_calls bodies
+        loop_kernels llvm __init__
     """,
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page

@@ -29,9 +29,9 @@ class Body:
     """Write the functions that run a program once, or once for every lane.
 
     `inputs` says where each number is, `sinks` where each output goes (to several places, or nowhere), all seen from
-    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``. The first `dead` lanes add nothing to
-    sums: they did so before. Afterwards `names` are the functions to call one after another, `size` the bytes of the
-    frame.
+    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``; loops need ``%watch``, too. The first `dead`
+    lanes add nothing to sums: they did so before. Afterwards `names` are the functions to call one after another,
+    `size` the bytes of the frame.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Body:
     def _close(self) -> None:
         name = self.module.name("body")
         self.names.append(name)
-        parameters = ", ".join([*[f"ptr %r{k}" for k in range(self.pointers)], "ptr %frame"])
+        parameters = ", ".join([*[f"ptr %r{k}" for k in range(self.pointers)], "ptr %frame, ptr %watch"])
         self._functions.append(
             f"define internal void @{name}({parameters}) #0 {{\n"
             + "\n".join(_in_blocks(self.lines))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from . import watch
 from .layout import Layout
 
 _FUNCTIONS = 4  # and more are longer than the cache for instructions
@@ -31,8 +32,10 @@ class Frame:
         outputs = len(layout.program.outputs)
         self.padded = -(-outputs // lanes) * lanes
         self.total = 0
-        self.arguments = self._take(8 * len(layout.sizes))
+        self._take(watch.SIZE)
+        # Right behind the watch, which functions find that way.
         self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
+        self.arguments = self._take(8 * len(layout.sizes))
         self.shared = self._take(8 * shared_slots)
         self.tail_in = self._take(8 * self.step * layout.inputs if layout.has_batch else 0)
         self.tail_out = self._take(8 * self.step * outputs if layout.per_sample else 0)
@@ -47,6 +50,17 @@ class Frame:
         place = self.total
         self.total += -(-size // 64) * 64
         return place
+
+
+def watched(name: str, start: str, stop: str, step: int, body: str, turns: int, cost: int) -> str:
+    """Write a counted loop that can be stopped: after so many turns, of this cost each, unless there are 0."""
+    if not turns:
+        return loop(name, start, stop, step, body)
+    strip = f"{name}.strip"
+    inside = watch.look(strip, f"{strip}.done", turns * cost)
+    inside += f"%{name}.far = add i64 %{strip}, {turns * step}\n%{name}.last = icmp sgt i64 %{name}.far, {stop}\n"
+    inside += f"%{name}.end = select i1 %{name}.last, i64 {stop}, i64 %{name}.far\n"
+    return loop(strip, start, stop, turns * step, inside + loop(name, f"%{strip}", f"%{name}.end", step, body))
 
 
 def loop(name: str, start: str, stop: str, step: int, body: str) -> str:
@@ -96,7 +110,7 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
         prepare += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
         prepare += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
-    text = declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    text = watch.poll() + declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
         text += _part(layout, frame, sample)
@@ -135,7 +149,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         )
 
     body = f"%size = mul i64 %t, {frame.total}\n" + at("mine", "%work", "%size")
-    body += at("shared", "%work", frame.shared)
+    body += at("shared", "%work", frame.shared) + at("watch", "%mine", 0)
     for name in ("cursors", "scratch", "sums", "tail_sums", "partial"):
         body += at(name, "%mine", getattr(frame, name))
     for k in range(count):
@@ -146,17 +160,17 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
         body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * lanes * frame.padded}, i1 false)\n"
-    cursors = count + len(scattered)
+    cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, step // lanes)
     body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {step}\n%end = sub i64 %last, %rest\n"
     start = "%first"
     if frame.groups > 1:
         span = step * frame.groups
         body += f"%even = sub i64 %end, %first\n%odd = srem i64 %even, {span}\n%blocks = sub i64 %end, %odd\n"
         body += at("group_cursors", "%mine", frame.group_cursors)
-        body += loop("b", "%first", "%blocks", span, _block(frame, cursors, sample))
+        body += watched("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * cost)
         start = "%blocks"
     whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
-    body += loop("i", start, "%end", step, whole)
+    body += watched("i", start, "%end", step, whole, watch.turns(cost, None), cost)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
     group = lanes if layout.reduce else step
     for k in range(count):

@@ -4,6 +4,7 @@ Cython builds this module where there is a C compiler; without it, calls take th
 """
 
 from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.pythread cimport (
     PyThread_acquire_lock,
@@ -13,8 +14,18 @@ from cpython.pythread cimport (
     PyThread_type_lock,
     WAIT_LOCK,
 )
+from libc.math cimport NAN
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
+
+import threading
+
+cdef extern from "<time.h>" nogil:
+    cdef struct timespec:
+        long long tv_sec
+        long tv_nsec
+    int TIME_UTC
+    int timespec_get(timespec *, int)
 
 ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
 ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
@@ -23,39 +34,127 @@ ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) n
 cdef enum:
     MOST = 16  # arguments
     UNITS = 32  # of a result, in which threads look for a nan themselves
+    PERIOD = 50_000_000  # nanoseconds between two looks at signals
 
 MOST_ARGUMENTS = MOST
+running = threading.local()  # .work is that of the call whose code a thread runs
 
 
-cdef class _Memory:
-    """Hold zeroed memory that starts at a multiple of 64, as full vectors need."""
+cdef struct Watch:
+    # At the start of each worker's memory; watch.py says what machine code does with it.
+    long long left
+    long long *flag
+    int (*check)(Watch *watch) noexcept nogil
+    void *work
+    long long seen  # when a thread last asked whether there are signals, in nanoseconds
+
+
+cdef class Work:
+    """Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
+
+    There is memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need.
+    """
 
     cdef void *raw
-    cdef void *start
+    cdef char *start
+    cdef long long flag
+    cdef readonly list errors
+    cdef public object kept  # what the code reads and writes, as long as it may run
 
-    def __cinit__(self, size_t size):
-        self.raw = calloc(size + 64, 1)
+    def __cinit__(self, size_t size, size_t copies):
+        cdef size_t k
+        cdef Watch *watch
+        self.raw = calloc(size * copies + 64, 1)
         if self.raw == NULL:
-            raise MemoryError(f"expected {size} bytes of memory for a compiled function but there are none")
-        self.start = <void *> ((<uintptr_t> self.raw + 63) & ~<uintptr_t> 63)
+            raise MemoryError(f"expected {size * copies} bytes of memory for a compiled function but there are none")
+        self.start = <char *> ((<uintptr_t> self.raw + 63) & ~<uintptr_t> 63)
+        self.errors = []
+        for k in range(copies):
+            watch = <Watch *> (self.start + k * size)
+            watch.flag, watch.check, watch.work = &self.flag, look, <void *> self
 
     def __dealloc__(self):
         free(self.raw)
+
+    @property
+    def address(self):
+        return <uintptr_t> self.start
+
+    @property
+    def stopped(self):
+        return self.flag != 0
+
+    cpdef stop(self):
+        """Have the code end that runs on this memory."""
+        self.flag = 1
+
+    cpdef fail(self, error):
+        """Note what a callback or a signal's handler raised: the call ends, and raises it."""
+        self.errors.append(error)
+        self.flag = 1
+
+    cpdef check(self):
+        """Raise the first error of a call that has ended."""
+        if self.errors:
+            raise self.errors[0]
+
+
+cdef class Callback:
+    """Call a row's Python function for machine code; what it raises goes to the call that the thread works for.
+
+    A function of Python's own would lose what a signal's handler raises before its first line.
+    """
+
+    cdef object evaluate
+
+    def __init__(self, evaluate):
+        self.evaluate = evaluate
+
+    def __call__(self, *xs):
+        cdef Work work = running.work
+        try:
+            # Nothing more is asked of the user's code once the call is to end.
+            return NAN if work.flag else float(self.evaluate(*xs))
+        except BaseException as error:
+            work.fail(error)
+            return NAN
+
+
+cdef int look(Watch *watch) noexcept nogil:
+    """Have Python run the handlers of signals, which it does in the main thread only; tell whether the call is to end."""
+    cdef timespec now
+    cdef long long time
+    timespec_get(&now, TIME_UTC)
+    time = now.tv_sec * 1_000_000_000 + now.tv_nsec
+    if 0 <= time - watch.seen < PERIOD:
+        return 0
+    watch.seen = time
+    return handle(watch)
+
+
+cdef int handle(Watch *watch) noexcept with gil:
+    cdef Work work = <Work> watch.work
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        work.fail(error)
+    return work.flag != 0
 
 
 cdef class _Share:
     """Hold a batch that several threads work on: each runs the next part until none is left.
 
-    It keeps all memory that the parts use, so that a thread may end after the call that wanted it was interrupted.
+    It keeps all memory that the parts use, and the code, so that a thread may end after the call that wanted it was
+    interrupted.
     """
 
     cdef Part part
     cdef double *out
-    cdef _Memory memory
+    cdef Work memory
     cdef object kept
     cdef long long n, each, parts, next
     cdef int workers
-    cdef bint sums, watched, doubtful
+    cdef bint sums, watched, doubtful, calls_back
     cdef list units
     cdef PyThread_type_lock lock
 
@@ -73,6 +172,7 @@ cdef class _Share:
         cdef long long sizes[UNITS]
         cdef long long place, first, last
         cdef int k, worker, count = 0
+        before = enter(self.memory) if self.calls_back else None
         if self.watched:
             count = <int> len(self.units)
             for k in range(count):
@@ -87,7 +187,7 @@ cdef class _Share:
                 place = self.next
                 self.next += 1
                 PyThread_release_lock(self.lock)
-                if place >= self.parts:
+                if place >= self.parts or self.memory.flag:
                     break
                 first = place * self.each
                 last = min(self.n, first + self.each)
@@ -96,6 +196,15 @@ cdef class _Share:
                 for k in range(count):
                     if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
                         self.doubtful = True
+        if self.calls_back:
+            running.work = before
+
+
+cdef enter(Work work):
+    """Say for which call this thread works; return for which it did, since what is called back may call, too."""
+    before = getattr(running, "work", None)
+    running.work = work
+    return before
 
 
 cdef class Entry:
@@ -103,9 +212,9 @@ cdef class Entry:
 
     Args:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
-            the list of what Python's functions raised that native code called; the number of samples from which on
-            threads share the work; how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where
-            there are no sums), the function that splits a batch, and the one that returns a pool and its threads.
+            whether native code calls Python's functions; the number of samples from which on threads share the work;
+            how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
+            function that splits a batch, the one that has other threads run a function, and the one that waits for it.
         shapes: for each positional argument the shape of a sample; of a number, ().
         batched: for each positional argument, whether it carries a leading axis of samples.
         units: where each number or array of a result starts among a sample's numbers, and how many it has.
@@ -119,19 +228,19 @@ cdef class Entry:
     cdef Part part
     cdef Finish finish
     cdef size_t work
-    cdef list spare, large, errors, shapes, units
-    cdef object owner, array, empty, read, exact, split, pool
+    cdef list spare, large, shapes, units
+    cdef object owner, array, empty, read, exact, split, submit, wait
     cdef Py_ssize_t count, outputs, largest
-    cdef bint per_sample
+    cdef bint per_sample, calls_back
     cdef bint batched[MOST]
 
     def __init__(self, native, shapes, batched, units, per_sample, results, exact):
         if len(shapes) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(shapes)}")
-        self.owner, address, self.work, self.errors, self.largest, sharing = native
+        self.owner, address, self.work, self.calls_back, self.largest, sharing = native
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
-            prepare, part, finish, self.split, self.pool = sharing
+            prepare, part, finish, self.split, self.submit, self.wait = sharing
             self.prepare, self.part = <Run> <uintptr_t> prepare, <Part> <uintptr_t> part
             self.finish = <Finish> <uintptr_t> finish
         self.count, self.units, self.per_sample = len(shapes), list(units), per_sample
@@ -151,7 +260,7 @@ cdef class Entry:
         cdef Py_ssize_t n = -1, k, held = 0, size
         cdef int axis, lead
         cdef bint fits = len(args) == self.count, doubtful = False
-        cdef _Memory memory
+        cdef Work memory
         cdef tuple shape
         cdef Py_buffer *view
         if not fits:
@@ -192,21 +301,22 @@ cdef class Entry:
                 if n >= self.largest:
                     doubtful = self.share(addresses, n, <double *> target.buf, (args, out))
                 else:
-                    memory = self.spare.pop() if self.spare else _Memory(self.work)
+                    memory = self.spare.pop() if self.spare else Work(self.work, 1)
+                    before = enter(memory) if self.calls_back else None
                     with nogil:
                         self.run(addresses, n, <double *> target.buf, memory.start)
                         if self.exact is not None:
                             doubtful = has_nan(<double *> target.buf, size)
+                    if self.calls_back:
+                        running.work = before
+                    if memory.flag:
+                        memory.check()
                     self.spare.append(memory)
             finally:
                 PyBuffer_Release(&target)
         finally:
             for k in range(held):
                 PyBuffer_Release(&views[k])
-        if self.errors:
-            error = self.errors[0]
-            self.errors.clear()
-            raise error
         if doubtful:
             return self.exact().call(args)
         return self.read(out, n)
@@ -214,21 +324,28 @@ cdef class Entry:
     cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
         """Have threads share a batch; tell whether there is a nan in the results."""
         cdef _Share job = _Share()
-        cdef _Memory memory
+        cdef Work memory
         job.each, job.parts, copies = self.split(n)
-        memory = job.memory = self.large.pop() if self.large else _Memory(self.work * <size_t> copies)
-        job.part, job.n, job.out, job.kept, job.units = self.part, n, out, kept, self.units
+        memory = job.memory = self.large.pop() if self.large else Work(self.work, copies)
+        job.part, job.n, job.out, job.units = self.part, n, out, self.units
+        job.kept, job.calls_back = (self.owner, kept), self.calls_back
         job.sums = self.finish != NULL
         job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
+        before = enter(memory) if self.calls_back else None
         with nogil:
             self.prepare(addresses, n, out, memory.start)
-        pool, threads = self.pool()
-        others = [pool.submit(job.run) for _ in range(threads - 1)]
-        job.run()
-        for other in others:
-            # One that has not begun is not waited for.
-            if not other.cancel():
-                other.result()
+        if self.calls_back:
+            running.work = before
+        others = self.submit(job.run)
+        try:
+            job.run()
+            self.wait(others)
+        except BaseException:
+            # Ctrl-C came while this thread waited.
+            memory.stop()
+            self.wait(others)
+            raise
+        memory.check()
         if job.sums:
             with nogil:
                 self.finish(memory.start, job.parts, n, out)

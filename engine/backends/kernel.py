@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import contextvars
 import ctypes
 import functools
 import importlib
 import itertools
-import math
-import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import llvmlite.binding as llvm
 
 from ..primitive import Primitive
-from . import buffers
+from . import buffers, work, workers
 from .machine import target
 
 LEVEL = 1  # of LLVM's code generator
@@ -25,7 +25,8 @@ _GRAIN = 20_000  # steps times samples that are worth a thread of their own
 _PARTS = 16  # of a batch, for each thread
 _PARTS_MEMORY = 1 << 22  # bytes that parts with sums may take together
 _ALIGNED = 64  # samples: parts are multiples of whole groups of vectors
-_lock = threading.Lock()
+_LONG = 1 << 20  # steps times samples that take longer than a user may want to wait for Ctrl-C
+_lock = threading.RLock()
 _view = (ctypes.c_char * 0).from_buffer
 
 
@@ -39,16 +40,23 @@ class Kernel:
     """
 
     def __init__(
-        self, objects: list[bytes], size: int, callbacks: list[Primitive], count: int, threads: int, work: int
+        self,
+        objects: list[bytes],
+        size: int,
+        callbacks: list[Primitive],
+        count: int,
+        threads: int,
+        steps: int,
+        endless: bool,
     ) -> None:
         self.threads = threads
-        self.errors: list[BaseException] = []
-        self._callbacks = [_callback(row, self.errors) for row in callbacks]
+        self._parts = _entry_module() or work
+        self._callbacks = [_callback(row, self._parts.Callback) for row in callbacks]
         self.size = size
         self._spare: list[Any] = []
-        self._grain = max(64, _GRAIN // max(1, work))
-        self._pool: ThreadPoolExecutor | None = None
-        self._process = 0  # that the pool belongs to
+        self._grain = max(64, _GRAIN // max(1, steps))
+        # From how many samples on code that does not look at signals itself runs beside the main thread.
+        self._long = sys.maxsize if self._parts is not work else 0 if endless or callbacks else _LONG // max(1, steps)
         self._count = count
         with _lock:
             for place, function in enumerate(self._callbacks):
@@ -89,8 +97,8 @@ class Kernel:
         sharing = None
         if self.threads > 1:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
-            sharing = *addresses, self._split, self._workers
-        native = self, self.address, self.size, self.errors, self.largest, sharing
+            sharing = *addresses, self._split, self._submit, workers.finish
+        native = self, self.address, self.size, bool(self._callbacks), self.largest, sharing
         return module.Entry(native, shapes, batched, units, per_sample, results, exact)
 
     def _native(self, name: str) -> Any:
@@ -101,24 +109,46 @@ class Kernel:
 
     def __call__(self, arrays: Sequence[Any], n: int, out: Any) -> None:
         try:
-            work = self._spare.pop()
+            memory = self._spare.pop()
         except IndexError:
-            work = _aligned(self.size * self._copies)
+            memory = self._parts.Work(self.size, self._copies)
         try:
             addresses = [*map(ctypes.addressof, map(_view, arrays))]
         except (TypeError, ValueError):
             # Read-only arrays do not lend their memory to ctypes that way.
             addresses = [*map(_address, arrays)]
-        views = [(ctypes.c_void_p * self._count)(*addresses), ctypes.c_int64(n), _view(out), work]
-        if n < self.largest:
-            self._run(*views)
+        # Threads that go on after this one was interrupted have all that they need.
+        memory.kept = arrays, out
+        integer = ctypes.c_int64
+        views = (ctypes.c_void_p * self._count)(*addresses), integer(n), _view(out), integer(memory.address)
+        if n >= self._long and threading.current_thread() is threading.main_thread():
+            _beside(functools.partial(self._run_with, memory, views, n), memory)
         else:
-            self._share(views, n)
-        self._spare.append(work)
-        if self.errors:
-            error = self.errors[0]
-            self.errors.clear()
-            raise error
+            self._run_with(memory, views, n)
+        memory.check()
+        memory.kept = None
+        self._spare.append(memory)
+
+    def _run_with(self, memory: Any, views: tuple[Any, ...], n: int) -> None:
+        if n >= self.largest:
+            self._share(memory, views, n)
+            return
+        with self._working(memory):
+            self._run(*views)
+
+    @contextlib.contextmanager
+    def _working(self, memory: Any) -> Iterator[None]:
+        """Say for which call this thread runs code, where that calls back; what is called back may call, too."""
+        if not self._callbacks:
+            yield
+            return
+        running = self._parts.running
+        before = getattr(running, "work", None)
+        running.work = memory
+        try:
+            yield
+        finally:
+            running.work = before
 
     def _split(self, n: int) -> tuple[int, int, int]:
         """Return the samples of a part, how many parts there are, and for how many there must be memory.
@@ -131,36 +161,37 @@ class Kernel:
         each = -(-n // parts // _ALIGNED) * _ALIGNED
         return each, -(-n // each), self._copies
 
-    def _workers(self) -> tuple[ThreadPoolExecutor, int]:
-        """Return the pool of the other threads, and how many threads there are in all."""
-        if self._pool is None or self._process != os.getpid():
-            # A forked process has none of its parent's threads.
-            self._process = os.getpid()
-            self._pool = ThreadPoolExecutor(self.threads - 1, thread_name_prefix="chainrule")
-        return self._pool, self.threads
+    def _submit(self, run: Callable[[], Any]) -> Any:
+        """Have the other threads run a function, too."""
+        return workers.submit(self.threads - 1, run)
 
-    def _share(self, views: list[Any], n: int) -> None:
+    def _share(self, memory: Any, views: tuple[Any, ...], n: int) -> None:
         """Split the samples over threads: each runs the next part until none is left."""
-        count, out, work = views[-3:]
+        _, count, out, start = views
         integer = ctypes.c_int64
         each, parts, _ = self._split(n)
-        places, workers = itertools.count(), itertools.count()
-        self._prepare(*views)
+        places, numbers = itertools.count(), itertools.count()
 
         def run() -> None:
-            own = next(workers)
-            while (place := next(places)) < parts:
-                bounds = integer(place * each), integer(min(n, (place + 1) * each))
-                self._part(work, integer(own if self._finish is None else place), *bounds, count, out)
+            own = next(numbers)
+            with self._working(memory):
+                while (place := next(places)) < parts and not memory.stopped:
+                    bounds = integer(place * each), integer(min(n, (place + 1) * each))
+                    self._part(start, integer(own if self._finish is None else place), *bounds, count, out)
 
-        pool, threads = self._workers()
-        others = [pool.submit(run) for _ in range(threads - 1)]
-        run()
-        for other in others:
-            if not other.cancel():
-                other.result()
-        if self._finish is not None:
-            self._finish(work, integer(parts), count, out)
+        with self._working(memory):
+            self._prepare(*views)
+        others = self._submit(run)
+        try:
+            run()
+            workers.finish(others)
+        except BaseException:
+            # Ctrl-C came while this thread waited.
+            memory.stop()
+            workers.finish(others)
+            raise
+        if self._finish is not None and not memory.stopped:
+            self._finish(start, integer(parts), count, out)
 
 
 @functools.cache
@@ -175,21 +206,17 @@ def _address(data: Any) -> int:
     return data.__array_interface__["data"][0]
 
 
-def _aligned(size: int) -> Any:
-    """Return memory that starts at a multiple of 64, as full vectors need."""
-    memory = (ctypes.c_char * (size + 64))()
-    # The view keeps the memory alive.
-    return (ctypes.c_char * 0).from_buffer(memory, -ctypes.addressof(memory) % 64)
+def _callback(row: Primitive, wrap: Callable[[Any], Any]) -> Any:
+    """Make a row's Python function callable from native code."""
+    return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * row.arity)(wrap(row.evaluate))
 
 
-def _callback(row: Primitive, errors: list[BaseException]) -> Any:
-    """Make a row's Python function callable from native code; what it raises is kept for the caller."""
-
-    def evaluate(*xs: float) -> float:
+def _beside(run: Callable[[], None], memory: Any) -> None:
+    """Run code that does not look at signals in another thread, so that this one, the main thread, handles them."""
+    with ThreadPoolExecutor(1, thread_name_prefix="chainrule") as pool:
+        future = pool.submit(contextvars.copy_context().run, run)
         try:
-            return float(row.evaluate(*xs))
-        except BaseException as error:
-            errors.append(error)
-            return math.nan
-
-    return ctypes.CFUNCTYPE(ctypes.c_double, *[ctypes.c_double] * row.arity)(evaluate)
+            future.result()
+        except BaseException:
+            memory.stop()
+            raise

@@ -14,7 +14,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ..guarding import guard
-from ..loop import Loop
+from ..loop import WHILE, Loop
 from ..lowering import lower
 from ..primitive import PRIMITIVES, Primitive
 from ..program import Program
@@ -62,12 +62,19 @@ def build(
     size, *names = header.decode().split("\n")
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
-    return Kernel(objects, int(size), callbacks, len(program.arguments.parts), workers, _work(program))
+    count = len(program.arguments.parts)
+    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program))
 
 
 def _work(program: Program) -> int:
     """Return about how many steps run for a sample."""
     return sum([op.work if isinstance(op, Loop) else 1 for op, _ in program.steps])
+
+
+def _is_endless(program: Program) -> bool:
+    """Tell whether nothing in a program limits how long it runs."""
+    loops = [op for op, _ in program.steps if isinstance(op, Loop)]
+    return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
 
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:

@@ -58,7 +58,7 @@ class LoopCall:
             self.module.functions[key] = LoopFunctions(parent, op, inputs, sinks, steps, lanes).write()
         names, size = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
-        pointers.append(parent.child_frame(size))
+        pointers += [parent.child_frame(size), "%watch"]
         for name in names:
             parent.lines.append(f"call void @{name}({', '.join(f'ptr {p}' for p in pointers)})")
 

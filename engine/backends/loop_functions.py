@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..loop import CALL, WHILE, Loop
-from .driver import at, loop
+from . import watch
+from .driver import at, loop, watched
 from .memory import Sink, Spot
 
 
@@ -40,7 +41,7 @@ class LoopFunctions:
         name = self.module.name("loop")
         count = f"sub i64 {op.length - 1}, %i" if op.backwards else "add i64 %i, 0"
         text = f"%k = {count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
-        self._define(name, len(steps), loop("i", "0", f"{op.length}", 1, text))
+        self._define(name, len(steps), self._counted(f"{op.length}", 1, text))
         return [name], body.size
 
     def _in_lanes(self) -> tuple[list[str], int]:
@@ -65,16 +66,18 @@ class LoopFunctions:
             text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {op.sums * width}, i1 false)\n"
         pointers, last, size = [*[f"%q{k}" for k in range(count)], "%frame"], op.length - lanes, body.size
         if not rest:
-            text += loop("i", "0", f"{op.length}", lanes, _moved(steps, "%i") + _calls(body.names, pointers, "%f"))
+            inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
+            text += self._counted(f"{op.length}", lanes, inside)
         elif not any(sink.adds for sink in every):
             start = f"%tail = icmp sgt i64 %i, {last}\n%s = select i1 %tail, i64 {last}, i64 %i\n"
             inside = start + _moved(steps, "%s") + _calls(body.names, pointers, "%f")
-            text += loop("i", "0", f"{op.length}", lanes, inside)
+            text += self._counted(f"{op.length}", lanes, inside)
         else:
             tail = inner(lanes - rest)
             size = max(size, tail.size)
             inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
-            text += loop("i", "0", f"{op.length - rest}", lanes, inside) + f"%w = add i64 0, {last}\n"
+            text += self._counted(f"{op.length - rest}", lanes, inside)
+            text += f"%w = add i64 0, {last}\n"
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
             text += _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
         text += self._added_up(sinks[op.stacked :], lanes)
@@ -123,7 +126,8 @@ class LoopFunctions:
             text += f"%any = call i1 @{symbol}({mask} %on)\n"
         else:
             text += "%any = and i1 %on, 1\n"
-        text += "%go = and i1 %limit, %any\nbr i1 %go, label %body, label %done\nbody:\n"
+        text += "%go = and i1 %limit, %any\nbr i1 %go, label %turn, label %done\nturn:\n"
+        text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
         text += _calls(body.names, pointers, "%f")
         for k, spot in enumerate(inputs[: op.carry]):
             text += (
@@ -137,8 +141,19 @@ class LoopFunctions:
         self._define(name, count, text)
         return [name], own + max(condition.size, body.size)
 
+    def _counted(self, stop: str, lanes: int, inside: str) -> str:
+        """Write the loop over iterations, so many at a time, in such a way that it can be stopped."""
+        cost = self._cost(lanes)
+        return watched("i", "0", stop, lanes, inside, watch.turns(cost, -(-self.op.length // lanes)), cost)
+
+    def _cost(self, lanes: int) -> int:
+        """Estimate what one turn of the loop takes."""
+        body = self.op.body
+        return watch.cost(body, range(len(body.steps)), -(-lanes // self.module.machine.lanes))
+
     def _define(self, name: str, count: int, text: str) -> None:
-        parameters = ", ".join([*[f"ptr %r{k}" for k in range(count)], "ptr %frame"])
+        parameters = ", ".join([*[f"ptr %r{k}" for k in range(count)], "ptr %frame, ptr %watch"])
+        self.module.declare(watch.DECLARED)
         self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
 
 
@@ -157,5 +172,5 @@ def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
 
 
 def _calls(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
-    operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame))
+    operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
     return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from ..primitive import Primitive
 from ..program import Program, Step, numbers_in_tuple
 from ..pruning import drop
-from . import driver
+from . import driver, watch
 from .bodies import Body
 from .layout import Layout
 from .machine import host
@@ -126,13 +126,14 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
 def _entry(name: str, body: Body, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:
     """Write the function that finds the addresses that cursors hold and calls a body's functions.
 
-    These get the first `arguments` of the addresses (all if it is -1), then `more`, then the pointer to their frame.
+    These get the first `arguments` of the addresses (all if it is -1), then `more`, then the pointers to their frame
+    and to the watch.
     """
-    text = f"%frame = getelementptr i8, ptr {frame}\n"
+    text = f"%frame = getelementptr i8, ptr {frame}\n%watch = getelementptr i8, ptr %cursors, i64 -{watch.SIZE}\n"
     for k in range(cursors):
         text += f"%p{k} = getelementptr i8, ptr %cursors, i64 {8 * k}\n%c{k} = load ptr, ptr %p{k}, align 8\n"
     own = [f"%c{k}" for k in range(cursors if arguments < 0 else arguments)]
-    operands = ", ".join(f"ptr {p}" for p in [*own, *more, "%frame"])
+    operands = ", ".join(f"ptr {p}" for p in [*own, *more, "%frame", "%watch"])
     text += "".join(f"call void @{function}({operands})\n" for function in body.names)
     parameters = "ptr %cursors, ptr noalias %shared, ptr noalias %scratch, ptr noalias %sink"
     return f"define void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n"

@@ -1,0 +1,63 @@
+"""Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
+
+`entry.pyx` has the same class for where Cython is at hand; machine code then looks for Ctrl-C itself (see `watch`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from typing import Any
+
+running = threading.local()  # .work is that of the call whose code a thread runs
+
+
+class Work:
+    """Hold memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need."""
+
+    def __init__(self, size: int, copies: int) -> None:
+        raw = (ctypes.c_char * (size * copies + 64))()
+        # The view keeps the memory alive.
+        self._memory: Any = (ctypes.c_char * 0).from_buffer(raw, -ctypes.addressof(raw) % 64)
+        self.address = ctypes.addressof(self._memory)
+        self.errors: list[BaseException] = []
+        self.kept: Any = None  # what the code reads and writes, as long as it may run
+        self._flag = ctypes.c_int64()
+        for k in range(copies):
+            ctypes.c_int64.from_address(self.address + k * size + 8).value = ctypes.addressof(self._flag)
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the code was told to end."""
+        return self._flag.value != 0
+
+    def stop(self) -> None:
+        """Have the code end that runs on this memory."""
+        self._flag.value = 1
+
+    def fail(self, error: BaseException) -> None:
+        """Note what a callback raised: the call ends, and raises it."""
+        self.errors.append(error)
+        self.stop()
+
+    def check(self) -> None:
+        """Raise the first error of a call that has ended."""
+        if self.errors:
+            raise self.errors[0]
+
+
+class Callback:
+    """Call a row's Python function for machine code; what it raises goes to the call that the thread works for."""
+
+    def __init__(self, evaluate: Any) -> None:
+        self._evaluate = evaluate
+
+    def __call__(self, *xs: float) -> float:
+        work = running.work
+        try:
+            # Nothing more is asked of the user's code once the call is to end.
+            return math.nan if work.stopped else float(self._evaluate(*xs))
+        except BaseException as error:
+            work.fail(error)
+            return math.nan
