@@ -137,7 +137,7 @@ class Compiled:
         max_steps: int,
         static: tuple[str | int, ...] = (),
     ) -> None:
-        buffers.load()
+        buffers.load()  # here, since a copy in another process is made without `compile`
         self.f = f
         self._named = batch, static
         self.reduce = reduce
