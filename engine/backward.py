@@ -16,6 +16,7 @@ except ImportError:
     from . import uncompiled as cython
 
 from .blame import check_gradient
+from .forking import open_in_children
 from .modes import is_strict
 from .var import Var, use_reverse_sweep
 
@@ -31,7 +32,8 @@ else:
 __all__ = ["gradients", "leaf_gradients", "walk"]
 
 _clock = 1.0  # the greatest mark that a sweep has left
-_sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
+# Sweeps of several threads wait for each other, so that shared leaves lose nothing.
+_sweeping = open_in_children(threading.RLock())
 
 
 def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:

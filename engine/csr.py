@@ -5,12 +5,12 @@ Which numbers may differ from 0 is found once, when a function is traced; each c
 
 from __future__ import annotations
 
-import functools
 import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .forking import kept
 from .errors import MissingDependencyError
 from .primitive import is_symbolic
 
@@ -27,7 +27,7 @@ class Places:
     shape: tuple[int, int]
     columns: tuple[tuple[int, ...], ...]
 
-    @functools.cached_property
+    @kept
     def size(self) -> int:
         """How many there are."""
         return sum(map(len, self.columns))
@@ -35,14 +35,14 @@ class Places:
     def __iter__(self) -> Iterator[tuple[int, int]]:
         return ((row, column) for row, own in enumerate(self.columns) for column in own)
 
-    @functools.cached_property
+    @kept
     def _hash(self) -> int:
         return hash((self.shape, self.columns))
 
     def __hash__(self) -> int:
         return self._hash
 
-    @functools.cached_property
+    @kept
     def _indices(self) -> tuple[Any, Any]:
         numpy = importlib.import_module("numpy")
         counts = [0, *map(len, self.columns)]

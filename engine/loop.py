@@ -10,11 +10,11 @@ function, one after another, so all that runs, differentiates or stores while lo
 
 from __future__ import annotations
 
-import functools
 import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
+from .forking import kept
 from .primitive import Primitive
 
 CALL, MAP, SCAN, WHILE = "call", "map", "scan", "while"
@@ -115,7 +115,7 @@ class Loop(Primitive):
         stacked = range(self.carry, self.carry + self.stacked)
         return [*range(self.carry), *[*stacked] * self.length, *range(stacked.stop, stacked.stop + self.sums)]
 
-    @functools.cached_property
+    @kept
     def work(self) -> int:
         """About how many operations a run takes."""
         own = sum([op.work if isinstance(op, Loop) else len(args) for op, args in self.body.steps])
@@ -171,7 +171,7 @@ class Loop(Primitive):
     def __hash__(self) -> int:
         return self._hash
 
-    @functools.cached_property
+    @kept
     def _hash(self) -> int:
         return hash(self._fields())
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from . import listing, program_file
+from .forking import kept
 from .loop import Loop
 from .primitive import Primitive
 from .structure import NUMBER, Structure, flatten, unflatten
@@ -64,18 +64,18 @@ class Program:
         """The number of the first step's value."""
         return len(self.names) + len(self.constants)
 
-    @functools.cached_property
+    @kept
     def firsts(self) -> tuple[int, ...]:
         """The number of each step's first value."""
         counts = [op.results for op, _ in self.steps]
         return tuple(itertools.accumulate(counts, initial=self.offset))[:-1]
 
-    @functools.cached_property
+    @kept
     def count(self) -> int:
         """How many values there are."""
         return self.firsts[-1] + self.steps[-1].op.results if self.steps else self.offset
 
-    @functools.cached_property
+    @kept
     def has_loops(self) -> bool:
         """Whether any step is a loop."""
         return any(isinstance(op, Loop) for op, _ in self.steps)

@@ -18,6 +18,7 @@ from typing import Any
 
 from .csr import Places, Sparse
 from .errors import needing
+from .forking import kept
 from .primitive import number_in, to_float
 from .reading import held
 
@@ -39,7 +40,7 @@ class Structure:
     made: Any = None
     places: Places | None = None
 
-    @functools.cached_property
+    @kept
     def size(self) -> int:
         """How many numbers it holds."""
         if self.kind == "number":

@@ -11,8 +11,8 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files uncompiled primitive csr reading arguments rows decimals ieee special table roots methods arrays
-        operators modes blame wrapping var backward copying functions loop structure listing sweeps sparsity
+        errors files forking uncompiled primitive csr reading arguments rows decimals ieee special table roots methods
+        arrays operators modes blame wrapping var backward copying functions loop structure listing sweeps sparsity
         transforms series checkpointing gradcheck strategies exact scanning testing program_file program pruning
         tracing loop_rules loop_series stacking carries loop_bodies loops branches long_rows passes lowering guarding
         restructuring repetition recognition specialising backends choosing packing replaying compile __init__

@@ -17,7 +17,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ..primitive import Primitive
-from . import buffers, work, workers
+from . import buffers, machine, work, workers
 from .machine import target
 
 LEVEL = 1  # of LLVM's code generator
@@ -26,7 +26,6 @@ _PARTS = 16  # of a batch, for each thread
 _PARTS_MEMORY = 1 << 22  # bytes that parts with sums may take together
 _ALIGNED = 64  # samples: parts are multiples of whole groups of vectors
 _LONG = 1 << 20  # steps times samples that take longer than a user may want to wait for Ctrl-C
-_lock = threading.RLock()
 _view = (ctypes.c_char * 0).from_buffer
 
 
@@ -58,7 +57,7 @@ class Kernel:
         # From how many samples on code that does not look at signals itself runs beside the main thread.
         self._long = sys.maxsize if self._parts is not work else 0 if endless or callbacks else _LONG // max(1, steps)
         self._count = count
-        with _lock:
+        with machine.lock:
             for place, function in enumerate(self._callbacks):
                 llvm.add_symbol(f"chainrule_callback_{place}", ctypes.cast(function, ctypes.c_void_p).value)
             self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), target(LEVEL))

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import sys
+import threading
 from dataclasses import dataclass
 from functools import cache
 
 import llvmlite
 import llvmlite.binding as llvm
+
+from ..forking import at_fork
+
+lock = threading.RLock()  # for several steps with LLVM that belong together
 
 # How libmvec names a function: _ZGV, the instruction set's letter, N, lanes, a v for each argument.
 _LETTERS = {("x86", 8): "e", ("x86", 4): "d", ("x86", 2): "b", ("aarch64", 2): "n"}
@@ -88,3 +93,17 @@ def target(level: int) -> llvm.TargetMachine:
     return llvm.Target.from_triple(machine.triple).create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=level, jit=True, codemodel="jitdefault"
     )
+
+
+def _hold() -> None:
+    lock.acquire()
+    llvm.ffi.lib._lock.__enter__()
+
+
+def _let_go() -> None:
+    llvm.ffi.lib._lock.__exit__()
+    lock.release()
+
+
+# LLVM has state, and locks, of its own that a fork may not catch halfway: it waits until no thread is inside.
+at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-_lock = threading.Lock()
+from ..forking import at_fork, open_in_children
+
+_lock = open_in_children(threading.Lock())
 _pool: ThreadPoolExecutor | None = None
 _size = 0
 
@@ -41,9 +42,8 @@ def finish(futures: list[Future[Any]]) -> None:
 
 def _forget() -> None:
     """Begin anew in a forked process: it has none of its parent's threads."""
-    global _lock, _pool, _size
-    _lock, _pool, _size = threading.Lock(), None, 0
+    global _pool, _size
+    _pool, _size = None, 0
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+at_fork(after_in_child=_forget)
