@@ -19,8 +19,9 @@ LAYERS = {
         __main__
     """,
     "engine/backends": """
-        layout buffers python_ numpy_ c_loops c machine workers work kernel object_cache fusion sine operations ordering
-        registers segments watch driver memory moves module blocking lane_order loop_functions loop_calls bodies
+        layout buffers python_ numpy_ c_places c_loops c_functions c machine workers work kernel object_cache fusion
+        sine operations ordering registers segments watch driver memory moves module blocking lane_order
+        loop_functions loop_calls bodies
         loop_kernels llvm __init__
     """,
     "viz": """

@@ -1,109 +1,130 @@
-"""Write the loops of a program as C: a function for each inner program, and a loop around its call."""
+"""Write the loops of a program as C: a loop around the call of a function for the inner program."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 from ..loop import WHILE, Loop
 from ..program import Program
-
-_RUN = 4  # numbers side by side that are copied at once
-
-Steps = Callable[[Program, Sequence[int], list[str], str], Iterator[str]]
+from .c_places import Frame, Place, Statement, array, copied, moved, runs, step_between
 
 
-def functions(
-    program: Program, prefix: str, steps: Steps, literal: Callable[[float], str], names: dict[Program, str]
-) -> Iterator[str]:
-    """Yield a function for each inner program, those that it calls first; `names` receives what they are called."""
-    for op, _ in program.steps:
-        for inner in op.programs() if isinstance(op, Loop) else ():
-            if inner in names:
-                continue
-            yield from functions(inner, prefix, steps, literal, names)
-            names[inner] = f"{prefix}_inner{len(names)}"
-            words = [f"x[{k}]" for k in range(len(inner.names))] + [literal(number) for number in inner.constants]
-            words += [""] * (inner.count - inner.offset)
-            yield f"static void {names[inner]}(const double *x, double *y)\n{{\n    (void)x;"
-            yield from steps(inner, range(len(inner.steps)), words, "    ")
-            for place, value in enumerate(inner.outputs):
-                yield f"    y[{place}] = {words[value]};"
-            yield "}\n"
+class Function(NamedTuple):
+    """Hold what callers of the function for an inner program need to know."""
+
+    name: str
+    work: int  # how many doubles it works in
+
+    def call(self, x: str, y: str) -> str:
+        """Write a call; what the function works in is called ``more`` where it is called."""
+        return f"{self.name}({x}, {y}{', more' if self.work else ''});"
+
+
+class _Column(NamedTuple):
+    """Tell where one number of a row stands in each iteration."""
+
+    first: int  # the value in the first iteration, -1 for one in scratch memory
+    stride: int
+    place: Place = ("", None)
 
 
 def loop(
-    op: Loop, args: Sequence[int], value: int, words: list[str], names: dict[Program, str], indent: str
-) -> Iterator[str]:
-    """Yield the lines of a loop whose results are the numbers from `value` on; they become known in `words`."""
-    name, start = f"l{value}", op.carry + op.length * op.rows
-    words[value : value + op.results] = [f"{name}[{k}]" for k in range(op.results)]
-    yield f"{indent}double {name}[{max(1, op.results)}];"
-    yield f"{indent}{{"
-    more = indent + "    "
-    yield f"{more}double x{name}[{max(1, len(op.body.names))}], y{name}[{max(1, len(op.body.outputs))}];"
-    if op.rows:
-        yield f"{more}double r{name}[{op.length * op.rows}];"
-        yield from _copy(f"r{name}", [words[k] for k in args[op.carry : start]], more)
-    yield from _copy(f"x{name}", [words[k] for k in args[: op.carry]], more)
-    yield from _copy(f"x{name}", [words[k] for k in args[start:]], more, op.carry + op.rows)
-    if op.kind == WHILE:
-        yield from _while(op, name, names, more)
-    else:
-        yield from _counted(op, name, names, more)
-    yield f"{indent}}}"
+    op: Loop, args: Sequence[int], value: int, frame: Frame, functions: Mapping[Program, Function]
+) -> Iterator[Statement]:
+    """Yield the statements of a loop; its results are the values from `value` on, which get their places here.
 
-
-def _counted(op: Loop, name: str, names: dict[Program, str], indent: str) -> Iterator[str]:
-    carry, end = op.carry, op.carry + op.length * op.stacked
-    for k in range(op.sums):
-        yield f"{indent}{name}[{end + k}] = 0.0;"
-    yield f"{indent}for (size_t k = 0; k < {op.length}; k++) {{"
-    inside = indent + "    "
-    yield f"{inside}const size_t i = {f'{op.length - 1} - k' if op.backwards else 'k'};"
-    if op.rows:
-        yield f"{inside}memcpy(x{name} + {carry}, r{name} + i * {op.rows}, {op.rows} * sizeof(double));"
-    yield f"{inside}{names[op.body]}(x{name}, y{name});"
-    if carry:
-        yield f"{inside}memcpy(x{name}, y{name}, {carry} * sizeof(double));"
-    if op.stacked:
-        yield f"{inside}memcpy({name} + {carry} + i * {op.stacked}, y{name} + {carry}, {op.stacked} * sizeof(double));"
-    for k in range(op.sums):
-        yield f"{inside}{name}[{end + k}] += y{name}[{carry + op.stacked + k}];"
-    yield f"{inside}(void)i;\n{indent}}}"
-    if carry:
-        yield f"{indent}memcpy({name}, x{name}, {carry} * sizeof(double));"
-
-
-def _while(op: Loop, name: str, names: dict[Program, str], indent: str) -> Iterator[str]:
-    more = f"k < {op.length}" if op.length else "1"
-    yield f"{indent}for (size_t k = 0; {more}; k++) {{"
-    yield f"{indent}    double more;\n{indent}    {names[op.condition]}(x{name}, &more);"
-    yield f"{indent}    if (more == 0.0) break;\n{indent}    {names[op.body]}(x{name}, y{name});"
-    yield f"{indent}    memcpy(x{name}, y{name}, {op.carry} * sizeof(double));\n{indent}}}"
-    yield f"{indent}memcpy({name}, x{name}, {op.carry} * sizeof(double));"
-
-
-def _copy(target: str, words: Sequence[str], indent: str, first: int = 0) -> Iterator[str]:
-    """Yield copies of numbers to an array, those that stand side by side at once."""
-    place = 0
-    while place < len(words):
-        base, index = _element(words[place])
-        count = 1
-        while place + count < len(words) and base and _element(words[place + count]) == (base, index + count):
-            count += 1
-        if count >= _RUN:
-            source = f"&{words[place]}"
-            yield f"{indent}memcpy({target} + {first + place}, {source}, {count} * sizeof(double));"
+    In scratch memory stand, one after another, what the inner program takes, what it returns, columns of rows that no
+    stride leads through, and what inner functions work in.
+    """
+    results = frame.take(op.results)
+    frame.places[value : value + op.results] = [("work", results + k) for k in range(op.results)]
+    if op.kind != WHILE and not op.length:
+        yield from frame.move(args[: op.carry], array("work", results))
+        yield Statement(lambda: (f"work[{results + op.carry + k}] = 0.0;" for k in range(op.sums)), ())
+        return
+    size = len(op.body.names) + len(op.body.outputs)
+    columns = []
+    for number in range(op.rows):
+        values = op.column(args, number)
+        stride = _stride([frame.places[k] for k in values])
+        if stride is None:
+            yield from frame.move(values, array("scratch", size))
+            columns.append(_Column(-1, 1, ("scratch", size)))
+            size += op.length
         else:
-            for k in range(count):
-                yield f"{indent}{target}[{first + place + k}] = {words[place + k]};"
-        place += count
+            columns.append(_Column(values[0], stride))
+    yield from frame.move(args[: op.carry], array("scratch"))
+    yield from frame.move(args[op.carry + op.length * op.rows :], array("scratch", op.carry + op.rows))
+    inner = max(functions[program].work for program in op.programs())
+    frame.scratch = max(frame.scratch, size + inner)
+
+    def lines() -> Iterator[str]:
+        frame.used.update(["work", "scratch"] if op.results else ["scratch"])
+        yield "{"
+        yield f"    double *const item = scratch, *const made = scratch + {len(op.body.names)};"
+        if inner:
+            yield f"    double *const more = scratch + {size};"
+        inside = _while(op, functions) if op.kind == WHILE else _counted(op, columns, results, frame, functions)
+        yield from ("    " + line for line in inside)
+        yield from ("    " + line for line in copied(array("item"), array("work", results), op.carry))
+        yield "}"
+
+    yield Statement(lines, [column.first for column in columns if column.first >= 0])
 
 
-def _element(word: str) -> tuple[str, int]:
-    """Take ``name[... + index]`` apart; the name is empty where it is no element of an array."""
-    if not word.endswith("]"):
-        return "", 0
-    name, _, inside = word[:-1].partition("[")
-    row, _, index = inside.rpartition(" + ")
-    return f"{name}[{row}", int(index)
+def _stride(places: Sequence[Place]) -> int | None:
+    """Return the one stride that leads through all places, None where there is none."""
+    if len(places) < 2:
+        return 0
+    stride = step_between(places[0], places[1])
+    alike = all(step_between(*pair) == stride for pair in pairwise(places))
+    return stride if alike else None
+
+
+def _counted(
+    op: Loop, columns: Sequence[_Column], results: int, frame: Frame, functions: Mapping[Program, Function]
+) -> Iterator[str]:
+    carry, stacked, sums = op.carry, results + op.carry, results + op.carry + op.length * op.stacked
+    for k in range(op.sums):
+        yield f"work[{sums + k}] = 0.0;"
+    yield f"for (size_t j = 0; j < {op.length}; j++) {{"
+    if op.stacked or any(column.stride for column in columns):
+        yield f"    const size_t row = {f'{op.length - 1} - j' if op.backwards else 'j'};"
+    yield from ("    " + line for line in _rows(carry, columns, frame))
+    yield f"    {functions[op.body].call('item', 'made')}"
+    after = [
+        *copied(array("made"), array("item"), carry),
+        *copied(array("made", carry), array("work", stacked, (op.stacked, "row")), op.stacked),
+        *copied(array("made", carry + op.stacked), array("work", sums), op.sums, "+="),
+    ]
+    yield from ("    " + line for line in after)
+    yield "}"
+
+
+def _rows(first: int, columns: Sequence[_Column], frame: Frame) -> Iterator[str]:
+    """Yield the lines that take one row; numbers that stand side by side come at once."""
+    places = [column.place if column.first < 0 else frame.places[column.first] for column in columns]
+    # Where strides differ no run leads from one to the next.
+    named = [(f"{place[0]} {column.stride}", place[1]) for place, column in zip(places, columns, strict=True)]
+    for run in runs(named):
+        place, step = places[run.start], (columns[run.start].stride, "row")
+        if run.stride == 1:
+            size = f"{run.length} * sizeof(double)"
+            yield f"memcpy(item + {first + run.start}, &{frame.element(place, step)}, {size});"
+        elif run.length > 1:
+            yield f"for (size_t k = 0; k < {run.length}; k++)"
+            target = moved(first + run.start, (1, "k"))
+            yield f"    item[{target}] = {frame.element(place, step, (run.stride, 'k'))};"
+        else:
+            yield f"item[{first + run.start}] = {frame.element(place, step)};"
+
+
+def _while(op: Loop, functions: Mapping[Program, Function]) -> Iterator[str]:
+    yield f"for (size_t j = 0; {f'j < {op.length}' if op.length else '1'}; j++) {{"
+    yield f"    {functions[op.condition].call('item', 'made')}"
+    yield "    if (made[0] == 0.0) break;"
+    yield f"    {functions[op.body].call('item', 'made')}"
+    yield from ("    " + line for line in copied(array("made"), array("item"), op.carry))
+    yield "}"
