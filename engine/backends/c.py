@@ -50,7 +50,7 @@ _FUNCTIONS = {
     "gamma": "tgamma",
     **{name: name for name in _MATH_H.split()},
 }
-_ON_STACK = 256
+_ON_STACK = 1024
 """Functions that work in at most so many doubles have them on the stack, others are given them by their caller."""
 
 
