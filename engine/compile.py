@@ -245,7 +245,7 @@ class Compiled:
         Errors: `ValueError` where the path does not end in ``.c``; `OSError` where it may not be written.
         """
         plan = self._plan()
-        target: Path = _module("c").write(path, plan.program, plan.flags, self.reduce)
+        target: Path = backend_module("c").write(path, plan.program, plan.flags, self.reduce)
         return target
 
     def __repr__(self) -> str:

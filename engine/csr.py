@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .forking import kept
 from .errors import MissingDependencyError
+from .forking import kept
 from .primitive import is_symbolic
 
 
