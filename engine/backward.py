@@ -27,7 +27,7 @@ else:
     tape_start: Any = None  # these are of nodes.h: only compiled code calls them
     tape_back: Any = None
 
-__all__ = ["gradients", "leaf_gradients", "walk"]
+__all__ = ["gradients", "gradients_since", "walk"]
 
 _clock = 1.0  # the greatest mark that a sweep has left
 _sweeping = threading.RLock()  # sweeps of several threads wait for each other, so that shared leaves lose nothing
@@ -43,22 +43,28 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     """
     if not root.requires_grad:
         return [0.0] * len(inputs)
-    found = _derivatives(root, {id(leaf) for leaf in inputs})
+    found = _derivatives(root, {id(leaf) for leaf in inputs}, _CLOSED)
     if found is None:
         return None
     by_leaf = {id(leaf): grad for leaf, grad in found}
     return [by_leaf.get(id(leaf), 0.0) for leaf in inputs]
 
 
-def leaf_gradients(root: Var) -> list[tuple[Var, float]]:
-    """List the leaves below a Var that requires grad, with its derivative by each; change none of their gradients.
+def gradients_since(root: Var, start: float) -> list[tuple[Var, float]]:
+    """List leaves, and what was computed before a call began, with the derivative of a Var by each; change nothing.
+
+    The Var must require grad; `start` is what `begin` returned when the call began. Where a leaf or older Var stands
+    below another one, the search ends at the first.
 
     >>> from chainrule import Var
+    >>> from chainrule.var import begin
     >>> x, y = Var(2.0), Var(3.0)
-    >>> [(leaf is x, grad) for leaf, grad in leaf_gradients(x * x)]
-    [(True, 4.0)]
+    >>> z = x * y
+    >>> start = begin()
+    >>> [(node is z, grad) for node, grad in gradients_since(z * z, start)]
+    [(True, 12.0)]
     """
-    found: list[tuple[Var, float]] = _derivatives(root, None)
+    found: list[tuple[Var, float]] = _derivatives(root, None, start)
     return found
 
 
@@ -75,7 +81,7 @@ def _add_gradients(root: Var, seed: float) -> None:
                 _set_gradients(leaves, before)
                 leaves.clear()
                 before.clear()
-            order = _order(root, leaves, before, None)
+            order = _order(root, leaves, before, None, _CLOSED)
             root._grad = seed
             _propagate(order)
             _add_up(leaves, before)
@@ -86,13 +92,13 @@ def _add_gradients(root: Var, seed: float) -> None:
 use_reverse_sweep(_add_gradients)
 
 
-def _derivatives(root: Var, only: Any) -> Any:
+def _derivatives(root: Var, only: Any, start: float) -> Any:
     """Run the reverse sweep and leave all nodes as they were; None where a leaf is not one of those asked for."""
     leaves: list[Var] = []
     state: list[Any] = []
     with _sweeping:
         try:
-            order = _order(root, leaves, [], state)
+            order = _order(root, leaves, [], state, start)
             if only is not None and not only.issuperset(map(id, leaves)):
                 return None
             root._grad = 1.0
@@ -181,10 +187,10 @@ def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
     return 1
 
 
-def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
+def _order(root: Var, leaves: Any, before: Any, state: Any, start: float) -> Any:
     """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
 
-    The leaves' gradients before, and the state of all nodes if asked for, are kept in lists of the caller's, who can
+    What was made before `start` counts as a leaf. The leaves' gradients before, and the state of all nodes if asked for, are kept in lists of the caller's, who can
     so undo what an interrupted search has done.
     """
     global _clock
@@ -206,9 +212,10 @@ def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
             state.append(node)
             state.append(node._mark)
             state.append(node._grad)
+        older = node._mark > start
         node._mark = seen
         b = node._b
-        if b is not None:
+        if b is not None and not older:
             node._grad = 0.0
             a = node._a
             if a._mark < seen:
@@ -218,7 +225,7 @@ def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
             else:
                 order.append(node)
             continue
-        if node._op is None:
+        if older or node._op is None:
             before.append(node._grad)
             leaves.append(node)
             node._grad = 0.0

@@ -31,6 +31,11 @@ class _Modes(threading.local):
     no_grad_depth = 0
     strict_depth = 0
 
+    # How many traces run, and when the outermost function began that is being differentiated, checkpointed or traced
+    # (`var.begin`; 0 where none is): what copies are made of after that stays connected.
+    tracing = 0
+    since = 0.0
+
     # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
     unseen: frozenset[int] = frozenset()
 
@@ -163,6 +168,36 @@ def lenient() -> Iterator[bool]:
 def is_recording() -> bool:
     """Tell whether this thread records."""
     return not modes.no_grad_depth
+
+
+@contextlib.contextmanager
+def inside(start: float) -> Iterator[None]:
+    """Say that a function which began at `start` is being differentiated, checkpointed or traced."""
+    outermost = not modes.since
+    if outermost:
+        modes.since = start
+    try:
+        yield
+    finally:
+        if outermost:
+            modes.since = 0.0
+
+
+@contextlib.contextmanager
+def while_tracing() -> Iterator[None]:
+    """Have operations on Vars recorded even where no gradient is wanted, for a trace to read."""
+    modes.tracing += 1
+    _change(1)
+    try:
+        yield
+    finally:
+        modes.tracing -= 1
+        _change(-1)
+
+
+def is_tracing() -> bool:
+    """Tell whether this thread traces a function."""
+    return modes.tracing > 0
 
 
 def is_strict() -> bool:

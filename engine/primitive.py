@@ -100,6 +100,8 @@ class Primitive:
         self.fast_type: type | None = None
         # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
         self.replay: Callable[..., Any] | None = None
+        # The same for the arguments of a node: what the function records of copies of them (see checkpointing.py).
+        self.record: Callable[[Sequence[Scalar]], Any] | None = None
         self.__doc__ = doc
 
     @property

@@ -15,12 +15,12 @@ from typing import Any
 
 from . import table
 from .backward import gradients
-from .modes import derivative, modes, recording
+from .modes import derivative, inside, modes, recording
 from .primitive import Scalar, describe, is_symbolic
 from .sparsity import sparse_jacobian
 from .structure import NUMBER, Structure, blocks, flatten, unflatten
 from .sweeps import Recorded, between, forward, is_node, reverse
-from .var import Var
+from .var import Var, begin
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
@@ -276,6 +276,13 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
+    with inside(begin()):
+        return _run_on_copies(call, numbers)
+
+
+def _run_on_copies(
+    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
+) -> tuple[list[Any], list[Any], Structure]:
     unseen, modes.unseen = modes.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None

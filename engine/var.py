@@ -24,7 +24,7 @@ except ImportError:
 from . import ieee, table
 from .errors import GraphError
 from .methods import both, call_ufunc, method_named, method_names, method_of, offer
-from .modes import check_value, is_recording, is_strict, lenient, listen, remember
+from .modes import check_value, is_recording, is_strict, is_tracing, lenient, listen, remember
 from .primitive import Primitive, describe, to_float
 
 if cython.compiled:
@@ -43,14 +43,18 @@ else:
     install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
     new_node: Any = None
 
-__all__ = ["Var", "core", "local_partials"]
+__all__ = ["Var", "begin", "born_since", "core", "local_partials"]
 
-# Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way. Far beyond them is _CLOSED,
-# where no gradient is wanted, or twice that where there is one, so that one comparison tells a sweep where to go.
-_NEVER, _FRESH = 0.0, 1.0
+# Var._mark: 0 or less where no sweep came yet, and then it tells how many calls had begun when the Var was made (see
+# `begin`); 1 where a sweep came; greater numbers belong to a sweep under way. Far beyond them is _CLOSED, where no
+# gradient is wanted, with the calls in its last digits, or twice that where there is one, so that one comparison tells
+# a sweep where to go.
+_FRESH = 1.0
+_birth = 0.0  # the calls that began, as a negative number
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
 _INF, _NAN = ieee.inf, ieee.nan
+_LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
 
@@ -104,7 +108,7 @@ class Var:
         self._a: Any = label
         self._b: Var | None = None
         self._da = self._db = 0.0
-        self._mark = _NEVER if requires_grad else _CLOSED
+        self._mark = _birth if requires_grad else _closed(_birth)
 
     # ---- what a Var tells of itself ----
 
@@ -135,7 +139,7 @@ class Var:
     @property
     def has_grad(self) -> bool:
         """Whether a sweep has come here since `zero_grad`: tells a gradient of 0 from one never computed."""
-        return self._mark != _NEVER and self._mark != _CLOSED
+        return 0.0 < self._mark < _CLOSED or self._mark >= 2.0 * _CLOSED
 
     @property
     def label(self) -> str | None:
@@ -211,10 +215,10 @@ class Var:
                 "use detach() for a copy without gradient"
             )
         if bool(flag) != self.requires_grad:
-            if flag:
-                self._mark = _FRESH if self.has_grad else _NEVER
+            if self.has_grad:
+                self._mark = _FRESH if flag else 2.0 * _CLOSED
             else:
-                self._mark = 2.0 * _CLOSED if self.has_grad else _CLOSED
+                self._mark = _made_at(self) if flag else _closed(self._mark)
 
     @property
     def is_leaf(self) -> bool:
@@ -263,7 +267,8 @@ class Var:
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
         self._grad = 0.0
-        self._mark = _NEVER if self._mark < _CLOSED else _CLOSED
+        if self.has_grad:
+            self._mark = 0.0 if self._mark < _CLOSED else _CLOSED
 
     def detach(self) -> Var:
         """Return a new leaf with this value, through which no gradient flows."""
@@ -584,8 +589,7 @@ def _leaf(value: float, requires: bool) -> Var:
     if not cython.compiled:
         _blank(node)
     node._value = value
-    if not requires:
-        node._mark = _CLOSED
+    node._mark = _birth if requires else _closed(_birth)
     return node
 
 
@@ -593,7 +597,36 @@ def _blank(node: Var) -> None:
     """Set the fields that C sets by itself."""
     node._grad = node._da = node._db = 0.0
     node._op = node._a = node._b = None
-    node._mark = _NEVER
+
+
+def _closed(birth: float) -> float:
+    """Return the mark of a Var that wants no gradient and was made when so many calls had begun."""
+    return _CLOSED - birth * _LAST_DIGIT
+
+
+def _made_at(node: Var) -> float:
+    """Return how many calls had begun when a Var was made, as a negative number; 0 where a sweep came since."""
+    if node._mark < _CLOSED:
+        return node._mark if node._mark <= 0.0 else 0.0
+    return (_CLOSED - node._mark) / _LAST_DIGIT if node._mark < 2.0 * _CLOSED else 0.0
+
+
+def begin() -> float:
+    """Begin a call that will ask which Vars were made in it; return what `born_since` is to be asked with.
+
+    >>> old = Var(2.0)
+    >>> start = begin()
+    >>> born_since(old * old, start), born_since(old, start)
+    (True, False)
+    """
+    global _birth
+    _birth -= 1.0
+    return _birth
+
+
+def born_since(node: Var, start: float) -> bool:
+    """Tell whether a Var was made after a call began. One that a sweep of `backward` left its mark on counts as older."""
+    return _made_at(node) <= start
 
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
@@ -608,6 +641,7 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
         return _wide(row, value, args[: row.arity], partials[: row.arity])
     if cython.compiled:
         node: Var = cython.cast(Var, new_node(value, row, a, b, da, db))
+        node._mark = _birth
     else:
         # This is where interpreted code spends its time.
         node = _new(Var)
@@ -618,7 +652,7 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
         node._b = b
         node._da = da
         node._db = db
-        node._mark = _NEVER
+        node._mark = _birth
     return node
 
 
@@ -626,9 +660,11 @@ def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
     """Make the node of an operation on any number of arguments, or a leaf where nothing is recorded."""
     if _watched and is_strict():
         check_value(row, value, [_number(arg) for arg in args])
-    if not _any_wants_gradient(args) or (_watched and not is_recording()):
+    wanted = _any_wants_gradient(args) and not (_watched and not is_recording())
+    # A trace wants to know how constants were computed, too: it reads what they were computed from at each call.
+    if not wanted and not (_watched and is_tracing() and any([type(arg) is Var for arg in args])):
         return _leaf(value, False)
-    node = _leaf(value, True)
+    node = _leaf(value, wanted)
     node._op = row
     node._a = (args, partials, None)
     if _watched and is_strict():
