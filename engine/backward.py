@@ -190,8 +190,8 @@ def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
 def _order(root: Var, leaves: Any, before: Any, state: Any, start: float) -> Any:
     """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
 
-    What was made before `start` counts as a leaf. The leaves' gradients before, and the state of all nodes if asked for, are kept in lists of the caller's, who can
-    so undo what an interrupted search has done.
+    What was made before `start` counts as a leaf. The leaves' gradients before, and the state of all nodes if asked
+    for, are kept in lists of the caller's, who can so undo what an interrupted search has done.
     """
     global _clock
     _clock += 1.0

@@ -625,7 +625,7 @@ def begin() -> float:
 
 
 def born_since(node: Var, start: float) -> bool:
-    """Tell whether a Var was made after a call began. One that a sweep of `backward` left its mark on counts as older."""
+    """Tell whether a Var was made after a call began; one that `backward` swept since then counts as older."""
     return _made_at(node) <= start
 
 
@@ -662,7 +662,7 @@ def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
         check_value(row, value, [_number(arg) for arg in args])
     wanted = _any_wants_gradient(args) and not (_watched and not is_recording())
     # A trace wants to know how constants were computed, too: it reads what they were computed from at each call.
-    if not wanted and not (_watched and is_tracing() and any([type(arg) is Var for arg in args])):
+    if not wanted and not (_watched and is_tracing() and Var in map(type, args)):
         return _leaf(value, False)
     node = _leaf(value, wanted)
     node._op = row
