@@ -83,6 +83,19 @@ def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, ou
     def result_of(inputs: Sequence[Any]) -> Any:
         return flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")[0][place]
 
+    return run_again(f"checkpoint {getattr(f, '__name__', 'function')}", count, outer, result_of)
+
+
+def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[Any]], Any]) -> Primitive:
+    """Make the operation of a function that runs again for derivatives of higher order.
+
+    Args:
+        name: the operation's name.
+        count: of the numbers that the function takes.
+        outer: how many Vars, the operation's last arguments, the function closes over.
+        result_of: the function, of a list of numbers.
+    """
+
     def record(xs: Sequence[Scalar]) -> Recorded:
         with inside(begin()):
             inputs = [traced_copy(x) for x in xs[:count]]
@@ -95,7 +108,6 @@ def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, ou
         value = result_of([Var(x, None, False) for x in xs[:count]])
         return value.value if type(value) is Var else value
 
-    name = f"checkpoint {getattr(f, '__name__', 'function')}"
     domain = (Interval(float("-inf"), float("inf")),) * (count + outer)
     row = Primitive(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
     row.record = record

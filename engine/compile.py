@@ -6,7 +6,6 @@ import functools
 import importlib
 import importlib.util
 import inspect
-import math
 import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,15 +14,17 @@ from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
 from .errors import MissingDependencyError
-from .modes import uncollected
+from .modes import is_recording, modes, uncollected
+from .naming import function_name
 from .packing import Argument
 from .passes import drop, hoist, optimise, relax, values_only
 from .primitive import describe
 from .program import Program
 from .recognition import recognise
+from .recorded_calls import call_on_nodes, call_on_numbers, with_slopes
 from .restructuring import restructure
-from .structure import Structure, unflatten
-from .tracing import function_name, running_alone, trace
+from .structure import unflatten
+from .tracing import Tracer, running_alone, trace
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -51,7 +52,9 @@ def compile(
 
     Args:
         f: a function of numbers, or of nested lists, tuples, dicts or arrays of them, that `trace` can trace: also
-            `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. What it closes over is constant.
+            `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. Vars that it closes over are inputs,
+            too: each call reads them, and where they require gradients results are Vars, whose derivatives pass on to
+            them (inside `no_grad` floats). Give such a Var another value; one put in its place is not seen.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
@@ -145,14 +148,21 @@ class Compiled:
                 shape = shape[1:]
             key.append(shape)
         plan = self._plans.get(tuple(key))
-        if plan is None:
+        if plan is None or plan.closed:
             return self._call(args, flags)
         self._latest, self._enter = plan, plan.enter
         return plan.run(args, 1 if n < 0 else n)
 
     def trace(self, *examples: Any) -> Program:
         """Trace and compile for arguments like these, without running; return the program."""
-        return self._prepare(examples, self._flags_for(len(examples)))[0].program
+        flags = self._flags_for(len(examples))
+        plan = self._plan_for(self._packed(examples, flags), flags)
+        if plan is None:
+            raise ValueError(
+                f"trace expected {function_name(self.f)} to be called outside of a function that is being traced or "
+                "differentiated, since it closes over such a function's numbers"
+            )
+        return plan.program
 
     @property
     def program(self) -> Program:
@@ -188,27 +198,39 @@ class Compiled:
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Do what `__call__` does for any kind of arguments."""
-        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
+        packed = self._packed(args, flags)
         n = self._samples(packed)
+        if n and any(argument.symbolic for argument in packed):
+            return call_on_nodes(self.f, packed, n, self.reduce)
         plan = self._plan_for(packed, flags)
-        if any(argument.symbolic for argument in packed):
-            return plan.run_on_nodes(packed, n)
-        return plan.run([argument.memory(n) for argument in packed], n)
+        if plan is None or (plan.closed and modes.since):
+            # What `f` closes over may be another Var at each call.
+            return call_on_nodes(self.f, packed, n, self.reduce)
+        arrays = [argument.memory(n) for argument in packed]
+        if plan.closed:
+            arrays.append(buffers.pack([number.value for number in plan.closed]))
+            if is_recording() and any(number.requires_grad for number in plan.closed):
+                return call_on_numbers(plan, packed, arrays, n)
+        return plan.run(arrays, n)
 
-    def _prepare(self, args: Sequence[Any], flags: tuple[bool, ...]) -> tuple[_Plan, list[Argument]]:
-        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
-        return self._plan_for(packed, flags), packed
-
-    def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> _Plan:
+    def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> _Plan | None:
+        """Return the plan for such arguments; None where what `f` closes over belongs to this call alone."""
         key = tuple([argument.key for argument in packed])
         plan = self._plans.get(key)
         if plan is None:
             with uncollected(), running_alone(not any(flags)):
                 examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
                 traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
+            # Inside of a trace or a derivative, the next one closes over other numbers.
+            if traced.closed and (modes.since or any(isinstance(number, Tracer) for number in traced.closed)):
+                return None
+            with uncollected():
                 plan = self._plans[key] = _Plan(traced, flags, self)
         self._latest, self._enter = plan, plan.enter
         return plan
+
+    def _packed(self, args: Sequence[Any], flags: tuple[bool, ...]) -> list[Argument]:
+        return [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
 
     def _plan(self) -> _Plan:
         if self._latest is None:
@@ -262,7 +284,7 @@ class Compiled:
 
 def _parameters(f: Function) -> list[str]:
     if isinstance(f, Program):
-        return [f"argument {k}" for k in range(len(f.arguments.parts))]
+        return [f"argument {k}" for k in range(len(f.arguments.parts) - bool(f.closed))]
     try:
         return list(inspect.signature(f).parameters)
     except (TypeError, ValueError):
@@ -274,7 +296,9 @@ class _Plan:
 
     def __init__(self, traced: Program, flags: tuple[bool, ...], owner: Compiled) -> None:
         self.traced = traced
-        self.flags = flags
+        self.closed = traced.closed
+        self.flags = flags = (*flags, False) if traced.closed else flags
+        self.owner = owner
         self.reduce = owner.reduce
         self.threads = owner.threads
         found = recognise(traced, not any(flags))
@@ -288,8 +312,10 @@ class _Plan:
         self._exact: Any = None if self.optimistic else self._kernel
         self._read = buffers.reader(self.program.result, self.layout.per_sample)
         self._outputs = len(self.program.outputs)
+        self._slopes: tuple[_Plan | None] | None = None
         entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
-        self.enter = None if entry is None else entry.call
+        # With what the function closes over among the arguments, a call is no call of the entry.
+        self.enter = None if entry is None or self.closed else entry.call
 
     def _build(self, program: Program) -> Any:
         build = _module(_BACKENDS[self.name]).build
@@ -320,6 +346,13 @@ class _Plan:
             self._exact = self._build(self.program)
         return self._exact
 
+    def slopes(self) -> _Plan | None:
+        """Return the plan of the results and their derivatives by what the function closes over, if there is one."""
+        if self._slopes is None:
+            program = with_slopes(self.traced)
+            self._slopes = (None if program is None else _Plan(program, self.flags, self.owner),)
+        return self._slopes[0]
+
     def run(self, arrays: Sequence[Any], n: int) -> Any:
         """Run the kernel."""
         out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
@@ -328,39 +361,6 @@ class _Plan:
             # A plain product may have made it of 0 and infinity (see passes.relax).
             self._exact_kernel()(arrays, n, out)
         return self._read(out, n)
-
-    def run_on_nodes(self, packed: Sequence[Argument], n: int) -> Any:
-        """Run the program as it was traced, on Vars or traced numbers."""
-        if not self.layout.has_batch:
-            return unflatten(
-                self.traced.result, self.traced.run([x for argument in packed for x in argument.sample(0)])
-            )
-        rows = [self.traced.run([x for argument in packed for x in argument.sample(k)]) for k in range(n)]
-        if self.reduce is None:
-            return _stack(self.traced.result, rows, [0])
-        totals = []
-        for place in range(self._outputs):
-            total: Any = 0.0
-            for row in rows:
-                total = total + row[place]
-            totals.append((total / n if n else math.nan) if self.reduce == "mean" else total)
-        return unflatten(self.traced.result, totals)
-
-
-def _stack(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
-    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
-    if result.kind in ("number", "array"):
-        start = place[0]
-        place[0] += result.size
-        columns = [row[start : place[0]] for row in rows]
-        if buffers.ARRAY is None:
-            return [column[0] for column in columns]
-        numbers = [number for column in columns for number in column]
-        return unflatten(Structure("array", shape=(len(rows), *result.shape)), numbers)
-    parts = [_stack(part, rows, place) for part in result.parts]
-    if result.kind == "dict":
-        return dict(zip(result.keys, parts, strict=True))
-    return parts if result.kind == "list" else tuple(parts)
 
 
 @functools.cache

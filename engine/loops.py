@@ -17,10 +17,11 @@ from . import table
 from .arguments import whole_number
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_rules import traced
+from .naming import function_name, input_names
 from .primitive import describe
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, flatten, unflatten
-from .tracing import Tracer, function_name, input_names, listed, session
+from .tracing import Tracer, listed, session
 
 __all__ = ["function", "map", "scan", "while_loop"]
 

@@ -31,9 +31,9 @@ class _Modes(threading.local):
     no_grad_depth = 0
     strict_depth = 0
 
-    # How many traces run, and when the outermost function began that is being differentiated, checkpointed or traced
-    # (`var.begin`; 0 where none is): what copies are made of after that stays connected.
-    tracing = 0
+    # When the trace that runs began, and when the outermost function did that is being differentiated, checkpointed or
+    # traced (`var.begin`; 0 where there is none): what is copied of Vars made since then stays connected.
+    tracing = 0.0
     since = 0.0
 
     # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
@@ -184,20 +184,21 @@ def inside(start: float) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def while_tracing() -> Iterator[None]:
-    """Have operations on Vars recorded even where no gradient is wanted, for a trace to read."""
-    modes.tracing += 1
+def while_tracing(start: float) -> Iterator[None]:
+    """Have operations on Vars recorded even where no gradient is wanted, for a trace that began at `start` to read."""
+    before, modes.tracing = modes.tracing, start
     _change(1)
     try:
-        yield
+        with inside(start):
+            yield
     finally:
-        modes.tracing -= 1
+        modes.tracing = before
         _change(-1)
 
 
 def is_tracing() -> bool:
     """Tell whether this thread traces a function."""
-    return modes.tracing > 0
+    return modes.tracing != 0.0
 
 
 def is_strict() -> bool:

@@ -8,19 +8,21 @@ x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer
 from __future__ import annotations
 
 import contextlib
-import inspect
 import itertools
 import math
 import operator
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
 from . import table
+from .closures import Outside
 from .errors import TraceError
 from .loop import Loop
 from .methods import call_ufunc
-from .modes import is_derivative, modes, recording, uncollected, user_line
+from .modes import is_derivative, modes, recording, uncollected, user_line, while_tracing
+from .naming import function_name, input_names
 from .operators import Operators
 from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
@@ -39,6 +41,8 @@ class _Session(threading.local):
 
     depth = 0
     number = 0
+    first = 0  # the birth of what was traced first
+    outside: Outside | None = None  # of the innermost trace
     alone = False  # the program will run without a batch
 
 
@@ -83,8 +87,9 @@ class Tracer(Operators):
             return row.replay(*args)
         if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
             return row.long(args)
-        # A Var from outside the trace is a constant of it.
-        return Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        if Var in set(map(type, args)):
+            args = tuple([lift(arg) for arg in args])
+        return Tracer("", row, args)
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
@@ -185,6 +190,13 @@ class Tracer(Operators):
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
 
+def lift(number: Any) -> Any:
+    """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
+    if type(number) is not Var:
+        return number
+    return number.value if session.outside is None else session.outside.lift(number)
+
+
 _COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
 
 
@@ -218,7 +230,7 @@ class LoopNode(Tracer):
 
     def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
         if Var in set(map(type, args)):
-            args = [arg.value if type(arg) is Var else arg for arg in args]
+            args = [lift(arg) for arg in args]
         super().__init__("", loop, tuple(args))
         self.loop = loop
 
@@ -255,7 +267,8 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
 
     Args:
         f: a function of numbers, or of nested lists, tuples, dicts or arrays of them. Loops unroll; a condition on a
-            traced number raises `TraceError` (use `where`). Vars that `f` closes over are constants of the program.
+            traced number raises `TraceError` (use `where`). Vars that `f` closes over are inputs of the program, which
+            its attribute `closed` holds.
         examples: arguments; only their structure matters.
 
     >>> from chainrule import grad, tanh, trace
@@ -266,26 +279,38 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     """
     _, structure = flatten(examples, "trace", "examples")
     names = input_names(f, structure)
+    since = next(_births)
     inputs = [Tracer(name) for name in names]
     if not session.depth:
-        session.number = next(_traces)
+        session.number, session.first = next(_traces), since
+    enclosing, outside = session.outside, Outside(Tracer)
     session.depth += 1
+    session.outside = outside
     modes.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
-        with recording(), uncollected():
+        with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, inputs))
+            if result is None:
+                raise TypeError(
+                    f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
+                )
+            outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
+            closed: list[Tracer] = []
+            program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
         session.depth -= 1
+        session.outside = enclosing
         modes.unseen = frozenset()
-    if result is None:
-        raise TypeError(f"trace expected {function_name(f)} to return a number but got None; is a return missing?")
-    outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
-    return listed(function_name(f), inputs, outputs, structure, shape)
-
-
-def function_name(f: Callable[..., Any]) -> str:
-    """Name a function for listings and messages."""
-    return getattr(f, "__name__", type(f).__name__).strip("<>")
+    if not closed:
+        return program
+    for tracer in closed:
+        if id(tracer) not in outside.inputs and not (session.depth and session.first <= tracer.birth < since):
+            raise TraceError(
+                f"trace expected a result of {program.name}'s own arguments but got {tracer!r} of another trace"
+            )
+    arguments = Structure("tuple", (*structure.parts, Structure("tuple", (NUMBER,) * len(closed))))
+    found = tuple([outside.inputs.get(id(tracer), tracer) for tracer in closed])
+    return replace(program, arguments=arguments, closed=found)
 
 
 def listed(
@@ -301,6 +326,7 @@ def listed(
 
     Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
     """
+    outputs = [lift(item) for item in outputs]
     needed, outside, plain = _reached(name, inputs, outputs, since)
     if lifted is not None:
         lifted += outside
@@ -367,31 +393,3 @@ _BIRTH = operator.attrgetter("birth")
 def _plain(number: Any) -> float:
     value: float = number.value if type(number) is Var else number
     return value if value == value else math.nan
-
-
-def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
-    """Name every number of the arguments, as the function's signature does."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names: list[str] = []
-    for position, part in enumerate(structure.parts):
-        plain = position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL
-        names += number_names(parameters[position].name if plain else f"x{position}", part)
-    return names
-
-
-def number_names(name: str, structure: Structure) -> Iterator[str]:
-    """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
-    if structure.kind == "number":
-        yield name
-    elif structure.kind == "array" and len(structure.shape) == 1:
-        yield from [f"{name}[{k}]" for k in range(structure.size)]
-    elif structure.kind == "array":
-        for place in itertools.product(*map(range, structure.shape)):
-            yield f"{name}[{','.join(map(str, place))}]"
-    else:
-        keys = map(repr, structure.keys) if structure.kind == "dict" else map(str, range(len(structure.parts)))
-        for key, part in zip(keys, structure.parts, strict=True):
-            yield from number_names(f"{name}[{key}]", part)

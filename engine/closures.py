@@ -1,0 +1,52 @@
+"""Find what a traced function takes from outside: Vars that were there before it ran become inputs of its program."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import table
+from .var import Var, begin, born_since
+
+
+class Outside:
+    """Put traced numbers in the place of Vars, for one trace.
+
+    A Var from before the trace is an input, whose value a program reads at each call. One that the function computed,
+    of such Vars, is computed again by the program; one that it made is a constant.
+
+    Args:
+        symbol: makes the traced number that stands for an input of the given name.
+    """
+
+    def __init__(self, symbol: Callable[[str], Any]) -> None:
+        self.start = begin()
+        self.inputs: dict[int, Var] = {}  # by the identity of the traced number
+        self._symbol = symbol
+        # By the identity of the Var, which is kept so that it stays its own.
+        self._known: dict[int, tuple[Var, Any]] = {}
+
+    def lift(self, root: Var) -> Any:
+        """Return the traced number, or the float, that stands for a Var."""
+        known = self._known
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if id(node) in known:
+                stack.pop()
+                continue
+            if not born_since(node, self.start):
+                lifted = self._symbol(node.label or "outer")
+                self.inputs[id(lifted)] = node
+            elif node.op is None:
+                lifted = node.value
+            else:
+                args = [arg for arg in node.args if type(arg) is Var and id(arg) not in known]
+                if args:
+                    stack += args
+                    continue
+                lifted = node.op.apply(tuple([known[id(x)][1] if type(x) is Var else x for x in node.args]))
+                if not node.requires_grad:
+                    lifted = table.stop_gradient(lifted)
+            known[id(node)] = node, lifted
+        return known[id(root)][1]
