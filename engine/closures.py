@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import table
@@ -50,3 +52,33 @@ class Outside:
                     lifted = table.stop_gradient(lifted)
             known[id(node)] = node, lifted
         return known[id(root)][1]
+
+
+class _Session(threading.local):
+    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
+
+    depth = 0
+    number = 0
+    first = 0  # the birth of what was traced first
+    outside: Outside | None = None  # of the innermost trace
+    alone = False  # the program will run without a batch
+
+
+session = _Session()
+
+
+@contextlib.contextmanager
+def running_alone(alone: bool) -> Iterator[None]:
+    """Tell, while tracing, whether the program is to run without a batch."""
+    before, session.alone = session.alone, alone
+    try:
+        yield
+    finally:
+        session.alone = before
+
+
+def lift(number: Any) -> Any:
+    """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
+    if type(number) is not Var:
+        return number
+    return number.value if session.outside is None else session.outside.lift(number)

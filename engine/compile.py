@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from .arguments import whole_number
 from .backends import buffers
 from .backends.layout import Layout
+from .closures import running_alone
 from .errors import MissingDependencyError
 from .modes import is_recording, modes, uncollected
 from .naming import function_name
@@ -24,7 +25,7 @@ from .recognition import recognise
 from .recorded_calls import call_on_nodes, call_on_numbers, with_slopes
 from .restructuring import restructure
 from .structure import unflatten
-from .tracing import Tracer, running_alone, trace
+from .tracing import Tracer, trace
 
 if TYPE_CHECKING:
     from pathlib import Path

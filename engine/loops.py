@@ -15,13 +15,14 @@ from typing import Any, TypeVar, cast
 
 from . import table
 from .arguments import whole_number
+from .closures import session
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_rules import traced
 from .naming import function_name, input_names
 from .primitive import describe
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, flatten, unflatten
-from .tracing import Tracer, listed, session
+from .tracing import Tracer, listed
 
 __all__ = ["function", "map", "scan", "while_loop"]
 

@@ -40,6 +40,8 @@ class _Modes(threading.local):
     unseen: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
+        # What pickles made inside that outermost function stand for, by their keys (see copying.py).
+        self.links: dict[Any, tuple[Any, Primitive]] = {}
         self.places: dict[int, tuple[Any, str]] = {}
 
 
@@ -181,6 +183,7 @@ def inside(start: float) -> Iterator[None]:
     finally:
         if outermost:
             modes.since = 0.0
+            modes.links.clear()
 
 
 @contextlib.contextmanager

@@ -7,17 +7,16 @@ x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import math
 import operator
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
 from . import table
-from .closures import Outside
+from .closures import Outside, lift, session
+from .copying import link
 from .errors import TraceError
 from .loop import Loop
 from .methods import call_ufunc
@@ -34,29 +33,6 @@ __all__ = ["LoopNode", "Tracer", "trace"]
 
 _births = itertools.count()
 _traces = itertools.count(1)
-
-
-class _Session(threading.local):
-    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
-
-    depth = 0
-    number = 0
-    first = 0  # the birth of what was traced first
-    outside: Outside | None = None  # of the innermost trace
-    alone = False  # the program will run without a batch
-
-
-session = _Session()
-
-
-@contextlib.contextmanager
-def running_alone(alone: bool) -> Iterator[None]:
-    """Tell, while tracing, whether the program is to run without a batch."""
-    before, session.alone = session.alone, alone
-    try:
-        yield
-    finally:
-        session.alone = before
 
 
 class Tracer(Operators):
@@ -106,6 +82,15 @@ class Tracer(Operators):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
+
+    def __copy__(self) -> Any:
+        return Tracer("", table.pos, (self,))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return Tracer("", table.pos, (self,))
+
+    def __reduce__(self) -> Any:
+        return link(self, table.pos)
 
     def detach(self) -> Any:
         """Return the number as one through which no gradient flows."""
@@ -188,13 +173,6 @@ class Tracer(Operators):
     def _refuse(self, what: str, advice: str) -> NoReturn:
         name = f" {self.name}" if self.name else ""
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
-
-
-def lift(number: Any) -> Any:
-    """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
-    if type(number) is not Var:
-        return number
-    return number.value if session.outside is None else session.outside.lift(number)
 
 
 _COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)

@@ -53,6 +53,7 @@ _FRESH = 1.0
 _birth = 0.0  # the calls that began, as a negative number
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
+_copy: Callable[[Any, Any], Any]  # copying.py gives it
 _INF, _NAN = ieee.inf, ieee.nan
 _LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
@@ -515,6 +516,12 @@ class Var:
             return _binary(row, value, a, b, partials[0], partials[1])
         return _wide(row, value, args, tuple(partials))
 
+    def __copy__(self) -> Any:
+        return _copy(self, None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return _copy(self, memo)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
 
@@ -763,6 +770,12 @@ def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
     """Say what `Var.backward` runs: it stands in a module of its own, which knows this one."""
     global _reverse_sweep
     _reverse_sweep = sweep
+
+
+def use_copies(copy: Callable[[Any, Any], Any]) -> None:
+    """Say what `copy.copy` and `copy.deepcopy` do."""
+    global _copy
+    _copy = copy
 
 
 listen(_set_watched)
