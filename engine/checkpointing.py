@@ -98,8 +98,11 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
 
     def record(xs: Sequence[Scalar]) -> Recorded:
         with inside(begin()):
-            inputs = [traced_copy(x) for x in xs[:count]]
-            return between([*inputs, *xs[count:]], [result_of(inputs)])
+            inputs = [traced_copy(x) if is_node(x) else x for x in xs[:count]]
+            result = result_of(inputs)
+        # Constants stay constants, or their copies would be Vars from outside to an enclosing derivative.
+        nodes = [x if is_node(x) else Var(x, None, False) for x in (*inputs, *xs[count:])]
+        return between(nodes, [result])
 
     def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
         return reverse(record(xs), [1.0], True)
