@@ -15,7 +15,8 @@ try:
 except ImportError:
     from . import uncompiled as cython
 
-from .modes import check_gradient, is_strict
+from .errors import TraceError
+from .modes import check_gradient, is_strict, is_tracing, user_line
 from .var import Var, use_reverse_sweep
 
 if cython.compiled:
@@ -70,6 +71,11 @@ def gradients_since(root: Var, start: float) -> list[tuple[Var, float]]:
 
 def _add_gradients(root: Var, seed: float) -> None:
     """Run the reverse sweep, and add what it brings to each leaf."""
+    if is_tracing():
+        raise TraceError(
+            f"backward was called at {user_line()}, in a function that is being traced: the gradients that it leaves "
+            "are no numbers of the program; take derivatives with chainrule.grad"
+        )
     leaves: list[Var] = []
     before: list[float] = []
     with _sweeping:

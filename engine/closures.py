@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from . import table
-from .var import Var, begin, born_since
+from .errors import TraceError
+from .modes import called_by_us, user_line
+from .var import Var, begin, born_since, use_traces
 
 
 class Outside:
@@ -82,3 +84,15 @@ def lift(number: Any) -> Any:
     if type(number) is not Var:
         return number
     return number.value if session.outside is None else session.outside.lift(number)
+
+
+def _check_reading(node: Var) -> None:
+    """Raise where the user's code asks for a number that may be another one when the program is called."""
+    if session.outside is not None and not called_by_us() and type(session.outside.lift(node)) is not float:
+        raise TraceError(
+            f".value of a Var was read at {user_line()}, in a function that is being traced: the Var may have another "
+            "value when the program runs; compute with the Var itself"
+        )
+
+
+use_traces(lift, _check_reading)

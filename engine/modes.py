@@ -248,5 +248,13 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
 
 
+def called_by_us() -> bool:
+    """Tell whether the line that reads a property of a Var stands in this package."""
+    frame = sys._getframe(2)  # compiled code has no frames
+    while os.path.abspath(frame.f_code.co_filename) == os.path.join(_HERE, "var.py") and frame.f_back is not None:
+        frame = frame.f_back
+    return os.path.abspath(frame.f_code.co_filename).startswith(_HERE + os.sep)
+
+
 def _is_ours(filename: str) -> bool:
     return os.path.dirname(os.path.abspath(filename)) == _HERE or filename == contextlib.__file__

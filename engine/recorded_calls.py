@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import table
 from .backends import buffers
 from .checkpointing import run_again
 from .loop import WHILE, Loop
@@ -93,7 +94,8 @@ def moving_outputs(program: Program) -> list[bool]:
     first = len(program.names) - len(program.closed)
     known[first : len(program.names)] = [True] * len(program.closed)
     for op, args in program.steps:
-        known += [any(known[k] for k in args)] * op.results
+        moves = op is not table.stop_gradient and any(known[k] for k in args)
+        known += [moves] * op.results
     return [known[k] for k in program.outputs]
 
 

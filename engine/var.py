@@ -54,6 +54,8 @@ _birth = 0.0  # the calls that began, as a negative number
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
 _copy: Callable[[Any, Any], Any]  # copying.py gives it
+_lift: Callable[[Any], Any]  # closures.py gives it, and what follows
+_check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
 _LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
@@ -116,6 +118,8 @@ class Var:
     @property
     def value(self) -> float:
         """The number. It can be assigned on a leaf; graphs recorded before keep their derivatives."""
+        if _watched and is_tracing():
+            _check_reading(self)
         return self._value
 
     @value.setter
@@ -273,6 +277,9 @@ class Var:
 
     def detach(self) -> Var:
         """Return a new leaf with this value, through which no gradient flows."""
+        if _watched and is_tracing():
+            stopped: Var = table.stop_gradient(self)
+            return stopped
         return Var(self._value, self.label, False)
 
     # ---- arithmetic ----
@@ -406,7 +413,7 @@ class Var:
         return id(self) >> 4
 
     def __bool__(self) -> bool:
-        return self._value != 0.0
+        return bool(_compare(operator.ne, self, 0.0))
 
     # ---- functions met most, as their rows have them ----
 
@@ -737,7 +744,11 @@ def _operator(row: Primitive, left: Any, right: Any) -> Any:
     return NotImplemented if left is None or right is None else Var.__apply__(row, (left, right))
 
 
-def _compare(relation: Callable[[float, float], bool], left: Var, right: object) -> Any:
+def _compare(relation: Callable[[Any, Any], Any], left: Var, right: object) -> Any:
+    if _watched and is_tracing():
+        traced, other = _lift(left), _lift(right)
+        if type(traced) is not float or (type(right) is Var and type(other) is not float):
+            return relation(traced, other)
     number = _number(right) if type(right) is Var else _operand(right)
     return NotImplemented if number is None else relation(left._value, number)
 
@@ -770,6 +781,12 @@ def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
     """Say what `Var.backward` runs: it stands in a module of its own, which knows this one."""
     global _reverse_sweep
     _reverse_sweep = sweep
+
+
+def use_traces(lift: Callable[[Any], Any], check_reading: Callable[[Any], None]) -> None:
+    """Say what stands for a Var in the trace that runs, and what happens where its number is asked for."""
+    global _lift, _check_reading
+    _lift, _check_reading = lift, check_reading
 
 
 def use_copies(copy: Callable[[Any, Any], Any]) -> None:
