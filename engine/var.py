@@ -72,6 +72,11 @@ def core() -> str:
     return "compiled" if cython.compiled else "interpreted"
 
 
+def _closed(birth: float) -> float:
+    """Return the mark of a Var that wants no gradient and was made when so many calls had begun."""
+    return _CLOSED - birth * _LAST_DIGIT
+
+
 # cclass must stand next to the class. Without the collector a graph costs a third: it holds no cycles, so that
 # counting references frees it.
 @cython.final
@@ -611,11 +616,6 @@ def _blank(node: Var) -> None:
     """Set the fields that C sets by itself."""
     node._grad = node._da = node._db = 0.0
     node._op = node._a = node._b = None
-
-
-def _closed(birth: float) -> float:
-    """Return the mark of a Var that wants no gradient and was made when so many calls had begun."""
-    return _CLOSED - birth * _LAST_DIGIT
 
 
 def _made_at(node: Var) -> float:

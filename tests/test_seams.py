@@ -1,0 +1,210 @@
+"""Nests of transforms, loops, checkpoints and compiled functions that close over each other's numbers."""
+
+import copy
+import functools
+import pickle
+import random
+
+import chainrule as cr
+import pytest
+from chainrule import Var, grad, hessian, hvp, jvp, taylor
+from polynomials import Polynomial, derivative
+
+# Ways to call a function that change nothing.
+CALLS = {
+    "checkpoint": cr.checkpoint,
+    "function": cr.function,
+    "compile": cr.compile,
+    "map": lambda f: lambda x: cr.map(f, [x], reduce="sum"),
+    "scan": lambda f: lambda x: cr.scan(lambda total, y: (total + f(y), None), 0.0, [x])[0],
+    "while_loop": lambda f: (
+        lambda x: cr.while_loop(lambda c: c[0] < 0.5, lambda c: (c[0] + 1.0, f(x)), (0.0, 0.0), limit=2)[1]
+    ),
+    "checkpoint of compile": lambda f: cr.checkpoint(cr.compile(f)),
+    "compile of checkpoint": lambda f: cr.compile(cr.checkpoint(f)),
+    "function of checkpoint": lambda f: cr.function(cr.checkpoint(f)),
+    "checkpoint of function": lambda f: cr.checkpoint(cr.function(f)),
+}
+
+# Derivatives, and which one, divided by what.
+DERIVATIVES = {
+    "grad": (grad, 1, 1),
+    "jvp": (lambda f: lambda x: jvp(f, (x,), (1.0,))[1], 1, 1),
+    "vjp": (lambda f: lambda x: cr.vjp(f, x)[1](1.0)[0], 1, 1),
+    "hessian": (hessian, 2, 1),
+    "hvp": (lambda f: lambda x: hvp(f, (x,), (1.0,)), 2, 1),
+    "taylor": (lambda f: lambda x: taylor(f, x, 2)[2], 2, 2),
+}
+
+COPIES = {
+    "none": lambda x: x,
+    "copy": copy.copy,
+    "deepcopy": lambda x: copy.deepcopy([x])[0],
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+}
+
+
+def plain(found):
+    """Return the numbers of a result, which must hold no Vars: nothing that it depends on is left outside."""
+    return [float(x) for x in found] if isinstance(found, list | tuple) else [float(found)]
+
+
+# ---- what checkpoint, compile and loops close over, in every way a function can ----
+
+
+class Box:
+    """Hold a number as an attribute."""
+
+    def __init__(self, number):
+        self.number = number
+
+    def times_square(self, x):
+        return self.number * x * x
+
+
+def closures(call):
+    """List functions that are all a**3, by closing over a."""
+
+    def inner(a):
+        def outer(x):
+            def innermost():
+                return a * x
+
+            return innermost() * x
+
+        return call(outer)(a)
+
+    def attribute(a):
+        box = Box(a)
+        return call(lambda x: box.number * x * x)(a)
+
+    def held(a):
+        numbers = {"a": [a]}
+        return call(lambda x: numbers["a"][0] * x * x)(a)
+
+    def computed(a):
+        b = a * 2.0
+        return call(lambda x: b * x * x * 0.5)(a)
+
+    def at_a_constant(a):
+        b = a * a
+        return call(lambda x: grad(lambda t: b * t * a * x)(2.0))(1.0)
+
+    return {
+        "direct": lambda a: call(lambda x: a * x * x)(a),
+        "inner": inner,
+        "default": lambda a: call(lambda x, b=a: b * x * x)(a),
+        "partial": lambda a: call(functools.partial(lambda b, x: b * x * x, a))(a),
+        "attribute": attribute,
+        "method": lambda a: call(Box(a).times_square)(a),
+        "held": held,
+        "computed": computed,
+        "two levels": lambda a: call(lambda x: call(lambda y: a * x * y)(x))(a),
+        "in a derivative": lambda a: call(lambda x: grad(lambda t: a * t * t * x * 0.5)(x))(a),
+        "at a constant": at_a_constant,
+    }
+
+
+MODES = {
+    "value": (lambda f: f, [8.0]),
+    "grad": (grad, [12.0]),
+    "second": (lambda f: grad(grad(f)), [12.0]),
+    "third": (lambda f: grad(grad(grad(f))), [6.0]),
+    "taylor": (lambda f: lambda x: taylor(f, x, 4), [8.0, 12.0, 6.0, 1.0, 0.0]),
+    "hessian": (hessian, [12.0]),
+    "hvp": (lambda f: lambda x: hvp(f, (x,), (1.0,)), [12.0]),
+    "jvp": (lambda f: lambda x: jvp(f, (x,), (1.0,)), [8.0, 12.0]),
+    "jvp of grad": (lambda f: lambda x: jvp(grad(f), (x,), (1.0,)), [12.0, 12.0]),
+    "grad of taylor": (lambda f: grad(lambda x: taylor(f, x, 1)[1]), [12.0]),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_closures_in_every_mode(name):
+    for shape, f in closures(CALLS[name]).items():
+        for mode, (derive, expected) in MODES.items():
+            g = derive(f)
+            assert plain(g(2.0)) == pytest.approx(expected, rel=1e-12), (shape, mode)
+            assert plain(cr.trace(g, 1.0)(2.0)) == pytest.approx(expected, rel=1e-12), (shape, mode, "traced")
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+@pytest.mark.parametrize("name", CALLS)
+def test_compiled_closures(name, backend):
+    found = closures(CALLS[name])
+    for shape in ("direct", "computed", "in a derivative", "at a constant"):
+        for mode in ("second", "taylor"):
+            derive, expected = MODES[mode]
+            compiled = cr.compile(derive(found[shape]), backend=backend)
+            assert plain(compiled(2.0)) == pytest.approx(expected, rel=1e-12), (shape, mode)
+
+
+# ---- random nests: each level closes over, and copies, numbers of all levels around it ----
+
+
+def random_nest(seed):
+    """Return the levels of a nest: how a function is called, of what, and how its number is copied."""
+    rng = random.Random(seed)
+    while True:
+        levels = []
+        for _ in range(rng.randint(2, 4)):
+            names = list(DERIVATIVES) if rng.random() < 0.4 else list(CALLS)[:6]
+            levels.append((rng.choice(names), rng.choice(list(COPIES)), rng.randint(0, 3), rng.randint(1, 3)))
+        names = [level[0] for level in levels]
+        below = names[names.index("taylor") :] if "taylor" in names else []
+        # Number 2 of issue 14: traced, taylor of a loop inside a loop loses coefficients.
+        if sum(name in ("function", "map", "scan", "while_loop") for name in below) < 2:
+            return levels
+
+
+def run_nest(levels, outer, exact):
+    """Evaluate a nest on numbers of the levels around it; exactly, with polynomials, or with chainrule."""
+    if not levels:
+        total = 1.0
+        for place, number in enumerate(outer):
+            total = total * number + (place + 1) * number
+        return total
+    (name, way, kind, factor), *rest = levels
+
+    def body(x):
+        x = x if exact else COPIES[way](x)
+        return run_nest(rest, [*outer, x], exact) * outer[-1] + x * x * x * outer[0]
+
+    # What the function is called with: a constant, a number from outside, or computed ones.
+    given = [float(factor), outer[-1], outer[0] * outer[-1], outer[-1] * factor + 1.0][kind]
+    if name in CALLS:
+        return body(given) if exact else CALLS[name](body)(given)
+    derive, order, divisor = DERIVATIVES[name]
+    return derivative(body, order)(given) * (1 / divisor) if exact else derive(body)(given)
+
+
+@pytest.mark.parametrize("seed", range(120))
+def test_random_nests(seed):
+    levels = random_nest(seed)
+
+    def f(x):
+        return run_nest(levels, [x], False)
+
+    exact = [derivative(lambda x: run_nest(levels, [x], True), order)(1.5).value for order in range(3)]
+    backend = ("python", "numpy", "llvm")[seed % 3]
+    for order, g in enumerate([f, grad(f), grad(grad(f))]):
+        expected = pytest.approx(exact[order], rel=1e-9, abs=1e-9)
+        assert plain(g(1.5)) == [expected], levels
+        assert plain(cr.trace(g, 1.0)(1.5)) == [expected], levels
+        assert plain(cr.compile(g, backend=backend)(1.5)) == [expected], levels
+    assert taylor(f, 1.5, 2) == pytest.approx([exact[0], exact[1], exact[2] / 2], rel=1e-9, abs=1e-9), levels
+
+
+def test_polynomials():
+    x = Polynomial({(0,): 1})
+    assert derivative(lambda t: t * t * t * x + 2 * t, 1)(x * 2).substitute(0, Polynomial.of(0.5)).value == 3.5
+    assert derivative(lambda t: t * t * t, 2)(2).value == 12.0
+
+
+def test_a_var_outside_keeps_results_vars():
+    w = Var(3.0)
+    for name, call in CALLS.items():
+        slope = grad(call(lambda x: w * x * x))(2.0)
+        w.zero_grad()
+        slope.backward()
+        assert (slope.value, w.grad) == (12.0, 4.0), name
