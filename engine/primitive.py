@@ -153,8 +153,9 @@ class Primitive:
         return taker.__apply__(self, tuple(numbers))
 
     def name_of(self, position: int) -> str:
-        """Name one argument, for messages."""
-        return self.argument_names[position]
+        """Name one argument, for messages; those of a rule that takes any number (a checkpoint's) are counted."""
+        names = self.argument_names
+        return names[position] if position < len(names) else f"argument {position}"
 
     def _reject_count(self, count: int) -> NoReturn:
         least = self.arity - len(self.defaults)

@@ -276,6 +276,8 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
+    if modes.since:
+        return _run_on_copies(call, numbers)
     with inside(begin()):
         return _run_on_copies(call, numbers)
 

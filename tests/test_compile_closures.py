@@ -160,6 +160,13 @@ def test_what_would_be_frozen_is_refused(f, message):
         cr.compile(f)(1.0)
 
 
+@pytest.mark.parametrize("call", [cr.compile, cr.checkpoint])
+def test_strict_names_what_was_recorded_as_one_operation(call):
+    w = Var(2.0)
+    with cr.strict(), pytest.raises(cr.NonFiniteError, match=r"log made -inf|made -inf of argument 0="):
+        call(lambda x: cr.log(w * x))(0.0)
+
+
 def test_numbers_of_the_functions_own_can_be_read():
     def f(x):
         a = Var(2.0)
