@@ -18,10 +18,10 @@ cdef bint _read_back(Var root, double seed, list leaves, list before) except -1
 cdef Py_ssize_t _reach(Var arg, double seen, list leaves, list before) except -1
 
 @cython.locals(state=list, k=Py_ssize_t)
-cdef object _derivatives(Var root, object only)
+cdef object _derivatives(Var root, object only, double start)
 
-@cython.locals(seen=double, a=Var, b=Var)
-cdef list _order(Var root, list leaves, list before, list state)
+@cython.locals(seen=double, a=Var, b=Var, older=bint)
+cdef list _order(Var root, list leaves, list before, list state, double start)
 
 @cython.locals(node=Var, a=Var, b=Var, args=tuple, partials=tuple, end=Py_ssize_t, k=Py_ssize_t, g=double, d=double)
 cdef object _propagate(list order)

@@ -15,9 +15,11 @@ try:
 except ImportError:
     from . import uncompiled as cython
 
-from .blame import check_gradient
+from .blame import check_gradient, user_line
+from .errors import TraceError
 from .forking import open_in_children
 from .modes import is_strict
+from .runs import is_tracing
 from .var import Var, use_reverse_sweep
 
 if cython.compiled:
@@ -29,7 +31,7 @@ else:
     tape_start: Any = None  # these are of nodes.h: only compiled code calls them
     tape_back: Any = None
 
-__all__ = ["gradients", "leaf_gradients", "walk"]
+__all__ = ["gradients", "gradients_since", "walk"]
 
 _clock = 1.0  # the greatest mark that a sweep has left
 # Sweeps of several threads wait for each other, so that shared leaves lose nothing.
@@ -46,27 +48,38 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
     """
     if not root.requires_grad:
         return [0.0] * len(inputs)
-    found = _derivatives(root, {id(leaf) for leaf in inputs})
+    found = _derivatives(root, {id(leaf) for leaf in inputs}, _CLOSED)
     if found is None:
         return None
     by_leaf = {id(leaf): grad for leaf, grad in found}
     return [by_leaf.get(id(leaf), 0.0) for leaf in inputs]
 
 
-def leaf_gradients(root: Var) -> list[tuple[Var, float]]:
-    """List the leaves below a Var that requires grad, with its derivative by each; change none of their gradients.
+def gradients_since(root: Var, start: float) -> list[tuple[Var, float]]:
+    """List leaves, and what was computed before a call began, with the derivative of a Var by each; change nothing.
+
+    The Var must require grad; `start` is what `begin` returned when the call began. Where a leaf or older Var stands
+    below another one, the search ends at the first.
 
     >>> from chainrule import Var
+    >>> from chainrule.var import begin
     >>> x, y = Var(2.0), Var(3.0)
-    >>> [(leaf is x, grad) for leaf, grad in leaf_gradients(x * x)]
-    [(True, 4.0)]
+    >>> z = x * y
+    >>> start = begin()
+    >>> [(node is z, grad) for node, grad in gradients_since(z * z, start)]
+    [(True, 12.0)]
     """
-    found: list[tuple[Var, float]] = _derivatives(root, None)
+    found: list[tuple[Var, float]] = _derivatives(root, None, start)
     return found
 
 
 def _add_gradients(root: Var, seed: float) -> None:
     """Run the reverse sweep, and add what it brings to each leaf."""
+    if is_tracing():
+        raise TraceError(
+            f"backward was called at {user_line()}, in a function that is being traced: the gradients that it leaves "
+            "are no numbers of the program; take derivatives with chainrule.grad"
+        )
     leaves: list[Var] = []
     before: list[float] = []
     with _sweeping:
@@ -78,7 +91,7 @@ def _add_gradients(root: Var, seed: float) -> None:
                 _set_gradients(leaves, before)
                 leaves.clear()
                 before.clear()
-            order = _order(root, leaves, before, None)
+            order = _order(root, leaves, before, None, _CLOSED)
             root._grad = seed
             _propagate(order)
             _add_up(leaves, before)
@@ -89,13 +102,13 @@ def _add_gradients(root: Var, seed: float) -> None:
 use_reverse_sweep(_add_gradients)
 
 
-def _derivatives(root: Var, only: Any) -> Any:
+def _derivatives(root: Var, only: Any, start: float) -> Any:
     """Run the reverse sweep and leave all nodes as they were; None where a leaf is not one of those asked for."""
     leaves: list[Var] = []
     state: list[Any] = []
     with _sweeping:
         try:
-            order = _order(root, leaves, [], state)
+            order = _order(root, leaves, [], state, start)
             if only is not None and not only.issuperset(map(id, leaves)):
                 return None
             root._grad = 1.0
@@ -184,11 +197,11 @@ def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
     return 1
 
 
-def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
+def _order(root: Var, leaves: Any, before: Any, state: Any, start: float) -> Any:
     """List the computed nodes below `root`, arguments before results, and the leaves; set all gradients to 0.
 
-    The leaves' gradients before, and the state of all nodes if asked for, are kept in lists of the caller's, who can
-    so undo what an interrupted search has done.
+    What was made before `start` counts as a leaf. The leaves' gradients before, and the state of all nodes if asked
+    for, are kept in lists of the caller's, who can so undo what an interrupted search has done.
     """
     global _clock
     _clock += 1.0
@@ -209,9 +222,10 @@ def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
             state.append(node)
             state.append(node._mark)
             state.append(node._grad)
+        older = node._mark > start
         node._mark = seen
         b = node._b
-        if b is not None:
+        if b is not None and not older:
             node._grad = 0.0
             a = node._a
             if a._mark < seen:
@@ -221,7 +235,7 @@ def _order(root: Var, leaves: Any, before: Any, state: Any) -> Any:
             else:
                 order.append(node)
             continue
-        if node._op is None:
+        if older or node._op is None:
             before.append(node._grad)
             leaves.append(node)
             node._grad = 0.0

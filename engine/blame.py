@@ -64,6 +64,14 @@ def user_line() -> str:
     return f"{frame.f_code.co_filename}, line {frame.f_lineno}"
 
 
+def called_by_us() -> bool:
+    """Tell whether the line that reads a property of a Var stands in this package."""
+    frame = sys._getframe(2)  # compiled code has no frames
+    while frame.f_code.co_filename.endswith("var.py") and frame.f_back is not None:
+        frame = frame.f_back
+    return os.path.abspath(frame.f_code.co_filename).startswith(os.path.join(_PACKAGE, ""))
+
+
 @functools.cache
 def _is_library(filename: str) -> bool:
     """Tell whether a file is chainrule's (nn and viz too), Python's own or an installed package's."""

@@ -15,9 +15,9 @@ from . import table
 from .loop import WHILE, Loop
 from .loop_bodies import Body, any_traced, numbers_of
 from .loop_rules import traced
+from .naming import function_name
 from .primitive import describe
 from .structure import NUMBER, flatten, unflatten
-from .tracing import function_name
 
 __all__ = ["cond", "switch"]
 

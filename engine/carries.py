@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import table
+from .naming import function_name
 from .primitive import is_symbolic
 from .structure import arranged, flatten, leaves, unflatten
-from .tracing import are_conditions, function_name
+from .tracing import are_conditions
 
 
 class Carry:

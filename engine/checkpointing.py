@@ -6,13 +6,14 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .backward import leaf_gradients
+from .backward import gradients_since
 from .modes import recording
 from .primitive import Interval, Primitive, Scalar
+from .runs import inside
 from .structure import Structure, flatten, unflatten
-from .sweeps import between, is_node, reverse
+from .sweeps import Recorded, between, is_node, reverse
 from .transforms import traced_copy
-from .var import Var
+from .var import Var, begin, born_since
 from .wrapping import made_of_function
 
 __all__ = ["checkpoint"]
@@ -23,8 +24,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
     """Return `f`, made to keep the derivatives by its arguments instead of all that it computed.
 
     The function is recorded and swept when it is called, and the record is dropped: each number it returns is one node
-    that holds a partial by each argument. A first derivative needs no second run; higher ones run `f` again. Vars that
-    `f` closes over count as arguments (they are followed down to leaves, so pass what was computed as an argument).
+    that holds a partial by each argument. A first derivative needs no second run; higher ones run `f` again. What `f`
+    closes over counts as an argument: the Vars that were there before the call, leaves and computed ones.
     A loop of n steps cut into calls of m steps holds about n/m + m nodes at a time instead of n. Keyword arguments are
     handed on as they are; Vars in them count as closed over.
 
@@ -50,19 +51,23 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         with recording() as outside:
             if not outside:
                 return _without_record(f, structure, numbers)
+            start = begin()
             inputs = [_copy(number) if is_node(number) else number for number in numbers]
-            results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
+            with inside(start):
+                results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
             found = []
             for place, result in enumerate(results):
                 if type(result) is not Var or not result.requires_grad:
                     found.append(result)
                     continue
-                slopes = {id(leaf): (leaf, slope) for leaf, slope in leaf_gradients(result)}
+                slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
                 own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
-                leaves, others = zip(*slopes.values(), strict=True) if slopes else ((), ())
-                key = (structure, place, len(leaves))
-                row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(leaves)))
-                found.append(Var.record(row, result.value, (*numbers, *leaves), (*own, *others)))
+                # Leaves that `f` made are of no interest to anybody else.
+                closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
+                outer, others = zip(*closed, strict=True) if closed else ((), ())
+                key = (structure, place, len(outer))
+                row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
+                found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))
         return unflatten(shape, found)
 
     return checkpointed
@@ -77,23 +82,42 @@ def _without_record(f: Callable[..., Any], structure: Structure, numbers: Sequen
     return f(*unflatten(structure, [Var(n.value, None, False) if type(n) is Var else n for n in numbers]))
 
 
-def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, leaves: int) -> Primitive:
-    """Make the operation that one result of `f` is of its arguments and the leaves it closes over."""
+def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, outer: int) -> Primitive:
+    """Make the operation that one result of `f` is of its arguments and of what it closes over."""
 
     def result_of(inputs: Sequence[Any]) -> Any:
         return flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")[0][place]
 
+    return run_again(f"checkpoint {getattr(f, '__name__', 'function')}", count, outer, result_of)
+
+
+def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[Any]], Any]) -> Primitive:
+    """Make the operation of a function that runs again for derivatives of higher order.
+
+    Args:
+        name: the operation's name.
+        count: of the numbers that the function takes.
+        outer: how many Vars, the operation's last arguments, the function closes over.
+        result_of: the function, of a list of numbers.
+    """
+
+    def record(xs: Sequence[Scalar]) -> Recorded:
+        with inside(begin()):
+            inputs = [traced_copy(x) if is_node(x) else x for x in xs[:count]]
+            result = result_of(inputs)
+        # Constants stay constants, or their copies would be Vars from outside to an enclosing derivative.
+        nodes = [x if is_node(x) else Var(x, None, False) for x in (*inputs, *xs[count:])]
+        return between(nodes, [result])
+
     def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
-        inputs = [traced_copy(x) for x in xs[:count]]
-        graph = between([*inputs, *xs[count:]], [result_of(inputs)])
-        return reverse(graph, [1.0], True)
+        return reverse(record(xs), [1.0], True)
 
     def evaluate(*xs: float) -> float:
         value = result_of([Var(x, None, False) for x in xs[:count]])
         return value.value if type(value) is Var else value
 
-    name = f"checkpoint {getattr(f, '__name__', 'function')}"
-    domain = (Interval(float("-inf"), float("inf")),) * (count + leaves)
+    domain = (Interval(float("-inf"), float("inf")),) * (count + outer)
     row = Primitive(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
+    row.record = record
     row.replay = lambda *xs: result_of(xs[:count])
     return row

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -11,19 +10,20 @@ from typing import TYPE_CHECKING, Any, overload
 from . import modes
 from .arguments import whole_number
 from .backends import buffers
-from .backends.layout import Layout
-from .choosing import BACKENDS, backend_module, choose
-from .modes import is_strict, uncollected
-from .packing import Argument, stacked
-from .passes import drop, hoist, optimise, relax, values_only
+from .choosing import BACKENDS, backend_module
+from .closures import running_alone
+from .modes import is_recording, is_strict, uncollected
+from .naming import function_name
+from .packing import Argument
+from .plan import MAX_STEPS, Options, Plan
 from .primitive import describe
 from .program import Program
-from .recognition import recognise
+from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
-from .restructuring import restructure
+from .runs import runs
 from .specialising import Methods, Static, listed_names, parameters_of, positions
 from .structure import unflatten
-from .tracing import function_name, running_alone, trace
+from .tracing import Tracer, trace
 from .wrapping import positional, qualified_name
 
 if TYPE_CHECKING:
@@ -33,10 +33,6 @@ __all__ = ["Compiled", "compile"]
 
 Function = Callable[..., Any]
 Names = Sequence[str | int] | str | int
-
-_LONG = 5_000  # steps that take a while to compile
-MAX_STEPS = 200_000
-"""Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
 
 
 @overload
@@ -74,8 +70,11 @@ def compile(
 
     Args:
         f: a function of numbers, or of nested lists, tuples, dicts, dataclasses or arrays of them, that `trace` can
-            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. What it closes over is
-            constant; of a method so is what its object holds. Without `f`, a decorator comes back.
+            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. Vars that it closes over
+            are inputs, too: each call reads them, and where they require gradients results are Vars, whose derivatives
+            pass on to them (inside `no_grad` floats). Give such a Var another value; one put in its place is not seen.
+            Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
+            decorator comes back.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
@@ -150,8 +149,8 @@ class Compiled:
         self._static = Static(f, self._fixed, lambda own: self._like(own, self._fixed)) if static else None
         self._methods = Methods(f, lambda own: self._like(own, frozenset((0,))))
         self._flags: dict[int, tuple[bool, ...]] = {}
-        self._plans: dict[Any, _Plan] = {}
-        self._latest: _Plan | None = None
+        self._plans: dict[Any, Plan] = {}
+        self._latest: Plan | None = None
         self._enter: Callable[[tuple[Any, ...]], Any] | None = None
         if reduce is not None and not self._batch:
             raise ValueError(
@@ -204,7 +203,7 @@ class Compiled:
                 shape = shape[1:]
             key.append(shape)
         plan = self._plans.get(tuple(key))
-        if plan is None:
+        if plan is None or plan.closed:
             return self._call(args, flags)
         self._latest, self._enter = plan, plan.enter
         return plan.run(args, 1 if n < 0 else n)
@@ -216,7 +215,14 @@ class Compiled:
             program: Program = own.trace(*rest)
             self._latest = own._latest
             return program
-        return self._prepare(examples, self._flags_for(len(examples)))[0].program
+        flags = self._flags_for(len(examples))
+        plan = self._plan_for(self._packed(examples, flags), flags)
+        if plan is None:
+            raise ValueError(
+                f"trace expected {function_name(self.f)} to be called outside of a function that is being traced or "
+                "differentiated, since it closes over such a function's numbers"
+            )
+        return plan.program
 
     @property
     def program(self) -> Program:
@@ -268,40 +274,52 @@ class Compiled:
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Do what `__call__` does for any kind of arguments."""
-        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
+        packed = self._packed(args, flags)
         n = self._samples(packed)
+        if n and any(argument.symbolic for argument in packed):
+            return call_on_nodes(self.f, packed, n, self.reduce)
         plan = self._plan_for(packed, flags)
-        if any(argument.symbolic for argument in packed):
-            return plan.run_on_nodes(packed, n)
-        return plan.run([argument.memory(n) for argument in packed], n)
+        if plan is None or (plan.closed and runs.since):
+            # What `f` closes over may be another Var at each call.
+            return call_on_nodes(self.f, packed, n, self.reduce)
+        arrays = plan.arrays(packed, n)
+        if is_recording() and any(number.requires_grad for number in plan.closed):
+            return call_on_numbers(plan, packed, arrays, n)
+        return plan.run(arrays, n)
 
     def _search(self, args: tuple[Any, ...]) -> Any:
-        """Do what `__call__` does within `strict`."""
-        plan, packed = self._prepare(args, self._flags_for(len(args)))
+        """Do what `__call__` does within `strict`: say which operation made a result nan or infinite."""
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
         n = self._samples(packed)
-        if any(argument.symbolic for argument in packed):
-            return plan.run_on_nodes(packed, n)
-        out = plan.numbers([argument.memory(n) for argument in packed], n)
-        if not all(map(math.isfinite, out.tolist())):
-            blame(self, plan, packed, n, out.tolist())
-        return plan.read(out, n)
+        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        if plan is not None:
+            out = plan.numbers(plan.arrays(packed, n), n).tolist()
+            if not all(map(math.isfinite, out)):
+                blame(self, plan, packed, n, out)
+        return self._call(args, flags)
 
-    def _prepare(self, args: Sequence[Any], flags: tuple[bool, ...]) -> tuple[_Plan, list[Argument]]:
-        packed = [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
-        return self._plan_for(packed, flags), packed
-
-    def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> _Plan:
+    def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
+        """Return the plan for such arguments; None where what `f` closes over belongs to this call alone."""
         key = tuple([argument.key for argument in packed])
         plan = self._plans.get(key)
         if plan is None:
             with uncollected(), running_alone(not any(flags)):
                 examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
                 traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
-                plan = self._plans[key] = _Plan(traced, flags, self)
+            # Inside of a trace or a derivative, the next one closes over other numbers.
+            if traced.closed and (runs.since or any(isinstance(number, Tracer) for number in traced.closed)):
+                return None
+            with uncollected():
+                options = Options(self.reduce, self.backend, self.threads, self.max_steps)
+                plan = self._plans[key] = Plan(traced, flags, options)
         self._latest, self._enter = plan, plan.enter
         return plan
 
-    def _plan(self) -> _Plan:
+    def _packed(self, args: Sequence[Any], flags: tuple[bool, ...]) -> list[Argument]:
+        return [Argument(arg, flag, self._name(k)) for k, (arg, flag) in enumerate(zip(args, flags, strict=True))]
+
+    def _plan(self) -> Plan:
         if self._latest is None:
             raise ValueError(
                 "the function is compiled when it is called; call it, or its method trace(*examples), first"
@@ -332,85 +350,3 @@ class Compiled:
 
     def _name(self, position: int) -> str:
         return self._parameters[position] if position < len(self._parameters) else f"argument {position}"
-
-
-class _Plan:
-    """Run one program: optimised, built by a backend, results put in structure."""
-
-    def __init__(self, traced: Program, flags: tuple[bool, ...], owner: Compiled) -> None:
-        self.traced = traced
-        self.flags = flags
-        self.reduce = owner.reduce
-        self.threads = owner.threads
-        found = recognise(traced, not any(flags))
-        shared = optimise(restructure(found) if found.has_loops else found)
-        self.program = drop(hoist(values_only(shared), flags))
-        self.layout = Layout(self.program, flags, owner.reduce)
-        self.name = choose(owner.backend, self.program, owner.max_steps)
-        relaxed = relax(self.program)
-        self.optimistic = relaxed != self.program
-        self._kernel = self._build(relaxed)
-        self._exact: Any = None if self.optimistic else self._kernel
-        self.read = buffers.reader(self.program.result, self.layout.per_sample)
-        self._outputs = len(self.program.outputs)
-        entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
-        self.enter = None if entry is None else entry.call
-
-    def _build(self, program: Program) -> Any:
-        build = backend_module(BACKENDS[self.name]).build
-        if self.name != "llvm" or len(program) < _LONG:
-            return build(program, self.flags, self.reduce, self.threads)
-        # The bar shows when this takes longer than two seconds.
-        with importlib.import_module("tqdm").tqdm(unit="step", desc="compile", delay=2.0, leave=False) as bar:
-
-            def tell(done: int, total: int) -> None:
-                bar.total = total  # more than the program's steps, where some are spelled out in others
-                bar.update(done - bar.n)
-
-            return build(program, self.flags, self.reduce, self.threads, tell)
-
-    def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
-        """Return the kernel's native entry, None where there is none for such arguments."""
-        parts = self.program.arguments.parts
-        if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
-            return None
-        results = self.layout.units, self.layout.per_sample
-        return kernel.entry([part.shape for part in parts], self.flags, *results, self.read, exact)
-
-    def _exact_entry(self) -> Any:
-        return self._entry(self._exact_kernel(), None)
-
-    def _exact_kernel(self) -> Any:
-        if self._exact is None:
-            self._exact = self._build(self.program)
-        return self._exact
-
-    def run(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel, and put its results in structure."""
-        return self.read(self.numbers(arrays, n), n)
-
-    def numbers(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel, and return what it wrote."""
-        out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
-        self._kernel(arrays, n, out)
-        if self.optimistic and buffers.has_nan(out):
-            # A plain product may have made it of 0 and infinity (see passes.relax).
-            self._exact_kernel()(arrays, n, out)
-        return out
-
-    def run_on_nodes(self, packed: Sequence[Argument], n: int) -> Any:
-        """Run the program as it was traced, on Vars or traced numbers."""
-        if not self.layout.has_batch:
-            return unflatten(
-                self.traced.result, self.traced.run([x for argument in packed for x in argument.sample(0)])
-            )
-        rows = [self.traced.run([x for argument in packed for x in argument.sample(k)]) for k in range(n)]
-        if self.reduce is None:
-            return stacked(self.traced.result, rows, [0])
-        totals = []
-        for place in range(self._outputs):
-            total: Any = 0.0
-            for row in rows:
-                total = total + row[place]
-            totals.append((total / n if n else math.nan) if self.reduce == "mean" else total)
-        return unflatten(self.traced.result, totals)

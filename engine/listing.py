@@ -80,6 +80,8 @@ def _stem(name: str) -> str:
 
 def _parameters(program: Any) -> Sequence[str]:
     parts = program.arguments.parts
+    if program.closed:
+        parts = (*parts[:-1], *parts[-1].parts)
     if len(parts) > _LISTED and all(part.kind == "number" for part in parts):
         return [_runs(range(len(parts)), program.names, bytes(len(parts)))]
     names = iter(program.names)

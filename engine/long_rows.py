@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from . import functions, table
+from .closures import session
 from .loops import map, scan
-from .tracing import session
 
 LONG = {"sum": 1_000, "mean": 1_000, "dot": 1_000, "logsumexp": 200}
 """From so many numbers on a traced row is a loop. Measured with gradient, unrolled and as a loop: `dot` of 1,000 took

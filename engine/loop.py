@@ -67,7 +67,7 @@ class Loop(Primitive):
         self.stacked = len(body.outputs) - carry - sums
         self.arity = carry + length * rows + self.shared
         self.results = carry + length * self.stacked + sums
-        self.custom, self.replay, self.fast, self.fast_type = False, None, None, None
+        self.custom, self.replay, self.record, self.fast, self.fast_type = False, None, None, None, None
         self.__doc__ = f"Run {body.name}."
 
     @property

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .carries import Carry
+from .naming import function_name, input_names
 from .structure import NUMBER, Structure, flatten, unflatten
-from .tracing import Tracer, function_name, input_names, listed
+from .tracing import Tracer, listed
 
 
 class Body:

@@ -15,15 +15,16 @@ from typing import Any, TypeVar, cast
 from . import table
 from .arguments import whole_number
 from .carries import Carry
+from .closures import session
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_bodies import Body, any_traced, numbers_of
 from .loop_rules import traced
 from .modes import no_grad
+from .naming import function_name
 from .primitive import describe
 from .reading import truth
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, arranged, flatten, unflatten
-from .tracing import function_name, session
 from .var import Var
 from .wrapping import made_of_function, positional
 

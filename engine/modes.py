@@ -14,7 +14,6 @@ import inspect
 import sys
 import threading
 import types
-import weakref
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextvars import ContextVar
 from typing import Any, TypeVar
@@ -30,36 +29,9 @@ blocks = 0  # open blocks in all threads: while it is 0, no operation needs to a
 _listeners: list[Callable[[int], None]] = []
 
 
-class _Modes(threading.local):
-    """Hold what a thread's trace knows."""
-
-    # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
-    unseen: frozenset[int] = frozenset()
-
-
-modes = _Modes()
-
-
 def listen(listener: Callable[[int], None]) -> None:
     """Have the number of open blocks told to a module that keeps it where it is quick to read."""
     _listeners.append(listener)
-
-
-_derivatives: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-
-
-def derivative(function: F) -> F:
-    """Say of a function that it hands its arguments to `transforms.run_on_copies`, and to nothing else before."""
-    _derivatives.add(function)
-    return function
-
-
-def is_derivative(function: Callable[..., Any]) -> bool:
-    """Tell whether `derivative` was said of a function."""
-    try:
-        return function in _derivatives
-    except TypeError:
-        return False  # not every callable can be hashed or referred to weakly
 
 
 _collects_nothing = 0  # the thread that holds the collector off
@@ -93,7 +65,8 @@ def _collect_again() -> None:
 at_fork(after_in_child=_collect_again)
 
 
-def _change(step: int) -> None:
+def watch(step: int) -> None:
+    """Have operations ask what is in effect while so many more blocks are open."""
     global blocks
     with _lock:
         blocks += step
@@ -236,13 +209,13 @@ class Mode:
             if frame.f_code.co_flags & inspect.CO_COROUTINE:
                 block.task = _task()
         self._entered.append(block)
-        _change(1)
+        watch(1)
 
     def __exit__(self, *_: object) -> None:
         block = self._entered[-1] if len(self._entered) == 1 else self._latest(_owner(sys._getframe(1)))
         self._entered.remove(block)
         _leave(block)
-        _change(-1)
+        watch(-1)
 
     def _latest(self, frame: types.FrameType | None) -> _Block:
         """Return the block that is left by a frame, where several are open: of its own context, as a rule."""

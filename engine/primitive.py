@@ -114,6 +114,8 @@ class Primitive:
         self.fast_type: type | None = None
         # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
         self.replay: Callable[..., Any] | None = None
+        # The same for the arguments of a node: what the function records of copies of them (see checkpointing.py).
+        self.record: Callable[[Sequence[Scalar]], Any] | None = None
         self.__doc__ = doc
 
     @property
@@ -175,8 +177,9 @@ class Primitive:
         return taker.__apply__(self, tuple(numbers))
 
     def name_of(self, position: int) -> str:
-        """Name one argument, for messages."""
-        return self.argument_names[position]
+        """Name one argument, for messages; those of a rule that takes any number (a checkpoint's) are counted."""
+        names = self.argument_names
+        return names[position] if position < len(names) else f"argument {position}"
 
     def _reject_count(self, count: int) -> NoReturn:
         least = self.arity - len(self.defaults)
@@ -397,8 +400,3 @@ def to_float(value: Any, function: str, argument: str) -> float:
 def is_symbolic(x: Any) -> bool:
     """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
     return getattr(type(x), "__symbolic__", False)
-
-
-def is_finite(*values: float) -> bool:
-    """Tell whether every value is neither nan nor infinite."""
-    return all(math.isfinite(value) for value in values)

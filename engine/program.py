@@ -39,6 +39,8 @@ class Program:
         arguments: the structure of the arguments, a tuple with one part for each.
         result: the structure of the result.
         name: of the function that was traced.
+        closed: the Vars that the function closes over. A call reads them, and derivatives pass on to them; they are
+            the last of `arguments`, a tuple, which a file of the program has as any other.
 
     >>> from chainrule import trace
     >>> program = trace(lambda x, y: x * y + 1.0, 2.0, 3.0)
@@ -58,6 +60,7 @@ class Program:
     arguments: Structure
     result: Structure
     name: str = "f"
+    closed: tuple[Any, ...] = ()
 
     @property
     def offset(self) -> int:
@@ -89,11 +92,19 @@ class Program:
             else:
                 yield op
 
+    def rows_and_loops(self) -> Iterator[Primitive]:
+        """Yield the operation of each step, of loops and of those inside them."""
+        for op, _ in self.steps:
+            yield op
+            if isinstance(op, Loop):
+                for inner in op.programs():
+                    yield from inner.rows_and_loops()
+
     def __len__(self) -> int:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten(args, self.name, "args")
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
         if structure != self.arguments:
             raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
         return unflatten(self.result, self.run(numbers))
@@ -121,7 +132,8 @@ class Program:
         # In hexadecimal -0.0 differs from 0.0, and nan equals nan.
         constants = tuple([number.hex() for number in self.constants])
         # Rows are themselves: one that was made again has the name of the old one.
-        return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result
+        closed = tuple(map(id, self.closed))
+        return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result, closed
 
     def __str__(self) -> str:
         return "\n".join(self.lines())

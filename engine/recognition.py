@@ -16,13 +16,14 @@ from itertools import pairwise
 from typing import Any
 
 from . import table
+from .closures import session
 from .loop import MAP, Loop
 from .passes import Builder, drop
 from .primitive import Primitive
 from .program import Program, Step, numbers_in_tuple
 from .repetition import Group, Repetition
 from .structure import NUMBER, Structure
-from .tracing import Tracer, listed, session
+from .tracing import Tracer, listed
 
 WORK = 4_000
 """Programs of fewer operands stay as they are where they run for several samples, or iterations of a map, at once:

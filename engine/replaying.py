@@ -12,10 +12,10 @@ from typing import Any
 
 from .blame import user_line
 from .errors import NonFiniteError
+from .naming import function_name
 from .packing import Argument
 from .program import Program
 from .structure import Structure, flatten, unflatten
-from .tracing import function_name
 from .var import Var
 
 

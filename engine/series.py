@@ -20,7 +20,7 @@ from .modes import recording
 from .operators import Operators
 from .primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
 from .structure import flatten, unflatten
-from .sweeps import between, chain, is_node, plus
+from .sweeps import Recorded, between, chain, is_node, plus
 from .transforms import run_on_copies, settle
 from .var import Var
 
@@ -46,20 +46,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
         graph = between([source], results)
         expansion = Expansion(order)
         series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
-        symbolic = (graph.foreign and outside) or is_symbolic(source)
-        found_by: dict[int, list[Any]] = {}  # the results of each loop
-        for node in graph.order:
-            args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
-            if isinstance(node.op, Loop):
-                if node.place < 0:
-                    found_by[id(node)] = node.loop.apply(tuple(args))
-                else:
-                    item = found_by[id(node.args[0])][node.args[0].loop.result_at(node.place)]
-                    series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
-                continue
-            series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
-            # Arguments first, so that no coefficient is asked for down a long chain of calls.
-            series[id(node)].coefficient(order)
+        _expand(expansion, graph, series, (graph.foreign and outside) or is_symbolic(source))
         found = []
         for result in results:
             expanded = series.get(id(result))
@@ -72,6 +59,40 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
         if type(source) is Var and source.op is None:
             source.requires_grad = False
     return unflatten(shape, found)
+
+
+def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], symbolic: bool) -> None:
+    """Find the series of all nodes between inputs, whose series are known, and results."""
+    found_by: dict[int, list[Any]] = {}  # the results of each loop
+    for node in graph.order:
+        if node.op.record is not None:
+            series[id(node)] = _expand_again(expansion, node, series, symbolic)
+            continue
+        args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
+        if isinstance(node.op, Loop):
+            if node.place < 0:
+                found_by[id(node)] = node.loop.apply(tuple(args))
+            else:
+                item = found_by[id(node.args[0])][node.args[0].loop.result_at(node.place)]
+                series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
+            continue
+        series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
+        # Arguments first, so that no coefficient is asked for down a long chain of calls.
+        series[id(node)].coefficient(expansion.order)
+
+
+def _expand_again(expansion: Expansion, node: Any, series: dict[int, Series], symbolic: bool) -> Series:
+    """Find the series of a checkpointed result from what its function records when it runs again."""
+    graph = node.op.record(node.args)
+    expansion.alive.append(graph)  # series are kept by the identity of their nodes
+    for copy, arg in zip(graph.inputs, node.args, strict=True):
+        if id(arg) in series:
+            series[id(copy)] = series[id(arg)]
+    moving = [copy for copy in graph.inputs if id(copy) in series]
+    _expand(expansion, between(moving, graph.results), series, symbolic)
+    (result,) = graph.results
+    known = series.get(id(result))
+    return known if known is not None else Series(expansion, coefficients=[node if symbolic else node.value])
 
 
 def _reject(x: Any) -> Any:

@@ -10,9 +10,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .arguments import is_index
-from .modes import derivative, is_derivative
 from .primitive import describe
 from .program import Program
+from .runs import derivative, is_derivative
 
 Function = Callable[..., Any]
 
@@ -20,7 +20,7 @@ Function = Callable[..., Any]
 def parameters_of(f: Function) -> list[str]:
     """Name the arguments of a function, in order; none where it does not tell."""
     if isinstance(f, Program):
-        return [f"argument {k}" for k in range(len(f.arguments.parts))]
+        return [f"argument {k}" for k in range(len(f.arguments.parts) - bool(f.closed))]
     try:
         return list(inspect.signature(f).parameters)
     except (TypeError, ValueError):

@@ -226,22 +226,6 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     return structure.build([_unflatten(part, numbers) for part in structure.parts])
 
 
-def number_names(name: str, structure: Structure) -> Iterator[str]:
-    """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
-    if structure.kind == "number":
-        yield name
-    elif structure.kind == "array" and len(structure.shape) == 1:
-        yield from [f"{name}[{k}]" for k in range(structure.size)]
-    elif structure.kind == "array":
-        for place in itertools.product(*map(range, structure.shape)):
-            yield f"{name}[{','.join(map(str, place))}]"
-    elif structure.places is not None:
-        yield from [f"{name}[{row},{column}]" for row, column in structure.places]
-    else:
-        for key, part in zip(structure.keys or range(len(structure.parts)), structure.parts, strict=False):
-            yield from number_names(f"{name}.{key}" if structure.kind == "record" else f"{name}[{key!r}]", part)
-
-
 def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
     """Yield what stands in the place of each number, as it came; None for each number of an array."""
     if structure.kind == "number":

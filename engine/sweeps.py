@@ -17,12 +17,18 @@ from .blame import check_gradient
 from .loop import Loop
 from .modes import is_strict, lenient
 from .primitive import Scalar, is_symbolic
-from .var import Var
+from .runs import runs
+from .var import Var, born_since
 
 
 def is_node(x: Any) -> bool:
     """Tell whether `x` is a recorded number, not a plain one."""
     return hasattr(type(x), "__apply__")
+
+
+def is_closed_over(leaf: Any) -> bool:
+    """Tell whether a leaf comes from outside the trace that runs: even as a constant its value is read at each call."""
+    return runs.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, runs.tracing)
 
 
 @dataclass
@@ -33,7 +39,7 @@ class Recorded:
     results: Sequence[Any]
     order: list[Any]  # the computed nodes between them, arguments before results
     active: set[int]  # the same and the inputs, by identity
-    others: list[Any]  # leaves beside the inputs that gradients are wanted for
+    others: list[Any]  # leaves beside the inputs that gradients are wanted for, or that a trace reads
     foreign: bool  # whether a result may depend on any Var from outside
 
 
@@ -57,7 +63,7 @@ def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
             continue
         seen.add(id(node))
         if node.op is None:
-            if node.requires_grad:
+            if node.requires_grad or is_closed_over(node):
                 others.append(node)
             continue
         stack.append(node)

@@ -7,53 +7,34 @@ x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer
 
 from __future__ import annotations
 
-import contextlib
-import inspect
 import itertools
 import math
 import operator
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NoReturn
 
 from . import table
 from .blame import user_line
+from .closures import Outside, lift, session
+from .copying import link
 from .errors import TraceError
 from .loop import Loop
-from .modes import is_derivative, modes, recording, uncollected
+from .modes import recording, uncollected
+from .naming import function_name, input_names
 from .operators import Operators
 from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
 from .pruning import drop
 from .roots import power_of_root
-from .structure import NUMBER, Structure, flatten, number_names, unflatten
+from .runs import is_derivative, runs, while_tracing
+from .structure import NUMBER, Structure, flatten, unflatten
 from .var import Var
 
 __all__ = ["LoopNode", "Tracer", "trace"]
 
 _births = itertools.count()
 _traces = itertools.count(1)
-
-
-class _Session(threading.local):
-    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
-
-    depth = 0
-    number = 0
-    alone = False  # the program will run without a batch
-
-
-session = _Session()
-
-
-@contextlib.contextmanager
-def running_alone(alone: bool) -> Iterator[None]:
-    """Tell, while tracing, whether the program is to run without a batch."""
-    before, session.alone = session.alone, alone
-    try:
-        yield
-    finally:
-        session.alone = before
 
 
 class Tracer(Operators):
@@ -84,8 +65,9 @@ class Tracer(Operators):
             return row.replay(*args)
         if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
             return row.long(args)
-        # A Var from outside the trace is a constant of it.
-        node = Tracer("", row, tuple([arg.value if type(arg) is Var else arg for arg in args]))
+        if Var in set(map(type, args)):
+            args = tuple([lift(arg) for arg in args])
+        node = Tracer("", row, args)
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
 
@@ -101,6 +83,15 @@ class Tracer(Operators):
             return ()
         partials: Sequence[Any] = self.op.partials(self, *self.args)
         return partials
+
+    def __copy__(self) -> Any:
+        return Tracer("", table.pos, (self,))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return Tracer("", table.pos, (self,))
+
+    def __reduce__(self) -> Any:
+        return link(self, table.pos)
 
     def detach(self) -> Any:
         """Return the number as one through which no gradient flows."""
@@ -227,7 +218,7 @@ class LoopNode(Tracer):
 
     def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
         if Var in set(map(type, args)):
-            args = [arg.value if type(arg) is Var else arg for arg in args]
+            args = [lift(arg) for arg in args]
         super().__init__("", loop, tuple(args))
         self.loop = loop
 
@@ -264,7 +255,8 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
 
     Args:
         f: a function of numbers, or of nested lists, tuples, dicts or arrays of them. Loops unroll; a condition on a
-            traced number raises `TraceError` (use `where`). Vars that `f` closes over are constants of the program.
+            traced number raises `TraceError` (use `where`). Vars that `f` closes over are inputs of the program, which
+            its attribute `closed` holds.
         examples: arguments; only their structure matters.
 
     >>> from chainrule import grad, tanh, trace
@@ -275,26 +267,38 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     """
     _, structure = flatten(examples, "trace", "examples")
     names = input_names(f, structure)
+    since = next(_births)
     inputs = [Tracer(name) for name in names]
     if not session.depth:
-        session.number = next(_traces)
+        session.number, session.first = next(_traces), since
+    enclosing, outside = session.outside, Outside(Tracer)
     session.depth += 1
-    modes.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
+    session.outside = outside
+    runs.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
-        with recording(), uncollected():
+        with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, inputs))
+            if result is None:
+                raise TypeError(
+                    f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
+                )
+            outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
+            closed: list[Tracer] = []
+            program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
         session.depth -= 1
-        modes.unseen = frozenset()
-    if result is None:
-        raise TypeError(f"trace expected {function_name(f)} to return a number but got None; is a return missing?")
-    outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
-    return listed(function_name(f), inputs, outputs, structure, shape)
-
-
-def function_name(f: Callable[..., Any]) -> str:
-    """Name a function for listings and messages."""
-    return getattr(f, "__name__", type(f).__name__).strip("<>")
+        session.outside = enclosing
+        runs.unseen = frozenset()
+    if not closed:
+        return program
+    for tracer in closed:
+        if id(tracer) not in outside.inputs and not (session.depth and session.first <= tracer.birth < since):
+            raise TraceError(
+                f"trace expected a result of {program.name}'s own arguments but got {tracer!r} of another trace"
+            )
+    arguments = Structure("tuple", (*structure.parts, Structure("tuple", (NUMBER,) * len(closed))))
+    found = tuple([outside.inputs.get(id(tracer), tracer) for tracer in closed])
+    return replace(program, arguments=arguments, closed=found)
 
 
 def listed(
@@ -310,6 +314,7 @@ def listed(
 
     Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
     """
+    outputs = [lift(item) for item in outputs]
     needed, outside, plain = _reached(name, inputs, outputs, since)
     if lifted is not None:
         lifted += outside
@@ -376,16 +381,3 @@ _BIRTH = operator.attrgetter("birth")
 def _plain(number: Any) -> float:
     value: float = number.value if type(number) is Var else number
     return value if value == value else math.nan
-
-
-def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
-    """Name every number of the arguments, as the function's signature does."""
-    try:
-        parameters = list(inspect.signature(f).parameters.values())
-    except (TypeError, ValueError):
-        parameters = []
-    names: list[str] = []
-    for position, part in enumerate(structure.parts):
-        plain = position < len(parameters) and parameters[position].kind is not inspect.Parameter.VAR_POSITIONAL
-        names += number_names(parameters[position].name if plain else f"x{position}", part)
-    return names

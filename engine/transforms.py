@@ -18,12 +18,13 @@ from typing import Any
 from . import table
 from .arguments import is_index
 from .backward import gradients
-from .modes import derivative, modes, recording
+from .modes import recording
 from .primitive import Scalar, describe, is_symbolic, to_float
+from .runs import derivative, inside, is_tracing, runs
 from .sparsity import sparse_rows
 from .structure import NUMBER, Structure, arranged, blocks, direction_of, flatten, is_constant, unflatten
-from .sweeps import between, forward, is_node, matrix_of, reverse, second_order
-from .var import Var
+from .sweeps import between, forward, is_closed_over, is_node, matrix_of, reverse, second_order
+from .var import Var, begin
 from .wrapping import made_of_function
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -325,7 +326,16 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    unseen, modes.unseen = modes.unseen, frozenset()
+    if runs.since:
+        return _run_on_copies(call, numbers)
+    with inside(begin()):
+        return _run_on_copies(call, numbers)
+
+
+def _run_on_copies(
+    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
+) -> tuple[list[Any], list[Any], Structure]:
+    unseen, runs.unseen = runs.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
     if hasattr(only, "__copies__"):
@@ -338,16 +348,21 @@ def run_on_copies(
     kind = next((type(item) for item in results if is_symbolic(item)), None)
     if kind is not None and any(type(node) is Var for node in inputs):
         # Traced numbers of an enclosing trace came in, to which a Var is a constant: so the inputs must be traced, too.
-        inputs = [kind.__apply__(table.pos, (node.value,)) if type(node) is Var else node for node in inputs]
+        inputs = [kind.__apply__(table.pos, (_read(node),)) if type(node) is Var else node for node in inputs]
         results, shape = call(inputs)
     return inputs, results, shape
+
+
+def _read(node: Var) -> Any:
+    """Return what an input copies: a number, or a Var from outside."""
+    return node.value if node.op is None else node.args[0]
 
 
 def traced_copy(number: Any) -> Any:
     """Return a leaf, or a copy that an enclosing derivative can see through."""
     if type(number) is float:
         return Var(number)
-    if type(number) is Var and not number.requires_grad:
+    if type(number) is Var and not number.requires_grad and not is_closed_over(number):
         return Var(number.value)
     return table.pos(number)
 
@@ -367,6 +382,8 @@ def _name(f: Function) -> str:
 def _numbers(run: _Run) -> list[float] | None:
     """Return the gradient by the stored partials, at the speed of `backward`; None where Vars are involved."""
     (root,) = run.results
+    if is_tracing():
+        return None  # constants of somebody else's count, too
     if type(root) is not Var:
         return None if is_node(root) else [0.0] * len(run.inputs)
     return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
@@ -393,7 +410,7 @@ def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
             if own[id(node)]:
                 return True
         elif node.op is None:
-            if node.requires_grad:
+            if node.requires_grad or is_closed_over(node):
                 return True
         elif id(node) not in seen:
             seen.add(id(node))

@@ -18,8 +18,8 @@ cdef extern from "nodes.h":
 
 cdef int _watched
 cdef double _INF, _NAN
-cdef double _NEVER
-cdef double _FRESH
+cdef double _FRESH, _LAST_DIGIT
+cdef double _birth
 cdef Var _NOTHING
 cdef object _ADD, _SUB, _MUL, _DIV, _NEG, _POW, _EXP, _LOG, _SQRT, _SIN, _COS, _TANH
 cdef object _SIGMOID, _RELU, _ABS, _MAXIMUM, _MINIMUM, _SUM, _DOT
@@ -37,6 +37,8 @@ cdef class Var:
 cdef double _number(arg) except? -1.0
 cdef bint _wants_gradient(arg) except -1
 cdef double _div(double x, double y)
+cdef double _closed(double birth)
+cdef double _made_at(Var node)
 cdef Var _leaf(double value, bint requires)
 cdef Var _unary(object row, double value, Var a, double da)
 cdef Var _binary(object row, double value, Var a, Var b, double da, double db)

@@ -28,6 +28,7 @@ from .methods import both, call_function, call_ufunc, method_named, method_names
 from .modes import in_effect, is_recording, lenient, listen
 from .primitive import Primitive, describe, to_float
 from .roots import ROOTS, power_of_root
+from .runs import is_tracing
 
 if cython.compiled:
     pass  # var.pxd declares these; the functions are C's own, which follow IEEE as they are
@@ -45,14 +46,21 @@ else:
     install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
     new_node: Any = None
 
-__all__ = ["Var", "core", "local_partials"]
+__all__ = ["Var", "begin", "born_since", "core", "local_partials"]
 
-# Var._mark: no sweep came here yet; one did; greater numbers belong to a sweep under way. Far beyond them is _CLOSED,
-# where no gradient is wanted, or twice that where there is one, so that one comparison tells a sweep where to go.
-_NEVER, _FRESH = 0.0, 1.0
+# Var._mark: 0 or less where no sweep came yet, and then it tells how many calls had begun when the Var was made (see
+# `begin`); 1 where a sweep came; greater numbers belong to a sweep under way. Far beyond them is _CLOSED, where no
+# gradient is wanted, with the calls in its last digits, or twice that where there is one, so that one comparison tells
+# a sweep where to go.
+_FRESH = 1.0
+_birth = 0.0  # the calls that began, as a negative number
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
+_copy: Callable[[Any, Any], Any]  # copying.py gives it
+_lift: Callable[[Any], Any]  # closures.py gives it, and what follows
+_check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
+_LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
 
@@ -65,6 +73,11 @@ _SUM, _DOT = table.sum, table.dot
 def core() -> str:
     """Tell whether the engine's core is "compiled" (by Cython, at installation) or "interpreted"; results are equal."""
     return "compiled" if cython.compiled else "interpreted"
+
+
+def _closed(birth: float) -> float:
+    """Return the mark of a Var that wants no gradient and was made when so many calls had begun."""
+    return _CLOSED - birth * _LAST_DIGIT
 
 
 # cclass must stand next to the class. Without the collector a graph costs a third: it holds no cycles, so that
@@ -106,13 +119,15 @@ class Var:
         self._a: Any = label
         self._b: Var | None = None
         self._da = self._db = 0.0
-        self._mark = _NEVER if requires_grad else _CLOSED
+        self._mark = _birth if requires_grad else _closed(_birth)
 
     # ---- what a Var tells of itself ----
 
     @property
     def value(self) -> float:
         """The number. It can be assigned on a leaf; graphs recorded before keep their derivatives."""
+        if _watched and is_tracing():
+            _check_reading(self)
         return self._value
 
     @value.setter
@@ -137,7 +152,7 @@ class Var:
     @property
     def has_grad(self) -> bool:
         """Whether a sweep has come here since `zero_grad`: tells a gradient of 0 from one never computed."""
-        return self._mark != _NEVER and self._mark != _CLOSED
+        return 0.0 < self._mark < _CLOSED or self._mark >= 2.0 * _CLOSED
 
     @property
     def label(self) -> str | None:
@@ -213,10 +228,10 @@ class Var:
                 "use detach() for a copy without gradient"
             )
         if bool(flag) != self.requires_grad:
-            if flag:
-                self._mark = _FRESH if self.has_grad else _NEVER
+            if self.has_grad:
+                self._mark = _FRESH if flag else 2.0 * _CLOSED
             else:
-                self._mark = 2.0 * _CLOSED if self.has_grad else _CLOSED
+                self._mark = _made_at(self) if flag else _closed(self._mark)
 
     @property
     def is_leaf(self) -> bool:
@@ -265,10 +280,14 @@ class Var:
     def zero_grad(self) -> None:
         """Forget the gradient of this Var."""
         self._grad = 0.0
-        self._mark = _NEVER if self._mark < _CLOSED else _CLOSED
+        if self.has_grad:
+            self._mark = 0.0 if self._mark < _CLOSED else _CLOSED
 
     def detach(self) -> Var:
         """Return a new leaf with this value, through which no gradient flows."""
+        if _watched and is_tracing():
+            stopped: Var = table.stop_gradient(self)
+            return stopped
         return Var(self._value, self.label, False)
 
     # ---- arithmetic ----
@@ -410,7 +429,7 @@ class Var:
         return id(self) >> 4
 
     def __bool__(self) -> bool:
-        return self._value != 0.0
+        return bool(_compare(operator.ne, self, 0.0))
 
     # ---- functions met most, as their rows have them ----
 
@@ -524,6 +543,12 @@ class Var:
             return _binary(row, value, a, b, partials[0], partials[1])
         return _wide(row, value, args, tuple(partials))
 
+    def __copy__(self) -> Any:
+        return _copy(self, None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        return _copy(self, memo)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
 
@@ -604,8 +629,7 @@ def _leaf(value: float, requires: bool) -> Var:
     if not cython.compiled:
         _blank(node)
     node._value = value
-    if not requires:
-        node._mark = _CLOSED
+    node._mark = _birth if requires else _closed(_birth)
     return node
 
 
@@ -613,7 +637,31 @@ def _blank(node: Var) -> None:
     """Set the fields that C sets by itself."""
     node._grad = node._da = node._db = 0.0
     node._op = node._a = node._b = None
-    node._mark = _NEVER
+
+
+def _made_at(node: Var) -> float:
+    """Return how many calls had begun when a Var was made, as a negative number; 0 where a sweep came since."""
+    if node._mark < _CLOSED:
+        return node._mark if node._mark <= 0.0 else 0.0
+    return (_CLOSED - node._mark) / _LAST_DIGIT if node._mark < 2.0 * _CLOSED else 0.0
+
+
+def begin() -> float:
+    """Begin a call that will ask which Vars were made in it; return what `born_since` is to be asked with.
+
+    >>> old = Var(2.0)
+    >>> start = begin()
+    >>> born_since(old * old, start), born_since(old, start)
+    (True, False)
+    """
+    global _birth
+    _birth -= 1.0
+    return _birth
+
+
+def born_since(node: Var, start: float) -> bool:
+    """Tell whether a Var was made after a call began; one that `backward` swept since then counts as older."""
+    return _made_at(node) <= start
 
 
 def _unary(row: Primitive, value: float, a: Var, da: float) -> Var:
@@ -628,6 +676,7 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
         return _wide(row, value, args[: row.arity], partials[: row.arity])
     if cython.compiled:
         node: Var = cython.cast(Var, new_node(value, row, a, b, da, db))
+        node._mark = _birth
     else:
         # This is where interpreted code spends its time.
         node = _new(Var)
@@ -638,7 +687,7 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
         node._b = b
         node._da = da
         node._db = db
-        node._mark = _NEVER
+        node._mark = _birth
     return node
 
 
@@ -647,9 +696,11 @@ def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
     recorded, searched = in_effect() if _watched else (True, False)
     if searched:
         check_value(row, value, [_number(arg) for arg in args])
-    if not recorded or not _any_wants_gradient(args):
+    wanted = recorded and _any_wants_gradient(args)
+    # A trace wants to know how constants were computed, too: it reads what they were computed from at each call.
+    if not wanted and not (_watched and is_tracing() and Var in map(type, args)):
         return _leaf(value, False)
-    node = _leaf(value, True)
+    node = _leaf(value, wanted)
     node._op = row
     node._a = (args, partials, None)
     if searched:
@@ -715,7 +766,11 @@ def _operator(row: Primitive, left: Any, right: Any) -> Any:
     return NotImplemented if left is None or right is None else Var.__apply__(row, (left, right))
 
 
-def _compare(relation: Callable[[float, float], bool], left: Var, right: object) -> Any:
+def _compare(relation: Callable[[Any, Any], Any], left: Var, right: object) -> Any:
+    if _watched and is_tracing():
+        traced, other = _lift(left), _lift(right)
+        if type(traced) is not float or (type(right) is Var and type(other) is not float):
+            return relation(traced, other)
     number = _number(right) if type(right) is Var else _operand(right)
     return NotImplemented if number is None else relation(left._value, number)
 
@@ -748,6 +803,18 @@ def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
     """Say what `Var.backward` runs: it stands in a module of its own, which knows this one."""
     global _reverse_sweep
     _reverse_sweep = sweep
+
+
+def use_traces(lift: Callable[[Any], Any], check_reading: Callable[[Any], None]) -> None:
+    """Say what stands for a Var in the trace that runs, and what happens where its number is asked for."""
+    global _lift, _check_reading
+    _lift, _check_reading = lift, check_reading
+
+
+def use_copies(copy: Callable[[Any, Any], Any]) -> None:
+    """Say what `copy.copy` and `copy.deepcopy` do."""
+    global _copy
+    _copy = copy
 
 
 listen(_set_watched)

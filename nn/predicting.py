@@ -39,7 +39,8 @@ def _compiled(model: Any, parameters: Sequence[Var], rows: list[Any]) -> list[An
     numpy = importlib.import_module("numpy")
     try:
         function = chainrule.compile(lambda values, x: model.with_parameters(values)(x), batch="x")
-        outputs = function([p.value for p in parameters], numpy.array(rows, dtype=float))
+        with no_grad():
+            outputs = function([p.value for p in parameters], numpy.array(rows, dtype=float))
         several = isinstance(outputs, list | tuple)
         columns = outputs if several else [outputs]
         # Where something is not finite, `strict` may have to raise.

@@ -120,7 +120,8 @@ class CompiledSteps:
         return tuple(self.array(column) for column in zip(*self.optimiser.memories, strict=True))
 
     def take(self, batch: list[int]) -> float:
-        value, self.gradients = self.gradient(self.values, self.rows[batch], self.targets[batch])
+        with chainrule.no_grad():  # Vars that the loss closes over are numbers here
+            value, self.gradients = self.gradient(self.values, self.rows[batch], self.targets[batch])
         if math.isfinite(value):
             return float(value)
         # The graph may tell what was wrong: a class that has no score, say.
@@ -156,7 +157,8 @@ class CompiledSteps:
         self.values = self.array([parameter.value for parameter in self.optimiser.parameters])
 
     def predict(self, rows: list[Row]) -> Any:
-        outputs = self.output(self.values, self.array(rows, dtype=float))
+        with chainrule.no_grad():
+            outputs = self.output(self.values, self.array(rows, dtype=float))
         if isinstance(outputs, list | tuple):
             # One array for each output, as the model returns a list.
             return [list(row) for row in zip(*(output.tolist() for output in outputs), strict=True)]

@@ -1,0 +1,141 @@
+"""Copies inside a differentiated, checkpointed or traced function pass derivatives on; elsewhere they are new."""
+
+import copy
+import dataclasses
+import pickle
+import subprocess
+import sys
+import threading
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule import Var, grad, hessian, hvp, jacobian, jvp, taylor, vjp
+
+
+@dataclasses.dataclass
+class Item:
+    """Hold a number that asdict copies."""
+
+    number: object
+
+
+WAYS = {
+    "copy": copy.copy,
+    "deepcopy": copy.deepcopy,
+    "deepcopy of a structure": lambda x: copy.deepcopy({"a": [x]})["a"][0],
+    "deepcopy of an array": lambda x: copy.deepcopy(np.array([x, 1.0], dtype=object))[0],
+    "pickle": lambda x: pickle.loads(pickle.dumps(x)),
+    "pickle, protocol 2": lambda x: pickle.loads(pickle.dumps([x], protocol=2))[0],
+    "asdict": lambda x: dataclasses.asdict(Item(x))["number"],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_copies_pass_derivatives_on(way):
+    made = WAYS[way]
+
+    def f(x):
+        return made(x) * made(x * x) * 3.0  # 3 x**3
+
+    for call in (lambda f: f, cr.checkpoint, cr.compile, cr.function):
+        g = call(f)
+        assert grad(g)(2.0) == 36.0
+        assert grad(grad(g))(2.0) == 36.0
+        assert taylor(g, 2.0, 3) == [24.0, 36.0, 18.0, 3.0]
+        assert jvp(g, (2.0,), (1.0,)) == (24.0, 36.0)
+        assert vjp(g, 2.0)[1](1.0) == (36.0,)
+        assert hvp(g, (2.0,), (1.0,)) == 36.0
+        assert hessian(lambda x, g=g: g(x[0]))([2.0]) == [[36.0]]
+        assert jacobian(lambda x, g=g: [g(x[0])])([2.0]) == [[36.0]]
+        assert cr.compile(grad(g))(2.0) == 36.0
+        assert cr.trace(hessian(g), 1.0)(2.0) == 36.0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_copies_at_several_levels(way):
+    made = WAYS[way]
+
+    def f(a):
+        return grad(lambda x: made(a) * x * x * made(x))(made(a))  # 3 a**3
+
+    assert f(2.0) == 24.0
+    assert grad(f)(2.0) == cr.compile(grad(f))(2.0) == grad(cr.checkpoint(f))(2.0) == 36.0
+    assert taylor(f, 2.0, 2) == [24.0, 36.0, 18.0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_outside_a_copy_is_new(way):
+    x = Var(2.0)
+    copied = WAYS[way](x)
+    assert copied is not x and copied.is_leaf and copied.requires_grad
+    (copied * 3.0).backward()
+    assert (copied.grad, x.grad) == (3.0, 0.0)
+    square = WAYS[way](x * x)
+    square.backward()
+    assert square.value == 4.0
+    # A shallow copy of a graph has the leaves of that graph.
+    assert x.grad == (4.0 if way == "copy" else 0.0)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_copied_leaf_from_outside_is_a_new_leaf(way):
+    """The model's parameter is no argument: its copy is a leaf of its own, whose value a program reads at each call."""
+    w = Var(3.0)
+    slope = grad(lambda x: WAYS[way](w) * x * x)(2.0)
+    assert getattr(slope, "value", slope) == 12.0
+    compiled = cr.compile(lambda x: WAYS[way](w) * x)
+    for w.value in (3.0, 5.0):
+        assert compiled(2.0) == 2.0 * w.value
+
+
+def test_labels_are_kept():
+    seen = []
+
+    def f(x):
+        x.label = "x"
+        seen.append(copy.copy(x).label)
+        return x
+
+    grad(f)(2.0)
+    assert seen == ["x"]
+
+
+def test_a_pickle_outlives_its_function_as_a_number():
+    kept = []
+
+    def f(x):
+        kept.append(pickle.dumps([x, x * x]))
+        return x
+
+    grad(f)(2.0)
+    x, square = pickle.loads(kept[0])
+    square.backward()
+    assert (x.value, x.grad, square.value) == (2.0, 4.0, 4.0)
+    script = f"import pickle, chainrule; print(pickle.loads({kept[0]!r})[1].value)"
+    assert subprocess.run([sys.executable, "-c", script], capture_output=True, text=True).stdout == "4.0\n"
+
+
+def test_a_pickle_of_a_traced_number_ends_with_its_trace():
+    kept = []
+
+    def f(x):
+        kept.append(pickle.dumps(x))
+        return x
+
+    cr.trace(f, 1.0)
+    with pytest.raises(ValueError, match="pickle of plain numbers"):
+        pickle.loads(kept[0])
+
+
+def test_other_threads_copy_as_ever():
+    leaf, found = Var(1.0), []
+
+    def f(x):
+        thread = threading.Thread(target=lambda: found.append(copy.copy(leaf)))
+        thread.start()
+        thread.join()
+        return x * x
+
+    assert grad(f)(2.0) == 4.0
+    assert found[0].is_leaf
