@@ -104,7 +104,7 @@ class CompiledSteps:
     def _with(self, values: Any) -> Module:
         """Return the model with these values for the parameters of the optimiser."""
         moving = {id(p): value for p, value in zip(self.optimiser.parameters, values, strict=True)}
-        return self.model.with_parameters([moving.get(id(p), p.value) for p in self.model.parameters()])
+        return self.model.with_parameters([moving.get(id(p), p) for p in self.model.parameters()])
 
     def _loss_of_one(self, values: Any, x: Any, target: Any) -> Any:
         return self.loss([self._with(values)(x)], [target])
