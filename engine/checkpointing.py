@@ -6,10 +6,11 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from . import table
 from .backward import gradients_since
 from .modes import recording
 from .primitive import Interval, Primitive, Scalar
-from .runs import inside
+from .runs import inside, is_tracing
 from .structure import Structure, flatten, unflatten
 from .sweeps import Recorded, between, is_node, reverse
 from .transforms import traced_copy
@@ -82,6 +83,10 @@ def _without_record(f: Callable[..., Any], structure: Structure, numbers: Sequen
     return f(*unflatten(structure, [Var(n.value, None, False) if type(n) is Var else n for n in numbers]))
 
 
+def _is_constant(x: Any) -> bool:
+    return not is_node(x) or (type(x) is Var and not x.requires_grad and not is_tracing())
+
+
 def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, outer: int) -> Primitive:
     """Make the operation that one result of `f` is of its arguments and of what it closes over."""
 
@@ -103,9 +108,9 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
 
     def record(xs: Sequence[Scalar]) -> Recorded:
         with inside(begin()):
-            inputs = [traced_copy(x) if is_node(x) else x for x in xs[:count]]
+            # Constants stay constants, or their copies would be Vars from outside to an enclosing derivative.
+            inputs = [x if _is_constant(x) else table.pos(x) for x in xs[:count]]
             result = result_of(inputs)
-        # Constants stay constants, or their copies would be Vars from outside to an enclosing derivative.
         nodes = [x if is_node(x) else Var(x, None, False) for x in (*inputs, *xs[count:])]
         return between(nodes, [result])
 

@@ -20,8 +20,8 @@ from .modes import recording
 from .operators import Operators
 from .primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
 from .structure import flatten, unflatten
-from .sweeps import Recorded, between, chain, is_node, plus
-from .transforms import run_on_copies, settle
+from .sweeps import Recorded, between, chain, is_node, plus, settle
+from .transforms import run_on_copies
 from .var import Var
 
 __all__ = ["taylor"]

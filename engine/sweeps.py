@@ -199,3 +199,32 @@ def matrix_of(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
 
 def _units(count: int) -> list[list[float]]:
     return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]
+
+
+def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
+    """Make floats of the Vars that depend on nothing but the function's own inputs."""
+    settled = []
+    for number in numbers:
+        if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
+            number = number.value
+        settled.append(number)
+    return settled
+
+
+def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
+    """Look for a leaf of somebody else's below `number`; an input that copies an outer Var counts as one."""
+    own = {id(node): node.op is not None for node in inputs}
+    seen: set[int] = set()
+    stack = [number]
+    while stack:
+        node = stack.pop()
+        if id(node) in own:
+            if own[id(node)]:
+                return True
+        elif node.op is None:
+            if node.requires_grad or is_closed_over(node):
+                return True
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.extend([arg for arg in node.args if type(arg) is Var])
+    return False

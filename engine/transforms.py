@@ -19,11 +19,11 @@ from . import table
 from .arguments import is_index
 from .backward import gradients
 from .modes import recording
-from .primitive import Scalar, describe, is_symbolic, to_float
+from .primitive import describe, is_symbolic, to_float
 from .runs import derivative, inside, is_tracing, runs
 from .sparsity import sparse_rows
 from .structure import NUMBER, Structure, arranged, blocks, direction_of, flatten, is_constant, unflatten
-from .sweeps import between, forward, is_closed_over, is_node, matrix_of, reverse, second_order
+from .sweeps import between, forward, is_closed_over, is_node, matrix_of, reverse, second_order, settle
 from .var import Var, begin
 from .wrapping import made_of_function
 
@@ -51,9 +51,16 @@ class _Run:
 
     def close(self) -> None:
         """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
+        self._set_requires_grad(False)
+
+    def reopen(self) -> None:
+        """Undo `close`: rules that run a function again record what it does with the inputs."""
+        self._set_requires_grad(True)
+
+    def _set_requires_grad(self, flag: bool) -> None:
         for node in self.inputs:
             if type(node) is Var and node.op is None:
-                node.requires_grad = False
+                node.requires_grad = flag
 
 
 @made_of_function
@@ -235,7 +242,11 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
         with recording() as outside:
             symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
-            found = settle(reverse(graph, seeds, symbolic), run.inputs, outside)
+            run.reopen()
+            try:
+                found = settle(reverse(graph, seeds, symbolic), run.inputs, outside)
+            finally:
+                run.close()
         pulled: tuple[Any, ...] = unflatten(run.argument, found)
         return pulled
 
@@ -387,32 +398,3 @@ def _numbers(run: _Run) -> list[float] | None:
     if type(root) is not Var:
         return None if is_node(root) else [0.0] * len(run.inputs)
     return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
-
-
-def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
-    """Make floats of the Vars that depend on nothing but the function's own inputs."""
-    settled = []
-    for number in numbers:
-        if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
-            number = number.value
-        settled.append(number)
-    return settled
-
-
-def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
-    """Look for a leaf of somebody else's below `number`; an input that copies an outer Var counts as one."""
-    own = {id(node): node.op is not None for node in inputs}
-    seen: set[int] = set()
-    stack = [number]
-    while stack:
-        node = stack.pop()
-        if id(node) in own:
-            if own[id(node)]:
-                return True
-        elif node.op is None:
-            if node.requires_grad or is_closed_over(node):
-                return True
-        elif id(node) not in seen:
-            seen.add(id(node))
-            stack.extend([arg for arg in node.args if type(arg) is Var])
-    return False
