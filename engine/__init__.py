@@ -18,6 +18,7 @@ from .branches import cond as cond
 from .branches import switch as switch
 from .checkpointing import checkpoint as checkpoint
 from .compile import compile as compile
+from .custom import custom_primitive as custom_primitive
 from .errors import BackendError as BackendError
 from .errors import GraphError as GraphError
 from .errors import MissingDependencyError as MissingDependencyError
@@ -39,7 +40,6 @@ from .modes import strict as strict
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
-from .primitive import custom_primitive as custom_primitive
 from .program import Program as Program
 from .series import taylor as taylor
 from .structure import array as array

@@ -6,7 +6,6 @@ part by defining ``__apply__(primitive, args)`` on its class, so that this modul
 
 from __future__ import annotations
 
-import functools
 import inspect
 import itertools
 import math
@@ -258,88 +257,16 @@ class Reduction(Primitive):
 
 def primitive(name: str, symbol: str, **row: Any) -> Primitive:
     """Make a row of the table and enter it in the registry; a name that is taken raises `ValueError`."""
-    return _register(Primitive(name, symbol, **row))
-
-
-def custom_primitive(definition: type | Callable[..., float] | None = None, /, **columns: Any) -> Any:
-    """Make an operation of your own, with value and derivative rule, usable wherever the table's are.
-
-    Decorate a class that holds the columns of a row, or a function that evaluates floats, with the rule as keyword:
-
-    >>> import math
-    >>> from chainrule import Var, exp, grad, log1p, primitive, sigmoid
-    >>> @primitive
-    ... class log1pexp:
-    ...     "Return log(1 + exp(x))."
-    ...     def evaluate(x):
-    ...         return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
-    ...     def partials(y, x):
-    ...         return (sigmoid(x),)
-    >>> log1pexp(0.0), grad(grad(log1pexp))(0.0)
-    (0.6931471805599453, 0.25)
-    >>> @primitive(partials=lambda y, x: (3 * x**2,), symbol="x³")
-    ... def cube(x):
-    ...     return x * x * x
-    >>> cube(Var(2.0)).partials
-    (12.0,)
-
-    Columns are those of `Primitive`; only `evaluate` and `partials` are needed. The name is that of the class or
-    function, the number of arguments that of `evaluate`. The rule returns a tuple with the partial by each argument,
-    written in operators and chainrule's functions, so that it can be differentiated again. Check it with
-    `chainrule.testing.check_primitive`. Making it again replaces it; a name of the table raises `ValueError`.
-    """
-    if definition is None:
-        return lambda definition: custom_primitive(definition, **columns)
-    if not callable(definition):
-        raise TypeError(
-            f"primitive expected a class or a function to decorate but got {describe('definition', definition)}"
-        )
-    if isinstance(definition, type):
-        columns = {key: item for key, item in vars(definition).items() if not key.startswith("__")} | columns
-    else:
-        columns = {"evaluate": definition} | columns
-    name = columns.pop("name", None) or definition.__name__
-    for column in ("evaluate", "partials"):
-        if not callable(columns.get(column)):
-            raise TypeError(
-                f"primitive {name} expected a function {column!r} but got {describe(column, columns.get(column))}"
-            )
-    count = len(inspect.signature(columns["evaluate"]).parameters)
-    columns.setdefault("domain", (Interval(-math.inf, math.inf),) * count)
-    columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
-    if count == 0 or len(columns["domain"]) != count:
-        raise ValueError(
-            f"primitive {name} expected an interval for each argument of evaluate, at least one, but got {count} "
-            f"arguments and {len(columns['domain'])} intervals"
-        )
-    columns["partials"] = _counted(name, columns["partials"], count)
-    row = Primitive(name, columns.pop("symbol", name), **columns)
-    row.custom = True
-    return _register(row)
-
-
-def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Callable[..., Sequence[Scalar]]:
-    """Return the rule, which raises where it does not give a partial for each argument."""
-
-    @functools.wraps(rule)
-    def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
-        found = rule(y, *xs)
-        if not isinstance(found, (tuple, list)) or len(found) != count:
-            raise TypeError(
-                f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
-                f"but got {describe('partials', found)}"
-            )
-        return found
-
-    return partials
+    return register(Primitive(name, symbol, **row))
 
 
 def reduction(name: str, symbol: str, **row: Any) -> Reduction:
     """Make a row for any number of arguments and enter it in the registry."""
-    return _register(Reduction(name, symbol, **row))
+    return register(Reduction(name, symbol, **row))
 
 
-def _register(row: P) -> P:
+def register(row: P) -> P:
+    """Enter a row in the registry; only a row of the user's own may replace another such row."""
     known = PRIMITIVES.get(row.name)
     if known is not None and not (known.custom and row.custom):
         raise ValueError(f"primitive expected a new name but got name={row.name!r}, which the table has already")

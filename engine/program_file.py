@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from .csr import Places
+from .custom import Variadic, find_row
 from .files import write_whole
 from .loop import CALL, KINDS, MAP, WHILE, Loop
 from .primitive import PRIMITIVES, Primitive, Reduction
@@ -55,7 +56,7 @@ def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[s
 
 def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any:
     if not isinstance(op, Loop):
-        if PRIMITIVES.get(op.name) is not op:
+        if op.name not in PRIMITIVES or find_row(op.name, op.arity) is not op:
             raise ValueError(
                 f"save expected operations that are found by their names but got one of {op.name!r}, which was made "
                 "again since; trace the function anew"
@@ -170,6 +171,9 @@ def _step(step: Any, place: str, values: int, inner: Sequence[Any]) -> tuple[Pri
     row: Primitive | None = _loop(name, place, inner) if isinstance(name, dict) else None
     if isinstance(name, str):
         row = PRIMITIVES.get(name)
+    if isinstance(row, Variadic):
+        _check(len(args) >= row.least, f"{place}, {name}, to take {row.least} arguments or more", len(args))
+        row = row.of(len(args))
     if row is None:
         raise _Wrong(f"{place} to name an operation of the table (import the module of a custom one) but got {name!r}")
     for number in args:

@@ -22,7 +22,7 @@ from .primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
 from .structure import flatten, unflatten
 from .sweeps import Recorded, between, chain, is_node, plus, settle
 from .transforms import run_on_copies
-from .var import Var
+from .var import Var, ask_rule
 
 __all__ = ["taylor"]
 
@@ -237,12 +237,7 @@ def _coefficient(x: Any, k: int) -> Scalar:
 def _rule(series: Series) -> Sequence[Any]:
     row = series.row
     assert row is not None
-    try:
-        return row.partials(series, *series.args)
-    except (ZeroDivisionError, OverflowError):
-        # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
-        constants = [Var(arg, None, False) if type(arg) is float else arg for arg in series.args]
-        return row.partials(series, *constants)
+    return ask_rule(row, series, series.args)
 
 
 def _quotient(z: Series, k: int) -> Scalar:

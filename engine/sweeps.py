@@ -18,7 +18,7 @@ from .loop import Loop
 from .modes import is_strict, lenient
 from .primitive import Scalar, is_symbolic
 from .runs import runs
-from .var import Var, born_since
+from .var import Var, ask_rule, born_since
 
 
 def is_node(x: Any) -> bool:
@@ -100,14 +100,8 @@ def partials_of(node: Any, symbolic: bool) -> Sequence[Scalar]:
     """Return the derivative of a node by each argument: those stored there, or `symbolic` ones of the row's rule."""
     if not symbolic:
         return node.partials
-    partials: Sequence[Scalar]
     with lenient():
-        try:
-            partials = node.op.partials(node, *node.args)
-        except (ZeroDivisionError, OverflowError):
-            # A constant argument is a float, and those raise at 1/0: constant Vars follow IEEE.
-            partials = node.op.partials(node, *[arg if is_node(arg) else Var(arg, None, False) for arg in node.args])
-    return partials
+        return ask_rule(node.op, node, node.args)
 
 
 def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scalar:

@@ -29,7 +29,7 @@ from .pruning import drop
 from .roots import power_of_root
 from .runs import is_derivative, runs, while_tracing
 from .structure import NUMBER, Structure, flatten, unflatten
-from .var import Var
+from .var import Var, ask_rule
 
 __all__ = ["LoopNode", "Tracer", "trace"]
 
@@ -81,8 +81,7 @@ class Tracer(Operators):
         """The derivative by each argument, as traced expressions."""
         if self.op is None:
             return ()
-        partials: Sequence[Any] = self.op.partials(self, *self.args)
-        return partials
+        return ask_rule(self.op, self, self.args)
 
     def __copy__(self) -> Any:
         return Tracer("", table.pos, (self,))

@@ -317,10 +317,9 @@ class Var:
     def __mul__(self, other: Any) -> Any:
         if type(other) is Var:
             rhs: Var = other
-            if rhs is self and self._value == 0.0 and self._op in ROOTS:
-                found = power_of_root(_MUL, (self, self))
-                if found is not None:
-                    return found
+            at_zero = rhs is self and self._value == 0.0 and self._op in ROOTS
+            if at_zero and (found := power_of_root(_MUL, (self, self))) is not None:
+                return found
             return _binary(_MUL, self._value * rhs._value, self, rhs, rhs._value, self._value)
         # The constant is at once the second argument and the partial by the first.
         number = other if type(other) is float else _operand(other)
@@ -359,10 +358,9 @@ class Var:
             return NotImplemented
         number = None if type(other) is Var else other if type(other) is float else _operand(other)
         if number is not None:
-            if self._value == 0.0 and self._op in ROOTS:
-                found = power_of_root(_POW, (self, number))
-                if found is not None:
-                    return found
+            at_zero = self._value == 0.0 and self._op in ROOTS
+            if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
+                return found
             power = c_pow(self._value, number - 1.0)
             if -_INF < power < _INF:
                 return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
@@ -521,10 +519,8 @@ class Var:
                 return found
         values = [_number(arg) for arg in args]
         value = row.evaluate(*values)
-        if value == 0.0 and type(args[0]) is Var:
-            found = power_of_root(row, args)
-            if found is not None:
-                return found
+        if value == 0.0 and type(args[0]) is Var and (smooth := power_of_root(row, args)) is not None:
+            return smooth
         if not _any_wants_gradient(args) or (_watched and not is_recording()):
             return _wide(row, value, args, ())
         return Var.record(row, value, args, local_partials(row, value, values))
@@ -785,13 +781,21 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     >>> local_partials(log, float("-inf"), [0.0])
     [inf]
     """
+    partials = ask_rule(row, value, values)
+    return [_number(partial) for partial in partials] if Var in map(type, partials) else partials
+
+
+def ask_rule(row: Primitive, value: Any, args: Sequence[Any]) -> Sequence[Any]:
+    """Return what a row's rule gives; where it raises for a plain float, or gets complex, it gets constant Vars."""
     try:
-        partials: Sequence[float] = row.partials(value, *values)
-    except (ZeroDivisionError, OverflowError):
-        constants = [Var(number, None, False) for number in (value, *values)]
-        with lenient():
-            partials = [_number(d) for d in row.partials(*constants)]
-    return partials
+        partials: Sequence[Any] = row.partials(value, *args)
+        if not row.custom or complex not in set(map(type, partials)):
+            return partials
+    except (ZeroDivisionError, OverflowError, TypeError) as error:
+        if type(error) is TypeError and not row.custom:  # a row of the table computes with nothing complex
+            raise
+    with lenient():
+        return row.partials(*[Var(arg, None, False) if type(arg) is float else arg for arg in (value, *args)])
 
 
 def _set_watched(blocks: int) -> None:

@@ -11,12 +11,12 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # Within each folder a module may import those before it in its line.
 LAYERS = {
     "engine": """
-        errors files forking uncompiled reading primitive csr arguments rows decimals ieee special table roots methods
-        arrays operators modes blame runs wrapping var backward copying functions loop structure naming listing sweeps
-        sparsity transforms series checkpointing gradcheck strategies exact scanning testing program_file program
-        pruning closures tracing loop_rules loop_series stacking carries loop_bodies loops branches long_rows passes
-        lowering guarding restructuring repetition recognition specialising backends choosing packing recorded_calls
-        plan replaying compile __init__ __main__
+        errors files forking uncompiled reading primitive custom csr arguments rows decimals ieee special table roots
+        methods arrays operators modes blame runs wrapping var backward copying functions loop structure naming
+        listing sweeps sparsity transforms series checkpointing gradcheck strategies exact scanning testing
+        program_file program pruning closures tracing loop_rules loop_series stacking carries loop_bodies loops
+        branches long_rows passes lowering guarding restructuring repetition recognition specialising backends
+        choosing packing recorded_calls plan replaying compile __init__ __main__
     """,
     "engine/backends": """
         layout buffers python_ numpy_ c_places c_loops c_functions c machine workers work kernel object_cache fusion

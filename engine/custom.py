@@ -1,0 +1,197 @@
+"""Make operations of your own: `custom_primitive`, which users call as ``chainrule.primitive``."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .primitive import Interval, Primitive, Scalar, describe, find, register, to_float
+
+
+def custom_primitive(definition: type | Callable[..., float] | None = None, /, **columns: Any) -> Any:
+    """Make an operation of your own, with value and derivative rule, usable wherever the table's are.
+
+    Decorate a class that holds the columns of a row, or a function that evaluates floats, with the rule as keyword:
+
+    >>> import math
+    >>> from chainrule import Var, exp, grad, log1p, primitive, sigmoid
+    >>> @primitive
+    ... class log1pexp:
+    ...     "Return log(1 + exp(x))."
+    ...     def evaluate(x):
+    ...         return max(x, 0.0) + math.log1p(math.exp(-abs(x)))
+    ...     def partials(y, x):
+    ...         return (sigmoid(x),)
+    >>> log1pexp(0.0), grad(grad(log1pexp))(0.0)
+    (0.6931471805599453, 0.25)
+    >>> @primitive(partials=lambda y, x: (3 * x**2,), symbol="x³")
+    ... def cube(x):
+    ...     return x * x * x
+    >>> cube(Var(2.0)).partials
+    (12.0,)
+
+    Columns are those of `Primitive`; only `evaluate` and `partials` are needed. The name is that of the class or
+    function, the number of arguments that of `evaluate`; one with ``*xs`` takes any number. The rule returns a tuple
+    with the partial by each argument, written in operators and chainrule's functions, so that it can be differentiated
+    again; in it, too, a number below 0 to a broken power is nan. Check it with `chainrule.testing.check_primitive`.
+    Making it again replaces it; a name of the table raises `ValueError`.
+    """
+    if definition is None:
+        return lambda definition: custom_primitive(definition, **columns)
+    if not callable(definition):
+        raise TypeError(
+            f"primitive expected a class or a function to decorate but got {describe('definition', definition)}"
+        )
+    if isinstance(definition, type):
+        columns = {key: item for key, item in vars(definition).items() if not key.startswith("__")} | columns
+    else:
+        columns = {"evaluate": definition} | columns
+    name = columns.pop("name", None) or definition.__name__
+    for column in ("evaluate", "partials"):
+        if not callable(columns.get(column)):
+            raise TypeError(
+                f"primitive {name} expected a function {column!r} but got {describe(column, columns.get(column))}"
+            )
+    least, more = _arguments(name, columns["evaluate"])
+    intervals = columns.setdefault("domain", (Interval(-math.inf, math.inf),) * (max(least, 3) if more else least))
+    if len(intervals) == 0 or len(intervals) < least or (len(intervals) > least and not more):
+        raise ValueError(
+            f"primitive {name} expected an interval for each argument of evaluate, at least one, but got {least} "
+            f"arguments and {len(intervals)} intervals"
+        )
+    columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
+    columns["evaluate"] = _valued(name, columns["evaluate"])
+    symbol = columns.pop("symbol", name)
+    if more:
+        return register(Variadic(name, symbol, least=max(least, 1), **columns))
+    columns["partials"] = _counted(name, columns["partials"], least)
+    row = Primitive(name, symbol, **columns)
+    row.custom = True
+    return register(row)
+
+
+class Variadic(Primitive):
+    """Hold an operation of the user's on any number of arguments: a row for each number that it is called with.
+
+    >>> from chainrule import Var
+    >>> @custom_primitive(partials=lambda y, *xs: [2 * x for x in xs])
+    ... def sum_of_squares(*xs):
+    ...     return math.fsum(x * x for x in xs)
+    >>> sum_of_squares(1.0, 2.0), sum_of_squares(Var(1.0), 2.0, Var(3.0)).partials
+    (5.0, (2.0, 4.0, 6.0))
+    """
+
+    def __init__(self, name: str, symbol: str, *, least: int, **columns: Any) -> None:
+        super().__init__(name, symbol, **columns)
+        self.custom = True
+        self.least = least
+        self.columns = columns
+        self.rows: dict[int, _Row] = {}
+
+    def __call__(self, *args: Any) -> Any:
+        return self.apply(args)
+
+    def apply(self, args: tuple[Any, ...]) -> Any:
+        """Evaluate on floats, or hand over to the number type that takes part."""
+        return self.of(len(args)).apply(args)
+
+    def of(self, count: int) -> Primitive:
+        """Return the row for so many arguments."""
+        if count < self.least:
+            plural = "" if self.least == 1 else "s"
+            raise TypeError(f"{self.name} expected at least {self.least} argument{plural} but got {count}")
+        if count not in self.rows:
+            self.rows[count] = _Row(self.name, self.symbol, count, self.columns)
+        return self.rows[count]
+
+
+class _Row(Primitive):
+    """Hold what a `Variadic` is for one number of arguments."""
+
+    def __init__(self, name: str, symbol: str, count: int, columns: dict[str, Any]) -> None:
+        first = columns["domain"]
+        domain = (first + first[-1:] * count)[:count]
+        rule = _counted(name, columns["partials"], count)
+        super().__init__(name, symbol, **columns | {"domain": domain, "partials": rule})
+        self.custom = True
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Name the arguments by the rule, those after its own by their places."""
+        own = super().argument_names
+        return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
+
+    def __reduce__(self) -> tuple[Callable[[str, int], Primitive], tuple[str, int]]:  # type: ignore[override]
+        return find_row, (self.name, self.arity)
+
+
+def find_row(name: str, count: int) -> Primitive:
+    """Return the operation of that name for so many arguments; `KeyError` names it where there is none."""
+    row = find(name)
+    return row.of(count) if isinstance(row, Variadic) else row
+
+
+def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:
+    """Count the arguments that a function must have, and tell whether it takes any number of others."""
+    least, more = 0, False
+    for parameter in inspect.signature(evaluate).parameters.values():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            more = True
+        elif parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            least += 1
+        elif parameter.kind is parameter.VAR_KEYWORD or parameter.default is parameter.empty:
+            raise TypeError(
+                f"primitive {name} expected evaluate to take numbers by position but got its argument {parameter}; "
+                "write (x, y) or (*xs)"
+            )
+    return least, more
+
+
+def _valued(name: str, evaluate: Callable[..., float]) -> Callable[..., float]:
+    """Return the function, which raises where it does not give a real number."""
+
+    @functools.wraps(evaluate)
+    def value(*xs: float) -> float:
+        found = evaluate(*xs)
+        if type(found) is float:
+            return found
+        try:
+            return to_float(found, name, "value")
+        except TypeError:
+            raise TypeError(
+                f"primitive {name} expected evaluate to return a float but got {describe('value', found)} at "
+                f"{', '.join(map(repr, xs))}; return nan where there is no number"
+            ) from None
+
+    return value
+
+
+def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Callable[..., Sequence[Scalar]]:
+    """Return the rule, which raises where it does not give a number as partial for each argument."""
+
+    @functools.wraps(rule)
+    def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
+        found = rule(y, *xs)
+        if not isinstance(found, (tuple, list)) or len(found) != count:
+            raise TypeError(
+                f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
+                f"but got {describe('partials', found)}"
+            )
+        return [partial if type(partial) is float else _partial(name, k, partial) for k, partial in enumerate(found)]
+
+    return partials
+
+
+def _partial(name: str, position: int, partial: Any) -> Scalar:
+    if hasattr(type(partial), "__apply__") or isinstance(partial, complex):
+        return partial  # a float below 0 to a broken power is complex; who asked the rule asks it again, on Vars
+    try:
+        return to_float(partial, name, "partial")
+    except TypeError:
+        raise TypeError(
+            f"primitive {name} expected its rule to return a number for each argument but got "
+            f"{describe(f'partials[{position}]', partial)}; return 0.0 where there is no derivative"
+        ) from None
