@@ -340,8 +340,8 @@ fraction = primitive("fraction", "x/(x+y)", evaluate=ieee.fraction, partials=lam
     domain=(POSITIVE, POSITIVE), exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y).")
 unit = primitive("unit", "unit", evaluate=ieee.unit, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
     partials=lambda z, x, y: (
-        where(hypot(x, y) == 0, 0.0, unit(y, x) * (unit(y, x) / hypot(x, y))),
-        where(hypot(x, y) == 0, 0.0, -z * (unit(y, x) / hypot(x, y)))),
+        where(hypot(x, y) == 0, 0.0, strong_mul(unit(y, x), unit(y, x) / hypot(x, y))),
+        where(hypot(x, y) == 0, 0.0, strong_mul(-z, unit(y, x) / hypot(x, y)))),
     exact=lambda mp, x, y: x / mp.hypot(x, y), doc="Return x / hypot(x, y), 0 at the origin.")
 one_minus_square = primitive("one_minus_square", "1−x²", evaluate=lambda x: (1.0 - x) * (1.0 + x), partials=lambda y, x: (-2 * x,), domain=(R,),
     exact=lambda mp, x: 1 - x * x, doc="Return 1 - x*x, accurate also near -1 and 1.")

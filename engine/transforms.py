@@ -167,6 +167,7 @@ def hessian(
 ) -> Function:
     """Return the function that computes all second derivatives of `f`; with `has_aux` as (hessian, aux).
 
+    It is symmetric to the bit, also where it holds nan: the part below the diagonal counts.
     One reverse sweep records the gradient; that record is swept once for each input, or with ``sparse=True`` once for
     each colour of inputs that share no row (three for a tridiagonal Hessian), which gives a SciPy CSR array.
 
@@ -186,7 +187,8 @@ def hessian(
                 return run.with_aux((sparse_rows("hessian", second, run.inputs),), outside)
             matrix = matrix_of(second, second.foreign and outside)
             settled = [settle(row, run.inputs, outside) for row in matrix]
-            found = run.with_aux((blocks(run.argument, run.argument, settled),), outside)
+            mirrored = [[settled[max(i, j)][min(i, j)] for j in range(len(row))] for i, row in enumerate(settled)]
+            found = run.with_aux((blocks(run.argument, run.argument, mirrored),), outside)
             run.close()
         return found
 
