@@ -50,7 +50,7 @@ def test_reverse_and_forward(row):
 
 
 def test_what_cancels_counts_as_0():
-    """The one place where modes differ: each drops what is exactly 0 where it adds up, adjoints here, tangents there."""
+    """The one place where modes differ: reverse drops adjoints that add up to exactly 0, forward such tangents."""
 
     def slopes(f, x):
         return cr.grad(f)(x), cr.jvp(f, (x,), (1.0,))[1]
