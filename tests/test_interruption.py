@@ -1,5 +1,6 @@
 """What runs as machine code can be stopped, keeps what it needs while it runs, and tells its own caller of errors."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -252,3 +253,47 @@ def test_an_error_in_a_loop_ends_it(form):
         with pytest.raises(RuntimeError, match="ten"):
             f(0.0)
     assert refuses_ten(2.0) == 2.0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_interpreter_may_end_while_a_daemon_runs_code(form):
+    """It would end the thread that asks it for anything now, in the midst of machine code."""
+    code = """
+import threading, time
+f = cr.compile(endless, backend="llvm")
+f.trace(1.0)
+for _ in range(4):
+    threading.Thread(target=f, args=(1.0,), daemon=True).start()
+time.sleep(0.3)
+class Slow:
+    def __del__(self):
+        time.sleep(0.2)
+sys.slow = Slow()
+print("end")
+"""
+    assert run(code, form) == ["end"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_signals_stop_what_runs_in_a_process_forked_by_another_thread(form):
+    """There this thread is the main one."""
+    code = """
+import threading
+f = cr.compile(endless, backend="llvm")
+f.trace(1.0)
+def fork():
+    pid = os.fork()
+    if not pid:
+        signal.signal(signal.SIGALRM, stop)
+        signal.setitimer(signal.ITIMER_REAL, 0.2)
+        try:
+            f(1.0)
+        except Stop:
+            os._exit(7)
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+thread = threading.Thread(target=fork)
+thread.start()
+thread.join()
+"""
+    assert run(code, form) == ["7"]

@@ -20,12 +20,17 @@ from libc.stdlib cimport calloc, free
 
 import threading
 
+from ..forking import at_fork
+
 cdef extern from "<time.h>" nogil:
     cdef struct timespec:
         long long tv_sec
         long tv_nsec
     int TIME_UTC
     int timespec_get(timespec *, int)
+
+cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
+    unsigned long PyThread_get_thread_ident()
 
 ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
 ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
@@ -38,6 +43,15 @@ cdef enum:
 
 MOST_ARGUMENTS = MOST
 running = threading.local()  # .work is that of the call whose code a thread runs
+cdef unsigned long main_thread = threading.main_thread().ident
+
+
+def note_main_thread():
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+at_fork(after_in_child=note_main_thread)
 
 
 cdef struct Watch:
@@ -124,6 +138,8 @@ cdef int look(Watch *watch) noexcept nogil:
     """Have Python run the handlers of signals, which it does in the main thread only; tell whether the call is to end."""
     cdef timespec now
     cdef long long time
+    if PyThread_get_thread_ident() != main_thread:
+        return 0  # nor may other threads ask Python for anything while it ends
     timespec_get(&now, TIME_UTC)
     time = now.tv_sec * 1_000_000_000 + now.tv_nsec
     if 0 <= time - watch.seen < PERIOD:

@@ -26,6 +26,7 @@ _PARTS = 16  # of a batch, for each thread
 _PARTS_MEMORY = 1 << 22  # bytes that parts with sums may take together
 _ALIGNED = 64  # samples: parts are multiples of whole groups of vectors
 _LONG = 1 << 20  # steps times samples that take longer than a user may want to wait for Ctrl-C
+_SILENT = contextlib.nullcontext()
 _view = (ctypes.c_char * 0).from_buffer
 
 
@@ -135,19 +136,9 @@ class Kernel:
         with self._working(memory):
             self._run(*views)
 
-    @contextlib.contextmanager
-    def _working(self, memory: Any) -> Iterator[None]:
-        """Say for which call this thread runs code, where that calls back; what is called back may call, too."""
-        if not self._callbacks:
-            yield
-            return
-        running = self._parts.running
-        before = getattr(running, "work", None)
-        running.work = memory
-        try:
-            yield
-        finally:
-            running.work = before
+    def _working(self, memory: Any) -> contextlib.AbstractContextManager[None]:
+        """Say for which call this thread runs code, where that calls back."""
+        return _during(self._parts.running, memory) if self._callbacks else _SILENT
 
     def _split(self, n: int) -> tuple[int, int, int]:
         """Return the samples of a part, how many parts there are, and for how many there must be memory.
@@ -199,6 +190,16 @@ def _entry_module() -> Any:
         return importlib.import_module(".entry", __package__)
     except ModuleNotFoundError:
         return None  # there was no C compiler at installation
+
+
+@contextlib.contextmanager
+def _during(running: threading.local, memory: Any) -> Iterator[None]:
+    before = getattr(running, "work", None)  # what is called back may call, too
+    running.work = memory
+    try:
+        yield
+    finally:
+        running.work = before
 
 
 def _address(data: Any) -> int:
