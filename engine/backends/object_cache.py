@@ -34,9 +34,9 @@ def revision(root: str = str(Path(__file__).parents[1])) -> bytes:
         for name in sorted(names):
             if name.endswith(_SOURCES):
                 path = os.path.join(folder, name)
-                with open(path, "rb") as file:
+                with open(path, "rb", buffering=0) as file:
                     content = file.read()
-                digest.update(f"{os.path.relpath(path, root)} {len(content)}\n".encode() + content)
+                digest.update(f"{path[len(root) :]} {len(content)}\n".encode() + content)
     return digest.digest()
 
 
