@@ -15,10 +15,15 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from chainrule import PRIMITIVES
-from chainrule.exact import relative_error
-from chainrule.scanning import COMPOSITES, scan, value_error
-from tqdm import tqdm
+from needed import needed
+
+with needed("matplotlib", "mpmath"):
+    from chainrule import PRIMITIVES
+    from chainrule.exact import relative_error
+    from chainrule.scanning import COMPOSITES, scan, value_error
+    from matplotlib.figure import Figure
+    from mpmath import mp  # noqa: F401  # exact values need it: asked for before the long run
+    from tqdm import tqdm
 
 ROWS = {row.name: row for row in (*PRIMITIVES.values(), *COMPOSITES)}
 TOLERANCE = 1e-12
@@ -235,8 +240,6 @@ def table(errors: dict[str, dict[str, list[float] | None]], points: dict[str, li
 
 def draw(errors: dict[str, dict[str, list[float] | None]], path: Path) -> None:
     """Save which share of the points has an error above any given one."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for peer, own in errors.items():
@@ -290,4 +293,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    with needed():
+        raise SystemExit(main())

@@ -26,8 +26,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from engines import ENGINES, Chainrule, Engine
-from workloads import GPT, Chain, Moons, MoonsInArrays
+from needed import needed
+
+with needed("numpy"):
+    from engines import ENGINES, Chainrule, Engine
+    from workloads import GPT, Chain, Moons, MoonsInArrays
 
 TOLERANCE = 1e-9  # relative, between values and gradients of the engines
 ROUNDING = 1e-12  # of the greatest gradient: what may be left where terms cancel
@@ -376,4 +379,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
-from chainrule import nn, viz
-from matplotlib.figure import Figure
+from needed import needed
+
+with needed("matplotlib"):
+    from chainrule import nn, viz
+    from matplotlib.figure import Figure
 
 POINTS = 100
 ITERATIONS = 2000
@@ -87,4 +90,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import chainrule as cr
-from chainrule import Var, nn, viz
-from matplotlib.figure import Figure
+from needed import needed
+
+with needed("matplotlib"):
+    import chainrule as cr
+    from chainrule import Var, nn, viz
+    from matplotlib.figure import Figure
 
 OUT = Path("out")
 THEMES = ("light", "dark")
@@ -261,4 +264,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

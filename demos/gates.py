@@ -4,9 +4,12 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import chainrule as cr
-from chainrule import Var, nn, viz
-from matplotlib.figure import Figure
+from needed import needed
+
+with needed("matplotlib"):
+    import chainrule as cr
+    from chainrule import Var, nn, viz
+    from matplotlib.figure import Figure
 
 ROWS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 AND = [0, 0, 0, 1]
@@ -124,4 +127,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
-from chainrule import nn, viz
-from matplotlib.figure import Figure
-from sklearn.datasets import load_iris
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
+from needed import needed
+
+with needed("matplotlib", "scikit-learn"):
+    from chainrule import nn, viz
+    from matplotlib.figure import Figure
+    from sklearn.datasets import load_iris
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
 
 EPOCHS = 100
 SEED = 0
@@ -109,4 +112,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

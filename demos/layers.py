@@ -3,8 +3,11 @@
 import math
 from typing import Any
 
-import chainrule as cr
-from chainrule import Var, viz
+from needed import needed
+
+with needed():
+    import chainrule as cr
+    from chainrule import Var, viz
 
 X = 0.7
 VALUES = {"w1": 0.9, "b1": -0.2, "w2": -1.3, "b2": 0.4, "w3": 1.1, "b3": 0.3}
@@ -84,4 +87,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

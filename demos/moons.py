@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
-from chainrule import nn, viz
-from matplotlib.figure import Figure
-from sklearn.datasets import make_moons
+from needed import needed
+
+with needed("matplotlib", "scikit-learn"):
+    from chainrule import nn, viz
+    from matplotlib.figure import Figure
+    from sklearn.datasets import make_moons
 
 SAMPLES = 100
 STEPS = 100
@@ -71,4 +74,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

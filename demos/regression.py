@@ -7,8 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from chainrule import nn, viz
-from matplotlib.figure import Figure
+from needed import needed
+
+with needed("matplotlib"):
+    from chainrule import nn, viz
+    from matplotlib.figure import Figure
 
 FEATURES = 5
 NOISE = 0.1  # standard deviation of what no model can predict
@@ -117,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with needed():
+        main()

@@ -14,6 +14,7 @@ from types import ModuleType
 from . import copying as copying
 from . import long_rows as long_rows
 from . import loop_series as loop_series
+from . import uncompiled as _uncompiled
 from .branches import cond as cond
 from .branches import switch as switch
 from .checkpointing import checkpoint as checkpoint
@@ -67,3 +68,7 @@ def __getattr__(name: str) -> ModuleType:
     if name in _ON_DEMAND:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+if core() == "interpreted":
+    _uncompiled.tell_once()

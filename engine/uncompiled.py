@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from collections.abc import Callable
 from typing import TypeVar
+
+NOTE = os.path.join(os.path.dirname(__file__), "not_compiled.txt")
+"""What setup.py leaves where there was no working C compiler."""
 
 T = TypeVar("T")
 compiled = False
@@ -28,3 +34,15 @@ def cast(_kind: type[T], value: T) -> T:
 
 
 cclass = final = no_gc = _same
+
+
+def tell_once(note: str = NOTE) -> None:
+    """Say on the error output that the core was to be compiled but could not be, once for an installation."""
+    # Who removes the note tells; where it cannot be removed everybody would, again and again: there `core` tells.
+    with contextlib.suppress(OSError):
+        os.unlink(note)
+        print(
+            "chainrule: no C compiler was found at installation, so the core runs interpreted, about 20 times slower; "
+            "put one there and install chainrule again (said once)",
+            file=sys.stderr,
+        )

@@ -4,14 +4,15 @@ import os
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 DEMOS = Path(__file__).resolve().parent.parent / "demos"
-# Of benchmark.py.
-PARTS = {"compilation.py", "compilation_peers.py", "engines.py", "loops_benchmark.py", "workloads.py"}
+# Of benchmark.py; needed.py is part of all.
+PARTS = {"compilation.py", "compilation_peers.py", "engines.py", "loops_benchmark.py", "needed.py", "workloads.py"}
 SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - PARTS)
 
 # What a script needs to be quick enough for a test.
@@ -40,6 +41,83 @@ ENDS = {
 }
 
 
+# What the page says to install beside the extra `all`.
+BESIDE = {"accuracy.py": ["mpmath"]}
+
+# Runs a script as if some modules were not installed.
+HIDE = """
+import runpy, sys
+end = sys.argv.index("--")
+hidden = set(sys.argv[1:end])
+sys.argv[:] = sys.argv[end + 1:]
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in hidden:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+sys.meta_path.insert(0, Hide())
+sys.path[0] = sys.argv[0].rpartition("/")[0]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def plain(name):
+    """Return a distribution's name as packages are compared by."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def extras_of(name, extra):
+    """Return the distributions that an extra of one asks for."""
+    found = set()
+    for line in metadata.requires(name) or []:
+        if f'extra == "{extra}"' in line:
+            inner = re.match(r"chainrule\[(.*?)\]", line)
+            found |= set() if inner else {first_name(line)}
+            for each in inner[1].split(",") if inner else ():
+                found |= extras_of(name, each)
+    return found
+
+
+def hidden_but(names):
+    """List the modules that are installed beside what these distributions bring."""
+    allowed = with_all_that_they_need(names)
+    owners = metadata.packages_distributions()
+    return [module for module, names in owners.items() if not allowed.intersection(map(plain, names))]
+
+
+def first_name(line):
+    return plain(re.match(r"[\w.-]+", line)[0])
+
+
+def with_all_that_they_need(names):
+    """Add what distributions that are installed need without extras."""
+    found, left = set(), set(names)
+    while left:
+        name = left.pop()
+        found.add(name)
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        left |= {first_name(line) for line in lines if "extra ==" not in line} - found
+    return found
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_what_is_missing_is_said_in_one_line(script, tmp_path):
+    """Without anything that chainrule itself does not ask for, a demo names what to install."""
+    command = [sys.executable, "-c", HIDE, *hidden_but({"chainrule"}), "--", str(DEMOS / script)]
+    environment = os.environ | {"PATH": str(tmp_path)}  # where no dot is
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 1
+    assert re.fullmatch(rf"{re.escape(script)}.* pip install .*\n", done.stderr), done.stderr
+    if script == "benchmark.py":
+        return  # it asks for each engine by itself
+    # In a clone that is not installed, chainrule itself is what is missing.
+    command[3:-2] = ["chainrule"]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
+    assert done.stderr == f'{script} needs chainrule: pip install "{DEMOS.parent}[all]"\n'
+
+
 def check_picture(path):
     """Read the file far enough to know that it is a picture."""
     data = path.read_bytes()
@@ -52,7 +130,11 @@ def check_picture(path):
 # test_benchmark.py runs the benchmark.
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script != "benchmark.py"])
 def test_demo_runs(script, tmp_path):
-    command = [sys.executable, "-W", "error", str(DEMOS / script), *ARGUMENTS.get(script, [])]
+    """With what its page says is installed, and nothing else."""
+    extra = "viz" if script in ("gates.py", "layers.py") else "all"
+    hidden = hidden_but({"chainrule", *extras_of("chainrule", extra), *BESIDE.get(script, [])})
+    command = [sys.executable, "-W", "error", "-c", HIDE, *hidden, "--", str(DEMOS / script)]
+    command += ARGUMENTS.get(script, [])
     environment = os.environ | {"PYTHONIOENCODING": "utf-8"}
     done = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, text=True, encoding="utf-8", timeout=300

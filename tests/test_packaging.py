@@ -1,6 +1,7 @@
 """The installed package: complete, one identity, light to import."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import chainrule
 import pytest
-from chainrule import MissingDependencyError
+from chainrule import MissingDependencyError, uncompiled
 from chainrule.errors import needing
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -101,6 +102,17 @@ def test_imports_that_fail_for_other_reasons_are_passed_on():
     with pytest.raises(ModuleNotFoundError, match=r"chainrule\.nowhere") as caught, needing("x", "a"):
         import chainrule.nowhere  # noqa: F401
     assert not isinstance(caught.value, MissingDependencyError)
+
+
+def test_a_core_that_was_not_compiled_is_told_once(tmp_path, capsys):
+    note = tmp_path / "not_compiled.txt"
+    note.touch()
+    for told in (1, 0):
+        uncompiled.tell_once(str(note))
+        lines = capsys.readouterr().err.splitlines()
+        assert len(lines) == told and all("no C compiler was found" in line for line in lines)
+    assert not note.exists() and f'NOTE = "{note.name}"' in (ROOT / "setup.py").read_text()
+    assert os.path.basename(uncompiled.NOTE) == note.name
 
 
 @pytest.mark.parametrize(("backend", "packages"), [("llvm", "numpy llvmlite"), ("numpy", "numpy")])

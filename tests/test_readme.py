@@ -40,7 +40,7 @@ def test_python_blocks_run(tmp_path, monkeypatch):
 
 def test_the_two_commands_stand_first():
     commands = [code.strip() for language, code in BLOCKS if language == "sh"]
-    assert commands == ['pip install ".[all]" && python demos/gates.py', 'pip install -e ".[all,test]" && pytest']
+    assert commands == ['pip install ".[viz]" && python demos/gates.py', 'pip install -e ".[all,test]" && pytest']
     assert BLOCKS[0][0] == BLOCKS[1][0] == "sh"
 
 
