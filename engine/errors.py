@@ -68,6 +68,8 @@ def describe(name: str, value: object) -> str:
         text = repr(value)
     except ValueError:  # a whole number of more digits than Python writes
         text = "..."
+    if "\n" in text:  # of an array
+        text = " ".join(text.split())
     if len(text) > 80:
         text = text[:77] + "..."
     return f"{name}={text} ({type(value).__name__})"

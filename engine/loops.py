@@ -19,13 +19,11 @@ from .closures import session
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 from .loop_bodies import Body, any_traced, numbers_of
 from .loop_rules import traced
-from .modes import no_grad
 from .naming import function_name
 from .primitive import describe
 from .reading import truth
 from .stacking import Items, stack
 from .structure import NUMBER, Structure, arranged, flatten, unflatten
-from .var import Var
 from .wrapping import made_of_function, positional
 
 __all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
@@ -287,7 +285,9 @@ def _mean(numbers: Sequence[Any], count: int) -> list[Any]:
 
 def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Any:
     rows: list[Sequence[Any]] = []
-    shape = NUMBER if items.count else _shape_of_none(f, items, shared, reduce)
+    shape = NUMBER
+    if not items.count and (reduce or items.known):
+        shape = flatten(items.on_zeros(f, (), shared), "map", f"the result of {function_name(f)}")[1]
     for k in range(items.count):
         numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
         if not k:
@@ -301,25 +301,11 @@ def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], red
     return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
 
 
-def _shape_of_none(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Structure:
-    """Find out what a function returns that has no items to run on: it runs on zeros, as a trace runs on symbols."""
-    if reduce is None and isinstance(items.xs, list):
-        return NUMBER  # an empty list
-    zeros = [Var(0.0, None, False)] * items.structure.size
-    try:
-        with no_grad():
-            result = f(unflatten(items.structure, zeros), *shared)
-    except Exception as error:
-        raise ValueError(
-            f"map expected at least one item to tell what {function_name(f)} returns, but xs is empty, and on zeros it "
-            f"raised {type(error).__name__}: {error}"
-        ) from error
-    return flatten(result, "map", f"the result of {function_name(f)}")[1]
-
-
 def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
     rows: list[Sequence[Any]] = [[]] * items.count
     numbers, shape = carry.numbers, NUMBER
+    if not items.count and items.known:
+        shape = _pair(f, items.on_zeros(f, (carry.give(numbers),), shared), carry)[2]
     order = range(items.count - 1, -1, -1) if reverse else range(items.count)
     for place, k in enumerate(order):
         numbers, own, found = _pair(f, f(carry.give(numbers), items.item(k), *shared), carry)

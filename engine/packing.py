@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -37,11 +38,11 @@ class Argument:
 
     def _shared(self, value: Any, name: str) -> Structure:
         """Take apart what all samples share; arrays of numbers stay whole."""
-        array = buffers.ARRAY
-        if array is not None and type(value) is array and value.shape and value.dtype.kind in "fiub":
+        whole = buffers.ARRAY
+        if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
             return Structure("array", shape=value.shape)
-        if type(value) in (list, tuple) and any(type(item) in (array, list, tuple, dict) for item in value):
+        if type(value) in (list, tuple) and any(type(item) in (whole, list, tuple, dict) for item in value):
             parts = tuple([self._shared(item, f"{name}[{k}]") for k, item in enumerate(value)])
             return Structure("list" if type(value) is list else "tuple", parts)
         if type(value) is dict:
@@ -58,6 +59,8 @@ class Argument:
     def _batch(self, value: Any) -> Structure:
         if is_constant(value):
             return constant(value)
+        if isinstance(value, (memoryview, array)) and buffers.np is not None:
+            value = buffers.np.asarray(value)
         value = held(value, "compile", self.name)
         shape = getattr(value, "shape", None)
         if shape is not None and not hasattr(type(value), "__apply__"):

@@ -41,7 +41,8 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     """
     order = whole_number("taylor", "order", order, least=0)
     with recording() as outside:
-        (number,), _ = flatten(x, "taylor", "x") if not hasattr(x, "__len__") else _reject(x)
+        is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
+        (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
         graph = between([source], results)
         expansion = Expansion(order)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from .arguments import whole_number
+from .modes import no_grad
 from .primitive import describe
 from .reading import held
 from .structure import NUMBER, Structure, arranged, array_of, constant, flatten, is_constant, record_fields, unflatten
+from .var import Var
 
 _EMPTY = Structure("list")
 
@@ -98,6 +100,23 @@ class Items:
                 )
             numbers += placed
         return numbers, first
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what items are like, also where there are none."""
+        return self.nothing or not isinstance(self.xs, list)
+
+    def on_zeros(self, f: Callable[..., Any], before: Sequence[Any], shared: Sequence[Any]) -> Any:
+        """Return what a function gives that has no items to run on: it runs on zeros, as a trace runs on symbols."""
+        zeros = unflatten(self.structure, [Var(0.0, None, False)] * self.structure.size)
+        try:
+            with no_grad():
+                return f(*before, None if self.nothing else zeros, *shared)
+        except Exception as error:
+            raise ValueError(
+                f"{self.function} expected at least one item to tell what {self.name} returns, but xs is empty, and on "
+                f"zeros it raised {type(error).__name__}: {error}"
+            ) from error
 
     def item(self, k: int) -> Any:
         """Return one item, of floats and Vars, whatever the numbers of the caller's are."""

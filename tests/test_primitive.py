@@ -1,6 +1,7 @@
 """What a Primitive accepts, refuses and says."""
 
 import copy
+import inspect
 import math
 import pickle
 from fractions import Fraction
@@ -9,7 +10,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var
-from chainrule.primitive import PRIMITIVES, Interval, primitive
+from chainrule.primitive import PRIMITIVES, Interval, Reduction, primitive
 
 
 def test_floats_give_floats_and_vars_give_vars():
@@ -128,3 +129,24 @@ def test_a_rule_gives_a_partial_for_each_argument(found):
     with pytest.raises(TypeError, match="primitive odd_rule expected"):
         cr.trace(cr.grad(rule), 1.0, 2.0)
     assert rule.argument_names == ("a", "b")
+
+
+def test_rows_tell_their_arguments():
+    """inspect.signature knows them, so that compile takes a row as it takes a function."""
+    for row in PRIMITIVES.values():
+        parameters = inspect.signature(row).parameters.values()
+        if isinstance(row, Reduction):
+            assert [p.name for p in parameters] == ["xs", "ys"][: row.iterables]
+        elif not row.custom:
+            assert tuple(p.name for p in parameters) == row.argument_names and len(row.argument_names) == row.arity
+            assert tuple(p.default for p in parameters if p.default is not p.empty) == row.defaults
+    assert not hasattr(cr.Primitive, "__signature__")  # the class keeps its own
+    assert cr.compile(cr.sin, batch="x", backend="python")([0.0])[0] == 0.0
+    assert list(cr.compile(cr.sum, batch="xs", backend="python")([[1.0, 2.0], [3.0, 4.0]])) == [3.0, 7.0]
+
+    @cr.primitive(partials=lambda y, *xs: (1.0, 2.0), name="named_by_none")
+    def row(x, y):
+        return x + 2.0 * y
+
+    assert list(inspect.signature(row).parameters) == ["x0", "x1"]
+    assert cr.compile(row, batch=("x0", "x1"), backend="python")([1.0], [2.0])[0] == 5.0

@@ -191,6 +191,32 @@ def test_a_damaged_file_is_refused_with_the_place(tmp_path, damage, message):
     assert str(path) in str(caught.value)
 
 
+def test_structures_have_each_key_once_and_end(tmp_path):
+    path = tmp_path / "f.json"
+    trace(polynomial, *EXAMPLE).save(path)
+    text = path.read_text()
+    nested = '{"list": [' * 40_000 + '"number"' + "]}" * 40_000
+    shallow = '{"list": [' * 400 + '"number"' + "]}" * 400
+    for old, new, message in [
+        (
+            '[["a", "number"], ["b", "number"]]',
+            '[["a", "number"], ["a", "number"]]',
+            r"arguments\[1\] to have each key once",
+        ),
+        ('[["a", "number"], ["b", "number"]]', '[[1, "number"], [true, "number"]]', "to list keys and structures"),
+        ('"result": "number"', '"result": "number", "result": "number"', "each name once in an object"),
+        ('"result": "number"', f'"result": {nested}', "not nested as deep|not JSON"),
+        ('"result": "number"', f'"result": {shallow}', "not nested as deep|1 outputs|not JSON"),
+        ('"result": "number"', '"result": {"constant": [1]}', "result to be one string"),
+        ('"result": "number"', '"result": {"record": []}', "result to be a structure"),
+    ]:
+        assert old in text
+        path.write_text(text.replace(old, new))
+        with pytest.raises(ValueError, match=message) as caught:
+            Program.load(path)
+        assert str(path) in str(caught.value)
+
+
 def test_truncated_files_are_refused_at_every_length(tmp_path):
     path = tmp_path / "f.json"
     trace(polynomial, *EXAMPLE).save(path)
