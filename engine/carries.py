@@ -8,7 +8,7 @@ from typing import Any
 from . import table
 from .naming import function_name
 from .primitive import is_symbolic
-from .structure import arranged, flatten, leaves, unflatten
+from .structure import NUMBER, arranged, flatten, leaves, unflatten
 from .tracing import are_conditions
 
 
@@ -37,6 +37,9 @@ class Carry:
 
         What is a number now is no truth value any more. `ValueError` where it is not like the first carry.
         """
+        if type(tree) is float and self.structure is NUMBER:
+            self.truths = frozenset()
+            return [tree]
         numbers, found = flatten(tree, self.function, f"{name} {function_name(f)}")
         placed = arranged(numbers, found, self.structure)
         if placed is None:

@@ -152,15 +152,18 @@ def _held(xs: Any, function: str, name: str) -> Any:
 
 
 def _item(xs: Any, k: int) -> Any:
-    keys = record_fields(xs)
-    if keys is not None:
-        parts = [_item(getattr(xs, key), k) for key in keys]
-        return Structure("record", keys=keys, made=type(xs)).build(parts)
-    if isinstance(xs, tuple):
+    if isinstance(xs, list):
+        return xs[k]
+    if isinstance(xs, tuple) and not hasattr(xs, "_fields"):
         return tuple([_item(part, k) for part in xs])
     if isinstance(xs, dict):
         return {key: _item(part, k) for key, part in xs.items()}
-    return xs if is_constant(xs) else xs[k]
+    if is_constant(xs):
+        return xs
+    keys = record_fields(xs)
+    if keys is None:
+        return xs[k]
+    return Structure("record", keys=keys, made=type(xs)).build([_item(getattr(xs, key), k) for key in keys])
 
 
 def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:

@@ -165,11 +165,9 @@ def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], other
 
 def is_constant(value: Any) -> bool:
     """Tell whether something is kept as it is: None, a string, a member of an `Enum` that is no number."""
-    return (
-        value is None
-        or isinstance(value, str)
-        or (isinstance(value, enum.Enum) and not isinstance(value, (int, float)))
-    )
+    if not isinstance(value, (str, enum.Enum)):
+        return value is None
+    return not isinstance(value, (int, float))
 
 
 def record_fields(value: Any) -> tuple[str, ...] | None:
@@ -247,7 +245,7 @@ def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> S
     >>> arranged(xs, found, flatten({"a": 0, "b": 0}, "f", "x")[1])
     [2.0, 1.0]
     """
-    if found == expected:
+    if found is expected or found == expected:
         return numbers
     order = _order(found, expected, 0)
     return None if order is None else [numbers[k] for k in order]

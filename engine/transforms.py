@@ -30,6 +30,7 @@ from .wrapping import made_of_function
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
 
 Function = Callable[..., Any]
+Places = int | tuple[int, ...]
 
 
 @dataclass
@@ -64,7 +65,7 @@ class _Run:
 
 
 @made_of_function
-def grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Function:
+def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function:
     """Return the function that computes the gradient of `f`, in the structure of the argument.
 
     Args:
@@ -81,7 +82,7 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = Fal
     >>> grad(lambda x: (x**2, {"twice": 2 * x}), has_aux=True)(3.0)
     (6.0, {'twice': 6.0})
     """
-    both = value_and_grad(f, argnums, has_aux=has_aux)
+    both = _both(f, argnums, has_aux)
 
     @derivative
     def gradient(*args: Any, **named: Any) -> Any:
@@ -92,7 +93,7 @@ def grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = Fal
 
 
 @made_of_function
-def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: bool = False) -> Function:
+def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function:
     """Return the function that computes the value of `f` and its gradient in one run.
 
     With ``has_aux=True``, where `f` returns (number, aux), they come as ((value, aux), gradient).
@@ -100,7 +101,10 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: 
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
     """
+    return _both(f, argnums, has_aux)
 
+
+def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
     @derivative
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
         with recording() as outside:
@@ -124,9 +128,7 @@ def value_and_grad(f: Function, argnums: int | tuple[int, ...] = 0, *, has_aux: 
 
 
 @made_of_function
-def jacobian(
-    f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False, has_aux: bool = False
-) -> Function:
+def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: bool = False) -> Function:
     """Return the function that computes all first derivatives of `f`.
 
     Args:
@@ -162,9 +164,7 @@ def jacobian(
 
 
 @made_of_function
-def hessian(
-    f: Function, argnums: int | tuple[int, ...] = 0, *, sparse: bool = False, has_aux: bool = False
-) -> Function:
+def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: bool = False) -> Function:
     """Return the function that computes all second derivatives of `f`; with `has_aux` as (hessian, aux).
 
     It is symmetric to the bit, also where it holds nan: the part below the diagonal counts.
@@ -282,12 +282,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
 
 
 def _run(
-    function: str,
-    f: Function,
-    args: Sequence[Any],
-    argnums: int | tuple[int, ...],
-    named: dict[str, Any],
-    has_aux: bool = False,
+    function: str, f: Function, args: Sequence[Any], argnums: Places, named: dict[str, Any], has_aux: bool = False
 ) -> _Run:
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not all(is_index(position) and -len(args) <= position < len(args) for position in positions):

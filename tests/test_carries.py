@@ -1,4 +1,4 @@
-"""Carries of loops: truth values stay what they are, keys come in any order; lengths, conditions, and no items at all."""
+"""Carries of loops: truth values stay what they are, keys come in any order; lengths, conditions, and no items."""
 
 import importlib.util
 import math
