@@ -7,20 +7,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from .primitive import describe, to_float
+from .reading import held
 
 Row = list[float]
 
 _PLAIN = frozenset((float, int))
 
 
-def plain(data: Any) -> Any:
-    """Return arrays, columns and data frames as nested lists; anything else as it is.
+def plain(data: Any, reader: str = "nn", name: str = "data") -> Any:
+    """Return arrays, tensors, columns and data frames as nested lists; anything else as it is.
+
+    Errors: `TypeError` of the reader for masked numbers, and for tensors that PyTorch differentiates by.
 
     >>> plain((1.0, 2.0))
     (1.0, 2.0)
     """
-    if hasattr(data, "to_numpy"):
-        data = data.to_numpy()
+    data = held(data, reader, name)
     return data.tolist() if hasattr(data, "tolist") else data
 
 
@@ -50,7 +52,7 @@ def targets_of(y: Any, reader: str, name: str = "y", unwrap: bool = True) -> lis
     >>> targets_of([[1], [2]], "fit")
     [1, 2]
     """
-    items = plain(y)
+    items = plain(y, reader, name)
     if isinstance(items, str | dict) or not isinstance(items, Iterable):
         raise TypeError(f"{reader} expected one row or number for each sample but got {describe(name, items)}")
     found: list[Any] = [
@@ -71,7 +73,8 @@ def _target(item: Any, reader: str, name: str, position: int) -> float | Row:
             return item.copy()
     except OverflowError:
         pass  # named below
-    place, item = f"{name}[{position}]", plain(item)
+    place = f"{name}[{position}]"
+    item = plain(item, reader, place)
     if isinstance(item, str | dict) or not isinstance(item, Iterable):
         return _finite(item, reader, place)
     return [_finite(number, reader, f"{place}[{column}]") for column, number in enumerate(item)]

@@ -104,7 +104,7 @@ class Module:
         >>> neuron.predict([[1.0], [4.0]])
         [2.0, 8.0]
         """
-        rows = plain(X)
+        rows = plain(X, type(self).__name__, "X")
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"

@@ -182,6 +182,18 @@ def test_a_mask_is_never_ignored():
             use()
 
 
+def test_networks_read_and_refuse_the_same():
+    model = nn.MLP(2, [1], seed=0)
+    expected = list(model.predict([[1.0, 2.0]]))
+    for X in (memoryview(np.array([[1.0, 2.0]])), [array.array("d", [1.0, 2.0])], pandas().DataFrame([[1.0, 2.0]])):
+        assert list(model.predict(X)) == expected
+    for X in (np.ma.array([[1.0, 2.0]], mask=[[False, True]]), NO_NUMBERS["torch with gradient"]()):
+        with pytest.raises(TypeError, match=r"expected plain numbers but got X=.*fill them|detach"):
+            model.predict(X)
+        with pytest.raises(TypeError, match=r"expected plain numbers but got X=.*fill them|detach"):
+            nn.fit(model, X, [1.0], epochs=1)
+
+
 def test_frames_are_arrays_of_their_rows():
     frame = pandas().DataFrame({"a": [1.0, 2.0], "b": [3, 4]}, index=["p", "q"])
     assert cr.grad(lambda x: (x * x).sum())(frame).tolist() == [[2.0, 6.0], [4.0, 8.0]]
