@@ -180,7 +180,9 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
         body: from the carry to a carry of the same structure.
         carry: a number or a nested structure of numbers.
         limit: at most so many iterations; a loop that would go on gives nan. A compiled derivative in reverse
-            (`grad`) needs it, and takes as many iterations; forward mode (`jvp`) needs none.
+            (`grad`) needs it, and looks at as many iterations; forward mode (`jvp`) needs none.
+
+    In a batch each sample goes on as long as its own condition holds; no row of your own is asked for those that ended.
 
     >>> while_loop(lambda x: x < 100.0, lambda x: x * x, 3.0)
     6561.0

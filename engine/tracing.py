@@ -173,7 +173,7 @@ class Tracer(Operators):
         self._refuse("int() was called", "use chainrule.floor, trunc or round")
 
     def __index__(self) -> int:
-        advice = "use chainrule.take(items, index), or name the argument in compile(..., static=)"
+        advice = "use chainrule.take(items, index) or fori_loop, or name the argument in compile(..., static=)"
         self._refuse("it was used as an index or a count", advice)
 
     def __repr__(self) -> str:

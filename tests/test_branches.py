@@ -70,7 +70,29 @@ def lazily(w, x):
     return grown + cr.switch(x, [lambda x: positive_root(1.1 - x), lambda x: positive_root(x), lambda x: x], x)
 
 
-FUNCTIONS = [shape, ladder, inner, counted, lazily]
+@cr.function
+def rooted(c, w):
+    """More than is written out where it is called."""
+    for _ in range(5):
+        c = cr.sin(c) + w * positive_root(c + 0.1)
+    return c
+
+
+def deeply(w, x):
+    """Such rows in loops, calls and branches inside of branches and of loops that end early."""
+
+    def far(x):
+        beside = cr.map(lambda k: positive_root(x * k) * w, [1.0, 2.0, 4.0, 3.0], reduce="sum")
+        end = cr.scan(lambda c, k: (rooted(c, w) + cr.cond(c > k, positive_root, cr.square, c), None), x, [0.5, 1.5])[0]
+        return beside + end + rooted(x, w)
+
+    def step(c):
+        return c + 0.75 + cr.map(lambda k: positive_root(2.0 - c) * k * w, [0.1, 0.2], reduce="sum")
+
+    return cr.while_loop(lambda c: c < 2.0, step, cr.cond(x > 0.0, far, lambda x: 0.5 * x, x), limit=12)
+
+
+FUNCTIONS = [shape, ladder, inner, counted, lazily, deeply]
 
 
 def everything(f):
@@ -126,16 +148,17 @@ def test_iterations_of_a_map_take_their_own_branches(f, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-def test_rows_of_the_users_are_asked_for_samples_that_are_there(backend):
+@pytest.mark.parametrize("f", [lazily, deeply])
+def test_rows_of_the_users_are_asked_for_samples_that_are_there(f, backend):
     """Eager code asks for these numbers; compiled code for no others, in a batch, a map, and their derivatives."""
-    computed = cr.value_and_grad(lazily, (0, 1))
+    computed = cr.value_and_grad(f, (0, 1))
     asked.clear()
     for x in XS:
         computed(0.7, float(x))
     allowed = np.array(sorted(set(asked)))
     asked.clear()
     cr.compile(computed, batch="x", backend=backend)(0.7, XS)
-    cr.compile(lambda w, xs: cr.map(lambda x: lazily(w, x), xs), backend=backend)(0.7, XS)
+    cr.compile(lambda w, xs: cr.map(lambda x: f(w, x), xs), backend=backend)(0.7, XS)
     assert asked
     for x in asked:
         assert np.min(np.abs(allowed - x)) < 1e-12 * max(1.0, abs(x)), x
@@ -192,7 +215,7 @@ def test_a_branch_keeps_its_costs_to_itself():
 
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
-@pytest.mark.parametrize("f", FUNCTIONS[:-1])
+@pytest.mark.parametrize("f", [shape, ladder, inner, counted])
 def test_exported_to_c(f, tmp_path):
     import ctypes
 
