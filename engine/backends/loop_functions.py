@@ -115,8 +115,10 @@ class LoopFunctions:
         mask = f"<{self.lanes} x i1>" if differs else "i1"
         pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
         more = f"%limit = icmp slt i64 %i, {op.length}\n" if op.length else "%limit = add i1 1, 0\n"
+        # A branch is over after its one iteration, without being asked again.
+        more = "%limit = add i1 1, 0\n" if op.is_branch else "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\nbr label %enter\nenter:\nbr label %head\nhead:\n"
-        text += "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more + _calls(condition.names, pointers, "%f")
+        text += more + _calls(condition.names, pointers, "%f")
         text += f"%cp = getelementptr i8, ptr %frame, i64 {op.carry * width}\n%c = load {type_}, ptr %cp, align 8\n"
         zero = "zeroinitializer" if differs else "0.0"
         text += f"%on = fcmp une {type_} %c, {zero}\n"
@@ -136,7 +138,8 @@ class LoopFunctions:
                 + f"%x{k} = load {type_}, ptr %n{k}, align 8\n%y{k} = load {type_}, ptr %o{k}, align 8\n"
                 f"%z{k} = select {mask} %on, {type_} %x{k}, {type_} %y{k}\nstore {type_} %z{k}, ptr %o{k}, align 8\n"
             )
-        text += "%next = add i64 %i, 1\nbr label %head\ndone:\n"
+        text += "br label %done\n" if op.is_branch else "%next = add i64 %i, 1\nbr label %head\n"
+        text += "done:\n"
         name = self.module.name("loop")
         self._define(name, count, text)
         return [name], own + max(condition.size, body.size)
