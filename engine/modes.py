@@ -97,6 +97,18 @@ class _Block:
         frame = self.frame
         return frame is None or frame.f_back is not None or (self.task is not None and self.task is not _task())
 
+    def runs_elsewhere(self) -> bool:
+        """Tell of a block with a frame whether that runs here, in another context than the one where it was entered."""
+        wanted = self.frame
+        if wanted is None or wanted.f_back is None:
+            return False
+        frame: types.FrameType | None = sys._getframe(1)
+        while frame is not None and frame is not wanted:
+            frame = frame.f_back
+        return frame is not None
+
+
+_framed: list[_Block] = []  # open blocks of generators and coroutines: another thread, or task, may go on with these
 
 # Each context (that of a thread, a task ...) has the innermost block; blocks that were closed out of order are skipped.
 _innermost: ContextVar[_Block | None] = ContextVar("_innermost", default=None)
@@ -113,6 +125,12 @@ def in_effect() -> tuple[bool, bool]:
             if strict is None:
                 strict = block.strict
         block = block.outer
+    if _framed:
+        for block in tuple(_framed):
+            if no_grad is None and block.no_grad is not None and block.runs_elsewhere():
+                no_grad = block.no_grad
+            if strict is None and block.strict is not None and block.runs_elsewhere():
+                strict = block.strict
     return not no_grad, strict is True
 
 
@@ -132,7 +150,7 @@ def _strict_block() -> _Block | None:
         if block.strict is not None and block.is_open and (block.frame is None or block.counts()):
             return block if block.strict else None
         block = block.outer
-    return None
+    return next((block for block in tuple(_framed) if block.strict and block.runs_elsewhere()), None)
 
 
 def places() -> dict[int, tuple[Any, str]]:
@@ -149,7 +167,10 @@ def _enter(no_grad: bool | None, strict: bool | None) -> _Block:
 
 def _leave(block: _Block) -> None:
     block.is_open = False
+    if block.frame is not None:
+        _framed.remove(block)
     block.frame = block.task = None
+    block.places = {}  # another context may hold the block for long
     _innermost.set(_without_closed(_innermost.get()))
 
 
@@ -206,6 +227,7 @@ class Mode:
         frame = _owner(sys._getframe(1))
         if frame is not None:
             block.frame = frame
+            _framed.append(block)
             if frame.f_code.co_flags & inspect.CO_COROUTINE:
                 block.task = _task()
         self._entered.append(block)

@@ -1,7 +1,9 @@
 """A block that a generator or coroutine has entered holds while that runs, not while it is paused."""
 
 import asyncio
+import concurrent.futures
 import contextlib
+import contextvars
 import gc
 
 import pytest
@@ -190,3 +192,39 @@ class TestPausedGenerators:
             assert not on()
 
         asyncio.run(main())
+
+    def test_that_another_thread_or_task_goes_on_with(self, mode):
+        block, on = mode
+
+        def numbers():
+            with block():
+                yield on()
+                yield on()
+                yield on()
+            yield not on()
+
+        async def main():
+            asynchronous = later()
+            return [await asyncio.create_task(anext(asynchronous)) for _ in range(4)]
+
+        async def later():
+            for found in numbers():
+                await asyncio.sleep(0)
+                yield found
+
+        stream = numbers()
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            for run in (
+                next,
+                lambda s: pool.submit(next, s).result(),
+                lambda s: contextvars.Context().run(next, s),
+                next,
+            ):
+                assert run(stream) and not on()
+        stream = numbers()
+        assert asyncio.run(self.steps(stream)) == [True] * 4
+        assert asyncio.run(main()) == [True] * 4
+
+    @staticmethod
+    async def steps(stream):
+        return [await asyncio.to_thread(next, stream) for _ in range(4)]
