@@ -146,6 +146,8 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
         return rule(*[_item(item) for item in inputs])
     plain = [_plain(item) for item in inputs]
     kept, out = ({}, ()) if plain_call else _options(ufunc, predicate, options)
+    if method == "reduce" and "where" in kept and ufunc.identity is not None:
+        kept.setdefault("initial", float(ufunc.identity))  # which NumPy leaves out for objects
     if arithmetic:
         try:
             with np.errstate(all="ignore"):
@@ -232,7 +234,9 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
     if own is not None:
         return _result(own(*args, **kwargs))
     args, kwargs = _arrays(tuple(args)), _arrays(kwargs)
-    return _result(np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs))
+    found = np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs)
+    # What is made to be written to stays an array.
+    return found if function in _BLANK else _result(found)
 
 
 def _arrays(tree: Any) -> Any:
@@ -300,6 +304,7 @@ def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, n
     return x
 
 
+_BLANK = {np.empty_like, np.full_like, np.ones_like, np.zeros_like}
 _NONE = np.empty(0, object).view(Array)
 _FUNCTIONS: dict[Any, Callable[..., Any]] = {
     np.argmax: lambda a, *args, **kwargs: np.argmax(values(array(a)), *args, **kwargs),

@@ -79,6 +79,10 @@ FUNCTIONS = {
     "diff": lambda a: np.diff(a),
     "cumsum": lambda a: np.cumsum(a),
     "prod": lambda a: np.prod(a),
+    "sum where": lambda a: np.sum(a * a, where=[True, False, True, False]),
+    "std where": lambda a: np.std(a, where=[True, False, True, True]),
+    "polyval": lambda a: np.polyval(a[:3], a[3]),
+    "zeros_like": lambda a: np.zeros_like(a) + np.ones_like(a[0]) * a,
     "convolve": lambda a: np.convolve(a, a),
 }
 # Which items these take depends on values, so they are none that a trace could do.
