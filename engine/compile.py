@@ -24,7 +24,7 @@ from .runs import runs
 from .specialising import Methods, Static, listed_names, parameters_of, positions
 from .structure import unflatten
 from .tracing import Tracer, trace
-from .wrapping import positional, qualified_name
+from .wrapping import by_name, positional
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,7 +167,7 @@ class Compiled:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
         batch, static = self._named
         own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
-        return qualified_name(self) or (Compiled, own)
+        return by_name(self) or (Compiled, own)
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self._methods.of(instance)

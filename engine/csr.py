@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import MissingDependencyError
+from .errors import needing
 from .forking import kept
 from .primitive import is_symbolic
 
@@ -75,9 +75,5 @@ class Sparse:
 
 def scipy_sparse() -> Any:
     """Return SciPy's module of sparse arrays."""
-    try:
+    with needing("sparse=True", "scipy"):
         return importlib.import_module("scipy.sparse")
-    except ImportError as error:
-        raise MissingDependencyError(
-            'sparse=True needs SciPy for its arrays; install it with pip install "chainrule[sparse]"'
-        ) from error

@@ -291,7 +291,7 @@ def find(name: str) -> Primitive:
 
 def number_in(value: Any) -> Any:
     """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
-    if getattr(value, "shape", None) == () and value.dtype.kind == "O":
+    if getattr(value, "shape", None) == () and getattr(value.dtype, "kind", "") == "O":
         return value[()]
     return value
 

@@ -126,8 +126,14 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
             found = reverse(graph, [1.0 if c == chosen else 0.0 for c in by_row], symbolic)
             own = [(r, c) for c, places in enumerate(columns) for r in places if by_row[r] == chosen]
             entries.update({(r, c): found[c] for r, c in own})
+    if symmetric:
+        lower = {place: number for place, number in entries.items() if place[0] >= place[1]}
+        entries = lower | {(c, r): number for (r, c), number in lower.items()}
+        rows = [[] for _ in range(height)]
+        for r, c in sorted(entries):
+            rows[r].append(c)
     filled = Places((height, width), tuple(map(tuple, rows)))
-    numbers = [entries[max(r, c), min(r, c)] if symmetric else entries[r, c] for r, c in filled]
+    numbers = [entries[place] for place in filled]
     return Sparse(filled, numbers) if symbolic else filled.array(numbers), sweeps
 
 

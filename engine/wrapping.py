@@ -43,7 +43,7 @@ class Wrapped:
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> Any:
-        return qualified_name(self) or (_make, (self._maker, self._f, self._args, self._named))
+        return by_name(self) or (_make, (self._maker, self._f, self._args, self._named))
 
     def __repr__(self) -> str:
         return f"<{self._maker.__name__} of {getattr(self._f, '__qualname__', repr(self._f))}>"
@@ -53,13 +53,22 @@ def _make(maker: Any, f: Any, args: tuple[Any, ...], named: dict[str, Any]) -> A
     return maker(f, *args, **named)
 
 
-def qualified_name(wrapper: Any) -> str | None:
-    """Return the name by which pickle finds what decorates a function of a module; None for any other."""
+def by_name(wrapper: Any) -> str | None:
+    """Return the name by which pickle finds what decorates a function of a module; None for any other.
+
+    In ``__main__``, which another process may not have, the wrapper goes as what it was made of, and the function that
+    it decorates gets the name by which pickle can find it where it is.
+    """
     name: str | None = getattr(wrapper, "__qualname__", None)
     found: Any = sys.modules.get(getattr(wrapper, "__module__", None) or "")
     for part in (name or "").split("."):
         found = getattr(found, part, None)
-    return name if found is wrapper else None
+    if found is not wrapper:
+        return None
+    if wrapper.__module__ != "__main__":
+        return name
+    wrapper.__wrapped__.__qualname__ = f"{name}.__wrapped__"
+    return None
 
 
 def positional(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any], reader: str) -> tuple[Any, ...]:
