@@ -232,7 +232,8 @@ def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -
     """Do what a function of NumPy's does with Arrays; numbers among its arguments are Arrays without dimensions."""
     own = _FUNCTIONS.get(function)
     if own is not None:
-        return _result(own(*args, **kwargs))
+        with np.errstate(all="ignore"):
+            return _result(own(*args, **kwargs))
     args, kwargs = _arrays(tuple(args)), _arrays(kwargs)
     found = np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs)
     # What is made to be written to stays an array.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import chainrule as cr
+import pytest
 from hypothesis import strategies as st
 
 # Smooth everywhere and of bounded growth, so that a difference quotient is a fair judge.
@@ -191,3 +192,15 @@ def loops_of(program):
     """List all loops of a program, inner ones too."""
     found = [op for op, _ in program.steps if hasattr(op, "body")]
     return found + [inner for op in found for inner in loops_of(op.body)]
+
+
+def kept_apart(*rows):
+    """Take a test module's own rows out of the table, over which other modules loop; return a fixture that lends them."""
+    own = {row.name: cr.PRIMITIVES.pop(row.name) for row in rows}
+
+    @pytest.fixture(autouse=True)
+    def own_rows(monkeypatch):
+        for name, row in own.items():
+            monkeypatch.setitem(cr.PRIMITIVES, name, row)
+
+    return own_rows

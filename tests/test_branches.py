@@ -11,6 +11,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Program, Var, trace, viz
+from strategies import kept_apart
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 XS = np.array([-2.5, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 7.0, -7.0, 0.1, 0.2, 0.3, 0.4, 0.9])
@@ -35,14 +36,7 @@ def positive_slope(x):
     return 0.5 / math.sqrt(x)
 
 
-# Tests that loop over the table, in other files, are not to meet these rows.
-OWN = {row.name: cr.PRIMITIVES.pop(row.name) for row in (positive_root, positive_slope)}
-
-
-@pytest.fixture(autouse=True)
-def own_rows(monkeypatch):
-    for name, row in OWN.items():
-        monkeypatch.setitem(cr.PRIMITIVES, name, row)
+own_rows = kept_apart(positive_root, positive_slope)
 
 
 def shape(w, x):
