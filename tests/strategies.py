@@ -195,7 +195,7 @@ def loops_of(program):
 
 
 def kept_apart(*rows):
-    """Take a test module's own rows out of the table, over which other modules loop; return a fixture that lends them."""
+    """Take a module's own rows out of the table, which tests elsewhere loop over; return a fixture that lends them."""
     own = {row.name: cr.PRIMITIVES.pop(row.name) for row in rows}
 
     @pytest.fixture(autouse=True)
