@@ -20,7 +20,7 @@ from .primitive import describe
 from .program import Program
 from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
-from .runs import runs
+from .runs import current
 from .specialising import Methods, Static, listed_names, parameters_of, positions
 from .structure import unflatten
 from .tracing import Tracer, trace
@@ -279,7 +279,7 @@ class Compiled:
         if n and any(argument.symbolic for argument in packed):
             return call_on_nodes(self.f, packed, n, self.reduce)
         plan = self._plan_for(packed, flags)
-        if plan is None or (plan.closed and runs.since):
+        if plan is None or (plan.closed and current.since):
             # What `f` closes over may be another Var at each call.
             return call_on_nodes(self.f, packed, n, self.reduce)
         arrays = plan.arrays(packed, n)
@@ -308,7 +308,7 @@ class Compiled:
                 examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
                 traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
             # Inside of a trace or a derivative, the next one closes over other numbers.
-            if traced.closed and (runs.since or any(isinstance(number, Tracer) for number in traced.closed)):
+            if traced.closed and (current.since or any(isinstance(number, Tracer) for number in traced.closed)):
                 return None
             with uncollected():
                 options = Options(self.reduce, self.backend, self.threads, self.max_steps)

@@ -21,7 +21,7 @@ from typing import Any
 from . import table
 from .backward import walk
 from .primitive import PRIMITIVES, Primitive
-from .runs import runs
+from .runs import current
 from .var import Var, born_since, use_copies
 
 # Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
@@ -51,13 +51,13 @@ def _reduce(root: Var) -> _Reduced:
 def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
     """Describe, for a pickle, a number of a running function: `row` is applied to it, or `make` called elsewhere."""
     key = _process(), os.getpid(), next(_keys)
-    runs.links[key] = number, row
+    current.links[key] = number, row
     return _linked, (key, make, args)
 
 
 def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: tuple[Any, ...]) -> Any:
-    if key in runs.links:
-        number, row = runs.links[key]
+    if key in current.links:
+        number, row = current.links[key]
         return _applied(number, row)
     if make is None:
         raise ValueError(
@@ -69,12 +69,12 @@ def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: 
 
 def _copying(node: Var) -> Primitive | None:
     """Return the operation that a copy is made by; None where it is a new leaf, or a graph of its own."""
-    if not runs.since:
+    if not current.since:
         return None
-    if node.op is not None or born_since(node, runs.since):
+    if node.op is not None or born_since(node, current.since):
         return table.pos
     # A trace reads the Var at each call, but derivatives do not pass from the copy of a leaf to it.
-    return table.stop_gradient if runs.tracing else None
+    return table.stop_gradient if current.tracing else None
 
 
 def _applied(node: Any, row: Primitive) -> Any:

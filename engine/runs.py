@@ -29,7 +29,7 @@ class _Runs(threading.local):
         self.links: dict[Any, tuple[Any, Any]] = {}
 
 
-runs = _Runs()
+current = _Runs()
 
 
 class inside:  # a generator would cost a small derivative a tenth of its time
@@ -39,32 +39,32 @@ class inside:  # a generator would cost a small derivative a tenth of its time
         self.start = start
 
     def __enter__(self) -> None:
-        self.outermost = not runs.since
+        self.outermost = not current.since
         if self.outermost:
-            runs.since = self.start
+            current.since = self.start
 
     def __exit__(self, *error: object) -> None:
         if self.outermost:
-            runs.since = 0.0
-            runs.links.clear()
+            current.since = 0.0
+            current.links.clear()
 
 
 @contextlib.contextmanager
 def while_tracing(start: float) -> Iterator[None]:
     """Have operations on Vars recorded even where no gradient is wanted, for a trace that began at `start` to read."""
-    before, runs.tracing = runs.tracing, start
+    before, current.tracing = current.tracing, start
     watch(1)
     try:
         with inside(start):
             yield
     finally:
-        runs.tracing = before
+        current.tracing = before
         watch(-1)
 
 
 def is_tracing() -> bool:
     """Tell whether this thread traces a function."""
-    return runs.tracing != 0.0
+    return current.tracing != 0.0
 
 
 _derivatives: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()

@@ -17,7 +17,7 @@ from .blame import check_gradient
 from .loop import Loop
 from .modes import is_strict, lenient
 from .primitive import Scalar, is_symbolic
-from .runs import runs
+from .runs import current
 from .var import Var, ask_rule, born_since
 
 
@@ -28,7 +28,7 @@ def is_node(x: Any) -> bool:
 
 def is_closed_over(leaf: Any) -> bool:
     """Tell whether a leaf comes from outside the trace that runs: even as a constant its value is read at each call."""
-    return runs.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, runs.tracing)
+    return current.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, current.tracing)
 
 
 @dataclass

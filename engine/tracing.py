@@ -27,7 +27,7 @@ from .primitive import Primitive, Reduction
 from .program import Program, Step, flat
 from .pruning import drop
 from .roots import power_of_root
-from .runs import is_derivative, runs, while_tracing
+from .runs import current, is_derivative, while_tracing
 from .structure import NUMBER, Structure, flatten, unflatten
 from .var import Var, ask_rule
 
@@ -273,7 +273,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     enclosing, outside = session.outside, Outside(Tracer)
     session.depth += 1
     session.outside = outside
-    runs.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
+    current.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
         with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, inputs))
@@ -287,7 +287,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     finally:
         session.depth -= 1
         session.outside = enclosing
-        runs.unseen = frozenset()
+        current.unseen = frozenset()
     if not closed:
         return program
     for tracer in closed:

@@ -20,7 +20,7 @@ from .arguments import is_index
 from .backward import gradients
 from .modes import recording
 from .primitive import describe, is_symbolic, to_float
-from .runs import derivative, inside, is_tracing, runs
+from .runs import current, derivative, inside, is_tracing
 from .sparsity import sparse_rows
 from .structure import NUMBER, Structure, arranged, blocks, direction_of, flatten, is_constant, unflatten
 from .sweeps import between, forward, is_closed_over, is_node, matrix_of, reverse, second_order, settle
@@ -334,7 +334,7 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    if runs.since:
+    if current.since:
         return _run_on_copies(call, numbers)
     with inside(begin()):
         return _run_on_copies(call, numbers)
@@ -343,7 +343,7 @@ def run_on_copies(
 def _run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
-    unseen, runs.unseen = runs.unseen, frozenset()
+    unseen, current.unseen = current.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
     if hasattr(only, "__copies__"):
