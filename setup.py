@@ -17,21 +17,25 @@ NOTE = "not_compiled.txt"
 
 
 def extensions() -> list[Extension]:
-    """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and backends/entry.pyx."""
+    """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and entry.pyx."""
     if os.environ.get("CHAINRULE_PURE", "") not in ("", "0"):
         return []
     from Cython.Build import cythonize
 
     # Cython finds a .pxd by the name of the package, which the folder does not have.
     package = Path("build/cython/chainrule")
-    for folder in (package, package / "backends"):
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "__init__.py").touch()
-    typed = ("primitive", "var", "backward")
-    sources = {name: f"{name}.py" for name in typed} | {"backends.entry": "backends/entry.pyx"}
-    for name in (*sources.values(), *(f"{name}.pxd" for name in typed), "nodes.h"):
-        shutil.copy2(Path("engine") / name, package / name)  # with its time: what is compiled already stays
-    described = [Extension(f"chainrule.{name}", [str(package / source)]) for name, source in sources.items()]
+    typed = ("operations/primitive", "graph/var", "graph/backward")
+    sources = (*(f"{name}.py" for name in typed), "backends/llvm/entry.pyx")
+    for name in (*sources, *(f"{name}.pxd" for name in typed), "graph/nodes.h"):
+        target = package / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(Path("engine") / name, target)  # with its time: what is compiled already stays
+        for folder in target.relative_to(package.parent).parents[:-1]:
+            (package.parent / folder / "__init__.py").touch()
+    described = [
+        Extension(f"chainrule.{source.rpartition('.')[0].replace('/', '.')}", [str(package / source)])
+        for source in sources
+    ]
     directives = {
         "auto_pickle": False,  # copying.py says how a graph is pickled
         "boundscheck": False,

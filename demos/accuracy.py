@@ -19,8 +19,8 @@ from needed import needed
 
 with needed("matplotlib", "mpmath"):
     from chainrule import PRIMITIVES
-    from chainrule.exact import relative_error
-    from chainrule.scanning import COMPOSITES, scan, value_error
+    from chainrule.testing.exact import relative_error
+    from chainrule.testing.whole_range import COMPOSITES, scan, value_error
     from matplotlib.figure import Figure
     from mpmath import mp  # noqa: F401  # exact values need it: asked for before the long run
     from tqdm import tqdm

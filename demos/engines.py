@@ -111,7 +111,7 @@ class Pure(Chainrule):
     def __init__(self) -> None:
         sys.meta_path.insert(0, SourceFirst())
         super().__init__()
-        file = str(sys.modules["chainrule.var"].__file__)
+        file = str(sys.modules["chainrule.graph.var"].__file__)
         if self.core != "interpreted" or not file.endswith(".py"):
             raise RuntimeError(f"expected chainrule to run interpreted but it is {self.core}, from {file}")
 

@@ -6,8 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from chainrule.primitive import describe, to_float
-from chainrule.rows import Row, rows_of, targets_of
+from chainrule.data.samples import Row, rows_of, targets_of
+from chainrule.operations.primitive import describe, to_float
 
 Samples = tuple[list[Row], list[Any]]
 

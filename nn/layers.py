@@ -9,7 +9,7 @@ from typing import Any, final
 
 import chainrule
 from chainrule import Var
-from chainrule.primitive import describe, to_float
+from chainrule.operations.primitive import describe, to_float
 
 from .activations import Activation, activation_name, activation_title, find_activation
 from .initialise import Initialiser, find_initialiser, random_source

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from chainrule import Var
-from chainrule.primitive import describe, to_float
-from chainrule.rows import plain
+from chainrule.data.samples import plain
+from chainrule.operations.primitive import describe, to_float
 
 from .predicting import predictions
 

@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from typing import Any, final
 
 from chainrule import Var, sqrt
-from chainrule.arguments import number_within
-from chainrule.primitive import describe
+from chainrule.data.numbers import number_within
+from chainrule.operations.primitive import describe
 
 from .schedules import Schedule
 

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from chainrule.files import write_whole
-from chainrule.primitive import describe
+from chainrule.data.files import write_whole
+from chainrule.operations.primitive import describe
 
 from .activations import activation_name, find_activation, find_stage
 from .layers import MLP, Layer, Neuron, Sequential

@@ -19,8 +19,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import chainrule
-from chainrule.arguments import number_within, whole_number
-from chainrule.primitive import describe
+from chainrule.data.numbers import number_within, whole_number
+from chainrule.operations.primitive import describe
 
 Schedule = Callable[[int], float]
 

@@ -10,9 +10,9 @@ from typing import Any, Protocol, final
 
 import chainrule
 from chainrule import TraceError, Var
+from chainrule.data.samples import Row
 from chainrule.errors import needing
-from chainrule.primitive import describe
-from chainrule.rows import Row
+from chainrule.operations.primitive import describe
 
 from .module import Module
 from .optimisers import Optimiser

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import NonFiniteError, Var
-from chainrule.arguments import number_within, whole_number
-from chainrule.primitive import describe, to_float
+from chainrule.data.numbers import number_within, whole_number
+from chainrule.operations.primitive import describe, to_float
 from tqdm import tqdm
 
 from . import losses

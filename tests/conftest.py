@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import pytest
-from chainrule import recognition, repetition
+from chainrule.rewriting import repetition, rerolling
 from hypothesis import settings
 
 settings.register_profile("here", deadline=None)
@@ -60,5 +60,5 @@ def open_page(browser):
 def eager_recognition(monkeypatch):
     """Recognise whatever can be, however short."""
     for name, least in (("WORK", 0), ("WORK_ALONE", 0), ("_SMALL", 0), ("_GAIN", 1e9)):
-        monkeypatch.setattr(recognition, name, least)
+        monkeypatch.setattr(rerolling, name, least)
     monkeypatch.setattr(repetition, "LEAST", 2)

@@ -5,7 +5,7 @@ import math
 
 import chainrule as cr
 from chainrule import NonFiniteError, Var
-from chainrule import modes as inside
+from chainrule.graph import modes as inside
 
 
 def recorded():

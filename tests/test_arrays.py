@@ -8,7 +8,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import TraceError, Var
-from chainrule.arrays import Array
+from chainrule.operations.arrays import Array
 
 # Each takes an array of any numbers; of floats it is NumPy's own, which the values and derivatives are compared with.
 FUNCTIONS = {

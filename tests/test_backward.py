@@ -8,7 +8,7 @@ import sys
 import chainrule as cr
 import pytest
 from chainrule import Var
-from chainrule.primitive import PRIMITIVES
+from chainrule.operations.primitive import PRIMITIVES
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import TAME, expressions_at_points, moderate

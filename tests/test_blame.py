@@ -10,7 +10,8 @@ from pathlib import Path
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import NonFiniteError, TraceError, Var, blame, nn, viz
+from chainrule import NonFiniteError, TraceError, Var, nn, viz
+from chainrule.graph import blame
 
 HERE = Path(__file__)
 

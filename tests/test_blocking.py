@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import loops_of, moderate, nests
 
 pytest.importorskip("llvmlite")
-from chainrule.backends.blocking import blocked
+from chainrule.backends.llvm.loops.blocking import blocked
 
 
 def map_of(body, length):
@@ -56,5 +56,5 @@ def test_layers_of_any_width_in_a_batch(length):
         options = {"batch": "x" if reduce is None else ("x",), "reduce": reduce}
         one, other = (cr.compile(both, backend=backend, **options)(w, v, x) for backend in ("llvm", "python"))
         assert loops_of(cr.trace(both, w, v, x[0]))
-        for a, b in zip(*(cr.structure.flatten(found, "", "")[0] for found in (one, other)), strict=True):
+        for a, b in zip(*(cr.data.structure.flatten(found, "", "")[0] for found in (one, other)), strict=True):
             assert a == pytest.approx(b, rel=1e-12, abs=1e-13)

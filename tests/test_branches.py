@@ -108,7 +108,7 @@ def everything(f):
 
 
 def numbers(tree):
-    return cr.structure.flatten(tree, "", "")[0]
+    return cr.data.structure.flatten(tree, "", "")[0]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

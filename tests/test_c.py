@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from chainrule import BackendError
 from chainrule.backends import c
-from chainrule.recognition import recognise
+from chainrule.rewriting.rerolling import recognise
 from chainrule.testing import sample
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -123,7 +123,7 @@ def test_exported_file_computes_the_same(tmp_path, reduce, parts, request):
     found = compiled(w, X, y)
     path = compiled.export_c(tmp_path / "exported.c")
     loaded = library(tmp_path, path.read_text(encoding="utf-8"))
-    flat = cr.structure.flatten(found, "", "")[0]
+    flat = cr.data.structure.flatten(found, "", "")[0]
     out, work = np.empty(len(flat)), np.empty(given_work(path.read_text(encoding="utf-8")))
     loaded.loss(pointer(w), pointer(X), pointer(y), ctypes.c_size_t(5), pointer(out), pointer(work))
     np.testing.assert_allclose(out, flat, rtol=1e-12)
@@ -308,7 +308,7 @@ def test_long_programs_take_little_of_the_stack(name, tmp_path):
     f, *args = PROGRAMS[name]
     both = cr.value_and_grad(f, tuple(range(len(args))))
     compiled = cr.compile(both, backend="python")
-    expected = cr.structure.flatten(compiled(*args), "", "")[0]
+    expected = cr.data.structure.flatten(compiled(*args), "", "")[0]
     path = compiled.export_c(tmp_path / "f.c")
     text = path.read_text()
     usage = ["gcc", "-std=c99", "-fstack-usage", "-O0", "-c", path, "-o", tmp_path / "f.o"]
@@ -316,7 +316,7 @@ def test_long_programs_take_little_of_the_stack(name, tmp_path):
     used = [int(line.split("\t")[1]) for line in (tmp_path / "f.su").read_text().splitlines()]
     assert max(used) < 16_000
     out, work = np.empty(len(expected)), np.full(given_work(text), math.nan)
-    numbers = [np.array(cr.structure.flatten(arg, "", "")[0]) for arg in args]
+    numbers = [np.array(cr.data.structure.flatten(arg, "", "")[0]) for arg in args]
     getattr(library(tmp_path, text), compiled.program.name if name != "copies" else "lambda")(
         *map(pointer, numbers), pointer(out), pointer(work)
     )

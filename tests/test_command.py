@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import pytest
-from chainrule.files import write_whole
+from chainrule.data.files import write_whole
 from chainrule.viz.command import main
 
 EXAMPLE = ["(x**2 + 3)**2 + y", "x=2", "y=3"]
@@ -213,7 +213,7 @@ def test_a_full_disk_leaves_what_was_there(tmp_path, capsys, monkeypatch):
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("chainrule.files.os.replace", full)
+    monkeypatch.setattr("chainrule.data.files.os.replace", full)
     for command, name in (("draw", "p.svg"), ("draw", "p.png"), ("draw", "p.pdf"), ("explain", "p.html")):
         told = refuse(capsys, command, "x*x", "x=2", "-o", name)
         assert told == f"chainrule: cannot write {name}: No space left on device\n"

@@ -41,7 +41,7 @@ def call(row):
 def test_each_row_and_its_derivative_at_ordinary_points(row, backend):
     points = sample(row, 20, seed=3)
     both = cr.value_and_grad(call(row), argnums=tuple(range(row.arity)))
-    eager = [cr.structure.flatten(both(*point), "", "")[0] for point in points]
+    eager = [cr.data.structure.flatten(both(*point), "", "")[0] for point in points]
     columns = np.array(points).T
     value, slopes = cr.compile(both, batch=tuple(range(row.arity)), backend=backend)(*columns)
     agree(np.stack([value, *slopes], 1), eager)
@@ -79,8 +79,8 @@ def test_random_expressions_at_edges(backend, data):
         data.draw(st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan])) for _ in range(f.inputs)
     ]
     both = cr.value_and_grad(f, tuple(range(f.inputs)))
-    eager = cr.structure.flatten(both(*point), "", "")[0]
-    found = cr.structure.flatten(cr.compile(both, backend=backend)(*point), "", "")[0]
+    eager = cr.data.structure.flatten(both(*point), "", "")[0]
+    found = cr.data.structure.flatten(cr.compile(both, backend=backend)(*point), "", "")[0]
     for left, right in zip(found, eager, strict=True):
         assert math.isnan(left) == math.isnan(right) and math.isinf(left) == math.isinf(right), (found, eager)
     finite = [(left, right) for left, right in zip(found, eager, strict=True) if math.isfinite(right)]
@@ -101,8 +101,8 @@ def test_random_expressions_to_the_second_derivative(backend, data):
         first = cr.grad(f, places)
         return [f(*xs), first(*xs), [cr.grad(lambda *ys, k=k: first(*ys)[k], places)(*xs) for k in places]]
 
-    eager = cr.structure.flatten(everything(*point), "", "")[0]
-    found = cr.structure.flatten(cr.compile(everything, backend=backend)(*point), "", "")[0]
+    eager = cr.data.structure.flatten(everything(*point), "", "")[0]
+    found = cr.data.structure.flatten(cr.compile(everything, backend=backend)(*point), "", "")[0]
     scale = max(1.0, *map(abs, eager))
     assert found == pytest.approx(eager, rel=1e-12, abs=1e-12 * scale)
 

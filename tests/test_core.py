@@ -12,7 +12,7 @@ import time
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var
-from chainrule.var import local_partials
+from chainrule.graph.var import local_partials
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,7 +80,7 @@ def test_integers_as_constants(constant):
 
 def test_core_tells_its_form():
     assert cr.core() in ("compiled", "interpreted")
-    assert (cr.core() == "compiled") == (not cr.var.__file__.endswith(".py"))
+    assert (cr.core() == "compiled") == (not cr.graph.var.__file__.endswith(".py"))
 
 
 def test_the_collector_need_not_see_compiled_nodes():

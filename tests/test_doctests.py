@@ -17,4 +17,4 @@ def test_examples(name, tmp_path, monkeypatch):
 
 
 def test_modules_are_found():
-    assert {"chainrule.table", "chainrule.nn", "chainrule.viz", "chainrule.testing"} <= set(NAMES)
+    assert {"chainrule.operations.table", "chainrule.nn", "chainrule.viz", "chainrule.testing"} <= set(NAMES)

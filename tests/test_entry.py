@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-BUILT = importlib.util.find_spec("chainrule.backends.entry") is not None
+BUILT = importlib.util.find_spec("chainrule.backends.llvm.entry") is not None
 needs_entry = pytest.mark.skipif(not BUILT, reason="chainrule was installed without a C compiler")
 
 
@@ -30,7 +30,7 @@ def arguments(n=7):
 
 
 def flat(result):
-    return np.array(cr.structure.flatten(result, "", "")[0])
+    return np.array(cr.data.structure.flatten(result, "", "")[0])
 
 
 def test_it_is_built_where_the_core_is():
@@ -46,7 +46,7 @@ def test_both_ways_give_the_same(reduce, n):
     short = f._enter(tuple(args))
     assert short is not None
     np.testing.assert_array_equal(flat(short), flat(long))
-    assert cr.structure.flatten(short, "", "")[1] == cr.structure.flatten(long, "", "")[1]
+    assert cr.data.structure.flatten(short, "", "")[1] == cr.data.structure.flatten(long, "", "")[1]
 
 
 @needs_entry

@@ -6,8 +6,8 @@ import math
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, GraphError, Var, nn, viz
+from chainrule.graph.var import local_partials
 from chainrule.testing import sample
-from chainrule.var import local_partials
 from chainrule.viz.javascript import library, literal
 
 # Rows that no page computes: what they are made of has no JavaScript.

@@ -10,7 +10,7 @@ import sys
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var
-from chainrule.var import local_partials
+from chainrule.graph.var import local_partials
 
 nan, inf = math.nan, math.inf
 SPECIAL = (0.0, -0.0, 1.0, -2.5, inf, -inf, nan, 5e-324, -1e-300, 1e300, -1.7e308, 745.0)

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import kernel
+from chainrule.backends.llvm import kernel
 
 START = """
 import os, signal, sys
 import numpy as np
 import chainrule as cr
-from chainrule.backends import kernel
+from chainrule.backends.llvm import kernel
 if sys.argv[1] == "ctypes":
     kernel._entry_module = lambda: None
 

@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import lane_order, llvm, loop_calls, loop_kernels, machine
+from chainrule.backends.llvm import emission, machine
+from chainrule.backends.llvm.loops import calls, columns, nest
 
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 
 
 def flat(result):
-    return np.array(cr.structure.flatten(result, "", "")[0])
+    return np.array(cr.data.structure.flatten(result, "", "")[0])
 
 
 def agree(f, *args):
@@ -103,7 +104,7 @@ def test_infinities_in_lanes_that_are_repeated_are_added_once():
 def test_other_widths(lanes, n, monkeypatch):
     other = dataclasses.replace(machine.host(), lanes=lanes, registers=16, vector_functions=())
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
-    for module in (llvm, loop_kernels):
+    for module in (emission, nest):
         monkeypatch.setattr(module, "host", lambda: other)
     w, z = inputs(n, 3)
     agree(cr.value_and_grad(lambda w, z: cr.sum(row_by_row(w, z)), (0, 1)), w, z)
@@ -122,23 +123,23 @@ def recurrence(units):
 def test_columns_that_lanes_read_are_found():
     forward, backward = (op for op, _ in recurrence(8).steps if hasattr(op, "body"))
     rows = [tuple(range(j, 64, 8)) for j in range(8)]
-    assert list(lane_order.shared_columns(forward, 4)) == rows
-    assert rows[0] in lane_order.shared_columns(backward, 4)
-    assert list(lane_order.summed_columns(backward, 4)) == rows
-    assert not list(lane_order.shared_columns(forward, 16))
+    assert list(columns.shared_columns(forward, 4)) == rows
+    assert rows[0] in columns.shared_columns(backward, 4)
+    assert list(columns.summed_columns(backward, 4)) == rows
+    assert not list(columns.shared_columns(forward, 16))
 
 
 def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
     kept = []
 
-    class Noted(loop_calls.LoopFunctions):
+    class Noted(calls.LoopFunctions):
         def write(self):
             kept.append((self.lanes, self.steps))
             return super().write()
 
-    monkeypatch.setattr(loop_calls, "LoopFunctions", Noted)
+    monkeypatch.setattr(calls, "LoopFunctions", Noted)
     units = 2 * machine.host().lanes
-    llvm.source(recurrence(units), (False, False))
+    emission.source(recurrence(units), (False, False))
     in_lanes = [steps for lanes, steps in kept if lanes > 1]
     # Inside, vectors are read and written as they stand.
     assert len(in_lanes) >= 2 and all(set(steps) <= {0, 8} for steps in in_lanes)
@@ -170,5 +171,5 @@ def test_functions_of_one_exponential_are_exact(name):
 
 def test_the_slope_of_a_sigmoid_takes_its_exponential():
     f = cr.trace(lambda xs: cr.map(cr.value_and_grad(lambda x: cr.sigmoid(x) + cr.tanh(x)), xs), [0.5] * 8)
-    (loop,) = [op for op, _ in llvm.lower(f, llvm.supported_in_loops).steps if hasattr(op, "body")]
+    (loop,) = [op for op, _ in emission.lower(f, emission.supported_in_loops).steps if hasattr(op, "body")]
     assert [op.name for op, _ in loop.body.steps].count("exp") == 2

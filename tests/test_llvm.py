@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import llvm, machine, object_cache
-from chainrule.passes import optimise
+from chainrule.backends.llvm import emission, machine, object_cache
+from chainrule.rewriting.simplifying import optimise
 
 
 def loss(w, x, y):
@@ -74,7 +74,7 @@ def test_long_programs_run_in_segments(batch):
     compiled = cr.compile(derivative, batch=batch, backend="llvm")
     xs, ws = np.linspace(0.1, 1.0, 11), np.linspace(0.9, 1.1, 11)
     found = compiled(xs if "x" in batch else 0.1, ws if "w" in batch else 0.9)
-    assert len(compiled.program) > 4 * llvm.SEGMENT
+    assert len(compiled.program) > 4 * emission.SEGMENT
     eager = derivative(0.1, 0.9)
     for row, expected in zip(found, eager, strict=True):
         for number, right in zip(row, expected, strict=True):
@@ -107,7 +107,7 @@ def test_progress_is_told_and_may_stop_the_compilation(monkeypatch, tmp_path):
 
     program = optimise(cr.trace(chain, 1.0))
     seen = []
-    llvm.build(program, (False,), None, 1, lambda done, total: seen.append((done, total)))
+    emission.build(program, (False,), None, 1, lambda done, total: seen.append((done, total)))
     assert len(seen) > 3 and seen == sorted(seen) and seen[-1][0] == seen[-1][1] == len(program)
 
     def stop(done, total):
@@ -116,7 +116,7 @@ def test_progress_is_told_and_may_stop_the_compilation(monkeypatch, tmp_path):
     for path in tmp_path.iterdir():
         path.unlink()
     with pytest.raises(KeyboardInterrupt):
-        llvm.build(program, (False,), None, 1, stop)
+        emission.build(program, (False,), None, 1, stop)
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
@@ -158,8 +158,8 @@ def test_code_for_other_widths_computes_the_same(lanes, fused, reduce, monkeypat
 
     args = samples(21)
     expected = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")(*args)
-    monkeypatch.setattr(llvm, "host", lambda: other)
-    monkeypatch.setattr(llvm, "_vectors", lambda layout: 1)
+    monkeypatch.setattr(emission, "host", lambda: other)
+    monkeypatch.setattr(emission, "_vectors", lambda layout: 1)
     compiled = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")
     found = compiled(*args)
     text = compiled.source("llvm")
@@ -180,7 +180,7 @@ def cache(tmp_path, monkeypatch):
 
 def build(number=2.0):
     out = np.empty(1)
-    llvm.build(optimise(cr.trace(lambda x: cr.sin(x) * number, 1.0)), (False,))([np.array([0.5])], 1, out)
+    emission.build(optimise(cr.trace(lambda x: cr.sin(x) * number, 1.0)), (False,))([np.array([0.5])], 1, out)
     return out[0]
 
 
@@ -191,7 +191,7 @@ def files(cache):
 def test_object_code_is_found_again(cache, monkeypatch):
     expected = 2.0 * math.sin(0.5)
     assert build() == expected and len(files(cache)) == 1
-    monkeypatch.setattr(llvm, "_compile", lambda *args: pytest.fail("compiled again"))
+    monkeypatch.setattr(emission, "_compile", lambda *args: pytest.fail("compiled again"))
     assert build() == expected
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import kernel, llvm
+from chainrule.backends.llvm import emission, kernel
 
 SIZES = [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 50]
 SHARED = [127, 128, 129, 200, 641, 1000]  # samples that threads take a share of
@@ -30,7 +30,7 @@ def inputs(n, width=5):
 
 
 def flat(result):
-    return cr.structure.flatten(result, "", "")[0]
+    return cr.data.structure.flatten(result, "", "")[0]
 
 
 @pytest.mark.parametrize("f", [layers, recurrence])
@@ -75,10 +75,10 @@ def test_loops_count_in_what_is_worth_a_thread():
     f = cr.compile(cr.value_and_grad(layers), batch=(1, 2), reduce="sum", backend="llvm", threads=2)
     f(p, x, y)
     loops = f.program
-    assert llvm.build(loops, (False, True, True), "sum", 2).largest < 1000
+    assert emission.build(loops, (False, True, True), "sum", 2).largest < 1000
     small = cr.compile(lambda x: cr.sin(x) * 2.0, batch=0, reduce="sum", backend="llvm", threads=2)
     small(y)
-    assert llvm.build(small.program, (True,), "sum", 2).largest > 1000
+    assert emission.build(small.program, (True,), "sum", 2).largest > 1000
 
 
 @pytest.mark.parametrize("batch", [(), (0,)])

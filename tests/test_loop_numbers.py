@@ -39,7 +39,7 @@ LOOPS = {
 
 
 def numbers(tree):
-    found = cr.structure.flatten(tree, "", "")[0]
+    found = cr.data.structure.flatten(tree, "", "")[0]
     return [float(x) for x in found]
 
 
@@ -55,7 +55,7 @@ def test_what_a_function_gets():
     seen = []
 
     def see(*xs):
-        seen.extend(cr.structure.flatten(xs, "", "")[0])
+        seen.extend(cr.data.structure.flatten(xs, "", "")[0])
         return xs[0]
 
     small = np.array([1, 2], np.uint8)

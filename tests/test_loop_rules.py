@@ -6,7 +6,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import trace
-from chainrule.loop import Loop
+from chainrule.programs.loop import Loop
 from strategies import loops_of
 
 

@@ -10,7 +10,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Program, Var, trace
-from chainrule.restructuring import restructure
+from chainrule.rewriting.unnesting import restructure
 from chainrule.testing import check_grads
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
@@ -22,7 +22,7 @@ points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3)
 
 
 def numbers(tree):
-    return cr.structure.flatten(tree, "", "")[0]
+    return cr.data.structure.flatten(tree, "", "")[0]
 
 
 def agree(found, expected, rel=1e-11):
@@ -235,7 +235,7 @@ def test_long_rows_are_loops_with_the_same_results(name, backend):
 @pytest.mark.parametrize("backend", ["reference", *BACKENDS])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax_of_many_numbers_is_loops_with_the_same_results(name, backend):
-    function, least = getattr(cr, name), cr.functions.LEAST_MANY
+    function, least = getattr(cr, name), cr.operations.functions.LEAST_MANY
     xs = [3.0 * math.sin(k) for k in range(least)]
 
     def f(xs):

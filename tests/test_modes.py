@@ -9,7 +9,7 @@ import threading
 import chainrule as cr
 import pytest
 from chainrule import Var
-from chainrule import modes as inside
+from chainrule.graph import modes as inside
 from mode_cases import MODES, none_is_on, recorded, searched
 
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import driver
-from chainrule.backends.ordering import Schedule
-from chainrule.backends.registers import Registers
+from chainrule.backends.llvm import driver
+from chainrule.backends.llvm.straight.ordering import Schedule
+from chainrule.backends.llvm.straight.registers import Registers
 
 
 @st.composite

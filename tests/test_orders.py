@@ -7,9 +7,9 @@ import random
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Interval, Primitive
-from chainrule.exact import exact_partial
-from chainrule.primitive import Reduction
+from chainrule.operations.primitive import Reduction
 from chainrule.testing import sample
+from chainrule.testing.exact import exact_partial
 
 mpmath = pytest.importorskip("mpmath")
 ORDER = 6

@@ -5,8 +5,9 @@ import math
 
 import chainrule as cr
 import pytest
-from chainrule import PRIMITIVES, Var, passes, trace
-from chainrule.backward import walk
+from chainrule import PRIMITIVES, Var, trace
+from chainrule.graph.backward import walk
+from chainrule.rewriting import simplifying
 from chainrule.testing import expressions
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,12 +18,12 @@ ROWS = [
     *("less", "relu", "abs", "stop_gradient", "exp"),
 ]
 PASSES = {
-    "share": passes.share,
-    "fold": passes.fold,
-    "simplify": passes.simplify,
-    "drop": passes.drop,
-    "hoist": lambda program: passes.hoist(program, [k % 2 == 0 for k in range(len(program.arguments.parts))]),
-    "optimise": passes.optimise,
+    "share": simplifying.share,
+    "fold": simplifying.fold,
+    "simplify": simplifying.simplify,
+    "drop": simplifying.drop,
+    "hoist": lambda program: simplifying.hoist(program, [k % 2 == 0 for k in range(len(program.arguments.parts))]),
+    "optimise": simplifying.optimise,
 }
 
 
@@ -69,12 +70,12 @@ def test_terms_that_cancel_may_be_added_in_another_order():
 
     before = trace(f, 2.755731610068303e-06)
     point = (2.755731610068303e-06,)
-    old, new = cr.grad(before)(*point), cr.grad(passes.simplify(before))(*point)
+    old, new = cr.grad(before)(*point), cr.grad(simplifying.simplify(before))(*point)
     assert abs(old - new) <= 1e-15 * sizes(before, point)[0]
 
 
 def test_share_computes_equal_steps_once_in_either_order():
-    program = passes.share(trace(lambda x, y: x * y + y * x + cr.sin(x) * cr.sin(x), 1.0, 1.0))
+    program = simplifying.share(trace(lambda x, y: x * y + y * x + cr.sin(x) * cr.sin(x), 1.0, 1.0))
     assert [step.op.name for step in program.steps] == ["mul", "add", "sin", "mul", "add"]
 
 
@@ -83,9 +84,11 @@ def test_fold_leaves_one_constant():
         return x + cr.sqrt(cr.PRIMITIVES["mul"].apply((x, 0.0)) * 0.0 + 4.0)
 
     program = trace(lambda x: x * cr.exp(cr.stop_gradient(x) * 0.0), 2.0)
-    assert len(passes.fold(program)) == len(program), "x * 0 is not 0 for infinite x"
-    constant = passes.rewrite(trace(lambda x: x + 1.0, 1.0), lambda b, op, args: b.step(op, (b.constant(2.0), args[1])))
-    assert len(passes.drop(passes.fold(constant))) == 0
+    assert len(simplifying.fold(program)) == len(program), "x * 0 is not 0 for infinite x"
+    constant = simplifying.rewrite(
+        trace(lambda x: x + 1.0, 1.0), lambda b, op, args: b.step(op, (b.constant(2.0), args[1]))
+    )
+    assert len(simplifying.drop(simplifying.fold(constant))) == 0
     assert f(2.0) == 4.0
 
 
@@ -108,23 +111,23 @@ def test_a_carry_that_shifts_is_dropped_as_far_as_it_is_not_read(backend):
 
 
 def test_drop_forgets_what_no_output_needs():
-    program = passes.rewrite(
+    program = simplifying.rewrite(
         trace(lambda x: cr.sin(x) * 3.0, 1.0), lambda b, op, args: args[0] if op is cr.mul else b.step(op, args)
     )
     assert program.constants == (3.0,)
-    dropped = passes.drop(program)
+    dropped = simplifying.drop(program)
     assert dropped.constants == () and len(dropped) == 1
 
 
 def test_hoist_brings_shared_steps_first():
     program = trace(lambda x, w: cr.sin(x) * cr.exp(w) + cr.cos(w), 1.0, 1.0)
-    hoisted = passes.hoist(program, (True, False))
+    hoisted = simplifying.hoist(program, (True, False))
     assert [step.op.name for step in hoisted.steps] == ["exp", "cos", "sin", "mul", "add"]
-    assert list(passes.varying(hoisted, (True, False)))[hoisted.offset :] == [0, 0, 1, 1, 1]
+    assert list(simplifying.varying(hoisted, (True, False)))[hoisted.offset :] == [0, 0, 1, 1, 1]
 
 
 def of(f, count=1):
-    program = passes.optimise(trace(f, *[1.0] * count))
+    program = simplifying.optimise(trace(f, *[1.0] * count))
     return [step.op.name for step in program.steps]
 
 
@@ -172,21 +175,21 @@ EDGES = (0.0, -0.0, 1.0, -2.0, math.inf, -math.inf, math.nan, 1e200)
 @given(f=expressions([*ROWS, "sqrt", "log", "minimum", "clip", "hypot"], steps=(2, 10)), data=st.data())
 def test_relaxed_without_nan_is_strong(f, data):
     point = [data.draw(st.sampled_from(EDGES)) for _ in range(f.inputs)]
-    program = passes.values_only(passes.optimise(trace(cr.value_and_grad(f), *point)))
-    plain = passes.relax(program)(*point)
+    program = simplifying.values_only(simplifying.optimise(trace(cr.value_and_grad(f), *point)))
+    plain = simplifying.relax(program)(*point)
     if all(number == number for number in plain):
         assert plain == program(*point)
 
 
 def test_relax_keeps_products_that_a_comparison_sees():
     program = trace(lambda x, y: cr.where(cr.strong_mul(x, y) > 0, 1.0, 2.0) + cr.strong_mul(x, x), 1.0, 1.0)
-    assert [step.op.name for step in passes.relax(program).steps].count("strong_mul") == 1
+    assert [step.op.name for step in simplifying.relax(program).steps].count("strong_mul") == 1
 
 
 @pytest.mark.parametrize("name", [name for name, row in PRIMITIVES.items() if not row.custom])
 def test_passing_nan_on_is_told_truly(name):
     row = PRIMITIVES[name]
     for position in range(row.arity):
-        if passes.passes_nan(row, position) and name not in ("where", "strong_mul", "sum", "mean", "dot"):
+        if simplifying.passes_nan(row, position) and name not in ("where", "strong_mul", "sum", "mean", "dot"):
             for others in itertools.product((0.0, 0.3, -5.0, 40.0, -math.inf), repeat=row.arity - 1):
                 assert math.isnan(row.evaluate(*others[:position], math.nan, *others[position:]))

@@ -7,7 +7,7 @@ import contextvars
 import gc
 
 import pytest
-from chainrule import modes as inside
+from chainrule.graph import modes as inside
 from mode_cases import MODES, none_is_on
 
 

@@ -10,7 +10,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var
-from chainrule.primitive import PRIMITIVES, Interval, Reduction, primitive
+from chainrule.operations.primitive import PRIMITIVES, Interval, Reduction, primitive
 
 
 def test_floats_give_floats_and_vars_give_vars():

@@ -144,7 +144,7 @@ POOL = """
 import atexit, os, sys, threading
 import numpy as np
 import chainrule as cr
-from chainrule.backends import kernel
+from chainrule.backends.llvm import kernel
 if sys.argv[1] == "ctypes":
     kernel._entry_module = lambda: None
 def numbers():

@@ -9,9 +9,9 @@ import math
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Interval, Primitive, Var
-from chainrule.exact import exact_partial, exact_value, relative_error
-from chainrule.scanning import COMPOSITES, deviations, scan, scan_points, second_partials
-from chainrule.var import local_partials
+from chainrule.graph.var import local_partials
+from chainrule.testing.exact import exact_partial, exact_value, relative_error
+from chainrule.testing.whole_range import COMPOSITES, deviations, scan, scan_points, second_partials
 
 ROWS = {row.name: row for row in (*PRIMITIVES.values(), *COMPOSITES)}
 FIRST, SECOND = 1e-12, 1e-9

@@ -6,9 +6,10 @@ import itertools
 import chainrule as cr
 import numpy as np
 import pytest
-from chainrule import nn, repetition, trace, viz
-from chainrule.recognition import recognise
-from chainrule.repetition import Repetition
+from chainrule import nn, trace, viz
+from chainrule.rewriting import repetition
+from chainrule.rewriting.repetition import Repetition
+from chainrule.rewriting.rerolling import recognise
 from hypothesis import HealthCheck, given, settings
 from strategies import written_out
 from test_loops import agree, everything, loops_of, numbers, points, tame

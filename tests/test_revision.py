@@ -7,7 +7,7 @@ import chainrule as cr
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import llvm, object_cache
+from chainrule.backends.llvm import emission, object_cache
 
 ENGINE = Path(__file__).resolve().parent.parent / "engine"
 SUFFIXES = {".py", ".pyx", ".pxd", ".h"}
@@ -29,7 +29,7 @@ def revision(root):
 def test_a_byte_changed_anywhere_makes_another_key(copy):
     seen = {revision(copy)}
     paths = sources(copy)
-    named = {"special.py", "table.py", "ieee.py", "entry.pyx", "nodes.h", "var.pxd", "llvm.py"}
+    named = {"special.py", "table.py", "ieee.py", "entry.pyx", "nodes.h", "var.pxd", "emission.py"}
     assert named <= {path.name for path in paths}
     for count, path in enumerate(paths, 2):
         content = bytearray(path.read_bytes())
@@ -60,7 +60,7 @@ def test_what_python_caches_makes_none(copy):
 
 def test_keys_depend_on_the_revision(monkeypatch):
     program = cr.trace(lambda x: cr.sin(x) * 2.0, 1.0)
-    before = llvm._key(program, (False,), None, [])
-    assert llvm._key(program, (False,), None, []) == before
+    before = emission._key(program, (False,), None, [])
+    assert emission._key(program, (False,), None, []) == before
     monkeypatch.setattr(object_cache, "revision", lambda: b"another")
-    assert llvm._key(program, (False,), None, []) != before
+    assert emission._key(program, (False,), None, []) != before

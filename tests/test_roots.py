@@ -6,7 +6,7 @@ import math
 import chainrule as cr
 import pytest
 from chainrule import Var
-from chainrule.roots import ROOTS
+from chainrule.operations.roots import ROOTS
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 

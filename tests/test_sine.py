@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends import llvm, sine
+from chainrule.backends.llvm import emission, sine
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_groups_of_vectors_compute_what_single_ones_do(vectors, reduce, monkeypa
         xs = rng.normal(size=(n, 2))
         found = []
         for count in (1, vectors):
-            monkeypatch.setattr(llvm, "_vectors", lambda layout, count=count: count)
+            monkeypatch.setattr(emission, "_vectors", lambda layout, count=count: count)
             found.append(cr.compile(everything, batch=1, reduce=reduce, backend="llvm")(0.7, xs))
         for one, many in zip(*found, strict=True):
             np.testing.assert_allclose(many, one, rtol=0 if reduce is None else 1e-14)
@@ -78,5 +78,5 @@ def test_a_chain_goes_in_groups_and_a_network_does_not():
     chosen = []
     for f in (chain, wide):
         program = cr.trace(f, 1.0)
-        chosen.append(llvm._vectors(llvm._Emission(program, (True,), None).layout))
+        chosen.append(emission._vectors(emission._Emission(program, (True,), None).layout))
     assert chosen == [4, 1]

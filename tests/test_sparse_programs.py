@@ -63,18 +63,20 @@ POINT = [0.5, -0.25, 1.5, 0.75, 0.1]
 
 
 def total(f):
-    return lambda x: cr.sum(cr.structure.flatten(f(x), "", "")[0]) ** 2 + cr.sum(cr.structure.flatten(f(x), "", "")[0])
+    return lambda x: (
+        cr.sum(cr.data.structure.flatten(f(x), "", "")[0]) ** 2 + cr.sum(cr.data.structure.flatten(f(x), "", "")[0])
+    )
 
 
 def separate(f):
     """A function whose Hessian is as sparse as the Jacobian allows."""
-    return lambda x: cr.sum([cr.square(v) + v for v in cr.structure.flatten(f(x), "", "")[0]])
+    return lambda x: cr.sum([cr.square(v) + v for v in cr.data.structure.flatten(f(x), "", "")[0]])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_jacobians_and_hessians(f, backend):
-    flat = lambda x: cr.structure.flatten(f(x), "", "")[0]  # noqa: E731
+    flat = lambda x: cr.data.structure.flatten(f(x), "", "")[0]  # noqa: E731
     for point in (POINT, [-v for v in POINT], [0.0] * 5):
         found = cr.compile(jacobian(f, sparse=True), backend=backend)(point)
         np.testing.assert_allclose(found.toarray(), jacobian(flat)(point), 1e-12, 1e-14)
@@ -86,7 +88,7 @@ def test_jacobians_and_hessians(f, backend):
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_no_place_too_many(f):
     """Places of the program are those where a slope is not 0 at some point, but for branches not taken there."""
-    flat = lambda x: cr.structure.flatten(f(x), "", "")[0]  # noqa: E731
+    flat = lambda x: cr.data.structure.flatten(f(x), "", "")[0]  # noqa: E731
     program = trace(jacobian(f, sparse=True), POINT)
     draw = np.random.default_rng(1)
     seen = sum(np.abs(jacobian(flat)(list(draw.normal(size=5)))) for _ in range(20))

@@ -5,8 +5,8 @@ import itertools
 import chainrule as cr
 import pytest
 from chainrule import Var, hessian, jacobian
-from chainrule.sparsity import colour, pattern, sparse_jacobian
-from chainrule.sweeps import between, second_order
+from chainrule.derivatives.sparsity import colour, pattern, sparse_jacobian
+from chainrule.derivatives.sweeps import between, second_order
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")

@@ -4,10 +4,11 @@ import math
 
 import chainrule
 import pytest
-from chainrule import PRIMITIVES, Var, table
-from chainrule.primitive import Reduction
+from chainrule import PRIMITIVES, Var
+from chainrule.graph.var import local_partials
+from chainrule.operations import table
+from chainrule.operations.primitive import Reduction
 from chainrule.testing import check_primitive, sample
-from chainrule.var import local_partials
 from hypothesis import given
 from hypothesis import strategies as st
 

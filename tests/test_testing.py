@@ -8,9 +8,9 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import PRIMITIVES, Interval, Primitive, cos, primitive, sin
-from chainrule.primitive import Reduction
-from chainrule.strategies import TAME, Expression
+from chainrule.operations.primitive import Reduction
 from chainrule.testing import arguments, check_grads, check_primitive, expressions, sample
+from chainrule.testing.strategies import TAME, Expression
 from hypothesis import find, given, settings
 from hypothesis import strategies as st
 

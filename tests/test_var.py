@@ -9,7 +9,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import GraphError, Var, no_grad
-from chainrule.var import local_partials
+from chainrule.graph.var import local_partials
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule.arguments import whole_number
-from chainrule.files import write_whole
+from chainrule.data.files import write_whole
+from chainrule.data.numbers import whole_number
 
 from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
 from .film import Film, write_gif, write_html

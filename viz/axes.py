@@ -6,7 +6,7 @@ import importlib
 from typing import Any
 
 from chainrule.errors import needing
-from chainrule.primitive import describe
+from chainrule.operations.primitive import describe
 
 from .theme import DARK, LIGHT, THEMES, Theme, mix
 

@@ -12,10 +12,10 @@ from typing import Any
 
 import graphviz
 from chainrule import GraphError, Primitive, Var
-from chainrule.arguments import whole_number
-from chainrule.backward import walk
-from chainrule.files import write_whole
-from chainrule.primitive import describe
+from chainrule.data.files import write_whole
+from chainrule.data.numbers import whole_number
+from chainrule.graph.backward import walk
+from chainrule.operations.primitive import describe
 
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule import Var
-from chainrule.primitive import describe
+from chainrule.operations.primitive import describe
 
 from .picture import Picture
 

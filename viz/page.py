@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from chainrule.primitive import describe
+from chainrule.operations.primitive import describe
 
 
 def page_target(reader: str, path: Any, suffixes: Sequence[str] = (".html",)) -> Path:

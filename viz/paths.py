@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule import Var
-from chainrule.arguments import whole_number
-from chainrule.backward import walk
-from chainrule.primitive import describe
+from chainrule.data.numbers import whole_number
+from chainrule.graph.backward import walk
+from chainrule.operations.primitive import describe
 
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
-from chainrule.naming import number_names
-from chainrule.primitive import describe
+from chainrule.operations.primitive import describe
+from chainrule.programs.naming import number_names
 
 _DIGITS = re.compile(r"\d+")
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import chainrule
 from chainrule import Var
-from chainrule.primitive import describe
-from chainrule.rows import Row, plain
+from chainrule.data.samples import Row, plain
+from chainrule.operations.primitive import describe
 
 
 def outputs_of(model: Any, rows: list[Row], reader: str) -> list[Any]:

@@ -17,9 +17,9 @@ from typing import Any
 
 import graphviz
 from chainrule import Var
+from chainrule.data.files import write_whole
 from chainrule.errors import missing
-from chainrule.files import write_whole
-from chainrule.primitive import describe
+from chainrule.operations.primitive import describe
 
 from .svg import tidy
 from .text import draw

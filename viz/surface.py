@@ -7,9 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import Var, no_grad
-from chainrule.arguments import whole_number
-from chainrule.primitive import describe
-from chainrule.rows import rows_of
+from chainrule.data.numbers import whole_number
+from chainrule.data.samples import rows_of
+from chainrule.operations.primitive import describe
 
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between
 from .predictions import Replay, check_recorded, is_history

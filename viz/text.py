@@ -10,8 +10,8 @@ from collections.abc import Collection
 from typing import Any
 
 import graphviz
-from chainrule.arguments import whole_number
-from chainrule.primitive import describe
+from chainrule.data.numbers import whole_number
+from chainrule.operations.primitive import describe
 
 from .cards import (
     again_label,

@@ -1,1 +1,1 @@
-"""Turn programs into something that runs: each module has `build(program, batched, reduce, threads) -> kernel`."""
+"""Run or write programs, each backend in a module of its own: Python, NumPy, C, LLVM; `lower` spells what one lacks."""

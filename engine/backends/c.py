@@ -9,14 +9,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from ..data.files import write_whole
 from ..errors import BackendError
-from ..files import write_whole
-from ..lowering import lower
-from ..primitive import Primitive, describe
-from ..program import Program
+from ..operations.primitive import Primitive, describe
+from ..programs.program import Program
 from .c_functions import Body, inner_functions
 from .c_places import Frame, Target, array, moved
 from .layout import Layout
+from .lowering import lower
 
 _OPERATORS = {
     "add": "{} + {}",

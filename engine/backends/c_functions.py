@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..loop import Loop
-from ..primitive import Primitive
-from ..program import Program
+from ..operations.primitive import Primitive
+from ..programs.loop import Loop
+from ..programs.program import Program
 from .c_loops import Function, loop
 from .c_places import Frame, Place, Statement, Target, array, step_between
 

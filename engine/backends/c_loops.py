@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..loop import WHILE, Loop
-from ..program import Program
+from ..programs.loop import WHILE, Loop
+from ..programs.program import Program
 from .c_places import Frame, Place, Statement, array, copied, moved, runs, step_between
 
 

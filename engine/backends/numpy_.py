@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..loop import MAP, WHILE, Loop
-from ..lowering import lower
-from ..primitive import Primitive
-from ..program import Program
+from ..operations.primitive import Primitive
+from ..programs.loop import MAP, WHILE, Loop
+from ..programs.program import Program
 from .layout import Layout
+from .lowering import lower
 
 Array = Any  # an array with a number for each sample, or one number for all
 Body = Callable[[Sequence[Array]], list[Array]]

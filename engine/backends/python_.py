@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..loop import WHILE, Loop
-from ..primitive import Primitive
-from ..program import Program
+from ..operations.primitive import Primitive
+from ..programs.loop import WHILE, Loop
+from ..programs.program import Program
 from .layout import Layout
 
 _OPERATORS = {

@@ -1,0 +1,213 @@
+"""Compile a program to SIMD machine code with LLVM: `build` returns a `Kernel`, `source` the LLVM IR.
+
+A vector holds one value of several samples. What depends on shared arguments only is computed once for a call.
+Object code is kept on disk by `object_cache`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from ...operations.primitive import PRIMITIVES, Primitive
+from ...programs.loop import WHILE, Loop
+from ...programs.program import Program
+from ..layout import Layout
+from ..lowering import lower
+from . import driver, object_cache
+from .guarding import guard
+from .instructions import supported, supported_in_loops, weight
+from .kernel import LEVEL, Kernel
+from .loops.nest import Nest
+from .machine import host, target
+from .straight.segments import SEGMENT, Section
+
+_MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
+# Up to how many steps side by side, and in all, so many vectors of samples are worth while.
+_SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
+
+Progress = Callable[[int, int], None]
+
+
+def build(
+    program: Program,
+    batched: Sequence[bool],
+    reduce: str | None = None,
+    threads: int = 1,
+    progress: Progress | None = None,
+) -> Kernel:
+    """Compile a program, or take its object code from the disk.
+
+    Args:
+        program: what to compute.
+        batched: for each positional argument, whether it carries a leading axis of samples.
+        reduce: "sum" or "mean" over the samples; None gives each sample's result.
+        threads: how many native threads may share a batch.
+        progress: called with the steps compiled so far and their number.
+
+    The result is a function of ``(arrays, n, out)``; see `Kernel`.
+    """
+    program = guard(program)
+    own = _own_rows(program)
+    key = _key(program, batched, reduce, own)
+    parts = object_cache.load(key)
+    if parts is None:
+        parts = _compile(program, batched, reduce, own, progress)
+        object_cache.store(key, parts)
+    header, *objects = parts
+    size, *names = header.decode().split("\n")
+    callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
+    workers = threads if any(batched) else 1
+    count = len(program.arguments.parts)
+    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program))
+
+
+def _work(program: Program) -> int:
+    """Return about how many steps run for a sample."""
+    return sum([op.work if isinstance(op, Loop) else 1 for op, _ in program.steps])
+
+
+def _is_endless(program: Program) -> bool:
+    """Tell whether nothing in a program limits how long it runs."""
+    loops = [op for op, _ in program.steps if isinstance(op, Loop)]
+    return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
+
+
+def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
+    """Return the LLVM IR of a program, all modules one after another."""
+    return "\n".join(text for text, _ in _Emission(guard(program), batched, reduce).modules())
+
+
+class _Emission:
+    """Write the modules of a program; afterwards `size` and `callbacks` are known."""
+
+    def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
+        if reduce not in (None, "sum", "mean"):
+            raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
+        known = supported_in_loops if program.has_loops else supported
+        self.layout = Layout(lower(program, known), batched, reduce)
+        self.callbacks: list[Primitive] = []
+        self.size = 0
+        self._nest = Nest(self.layout) if self.layout.program.has_loops else None
+
+    def modules(self) -> Iterator[tuple[str, int]]:
+        """Yield each module's text and the number of steps in it; the last one drives the others."""
+        if self._nest is not None:
+            for text, count in self._nest.modules():
+                yield text + self._attributes(), count
+            self.size, self.callbacks = self._nest.size, self._nest.callbacks
+            return
+        shared = Section(self.layout, host(), self.callbacks, sample=False)
+        sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
+        yield from self._grouped(shared, {})
+        if self.layout.has_batch:
+            yield from self._grouped(sample, shared.slots)
+        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
+        self.size = frame.total
+        text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
+        yield text + self._attributes(), 0
+
+    def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:
+        texts, total = [], 0
+        for text, count in section.write(slots):
+            texts.append(text)
+            total += count
+            if total >= _MODULE:
+                yield self._module(section, texts), total
+                texts, total = [], 0
+        if texts:
+            yield self._module(section, texts), total
+
+    def _module(self, section: Section, texts: list[str]) -> str:
+        return "".join([*section.declarations.values(), *texts, self._attributes()])
+
+    def _attributes(self) -> str:
+        # Without these some processors' code would use half the width that libmvec's functions expect.
+        wide = '"min-legal-vector-width"="512" "prefer-vector-width"="512"'
+        return (
+            f"attributes #0 = {{ nounwind {wide} }}\nattributes #1 = {{ nounwind willreturn memory(none) }}\n"
+            f"attributes #2 = {{ nounwind noinline {wide} }}\n"
+        )
+
+
+def _vectors(layout: Layout) -> int:
+    """Choose how many vectors of samples go side by side: more where one step has to wait for the one before.
+
+    Steps that do not depend on each other keep the processor busy by themselves, and leave no registers to spare.
+    """
+    longest = [0] * (layout.base + len(layout.program.steps))
+    total = 0
+    for place in layout.sample_steps:
+        op, args = layout.program.steps[place]
+        total += weight(op)
+        longest[layout.base + place] = weight(op) + max([longest[arg] for arg in args], default=0)
+    abreast = total / max([1, *longest])
+    for most, steps, vectors in _SIDE_BY_SIDE:
+        if abreast < most and len(layout.sample_steps) <= steps:
+            return vectors
+    return 1
+
+
+def _compile(
+    program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive], progress: Progress | None
+) -> list[bytes]:
+    emission = _Emission(program, batched, reduce)
+    total, done = len(emission.layout.program.steps), 0
+    objects, generator = [], target(LEVEL)
+    for text, steps in emission.modules():
+        module = llvm.parse_assembly(text)
+        objects.append(generator.emit_object(module))
+        done += steps
+        if progress is not None:
+            progress(done, total)
+    # Several rows of a user's own may have the same name.
+    names = [str(own.index(row)) if row.custom else row.name for row in emission.callbacks]
+    header = "\n".join([str(emission.size), *names])
+    return [header.encode(), *objects]
+
+
+def _own_rows(program: Program) -> list[Primitive]:
+    """List the rows that the user made, in the order in which they come."""
+    return list(dict.fromkeys(op for op in program.rows() if op.custom))
+
+
+def _key(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
+    """Name the object code of a program on this machine."""
+    digest = hashlib.sha256(object_cache.revision() + host().identity.encode())
+    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
+    digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
+    if own:
+        # Names do not tell which of them are the same.
+        digest.update(repr([own.index(row) for row in program.rows() if row.custom]).encode())
+    digest.update(_content(program, {}))
+    return digest.hexdigest()
+
+
+def _content(program: Program, known: dict[int, bytes]) -> bytes:
+    """Return a digest of what a program does."""
+    if id(program) in known:
+        return known[id(program)]
+    digest = hashlib.sha256()
+    rows: dict[Primitive, int] = {}
+    flat = array("q")
+    for op, args in program.steps:
+        flat.append(rows.setdefault(op, len(rows)))
+        flat.append(len(args))
+        flat.extend(args)
+    names = [(row.name, row.custom, row.arity, *_content_of_loop(row, known)) for row in rows]
+    digest.update(repr((names, len(program.names), program.outputs, len(flat))).encode())
+    digest.update(array("d", program.constants).tobytes())
+    digest.update(flat.tobytes())
+    known[id(program)] = digest.digest()
+    return known[id(program)]
+
+
+def _content_of_loop(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
+    if not isinstance(row, Loop):
+        return ()
+    inner = [_content(program, known) for program in row.programs()]
+    return row.length, row.carry, row.rows, row.sums, row.backwards, *inner

@@ -1,0 +1,381 @@
+"""Call native code with arrays and numbers as they are: what a compiled function tries first.
+
+Cython builds this module where there is a C compiler; without it, calls take the longer way through ctypes.
+"""
+
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from cpython.exc cimport PyErr_CheckSignals
+from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
+from cpython.pythread cimport (
+    PyThread_acquire_lock,
+    PyThread_allocate_lock,
+    PyThread_free_lock,
+    PyThread_release_lock,
+    PyThread_type_lock,
+    WAIT_LOCK,
+)
+from libc.math cimport NAN
+from libc.stdint cimport uintptr_t
+from libc.stdlib cimport calloc, free
+
+import threading
+
+from ...forking import at_fork
+
+cdef extern from "<time.h>" nogil:
+    cdef struct timespec:
+        long long tv_sec
+        long tv_nsec
+    int TIME_UTC
+    int timespec_get(timespec *, int)
+
+cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
+    unsigned long PyThread_get_thread_ident()
+
+ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
+ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
+ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
+
+cdef enum:
+    MOST = 16  # arguments
+    UNITS = 32  # of a result, in which threads look for a nan themselves
+    PERIOD = 50_000_000  # nanoseconds between two looks at signals
+
+MOST_ARGUMENTS = MOST
+running = threading.local()  # .work is that of the call whose code a thread runs
+cdef unsigned long main_thread = threading.main_thread().ident
+
+
+def note_main_thread():
+    global main_thread
+    main_thread = PyThread_get_thread_ident()
+
+
+at_fork(after_in_child=note_main_thread)
+
+
+cdef struct Watch:
+    # At the start of each worker's memory; watch.py says what machine code does with it.
+    long long left
+    long long *flag
+    int (*check)(Watch *watch) noexcept nogil
+    void *work
+    long long seen  # when a thread last asked whether there are signals, in nanoseconds
+
+
+cdef class Work:
+    """Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
+
+    There is memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need.
+    """
+
+    cdef void *raw
+    cdef char *start
+    cdef long long flag
+    cdef readonly list errors
+    cdef public object kept  # what the code reads and writes, as long as it may run
+
+    def __cinit__(self, size_t size, size_t copies):
+        cdef size_t k
+        cdef Watch *watch
+        self.raw = calloc(size * copies + 64, 1)
+        if self.raw == NULL:
+            raise MemoryError(f"expected {size * copies} bytes of memory for a compiled function but there are none")
+        self.start = <char *> ((<uintptr_t> self.raw + 63) & ~<uintptr_t> 63)
+        self.errors = []
+        for k in range(copies):
+            watch = <Watch *> (self.start + k * size)
+            watch.flag, watch.check, watch.work = &self.flag, look, <void *> self
+
+    def __dealloc__(self):
+        free(self.raw)
+
+    @property
+    def address(self):
+        return <uintptr_t> self.start
+
+    @property
+    def stopped(self):
+        return self.flag != 0
+
+    cpdef stop(self):
+        """Have the code end that runs on this memory."""
+        self.flag = 1
+
+    cpdef fail(self, error):
+        """Note what a callback or a signal's handler raised: the call ends, and raises it."""
+        self.errors.append(error)
+        self.flag = 1
+
+    cpdef check(self):
+        """Raise the first error of a call that has ended."""
+        if self.errors:
+            raise self.errors[0]
+
+
+cdef class Callback:
+    """Call a row's Python function for machine code; what it raises goes to the call that the thread works for.
+
+    A function of Python's own would lose what a signal's handler raises before its first line.
+    """
+
+    cdef object evaluate
+
+    def __init__(self, evaluate):
+        self.evaluate = evaluate
+
+    def __call__(self, *xs):
+        cdef Work work = running.work
+        try:
+            # Nothing more is asked of the user's code once the call is to end.
+            return NAN if work.flag else float(self.evaluate(*xs))
+        except BaseException as error:
+            work.fail(error)
+            return NAN
+
+
+cdef int look(Watch *watch) noexcept nogil:
+    """Have Python run the handlers of signals, which it does in the main thread only; tell whether the call is to end."""
+    cdef timespec now
+    cdef long long time
+    if PyThread_get_thread_ident() != main_thread:
+        return 0  # nor may other threads ask Python for anything while it ends
+    timespec_get(&now, TIME_UTC)
+    time = now.tv_sec * 1_000_000_000 + now.tv_nsec
+    if 0 <= time - watch.seen < PERIOD:
+        return 0
+    watch.seen = time
+    return handle(watch)
+
+
+cdef int handle(Watch *watch) noexcept with gil:
+    cdef Work work = <Work> watch.work
+    try:
+        PyErr_CheckSignals()
+    except BaseException as error:
+        work.fail(error)
+    return work.flag != 0
+
+
+cdef class _Share:
+    """Hold a batch that several threads work on: each runs the next part until none is left.
+
+    It keeps all memory that the parts use, and the code, so that a thread may end after the call that wanted it was
+    interrupted.
+    """
+
+    cdef Part part
+    cdef double *out
+    cdef Work memory
+    cdef object kept
+    cdef long long n, each, parts, next
+    cdef int workers
+    cdef bint sums, watched, doubtful, calls_back
+    cdef list units
+    cdef PyThread_type_lock lock
+
+    def __cinit__(self):
+        self.lock = PyThread_allocate_lock()
+        if self.lock == NULL:
+            raise MemoryError("expected a lock for a compiled function but the system has none left")
+
+    def __dealloc__(self):
+        PyThread_free_lock(self.lock)
+
+    def run(self):
+        """Run parts until none is left."""
+        cdef long long starts[UNITS]
+        cdef long long sizes[UNITS]
+        cdef long long place, first, last
+        cdef int k, worker, count = 0
+        before = enter(self.memory) if self.calls_back else None
+        if self.watched:
+            count = <int> len(self.units)
+            for k in range(count):
+                starts[k], sizes[k] = self.units[k]
+        with nogil:
+            PyThread_acquire_lock(self.lock, WAIT_LOCK)
+            worker = self.workers
+            self.workers += 1
+            PyThread_release_lock(self.lock)
+            while True:
+                PyThread_acquire_lock(self.lock, WAIT_LOCK)
+                place = self.next
+                self.next += 1
+                PyThread_release_lock(self.lock)
+                if place >= self.parts or self.memory.flag:
+                    break
+                first = place * self.each
+                last = min(self.n, first + self.each)
+                # Sums are kept for each part, so that they do not depend on which thread was quicker.
+                self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
+                for k in range(count):
+                    if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
+                        self.doubtful = True
+        if self.calls_back:
+            running.work = before
+
+
+cdef enter(Work work):
+    """Say for which call this thread works; return for which it did, since what is called back may call, too."""
+    before = getattr(running, "work", None)
+    running.work = work
+    return before
+
+
+cdef class Entry:
+    """Run a kernel on arguments of one structure.
+
+    Args:
+        native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
+            whether native code calls Python's functions; the number of samples from which on threads share the work;
+            how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
+            function that splits a batch, the one that has other threads run a function, and the one that waits for it.
+        shapes: for each positional argument the shape of a sample; of a number, ().
+        batched: for each positional argument, whether it carries a leading axis of samples.
+        units: where each number or array of a result starts among a sample's numbers, and how many it has.
+        per_sample: whether each sample has results of its own.
+        results: the class numpy.ndarray; the function numpy.empty; the function that makes the result of the numbers
+            and how many samples there are.
+        exact: None, or what returns the entry to call instead where a result is nan.
+    """
+
+    cdef Run run, prepare
+    cdef Part part
+    cdef Finish finish
+    cdef size_t work
+    cdef list spare, large, shapes, units
+    cdef object owner, array, empty, read, exact, split, submit, wait
+    cdef Py_ssize_t count, outputs, largest
+    cdef bint per_sample, calls_back
+    cdef bint batched[MOST]
+
+    def __init__(self, native, shapes, batched, units, per_sample, results, exact):
+        if len(shapes) > MOST:
+            raise ValueError(f"Entry expected at most {MOST} arguments but got {len(shapes)}")
+        self.owner, address, self.work, self.calls_back, self.largest, sharing = native
+        self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
+        if sharing is not None:
+            prepare, part, finish, self.split, self.submit, self.wait = sharing
+            self.prepare, self.part = <Run> <uintptr_t> prepare, <Part> <uintptr_t> part
+            self.finish = <Finish> <uintptr_t> finish
+        self.count, self.units, self.per_sample = len(shapes), list(units), per_sample
+        self.outputs = sum([size for _, size in units])
+        self.shapes = [tuple(shape) for shape in shapes]
+        self.array, self.empty, self.read = results
+        self.exact = exact
+        for k, flag in enumerate(batched):
+            self.batched[k] = flag
+
+    def call(self, tuple args):
+        """Return the result, or None where the arguments are of another kind, and nothing was done."""
+        cdef Py_buffer views[MOST]
+        cdef Py_buffer target
+        cdef void *addresses[MOST]
+        cdef double numbers[MOST]
+        cdef Py_ssize_t n = -1, k, held = 0, size
+        cdef int axis, lead
+        cdef bint fits = len(args) == self.count, doubtful = False
+        cdef Work memory
+        cdef tuple shape
+        cdef Py_buffer *view
+        if not fits:
+            return None
+        try:
+            for k in range(self.count):
+                arg = args[k]
+                shape = <tuple> self.shapes[k]
+                lead = self.batched[k]
+                if type(arg) is self.array:
+                    view = &views[held]
+                    try:
+                        PyObject_GetBuffer(arg, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+                    except (BufferError, ValueError):
+                        return None  # not contiguous, or of a kind that no buffer has
+                    held += 1
+                    if view.format[0] != b"d" or view.format[1] or view.ndim != len(shape) + lead or not view.ndim:
+                        return None
+                    if lead:
+                        if n >= 0 and view.shape[0] != n:
+                            return None
+                        n = view.shape[0]
+                    for axis in range(len(shape)):
+                        if view.shape[axis + lead] != <Py_ssize_t> shape[axis]:
+                            return None
+                    addresses[k] = view.buf
+                elif PyFloat_Check(arg) and not lead and not shape:
+                    numbers[k] = PyFloat_AS_DOUBLE(arg)
+                    addresses[k] = &numbers[k]
+                else:
+                    return None
+            if n < 0:
+                n = 1
+            size = self.outputs * n if self.per_sample else self.outputs
+            out = self.empty(size)
+            PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS)
+            try:
+                if n >= self.largest:
+                    doubtful = self.share(addresses, n, <double *> target.buf, (args, out))
+                else:
+                    memory = self.spare.pop() if self.spare else Work(self.work, 1)
+                    before = enter(memory) if self.calls_back else None
+                    with nogil:
+                        self.run(addresses, n, <double *> target.buf, memory.start)
+                        if self.exact is not None:
+                            doubtful = has_nan(<double *> target.buf, size)
+                    if self.calls_back:
+                        running.work = before
+                    if memory.flag:
+                        memory.check()
+                    self.spare.append(memory)
+            finally:
+                PyBuffer_Release(&target)
+        finally:
+            for k in range(held):
+                PyBuffer_Release(&views[k])
+        if doubtful:
+            return self.exact().call(args)
+        return self.read(out, n)
+
+    cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
+        """Have threads share a batch; tell whether there is a nan in the results."""
+        cdef _Share job = _Share()
+        cdef Work memory
+        job.each, job.parts, copies = self.split(n)
+        memory = job.memory = self.large.pop() if self.large else Work(self.work, copies)
+        job.part, job.n, job.out, job.units = self.part, n, out, self.units
+        job.kept, job.calls_back = (self.owner, kept), self.calls_back
+        job.sums = self.finish != NULL
+        job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
+        before = enter(memory) if self.calls_back else None
+        with nogil:
+            self.prepare(addresses, n, out, memory.start)
+        if self.calls_back:
+            running.work = before
+        others = self.submit(job.run)
+        try:
+            job.run()
+            self.wait(others)
+        except BaseException:
+            # Ctrl-C came while this thread waited.
+            memory.stop()
+            self.wait(others)
+            raise
+        memory.check()
+        if job.sums:
+            with nogil:
+                self.finish(memory.start, job.parts, n, out)
+        self.large.append(memory)
+        if self.exact is None or job.watched:
+            return job.doubtful
+        with nogil:
+            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
+        return job.doubtful
+
+
+cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:
+    cdef Py_ssize_t k
+    cdef bint found = False
+    for k in range(size):
+        found |= numbers[k] != numbers[k]
+    return found

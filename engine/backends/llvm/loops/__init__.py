@@ -1,0 +1,1 @@
+"""Write programs with loops: a function for each body, and how lanes and memory go around it."""

@@ -1,0 +1,109 @@
+"""Ask what this machine offers: its vector width, its CPU's features, and glibc's vector functions."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from dataclasses import dataclass
+from functools import cache
+
+import llvmlite
+import llvmlite.binding as llvm
+
+from ...forking import at_fork
+
+lock = threading.RLock()  # for several steps with LLVM that belong together
+
+# How libmvec names a function: _ZGV, the instruction set's letter, N, lanes, a v for each argument.
+_LETTERS = {("x86", 8): "e", ("x86", 4): "d", ("x86", 2): "b", ("aarch64", 2): "n"}
+# Each was compared with libm over the whole double range: within 1e-15, the same nan, infinities and zeros
+# (glibc 2.36, AVX-512 and AVX2).
+_VECTOR_FUNCTIONS = {
+    1: "acos acosh asin asinh atan atanh cbrt cos cosh erf erfc exp exp2 expm1 log log10 log1p log2 sin sinh tan tanh",
+    2: "atan2 hypot pow",
+}
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Describe the target: what object code depends on beside the program."""
+
+    triple: str
+    cpu: str
+    features: str
+    lanes: int  # doubles in a vector
+    registers: int  # for vectors
+    fused: bool  # whether a multiply-add that rounds once is one instruction
+    vector_functions: tuple[tuple[str, str], ...]  # name and symbol
+
+    @property
+    def identity(self) -> str:
+        """Name everything that object code for this machine depends on."""
+        versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
+        return repr(
+            (
+                self.triple,
+                self.cpu,
+                self.features,
+                self.lanes,
+                self.registers,
+                self.fused,
+                self.vector_functions,
+                versions,
+            )
+        )
+
+
+@cache
+def host() -> Machine:
+    """Describe this machine, and make LLVM ready for it."""
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    triple = llvm.get_default_triple()
+    features = llvm.get_host_cpu_features()
+    family = "x86" if triple.startswith(("x86_64", "i686", "amd64")) else triple.split("-")[0]
+    if family == "x86":
+        lanes = 8 if features.get("avx512f") and features.get("avx512dq") else 4 if features.get("avx2") else 2
+    else:
+        lanes = 2  # NEON; elsewhere LLVM splits the pair
+    functions = _vector_functions(_LETTERS.get((family, lanes)), lanes)
+    registers = 32 if lanes == 8 or family == "aarch64" else 16
+    fused = family == "aarch64" or bool(features.get("fma"))
+    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, functions)
+
+
+def _vector_functions(letter: str | None, lanes: int) -> tuple[tuple[str, str], ...]:
+    if letter is None or sys.platform != "linux":
+        return ()
+    try:
+        llvm.load_library_permanently("libmvec.so.1")
+    except RuntimeError:
+        return ()
+    names = [
+        (name, f"_ZGV{letter}N{lanes}{'v' * count}_{name}")
+        for count, listed in _VECTOR_FUNCTIONS.items()
+        for name in listed.split()
+    ]
+    return tuple((name, symbol) for name, symbol in names if llvm.address_of_symbol(symbol))
+
+
+def target(level: int) -> llvm.TargetMachine:
+    """Return a code generator for this machine, at a level from 0 to 3; an engine takes possession of its own."""
+    machine = host()
+    return llvm.Target.from_triple(machine.triple).create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=level, jit=True, codemodel="jitdefault"
+    )
+
+
+def _hold() -> None:
+    lock.acquire()
+    llvm.ffi.lib._lock.__enter__()
+
+
+def _let_go() -> None:
+    llvm.ffi.lib._lock.__exit__()
+    lock.release()
+
+
+# LLVM has state, and locks, of its own that a fork may not catch halfway: it waits until no thread is inside.
+at_fork(before=_hold, after_in_parent=_let_go, after_in_child=_let_go)

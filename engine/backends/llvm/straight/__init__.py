@@ -1,0 +1,1 @@
+"""Write programs without loops as functions of a few hundred steps, scheduled for the registers."""

@@ -1,0 +1,81 @@
+"""Let machine code be stopped: loops look, every some thousand operations, whether their call was told to end.
+
+Each worker's memory begins with a watch: how many operations are left until the next look; the address of the call's
+flag, which is 1 once it is to end; and the address of a function that may raise the flag, since it is Python that can
+tell whether the user pressed Ctrl-C. A count that ran out stays so while the flag is up, so that all loops end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...programs.loop import WHILE, Loop
+from ...programs.program import Program
+from .instructions import weight
+
+SIZE = 64  # bytes; work.Work and entry.pyx write to them
+DECLARED = "declare i1 @chainrule_poll(ptr)\n"
+_BUDGET = 1 << 20  # operations from one look at the flag to the next, about a millisecond
+_STRIP = 4096  # operations that are counted at once
+_SHORT = 1 << 14  # loops that take fewer are counted by what they stand in
+_PYTHON = 1000  # operations that take as long as a function of the user's
+
+
+def cost(program: Program, places: Iterable[int], vectors: int) -> int:
+    """Estimate how many operations some steps of a program take, on so many vectors at a time."""
+    total = 1
+    for place in places:
+        op = program.steps[place].op
+        total += _cost_of_loop(op) if isinstance(op, Loop) else _PYTHON if op.custom else weight(op)
+    return total * vectors
+
+
+def _cost_of_loop(op: Loop) -> int:
+    """Estimate a loop's operations; of one that is counted by itself those that go unseen by that."""
+    if op.kind == WHILE:
+        return _STRIP
+    return min(_STRIP, op.length * cost(op.body, range(len(op.body.steps)), 1))
+
+
+def turns(cost: int, length: int | None) -> int:
+    """Return how many turns of a loop are counted at once; 0 where the loop is so short that none need be."""
+    if length is not None and length * cost < _SHORT:
+        return 0
+    return max(1, _STRIP // cost)
+
+
+def look(name: str, leave: str, cost: int) -> str:
+    """Write what counts operations, and leaves for a label if the call is to end."""
+    return (
+        f"%{name}.left = load i64, ptr %watch\n%{name}.less = sub i64 %{name}.left, {cost}\n"
+        f"store i64 %{name}.less, ptr %watch\n%{name}.out = icmp slt i64 %{name}.less, 0\n"
+        f"br i1 %{name}.out, label %{name}.ask, label %{name}.go\n{name}.ask:\n"
+        f"%{name}.end = call i1 @chainrule_poll(ptr %watch)\n"
+        f"br i1 %{name}.end, label %{leave}, label %{name}.go\n{name}.go:\n"
+    )
+
+
+def poll() -> str:
+    """Write the function that tells whether a call is to end; if not, it sets the count anew."""
+    return f"""define i1 @chainrule_poll(ptr %watch) #2 {{
+%flag.at = getelementptr i8, ptr %watch, i64 8
+%flag = load ptr, ptr %flag.at
+%raised = load volatile i64, ptr %flag
+%ends = icmp ne i64 %raised, 0
+br i1 %ends, label %end, label %ask
+ask:
+%check.at = getelementptr i8, ptr %watch, i64 16
+%check = load ptr, ptr %check.at
+%known = icmp ne ptr %check, null
+br i1 %known, label %call, label %go
+call:
+%answer = call i32 %check(ptr %watch)
+%told = icmp ne i32 %answer, 0
+br i1 %told, label %end, label %go
+go:
+store i64 {_BUDGET}, ptr %watch
+ret i1 0
+end:
+ret i1 1
+}}
+"""

@@ -1,0 +1,1 @@
+"""Compile functions: `compile` traces, rewrites and runs them by a backend."""

@@ -1,0 +1,112 @@
+"""Hold what a compiled function runs for arguments of one kind: a program after all passes, and its machine code."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from ..backends import buffers
+from ..backends.layout import Layout
+from ..programs.program import Program
+from ..rewriting.rerolling import recognise
+from ..rewriting.simplifying import drop, hoist, optimise, relax, values_only
+from ..rewriting.unnesting import restructure
+from .choosing import BACKENDS, backend_module, choose
+from .packing import Argument
+from .recorded_calls import with_slopes
+
+_LONG = 5_000  # steps that take a while to compile
+MAX_STEPS = 200_000
+"""Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
+
+
+class Options(NamedTuple):
+    """Say how a function is compiled, as `compile` takes it."""
+
+    reduce: str | None
+    backend: str
+    threads: int
+    max_steps: int
+
+
+class Plan:
+    """Run one program: optimised, built by a backend, results put in structure."""
+
+    def __init__(self, traced: Program, flags: tuple[bool, ...], options: Options) -> None:
+        self.traced = traced
+        self.closed = traced.closed
+        self.flags = flags = (*flags, False) if traced.closed else flags
+        self.options = options
+        self.reduce = options.reduce
+        found = recognise(traced, not any(flags))
+        shared = optimise(restructure(found) if found.has_loops else found)
+        self.program = drop(hoist(values_only(shared), flags))
+        self.layout = Layout(self.program, flags, options.reduce)
+        self.name = choose(options.backend, self.program, options.max_steps)
+        relaxed = relax(self.program)
+        self.optimistic = relaxed != self.program
+        self._kernel = self._build(relaxed)
+        self._exact: Any = None if self.optimistic else self._kernel
+        self.read = buffers.reader(self.program.result, self.layout.per_sample)
+        self._outputs = len(self.program.outputs)
+        self._slopes: tuple[Plan | None] | None = None
+        entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
+        # With what the function closes over among the arguments, a call is no call of the entry.
+        self.enter = None if entry is None or self.closed else entry.call
+
+    def _build(self, program: Program) -> Any:
+        build = backend_module(BACKENDS[self.name]).build
+        if self.name != "llvm" or len(program) < _LONG:
+            return build(program, self.flags, self.reduce, self.options.threads)
+        # The bar shows when this takes longer than two seconds.
+        with importlib.import_module("tqdm").tqdm(unit="step", desc="compile", delay=2.0, leave=False) as bar:
+
+            def tell(done: int, total: int) -> None:
+                bar.total = total  # more than the program's steps, where some are spelled out in others
+                bar.update(done - bar.n)
+
+            return build(program, self.flags, self.reduce, self.options.threads, tell)
+
+    def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
+        """Return the kernel's native entry, None where there is none for such arguments."""
+        parts = self.program.arguments.parts
+        if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
+            return None
+        results = self.layout.units, self.layout.per_sample
+        return kernel.entry([part.shape for part in parts], self.flags, *results, self.read, exact)
+
+    def _exact_entry(self) -> Any:
+        return self._entry(self._exact_kernel(), None)
+
+    def _exact_kernel(self) -> Any:
+        if self._exact is None:
+            self._exact = self._build(self.program)
+        return self._exact
+
+    def slopes(self) -> Plan | None:
+        """Return the plan of the results and their derivatives by what the function closes over, if there is one."""
+        if self._slopes is None:
+            program = with_slopes(self.traced)
+            self._slopes = (None if program is None else Plan(program, self.flags, self.options),)
+        return self._slopes[0]
+
+    def arrays(self, packed: Sequence[Argument], n: int) -> list[Any]:
+        """Return what the kernel reads: the arguments, and the numbers that the function closes over."""
+        arrays = [argument.memory(n) for argument in packed]
+        if self.closed:
+            arrays.append(buffers.pack([number.value for number in self.closed]))
+        return arrays
+
+    def run(self, arrays: Sequence[Any], n: int) -> Any:
+        """Run the kernel, and put its results in structure."""
+        return self.read(self.numbers(arrays, n), n)
+
+    def numbers(self, arrays: Sequence[Any], n: int) -> Any:
+        """Run the kernel, and return what it wrote."""
+        out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+        self._kernel(arrays, n, out)
+        if self.optimistic and buffers.has_nan(out):
+            # A plain product may have made it of 0 and infinity (see passes.relax).
+            self._exact_kernel()(arrays, n, out)
+        return out

@@ -1,0 +1,131 @@
+"""Pass derivatives through calls of a compiled function: on Vars or traced numbers, or where it closes over Vars.
+
+On nodes the function itself runs, a sample at a time. On plain numbers a program finds the results together with
+their derivatives by what the function closes over, and each result is one node that holds them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..data.structure import flatten, unflatten
+from ..derivatives.checkpointing import run_again
+from ..derivatives.transforms import jacobian
+from ..graph.var import Var
+from ..operations import table
+from ..programs.loop import WHILE, Loop
+from ..programs.naming import function_name
+from ..programs.program import Program
+from ..programs.tracing import trace
+from .packing import Argument, stacked
+
+
+def call_on_nodes(f: Callable[..., Any], packed: Sequence[Argument], n: int, reduce: str | None) -> Any:
+    """Run a function on each of n samples, and put together what it returns."""
+    rows: list[list[Any]] = []
+    result = None
+    for k in range(n):
+        numbers = [unflatten(argument.structure, argument.sample(k)) for argument in packed]
+        row, own = flatten(f(*numbers), "compile", f"the result of {function_name(f)}")
+        if result is not None and own != result:
+            raise ValueError(
+                f"compile expected {function_name(f)} to return results of one structure but got {result} and {own}"
+            )
+        rows.append(row)
+        result = own
+    assert result is not None
+    if all(argument.rows is None for argument in packed):
+        return unflatten(result, rows[0])
+    if reduce is None:
+        return stacked(result, rows, [0])
+    return unflatten(result, [_reduced(column, reduce) for column in zip(*rows, strict=True)])
+
+
+def _reduced(numbers: Sequence[Any], reduce: str) -> Any:
+    total: Any = 0.0
+    for number in numbers:
+        total = total + number
+    return total if reduce == "sum" else total / len(numbers) if numbers else math.nan
+
+
+def with_slopes(program: Program) -> Program | None:
+    """Return the program of all results, and of the derivative of each by each number that the program closes over.
+
+    None where there is none: the reverse of a while loop without a limit.
+    """
+    if any(isinstance(op, Loop) and op.kind == WHILE and not op.length for op in program.rows_and_loops()):
+        return None
+    count = len(program.closed)
+
+    def both(*args: Any) -> Any:
+        numbers, _ = flatten(args, "compile", "args")
+
+        def results(closed: Sequence[Any]) -> list[Any]:
+            return program.run([*numbers[:-count], *closed])
+
+        closed = numbers[-count:]
+        return results(closed), jacobian(results)(closed)
+
+    return trace(both, *unflatten(program.arguments, [0.0] * program.arguments.size))
+
+
+def moving_outputs(program: Program) -> list[bool]:
+    """Tell which results depend on a Var that the program closes over."""
+    known = [False] * program.offset
+    first = len(program.names) - len(program.closed)
+    known[first : len(program.names)] = [True] * len(program.closed)
+    for op, args in program.steps:
+        moves = op is not table.stop_gradient and any(known[k] for k in args)
+        known += [moves] * op.results
+    return [known[k] for k in program.outputs]
+
+
+def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any], n: int) -> Any:
+    """Run a plan, and record each of its results as a function of what it closes over."""
+    program: Program = plan.traced
+    slopes = plan.slopes()
+    if slopes is None or not n:
+        return call_on_nodes(program, packed, n, plan.reduce) if n else plan.run(arrays, n)
+    values, matrix = slopes.run(arrays, n)
+    moving = moving_outputs(program)
+    batched = any(argument.rows is not None for argument in packed)
+    if not batched or plan.reduce is not None:
+        samples = [[x for argument in packed for x in argument.sample(k)] for k in range(n)]
+        numbers = [
+            _record(program, place, samples, plan.reduce, value, row) if moving[place] else value
+            for place, (value, row) in enumerate(zip(values, matrix, strict=True))
+        ]
+        return unflatten(program.result, numbers)
+    rows = []
+    for k in range(n):
+        sample = [x for argument in packed for x in argument.sample(k)]
+        rows.append(
+            [
+                _record(program, place, [sample], None, float(column[k]), [float(slope[k]) for slope in row])
+                if moving[place]
+                else float(column[k])
+                for place, (column, row) in enumerate(zip(values, matrix, strict=True))
+            ]
+        )
+    return stacked(program.result, rows, [0])
+
+
+def _record(
+    program: Program,
+    place: int,
+    samples: Sequence[Sequence[float]],
+    reduce: str | None,
+    value: float,
+    slopes: Sequence[float],
+) -> Var:
+    """Make the node of one result; higher derivatives run the program again on its samples."""
+    output = program.outputs[place]
+
+    def result_of(closed: Sequence[Any]) -> Any:
+        found = [program.values([*sample, *closed])[output] for sample in samples]
+        return found[0] if reduce is None else _reduced(found, reduce)
+
+    row = run_again(f"compiled {program.name}", len(program.closed), 0, result_of)
+    return Var.record(row, value, program.closed, slopes)

@@ -1,0 +1,366 @@
+"""Take nested lists, tuples, dicts, dataclasses and arrays of numbers apart, and put results together in their shape.
+
+None, strings and members of an `Enum` are no numbers: they are part of the structure, and come back as they are.
+Fields that the ``__init__`` of a dataclass does not take are no part of it: its ``__post_init__`` computes them anew.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+import importlib
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import needing
+from ..forking import kept
+from ..operations.primitive import number_in, to_float
+from .csr import Places, Sparse
+from .reading import held
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Describe a nested structure without its numbers.
+
+    `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
+    "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
+    `shape` is that of an array, `made` the class of a record, `places` where a sparse matrix has its numbers, `parts`
+    what stands inside.
+    """
+
+    kind: str
+    parts: tuple[Structure, ...] = ()
+    keys: tuple[Any, ...] = ()
+    shape: tuple[int, ...] = ()
+    made: Any = None
+    places: Places | None = None
+
+    @kept
+    def size(self) -> int:
+        """How many numbers it holds."""
+        if self.kind == "number":
+            return 1
+        if self.places is not None:
+            return self.places.size
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count if self.kind == "array" else sum(part.size for part in self.parts)
+
+    def build(self, items: Sequence[Any]) -> Any:
+        """Put together what holds others, from what its parts have become."""
+        if self.kind == "list":
+            return list(items)
+        if self.kind == "tuple":
+            return tuple(items)
+        if self.kind == "dict":
+            return dict(zip(self.keys, items, strict=True))
+        if self.kind == "record":
+            return _record(self.made, dict(zip(self.keys, items, strict=True)))
+        return self.keys[0] if self.kind == "constant" else None
+
+    def units(self) -> Iterator[Structure]:
+        """Yield the numbers, arrays and sparse matrices in order: what a block of a Jacobian belongs to."""
+        if self.kind in ("number", "array", "sparse"):
+            yield self
+        for part in self.parts:
+            yield from part.units()
+
+    def __str__(self) -> str:
+        if self.kind == "number":
+            return "number"
+        if self.kind == "array":
+            return f"array{list(self.shape)}"
+        if self.places is not None:
+            return f"sparse{list(self.places.shape)} of {self.size} numbers"
+        if self.kind == "dict":
+            return "{" + ", ".join(f"{key!r}: {part}" for key, part in zip(self.keys, self.parts, strict=True)) + "}"
+        if self.kind == "record":
+            fields = [f"{key}={part}" for key, part in zip(self.keys, self.parts, strict=True)]
+            return f"{self.made.__name__}({', '.join(fields)})"
+        if self.kind in ("none", "constant"):
+            return repr(self.build(()))
+        alike = len(self.parts) > 8 and all(part == self.parts[0] for part in self.parts)
+        inside = f"{self.parts[0]} × {len(self.parts)}" if alike else ", ".join(map(str, self.parts))
+        return f"[{inside}]" if self.kind == "list" else f"({inside}{',' if len(self.parts) == 1 else ''})"
+
+
+NUMBER = Structure("number")
+NONE = Structure("none")
+
+
+def constant(value: Any) -> Structure:
+    """Describe what is no number: it comes back as it is."""
+    return NONE if value is None else Structure("constant", keys=(value,))
+
+
+def flatten(tree: Any, function: str, name: str, others: bool = False) -> tuple[list[Any], Structure]:
+    """List the numbers of a nested structure, and describe it; `TypeError` names what is no number.
+
+    Vars and other number types stay as they are, all else becomes a float. With `others`, what is no number is a
+    constant of the structure, whatever it is.
+
+    >>> numbers, structure = flatten({"a": [1, 2.5], "b": 3}, "f", "x")
+    >>> numbers, str(structure)
+    ([1.0, 2.5, 3.0], "{'a': [number, number], 'b': number}")
+    """
+    numbers: list[Any] = []
+    return numbers, _flatten(tree, function, name, numbers, others)
+
+
+def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
+    if type(tree) is float or hasattr(type(tree), "__apply__"):
+        numbers.append(tree)
+        return NUMBER
+    if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
+        kind = "list" if isinstance(tree, list) else "tuple"
+        if all_numbers(tree):
+            numbers.extend(tree)
+            return Structure(kind, (NUMBER,) * len(tree))
+        parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others) for k, item in enumerate(tree)])
+        return Structure(kind, parts)
+    if isinstance(tree, Sparse):
+        numbers.extend(tree.numbers)
+        return Structure("sparse", places=tree.places)
+    if isinstance(tree, dict):
+        parts = tuple([_flatten(item, function, f"{name}[{key!r}]", numbers, others) for key, item in tree.items()])
+        return Structure("dict", parts, tuple(tree))
+    tree = number_in(tree)
+    if hasattr(type(tree), "__apply__"):
+        numbers.append(tree)
+        return NUMBER
+    if is_constant(tree):
+        return constant(tree)
+    keys = record_fields(tree)
+    if keys is not None:
+        parts = tuple([_flatten(getattr(tree, key), function, f"{name}.{key}", numbers, others) for key in keys])
+        return Structure("record", parts, keys, made=type(tree))
+    try:
+        return _flatten_held(tree, function, name, numbers, others)
+    except TypeError:
+        if others:
+            return constant(tree)
+        raise
+
+
+def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
+    found = held(tree, function, name)
+    if isinstance(found, list):
+        return _flatten(found, function, name, numbers, others)
+    shape = getattr(found, "shape", None)
+    if shape:
+        items = _items(found)
+        if not all_numbers(items):
+            items = [item if hasattr(type(item), "__apply__") else to_float(item, function, name) for item in items]
+        numbers.extend(items)
+        return Structure("array", shape=tuple(shape))
+    numbers.append(to_float(tree, function, name))
+    return NUMBER
+
+
+def is_constant(value: Any) -> bool:
+    """Tell whether something is kept as it is: None, a string, a member of an `Enum` that is no number."""
+    if not isinstance(value, (str, enum.Enum)):
+        return value is None
+    return not isinstance(value, (int, float))
+
+
+def record_fields(value: Any) -> tuple[str, ...] | None:
+    """Name the fields of a named tuple or dataclass that its class is called with; None for anything else."""
+    if isinstance(value, tuple):
+        return getattr(value, "_fields", None)
+    if not hasattr(type(value), "__dataclass_fields__"):
+        return None
+    return tuple([field.name for field in dataclasses.fields(value) if field.init])
+
+
+def _record(kind: Any, fields: dict[str, Any]) -> Any:
+    """Make a named tuple or dataclass without its ``__init__``, which may refuse a gradient, or no number yet."""
+    if issubclass(kind, tuple):
+        return kind._make(fields.values())
+    made = object.__new__(kind)
+    for name, item in fields.items():
+        object.__setattr__(made, name, item)  # frozen ones, too
+    if any(not field.init for field in dataclasses.fields(kind)) and hasattr(kind, "__post_init__"):
+        made.__post_init__()
+    return made
+
+
+def all_numbers(items: Iterable[Any]) -> bool:
+    """Tell whether all items are floats, Vars and the like; a long list takes nanoseconds for each."""
+    return all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, items)))
+
+
+def _items(array: Any) -> Iterable[Any]:
+    """List the numbers of an array, as floats where they are doubles."""
+    double = array.dtype.kind == "f" and array.dtype.itemsize == 8
+    items: Iterable[Any] = array.ravel().tolist() if double or array.dtype.kind == "O" else list(array.flat)
+    return items
+
+
+def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
+    """Put numbers together as `structure` says; arrays are of floats, or of objects where there are Vars.
+
+    >>> unflatten(flatten(({"a": 1},), "f", "x")[1], [5.0])
+    ({'a': 5.0},)
+    """
+    return _unflatten(structure, iter(numbers))
+
+
+def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
+    if structure.kind == "number":
+        return next(numbers)
+    if structure.kind == "array":
+        return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
+    if structure.places is not None:
+        return structure.places.array(list(itertools.islice(numbers, structure.size)))
+    if structure.parts.count(NUMBER) == len(structure.parts):
+        return structure.build(list(itertools.islice(numbers, len(structure.parts))))
+    return structure.build([_unflatten(part, numbers) for part in structure.parts])
+
+
+def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
+    """Yield what stands in the place of each number, as it came; None for each number of an array."""
+    if structure.kind == "number":
+        yield tree
+    elif structure.kind == "array":
+        yield from [None] * structure.size
+    else:
+        keys: Iterable[Any] = structure.keys if structure.kind == "dict" else range(len(structure.parts))
+        if structure.kind == "record":
+            tree = [getattr(tree, key) for key in structure.keys]
+        for key, part in zip(keys, structure.parts, strict=False):
+            yield from leaves(tree[key], part)
+
+
+def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> Sequence[Any] | None:
+    """Return numbers in the order of the expected structure, where theirs has the keys of dicts in another; else None.
+
+    >>> xs, found = flatten({"b": 1, "a": 2}, "f", "x")
+    >>> arranged(xs, found, flatten({"a": 0, "b": 0}, "f", "x")[1])
+    [2.0, 1.0]
+    """
+    if found is expected or found == expected:
+        return numbers
+    order = _order(found, expected, 0)
+    return None if order is None else [numbers[k] for k in order]
+
+
+def _order(found: Structure, expected: Structure, start: int) -> list[int] | None:
+    """Place the numbers of one structure, which begin at `start`, in another; None where they are no match."""
+    if found == expected:
+        return list(range(start, start + found.size))
+    parts, count = dict(enumerate(found.parts)), len(found.parts)
+    names: Sequence[Any] = range(count)
+    if found.kind == "dict" and set(found.keys) == set(expected.keys):
+        parts, names = dict(zip(found.keys, found.parts, strict=True)), expected.keys
+    elif found.keys != expected.keys:
+        return None
+    if (found.kind, found.made, count) != (expected.kind, expected.made, len(expected.parts)) or not count:
+        return None
+    starts = {}
+    for key, part in parts.items():
+        starts[key] = start
+        start += part.size
+    order: list[int] = []
+    for key, part in zip(names, expected.parts, strict=True):
+        own = _order(parts[key], part, starts[key])
+        if own is None:
+            return None
+        order += own
+    return order
+
+
+def array(data: Any) -> Any:
+    """Return a NumPy array of Vars, traced numbers and floats, whose functions are chainrule's.
+
+    Args:
+        data: a number, nested lists of numbers, or an array.
+
+    Arrays that chainrule hands to functions are such arrays, and so is what NumPy's functions make of them, or of a
+    Var beside an array. What ``np.array`` and ``np.asarray`` make is an array of objects, of which NumPy asks no more
+    than operators, comparisons and methods:
+
+    - Arithmetic, ``np.sin`` and other functions that are methods, ``sum``, ``prod``, ``mean``, ``std``, ``var``,
+      ``vdot`` and products of matrices are right.
+    - ``maximum``, ``minimum``, ``max``, ``min``, ``clip``, ``fmax`` and ``fmin`` choose by comparison: they may lose a
+      nan, and give the derivative at a tie to one item alone. ``nan_to_num`` leaves a nan; sorting misplaces it.
+    - ``sign`` of nan, ``isnan``, ``isfinite``, ``isinf``, ``signbit``, ``heaviside``, ``float_power``, ``divmod``,
+      ``modf``, ``ldexp``, ``logaddexp``, ``copysign``, ``percentile`` and ``quantile`` raise.
+
+    This function makes the one of the other, and copies nothing: ``np.max(chainrule.array(xs))``.
+
+    >>> import numpy as np
+    >>> from chainrule import Var
+    >>> xs = array([Var(1.0), Var(1.0)])
+    >>> np.max(xs).backward()
+    >>> [x.grad for x in xs]
+    [0.5, 0.5]
+    >>> np.isnan(xs), np.std(xs).value
+    (array([False, False]), 0.0)
+    """
+    with needing("array", "numpy"):
+        return _arrays().array(data)
+
+
+@functools.cache
+def _arrays() -> Any:
+    """Import the module that needs NumPy: when there is an array."""
+    return importlib.import_module("..operations.arrays", __package__)
+
+
+def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
+    """Make a NumPy array of that shape; NumPy is loaded, since only an array asks for one."""
+    numpy = sys.modules["numpy"]
+    if set(map(type, numbers)) <= {float}:
+        return numpy.array(numbers, float).reshape(shape)
+    # Other ways look into each number, for a sequence.
+    found = numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
+    return found.view(_arrays().Array)
+
+
+def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return arguments as a tuple, also where the one comes alone, and the numbers of a direction like them."""
+    if not isinstance(args, tuple) or hasattr(args, "_fields"):
+        args, tangents = (args,), (tangents,)
+    elif (not isinstance(tangents, tuple) or hasattr(tangents, "_fields")) and len(args) == 1:
+        tangents = (tangents,)
+    numbers, structure = flatten(tangents, function, "the direction")
+    expected = flatten(args, function, "args")[1]
+    direction = arranged(numbers, structure, expected)
+    if direction is None:
+        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
+    return args, list(direction)
+
+
+def blocks(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]]) -> Any:
+    """Arrange a matrix of derivatives as the structure of the result, each part holding that of the argument.
+
+    Where both parts are arrays or numbers, the block has the shape of the one followed by that of the other.
+
+    >>> two = flatten([0, 0], "f", "x")[1]
+    >>> blocks(NUMBER, two, [[1.0, 2.0]]), blocks(two, two, [[1.0, 2.0], [3.0, 4.0]])
+    ([1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]])
+    """
+    return _rows(rows, columns, matrix, iter(range(rows.size)))
+
+
+def _rows(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]], places: Iterator[int]) -> Any:
+    if rows.kind in ("number", "array"):
+        own = [matrix[next(places)] for _ in range(rows.size)]
+        return _columns(rows, columns, own, iter(range(columns.size)))
+    return rows.build([_rows(part, columns, matrix, places) for part in rows.parts])
+
+
+def _columns(unit: Structure, columns: Structure, own: Sequence[Sequence[Any]], places: Iterator[int]) -> Any:
+    if columns.kind in ("number", "array"):
+        chosen = [next(places) for _ in range(columns.size)]
+        numbers = [row[place] for row in own for place in chosen]
+        shape = unit.shape + columns.shape
+        return array_of(numbers, shape) if shape else numbers[0]
+    return columns.build([_columns(unit, part, own, places) for part in columns.parts])

@@ -1,0 +1,310 @@
+"""Differentiate loops: the derivative of a loop is a loop over the derivative of its inner program.
+
+In reverse a scan becomes a scan that runs backwards: it takes the carry that each iteration started from, which the
+forward scan has stacked, computes the iteration again, and hands the gradient of the carry on. What comes out for each
+row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map, and that of a
+branch is a branch on the same condition. Forwards, the tangents are carried and stacked beside the numbers. Inner
+derivatives are traced, so second order, and loops inside loops, need nothing more.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
+from ..programs.program import Program, numbers_in_tuple
+from ..programs.tracing import LoopNode, Tracer, listed
+from .sparsity import pattern
+from .sweeps import between, forward, reverse
+
+Flags = tuple[bool, ...]
+
+
+def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
+    """Return the gradient by each argument of a loop, 0 where none is wanted, from those of some of its results.
+
+    `gradients` has them by the results' places, see `Loop.result_at`.
+    """
+    loop, args = node.loop, node.args
+    if loop.is_branch:
+        return _pull_branch(loop, args, gradients, wanted)
+    if loop.kind == WHILE:
+        return pull(LoopNode(bounded(loop), args), gradients, wanted)
+    carry, rows, length = loop.carry, loop.rows, loop.length
+    first = carry + loop.sums
+    columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
+    given = [
+        *[k in gradients for k in range(carry)],
+        *[any(place in gradients for place in column) for column in columns],
+        *[k in gradients for k in range(carry, first)],
+    ]
+    derived, active, kept = _reverse_of(loop, tuple(input_flags(loop, wanted)), tuple(given))
+    # The arguments: gradients of the carry; for each iteration carries, row, what is kept, gradients; what is shared.
+    states = node.keep(range(carry))
+    more = node.keep(kept)
+    seeded = [column for j, column in enumerate(columns) if given[carry + j]]
+    own = _in_rows(
+        [
+            *states,
+            *[loop.column(args, j) for j in range(rows)],
+            *more,
+            *[[gradients.get(place, 0.0) for place in column] for column in seeded],
+        ],
+        length,
+    )
+    ahead = [gradients.get(k, 0.0) for k in range(carry) if active[k]]
+    sums = [gradients[k] for k in range(carry, first) if k in gradients]
+    found = derived.apply((*ahead, *own, *args[carry + length * rows :], *sums))
+    return _by_argument(loop, active, found)
+
+
+def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
+    """Return the first numbers of all columns, then the second ones, and so on."""
+    found: list[Any] = [None] * (length * len(columns))
+    for j, column in enumerate(columns):
+        found[j :: len(columns)] = column
+    return found
+
+
+def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
+    """Tell which inputs of the body depend on arguments that count."""
+    start = loop.carry + loop.length * loop.rows
+    flags = [*wanted[: loop.carry], *[any(loop.column(wanted, j)) for j in range(loop.rows)], *wanted[start:]]
+    while True:
+        reached = reached_outputs(loop.body, flags)
+        grown = [flag or (k < loop.carry and reached[k]) for k, flag in enumerate(flags)]
+        if grown == flags:
+            return flags
+        flags = grown
+
+
+def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
+    """Tell which outputs depend on the inputs that have a flag."""
+    known = [*flags, *[False] * len(program.constants)]
+    for op, args in program.steps:
+        known += [any(known[k] for k in args)] * op.results
+    return [known[k] for k in program.outputs]
+
+
+def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> list[Any]:
+    """Give every argument its gradient: found are those of the active carry, rows and shared numbers."""
+    carry, rows, length = loop.carry, loop.rows, loop.length
+    moving, own = sum(active[:carry]), sum(active[carry : carry + rows])
+    end = moving + length * own
+    given, summed = iter(found[:moving]), iter(found[end:])
+    columns = iter([found[moving + j : end : own] for j in range(own)])
+    first = [next(given) if flag else 0.0 for flag in active[:carry]]
+    middle = [next(columns) if flag else [0.0] * length for flag in active[carry : carry + rows]]
+    last = [next(summed) if flag else 0.0 for flag in active[carry + rows :]]
+    return [*first, *_in_rows(middle, length), *last]
+
+
+@functools.lru_cache(maxsize=512)
+def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, tuple[int, ...]]:
+    """Return the loop that finds the gradients by the active inputs from those of the given outputs.
+
+    It takes some values of the body, too, whose numbers come last: what is dear to compute again is kept.
+    """
+    carry, rows, body = loop.carry, loop.rows, loop.body
+    moving = [k for k in range(carry) if active[k]]
+    seeded = [k for k in range(carry, len(body.outputs)) if given[k]]
+    stacked = [k for k in seeded if k < carry + loop.stacked]
+    inputs = [Tracer(name) for name in body.names]
+    ahead, seeds = [Tracer(f"d{body.names[k]}") for k in moving], [Tracer(f"d{k - carry}") for k in seeded]
+    values = body.values(inputs)
+    since = Tracer("").birth
+    sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
+    targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
+    outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
+    kept = _dear(body, values, outputs, since, _DEAR_IN_SCAN if moving else _DEAR, loop.length)
+    own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
+    every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
+    structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
+    program = listed(f"reverse {body.name}", every, outputs, *structures)
+    kind = SCAN if moving else CALL if loop.kind == CALL else MAP
+    sums = 0 if kind == CALL else sum(active[carry + rows :])
+    width = 0 if kind == CALL else len(own)
+    backwards = kind == SCAN and not loop.backwards
+    return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
+
+
+_DEAR = 24
+"""Operations that a number must take for it to be kept, not computed again. In a layer of 128 neurons with 64 inputs
+kept sums took 9.0 ms, sums computed again 14.3 ms."""
+
+_DEAR_IN_SCAN = 400
+"""The same in a scan, which as a rule is long, so that its trace grows with what is kept: 10,000 steps of Runge-Kutta
+took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
+
+
+_KEPT = 100_000
+"""How many numbers may be kept of what an inner loop computes, each by `_DEAR` operations. An LSTM cell of 14 units,
+1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
+
+
+def _dear(
+    body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int, length: int
+) -> tuple[int, ...]:
+    """List the values of a body that its derivative, traced since then, uses, and that take many operations."""
+    used: set[int] = set()
+    seen: set[int] = set()
+    stack = [item for item in outputs if isinstance(item, Tracer)]
+    while stack:
+        tracer = stack.pop()
+        if id(tracer) in seen:
+            continue
+        seen.add(id(tracer))
+        if tracer.birth < since:
+            used.add(id(tracer))
+        else:
+            stack.extend([arg for arg in tracer.args if isinstance(arg, Tracer)])
+    kept: list[int] = []
+    cost = [0] * body.offset
+    for (op, args), first in zip(body.steps, body.firsts, strict=True):
+        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
+        own = [k for k in range(first, first + op.results) if id(values[k]) in used and type(values[k]) is Tracer]
+        if isinstance(op, Loop):
+            wanted = op.work >= _DEAR * op.results and len(own) * length <= _KEPT
+        else:
+            wanted = total >= least
+        if own and wanted:
+            kept += own
+            total = 0
+        cost += [total] * op.results
+    return tuple(kept)
+
+
+def _pull_branch(loop: Loop, args: Sequence[Any], gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
+    """Do what `pull` does, for a branch: gradients of the carry go through its body or past it."""
+    carry = loop.carry
+    moved = tuple([k for k in range(carry) if k in gradients or wanted[k]])
+    given = tuple([k in gradients for k in moved])
+    shared = sum(wanted[carry:])
+    start = [*[gradients.get(k, 0.0) for k in moved], *[0.0] * shared]
+    found = _reverse_branch(loop, tuple(wanted), moved, given).apply((*start, *args))
+    by_carry = dict(zip(moved, found[: len(moved)], strict=True))
+    by_shared = iter(found[len(moved) :])
+    return [by_carry.get(k, 0.0) for k in range(carry)] + [next(by_shared) if flag else 0.0 for flag in wanted[carry:]]
+
+
+@functools.lru_cache(maxsize=512)
+def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Flags) -> Loop:
+    """Return the branch that replaces gradients of carried numbers after a branch by those before it.
+
+    It carries the gradients of the `moved` ones, of which some are `given`, and those by shared numbers, from 0.
+    """
+    carry, body, condition = loop.carry, loop.body, loop.condition
+    shared = [name for name, flag in zip(body.names[carry:], wanted[carry:], strict=True) if flag]
+    names = [*[f"d{body.names[k]}" for k in moved], *[f"d{name}" for name in shared], *body.names]
+    first = len(names) - len(body.names)
+
+    def pulled(xs: Sequence[Any]) -> list[Any]:
+        inputs, seeds = xs[first:], [seed for seed, flag in zip(xs, given, strict=False) if flag]
+        results = body.run(inputs)
+        sources = [x for x, flag in zip(inputs, wanted, strict=True) if flag]
+        targets = [results[k] for k, flag in zip(moved, given, strict=True) if flag]
+        found = iter(reverse(between(sources, targets), seeds, True))
+        every = [next(found) if flag else 0.0 for flag in wanted]
+        return [every[k] for k in moved] + [x for x, flag in zip(every[carry:], wanted[carry:], strict=True) if flag]
+
+    program = traced(f"reverse {body.name}", names, pulled)
+    asked = traced(condition.name, names, lambda xs: condition.run(xs[first:]))
+    return Loop(WHILE, program, 1, first, 0, 0, condition=asked)
+
+
+def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
+    """Return the tangent of each result of a loop, by their places, from those of its arguments."""
+    loop, args = node.loop, node.args
+    moves = [type(tangent) is not float or tangent != 0.0 for tangent in tangents]
+    if not any(moves):
+        return [0.0] * loop.results
+    carry, rows, length = loop.carry, loop.rows, loop.length
+    active = tuple(input_flags(loop, moves))
+    derived, reached = _forward_of(loop, active)
+    start = carry + length * rows
+    first = [tangent for tangent, flag in zip(tangents[:carry], active[:carry], strict=True) if flag]
+    own = [j for j in range(rows) if active[carry + j]]
+    columns = [loop.column(args, j) for j in range(rows)] + [loop.column(tangents, j) for j in own]
+    shared = [t for t, flag in zip(tangents[start:], active[carry + rows :], strict=True) if flag]
+    found = derived.apply((*args[:carry], *first, *_in_rows(columns, length), *args[start:], *shared))
+    items = iter(found[carry:])
+    moved = [next(items) if reached[k] else 0.0 for k in range(carry)]
+    middle = range(carry, carry + loop.stacked)
+    stacked = [[next(items) if reached[k] else 0.0 for k in middle] for _ in range(length)]
+    moved += [next(items) if flag else 0.0 for flag in reached[carry + loop.stacked :]]
+    return moved + [row[j] for j in range(loop.stacked) for row in stacked]
+
+
+@functools.lru_cache(maxsize=512)
+def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
+    """Return the loop that carries and stacks tangents beside numbers, and which outputs have one."""
+    carry, rows, body = loop.carry, loop.rows, loop.body
+    reached = list(reached_outputs(body, active))
+    # A carried number that starts at rest but moves later has a tangent from the start; so has one that only starts.
+    reached[:carry] = active[:carry]
+    counts = [carry, sum(active[:carry]), rows, sum(active[carry : carry + rows]), loop.shared]
+
+    def split(xs: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        parts, start = [], 0
+        for count in counts:
+            parts.append(xs[start : start + count])
+            start += count
+        return [*parts[0], *parts[2], *parts[4]], [*parts[1], *parts[3], *xs[start:]]
+
+    def moving(xs: Sequence[Any]) -> list[Any]:
+        numbers, tangents = split(xs)
+        results = body.run(numbers)
+        sources = [x for x, flag in zip(numbers, active, strict=True) if flag]
+        targets = [result for result, flag in zip(results, reached, strict=True) if flag]
+        found = forward(between(sources, targets), tangents, True)
+        return [*results[:carry], *found]
+
+    names = list(body.names)
+    tangent_names = [f"d{name}" if flag else "" for name, flag in zip(names, active, strict=True)]
+    ordered: list[str] = []
+    for start, stop in ((0, carry), (carry, carry + rows), (carry + rows, len(names))):
+        ordered += names[start:stop] + [name for name in tangent_names[start:stop] if name]
+    program = traced(f"forward {body.name}", ordered, moving)
+    condition = None
+    if loop.condition is not None:
+        condition = traced(loop.condition.name, ordered, lambda xs: loop.condition.run(split(xs)[0]))
+    derived = loop.change(
+        body=program,
+        carry=carry + counts[1],
+        rows=rows + counts[3],
+        sums=sum(reached[carry + loop.stacked :]),
+        condition=condition,
+    )
+    return derived, tuple(reached)
+
+
+def bounded(loop: Loop) -> Loop:
+    """Return the scan of as many branches as a while loop has iterations at most; after its end none is taken."""
+    if not loop.length:
+        raise ValueError(
+            f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
+            "reverse mode (grad) but got none; pass a limit, or use jvp"
+        )
+
+    once = loop.change(length=1)
+    body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, lambda xs: once.apply(tuple(xs)))
+    return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
+
+
+def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
+    """Trace a function of a flat list of numbers."""
+    inputs = [Tracer(label) for label in names]
+    outputs = f(inputs)
+    return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))
+
+
+@functools.lru_cache(maxsize=512)
+def needs(program: Program) -> list[list[int]]:
+    """List for each output of a program the inputs that it can depend on smoothly."""
+    inputs = [Tracer(name) for name in program.names]
+    return pattern(between(inputs, program.run(inputs)), symbolic=True)
+
+
+Loop.pull, Loop.push, Loop.needs = pull, push, needs

@@ -1,0 +1,324 @@
+"""Expand a function in its Taylor series: all derivatives to an order in one pass over the recorded graph.
+
+For z = f(x, y) with partials p = df/dx and q = df/dy along a curve, z' = p x' + q y'. The coefficients of a series
+follow from that one at a time: the k-th of z needs the partials up to order k-1 only, and those are what the row's
+rule gives for the series of x, y and z itself, of which that much is known already. So the rules that serve the other
+modes serve here too, and an operation costs O(order**2). Equal operations on equal series are one series, so sin needs
+cos and cos needs that same sin. Only what is singular in this form has a recurrence of its own: division and powers.
+(Griewank & Walther, Evaluating Derivatives, 2nd ed., chapter 13.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..data.numbers import whole_number
+from ..data.structure import flatten, unflatten
+from ..graph.modes import recording
+from ..graph.var import Var, ask_rule
+from ..operations import table
+from ..operations.operators import Operators
+from ..operations.primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
+from ..programs.loop import Loop
+from .sweeps import Recorded, between, chain, is_node, plus, settle
+from .transforms import run_on_copies
+
+__all__ = ["taylor"]
+
+
+def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
+    """Return the Taylor coefficients of `f` at `x`: f, f', f''/2, f'''/6, ... to the given order.
+
+    Args:
+        f: a function of one number; where it returns a structure, each number in it becomes a list.
+        x: a float or a Var.
+        order: the highest derivative, 0 or more.
+        named: keyword arguments of `f`.
+
+    >>> taylor(lambda x: 1 / (1 - x), 0.0, 4)
+    [1.0, 1.0, 1.0, 1.0, 1.0]
+    """
+    order = whole_number("taylor", "order", order, least=0)
+    with recording() as outside:
+        is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
+        (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
+        (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
+        graph = between([source], results)
+        expansion = Expansion(order)
+        series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
+        _expand(expansion, graph, series, (graph.foreign and outside) or is_symbolic(source))
+        found = []
+        for result in results:
+            expanded = series.get(id(result))
+            coefficients = (
+                [expanded.coefficient(k) for k in range(order + 1)]
+                if expanded is not None
+                else [result] + [0.0] * order
+            )
+            found.append(settle(coefficients, [source], outside))
+        if type(source) is Var and source.op is None:
+            source.requires_grad = False
+    return unflatten(shape, found)
+
+
+def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], symbolic: bool) -> None:
+    """Find the series of all nodes between inputs, whose series are known, and results."""
+    found_by: dict[int, list[Any]] = {}  # the results of each loop
+    for node in graph.order:
+        if node.op.record is not None:
+            series[id(node)] = _expand_again(expansion, node, series, symbolic)
+            continue
+        args = [series.get(id(arg), arg if symbolic or not is_node(arg) else arg.value) for arg in node.args]
+        if isinstance(node.op, Loop):
+            if node.place < 0:
+                found_by[id(node)] = node.loop.apply(tuple(args))
+            else:
+                item = found_by[id(node.args[0])][node.args[0].loop.result_at(node.place)]
+                series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
+            continue
+        series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
+        # Arguments first, so that no coefficient is asked for down a long chain of calls.
+        series[id(node)].coefficient(expansion.order)
+
+
+def _expand_again(expansion: Expansion, node: Any, series: dict[int, Series], symbolic: bool) -> Series:
+    """Find the series of a checkpointed result from what its function records when it runs again."""
+    graph = node.op.record(node.args)
+    expansion.alive.append(graph)  # series are kept by the identity of their nodes
+    for copy, arg in zip(graph.inputs, node.args, strict=True):
+        if id(arg) in series:
+            series[id(copy)] = series[id(arg)]
+    moving = [copy for copy in graph.inputs if id(copy) in series]
+    _expand(expansion, between(moving, graph.results), series, symbolic)
+    (result,) = graph.results
+    known = series.get(id(result))
+    return known if known is not None else Series(expansion, coefficients=[node if symbolic else node.value])
+
+
+def _reject(x: Any) -> Any:
+    raise TypeError(f"taylor expected one number but got {describe('x', x)}; expand t -> f(x + t * direction) instead")
+
+
+def _plain(source: Any) -> Any:
+    return source.value if type(source) is Var and source.op is None else source
+
+
+class Expansion:
+    """Keep one series for each operation on given series, and the order that all are wanted to."""
+
+    def __init__(self, order: int) -> None:
+        self.order = order
+        self.in_order = False
+        self.known: dict[tuple[Any, ...], Series] = {}
+        self.alive: list[Any] = []  # keys name arguments by identity
+
+    def run(self, program: Any, args: Sequence[Any]) -> list[Any]:
+        """Run a program on series, each operation to the end before the next."""
+        self.in_order = True
+        try:
+            found: list[Any] = program.run(args)
+            return found
+        finally:
+            self.in_order = False
+
+    def apply(self, row: Primitive, args: tuple[Any, ...], value: Scalar | None = None) -> Series:
+        """Return the series of an operation on series and constants."""
+        # In hexadecimal -0.0 differs from 0.0.
+        key = (row, *[arg.hex() if type(arg) is float else id(arg) for arg in args])
+        if row.replay is not None:
+            replayed: Series = row.replay(*args)
+            return replayed
+        if key not in self.known:
+            self.alive.append(args)
+            if value is None:
+                value = row.apply(tuple([arg.coefficient(0) if type(arg) is Series else arg for arg in args]))
+            self.known[key] = Series(self, row, args, [value])
+            if self.in_order:
+                # What rules compute on the way waits until it is asked for: it may take coefficients still to come.
+                self.in_order = False
+                self.known[key].coefficient(self.order)
+                self.in_order = True
+        return self.known[key]
+
+
+class Series(Operators):
+    """Hold a truncated power series whose coefficients are found when they are asked for."""
+
+    __slots__ = ("args", "coefficients", "expansion", "row", "rule")
+
+    def __init__(
+        self,
+        expansion: Expansion,
+        row: Primitive | None = None,
+        args: tuple[Any, ...] = (),
+        coefficients: Sequence[Scalar] = (),
+    ) -> None:
+        self.expansion = expansion
+        self.row = row
+        self.args = args
+        self.coefficients = list(coefficients)
+        self.rule: Sequence[Any] | None = None
+
+    __apply_rank__ = 4  # above traced numbers, which stand in its coefficients
+
+    @staticmethod
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
+        if row is table.where:
+            # The condition is a number: only the series of the branch taken matters, if it is known which.
+            condition = _at_zero(args[0])
+            if not is_symbolic(condition):
+                return args[1] if condition else args[2]
+        expansion = next(arg.expansion for arg in args if type(arg) is Series)
+        return expansion.apply(row, args)
+
+    @staticmethod
+    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
+        """Return the results of a loop on series: of a loop that runs on their coefficients."""
+        return Loop.expand(loop, args)
+
+    def coefficient(self, k: int) -> Scalar:
+        """Return the coefficient of t**k."""
+        while len(self.coefficients) <= k:
+            self.coefficients.append(self._next(len(self.coefficients)))
+        return self.coefficients[k]
+
+    def _next(self, k: int) -> Scalar:
+        if self.row is None:
+            return 0.0
+        recurrence = _RECURRENCES.get(self.row.name)
+        if recurrence is not None:
+            found = recurrence(self, k)
+            if found is not None:
+                return found
+        if self.rule is None:
+            self.rule = _rule(self)
+        # z_k = 1/k * sum over arguments and j of j x_j p_(k-j)
+        total: Scalar = 0.0
+        for arg, partial in zip(self.args, self.rule, strict=True):
+            if type(arg) is Series:
+                for j in range(1, k + 1):
+                    total = plus(total, chain(j * arg.coefficient(j), _coefficient(partial, k - j)))
+        return total / k
+
+    def __eq__(self, other: object) -> Any:
+        return _at_zero(self) == _at_zero(other)
+
+    def __ne__(self, other: object) -> Any:
+        return _at_zero(self) != _at_zero(other)
+
+    def __lt__(self, other: Any) -> Any:
+        return _at_zero(self) < _at_zero(other)
+
+    def __le__(self, other: Any) -> Any:
+        return _at_zero(self) <= _at_zero(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return _at_zero(self) > _at_zero(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return _at_zero(self) >= _at_zero(other)
+
+    def __bool__(self) -> bool:
+        return bool(_at_zero(self))
+
+    __hash__ = object.__hash__
+
+
+def _at_zero(x: Any) -> Any:
+    return x.coefficient(0) if type(x) is Series else x
+
+
+def _coefficient(x: Any, k: int) -> Scalar:
+    if type(x) is Series:
+        return x.coefficient(k)
+    return x if k == 0 else 0.0
+
+
+def _rule(series: Series) -> Sequence[Any]:
+    row = series.row
+    assert row is not None
+    return ask_rule(row, series, series.args)
+
+
+def _quotient(z: Series, k: int) -> Scalar:
+    """z y = x gives z_k = (x_k - sum over j of y_j z_(k-j)) / y_0."""
+    x, y = z.args
+    total = _coefficient(x, k)
+    for j in range(1, k + 1):
+        total = plus(total, -1.0 * chain(_coefficient(y, j), z.coefficient(k - j)))
+    return table.div(total, _coefficient(y, 0))
+
+
+def _power(z: Series, k: int) -> Scalar | None:
+    """z = x**n gives x z' = n z x', but not at x = 0; a whole exponent up to 64 is multiplied out and serves there."""
+    x, n = z.args
+    if type(n) is not float or type(x) is not Series:
+        return None
+    if n == 0.0:
+        return 0.0
+    if 0.0 < n <= 64.0 and n == int(n):
+        if z.rule is None:
+            product = x
+            for bit in bin(int(n))[3:]:
+                product = product * product
+                product = product * x if bit == "1" else product
+            z.rule = (product,)
+        return _coefficient(z.rule[0], k)
+    at_zero = x.coefficient(0) == 0.0
+    if is_symbolic(at_zero):
+        return table.where(at_zero, _composed_power(z, k), _power_by_recurrence(z, k))
+    return _composed_power(z, k) if at_zero else _power_by_recurrence(z, k)
+
+
+def _power_by_recurrence(z: Series, k: int) -> Scalar:
+    x, n = z.args
+    total: Scalar = 0.0
+    for j in range(1, k + 1):
+        total = plus(total, (n * j - (k - j)) * chain(x.coefficient(j), z.coefficient(k - j)))
+    return table.div(total, k * x.coefficient(0))
+
+
+def _composed_power(z: Series, k: int) -> Scalar:
+    """Sum up what each derivative of the power at x_0 gives, which is right at x_0 = 0 too, but O(order**3).
+
+    With h = x - x_0 it is the sum over m of binomial(n, m) x_0**(n - m) h**m. The rule of the series is a table of
+    the powers' coefficients: its k-th row has those of t**k in h, h**2, ..., h**k.
+    """
+    x, n = z.args
+    if z.rule is None:
+        z.rule = [[]]
+    powers: list[Any] = list(z.rule)
+    for row in range(len(powers), k + 1):
+        found = [x.coefficient(row)]
+        for m in range(2, row + 1):
+            total: Scalar = 0.0
+            for j in range(1, row - m + 2):
+                total = plus(total, chain(x.coefficient(j), powers[row - j][m - 2]))
+            found.append(total)
+        powers.append(found)
+    z.rule = powers
+    value: Scalar = 0.0
+    for m, power in enumerate(powers[k], 1):
+        value = plus(value, chain(chain(_binomial(n, m), table.pow(x.coefficient(0), n - m)), power))
+    return value
+
+
+def _binomial(n: float, m: int) -> float:
+    """Return n (n - 1) ... (n - m + 1) / m! for any number n."""
+    if n.is_integer() and m <= n:
+        m = min(m, int(n) - m)
+    product = 1.0
+    for j in range(m):
+        product *= (n - j) / (j + 1)
+    return product
+
+
+def _chosen(z: Series, k: int) -> Scalar:
+    """Choose coefficient by coefficient: the condition is not known yet."""
+    condition, x, y = z.args
+    return table.where(_at_zero(condition), _coefficient(x, k), _coefficient(y, k))
+
+
+_RECURRENCES: dict[str, Callable[[Series, int], Scalar | None]] = {"div": _quotient, "pow": _power, "where": _chosen}
+assert _RECURRENCES.keys() <= PRIMITIVES.keys()

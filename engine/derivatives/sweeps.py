@@ -1,0 +1,224 @@
+"""Differentiate along a recorded graph, forwards or in reverse, with numbers or with Vars.
+
+A sweep with numbers uses the partials stored at the nodes. A sweep with Vars asks each row's rule again with the
+nodes themselves as arguments: what comes out is a recorded expression, which can be differentiated in turn. That
+gives every order. It also leaves no room for perturbation confusion: a derivative is taken by given nodes of the
+graph, not by an epsilon that another derivative could mistake for its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..graph.blame import check_gradient
+from ..graph.modes import is_strict, lenient
+from ..graph.runs import current
+from ..graph.var import Var, ask_rule, born_since
+from ..operations import table
+from ..operations.primitive import Scalar, is_symbolic
+from ..programs.loop import Loop
+
+
+def is_node(x: Any) -> bool:
+    """Tell whether `x` is a recorded number, not a plain one."""
+    return hasattr(type(x), "__apply__")
+
+
+def is_closed_over(leaf: Any) -> bool:
+    """Tell whether a leaf comes from outside the trace that runs: even as a constant its value is read at each call."""
+    return current.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, current.tracing)
+
+
+@dataclass
+class Recorded:
+    """Hold the part of a graph that leads from some inputs to some results."""
+
+    inputs: Sequence[Any]
+    results: Sequence[Any]
+    order: list[Any]  # the computed nodes between them, arguments before results
+    active: set[int]  # the same and the inputs, by identity
+    others: list[Any]  # leaves beside the inputs that gradients are wanted for, or that a trace reads
+    foreign: bool  # whether a result may depend on any Var from outside
+
+
+def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
+    """Find the nodes between inputs and results, in order."""
+    sources = {id(node) for node in inputs}
+    active = set(sources)
+    others: list[Any] = []
+    order: list[Any] = []
+    seen: set[int] = set(sources)
+    stack: list[Any] = [result for result in reversed(results) if is_node(result)]
+    while stack:
+        node = stack.pop()
+        if node is None:
+            node = stack.pop()
+            if any(id(arg) in active for arg in node.args):
+                active.add(id(node))
+                order.append(node)
+            continue
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        if node.op is None:
+            if node.requires_grad or is_closed_over(node):
+                others.append(node)
+            continue
+        stack.append(node)
+        stack.append(None)
+        if not seen.issuperset(map(id, node.args)):
+            stack.extend([arg for arg in node.args if is_node(arg) and id(arg) not in seen])
+    foreign = bool(others) or any(node.op is not None or is_symbolic(node) for node in inputs)
+    return Recorded(inputs, results, order, active, others, foreign)
+
+
+def chain(gradient: Scalar, partial: Scalar) -> Scalar:
+    """Multiply two factors of the chain rule: exactly 0 wins over inf and nan, and 1 costs nothing."""
+    if type(gradient) is float:
+        if gradient == 0.0 or gradient == 1.0:
+            return partial if gradient else 0.0
+        if type(partial) is float:
+            return gradient * partial if partial != 0.0 else 0.0
+    if type(partial) is float and (partial == 0.0 or partial == 1.0):
+        return gradient if partial else 0.0
+    product = gradient * partial
+    if type(product) is Var and product.value == product.value:
+        return product
+    return table.strong_mul(gradient, partial)
+
+
+def plus(left: Scalar, right: Scalar) -> Scalar:
+    """Add, where exactly 0 costs nothing."""
+    if type(left) is float and left == 0.0:
+        return right
+    return left if type(right) is float and right == 0.0 else left + right
+
+
+def partials_of(node: Any, symbolic: bool) -> Sequence[Scalar]:
+    """Return the derivative of a node by each argument: those stored there, or `symbolic` ones of the row's rule."""
+    if not symbolic:
+        return node.partials
+    with lenient():
+        return ask_rule(node.op, node, node.args)
+
+
+def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scalar:
+    """Return one product of the chain rule, and raise in strict mode where it first is nan or inf."""
+    if not is_strict() or any(map(is_symbolic, (gradient, partial, node))):
+        return chain(gradient, partial)
+    with lenient():
+        product = chain(gradient, partial)
+    values = [_number(arg) for arg in node.args]
+    check_gradient(node, node.op, position, values, _number(gradient), _number(partial), _number(product))
+    return product
+
+
+def _number(x: Scalar) -> float:
+    return x.value if type(x) is Var else x
+
+
+def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
+    """Return the derivative of sum(seed * result) by each input."""
+    gradients: dict[int, Any] = {}
+    for result, seed in zip(graph.results, seeds, strict=True):
+        if id(result) in graph.active:
+            gradients[id(result)] = plus(gradients.get(id(result), 0.0), seed)
+    for node in reversed(graph.order):
+        gradient = gradients.pop(id(node), 0.0)
+        if type(gradient) is float and gradient == 0.0:
+            continue
+        if isinstance(node.op, Loop):
+            _pull(node, gradient, gradients, graph.active)
+            continue
+        for position, (arg, partial) in enumerate(zip(node.args, partials_of(node, symbolic), strict=True)):
+            if id(arg) in graph.active:
+                product = _linked(node, position, gradient, partial)
+                gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
+    return [gradients.get(id(node), 0.0) for node in graph.inputs]
+
+
+def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int]) -> None:
+    """Pass on the gradient of a loop's result to the loop, or those of all results to the loop's arguments."""
+    if node.place >= 0:
+        # Several nodes may stand for one result.
+        own = gradients.setdefault(id(node.args[0]), {})
+        own[node.place] = plus(own.get(node.place, 0.0), gradient)
+        return
+    wanted = [id(arg) in active for arg in node.args]
+    for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):
+        if id(arg) in active:
+            known = gradients.get(id(arg))
+            gradients[id(arg)] = product if known is None else plus(known, product)
+
+
+def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
+    """Return the derivative of each result along the direction `tangents` of the inputs."""
+    moved: dict[int, Any] = {}
+    for node, tangent in zip(graph.inputs, tangents, strict=True):
+        moved[id(node)] = plus(moved.get(id(node), 0.0), tangent)
+    for node in graph.order:
+        if isinstance(node.op, Loop) and node.place >= 0:
+            moved[id(node)] = moved[id(node.args[0])][node.place]
+            continue
+        tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
+        if isinstance(node.op, Loop):
+            moved[id(node)] = Loop.push(node, tangents_in)
+        elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
+            total: Scalar = 0.0
+            for position, (tangent, partial) in enumerate(zip(tangents_in, partials_of(node, symbolic), strict=True)):
+                total = plus(total, _linked(node, position, tangent, partial))
+            moved[id(node)] = total
+    return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]
+
+
+def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
+    """Record the gradient of one result, and return the graph from the inputs to it."""
+    first = between(inputs, results)
+    second = between(inputs, reverse(first, [1.0], True))
+    second.foreign = second.foreign or first.foreign
+    return second
+
+
+def matrix_of(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
+    """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
+    rows, columns = len(graph.results), len(graph.inputs)
+    if rows <= columns:
+        units = _units(rows)
+        return [reverse(graph, unit, symbolic) for unit in units]
+    transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]
+    return [[column[row] for column in transposed] for row in range(rows)]
+
+
+def _units(count: int) -> list[list[float]]:
+    return [[1.0 if row == column else 0.0 for column in range(count)] for row in range(count)]
+
+
+def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
+    """Make floats of the Vars that depend on nothing but the function's own inputs."""
+    settled = []
+    for number in numbers:
+        if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
+            number = number.value
+        settled.append(number)
+    return settled
+
+
+def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
+    """Look for a leaf of somebody else's below `number`; an input that copies an outer Var counts as one."""
+    own = {id(node): node.op is not None for node in inputs}
+    seen: set[int] = set()
+    stack = [number]
+    while stack:
+        node = stack.pop()
+        if id(node) in own:
+            if own[id(node)]:
+                return True
+        elif node.op is None:
+            if node.requires_grad or is_closed_over(node):
+                return True
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.extend([arg for arg in node.args if type(arg) is Var])
+    return False

@@ -1,0 +1,1 @@
+"""Plain floating point, which rows evaluate: IEEE 754 versions of math functions, special functions, decimals."""

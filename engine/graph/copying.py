@@ -1,0 +1,133 @@
+"""Copy and pickle graphs of any depth: a graph goes as one flat list, so nothing recurses.
+
+Leaves go as themselves, so that a model and a loss in one pickle still share their parameters; computed Vars
+that two pickled roots share are doubled.
+
+Inside a function that is being differentiated, checkpointed or traced, a copy of what the function was given, or of
+what it computed, passes derivatives on. A pickle holds the key of such a number, which is found for as long as the
+function runs; later, or in another process, the pickle is one of the number alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import functools
+import itertools
+import os
+from collections.abc import Callable
+from typing import Any
+
+from ..operations import table
+from ..operations.primitive import PRIMITIVES, Primitive
+from .backward import walk
+from .runs import current
+from .var import Var, born_since, use_copies
+
+# Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
+_Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None, float | None]
+
+
+_Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
+
+_keys = itertools.count()
+
+
+@functools.cache
+def _process() -> bytes:
+    """Return what this process, and those forked off it, know pickles of their own by."""
+    return os.urandom(16)
+
+
+def _reduce(root: Var) -> _Reduced:
+    row = _copying(root)
+    if row is None:
+        return _pickled(root)
+    # A row that was made here, as a checkpoint's is, cannot be found elsewhere.
+    known = all(node.op is None or PRIMITIVES.get(node.op.name) is node.op for node in walk(root))
+    return link(root, row, *(_pickled(root) if known else (None, ())))
+
+
+def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
+    """Describe, for a pickle, a number of a running function: `row` is applied to it, or `make` called elsewhere."""
+    key = _process(), os.getpid(), next(_keys)
+    current.links[key] = number, row
+    return _linked, (key, make, args)
+
+
+def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: tuple[Any, ...]) -> Any:
+    if key in current.links:
+        number, row = current.links[key]
+        return _applied(number, row)
+    if make is None:
+        raise ValueError(
+            "loads expected a pickle of plain numbers but got one of a number that belongs to a traced or checkpointed "
+            "function; load it inside that function, or pickle what a call returns"
+        )
+    return make(*args)
+
+
+def _copying(node: Var) -> Primitive | None:
+    """Return the operation that a copy is made by; None where it is a new leaf, or a graph of its own."""
+    if not current.since:
+        return None
+    if node.op is not None or born_since(node, current.since):
+        return table.pos
+    # A trace reads the Var at each call, but derivatives do not pass from the copy of a leaf to it.
+    return table.stop_gradient if current.tracing else None
+
+
+def _applied(node: Any, row: Primitive) -> Any:
+    made = row.apply((node,))
+    if node.label is not None:
+        made.label = node.label
+    return made
+
+
+def _copy(node: Var, memo: dict[int, Any] | None) -> Any:
+    """Do what `copy.copy`, or with a memo `copy.deepcopy`, is to do."""
+    row = _copying(node)
+    if row is not None:
+        return _applied(node, row)
+    make, args = _pickled(node)
+    return make(*(args if memo is None else copy.deepcopy(args, memo)))
+
+
+def _pickled(root: Var) -> tuple[Callable[..., Var], tuple[Any, ...]]:
+    if root.op is None:
+        return _leaf, (root.value, root.label, root.requires_grad, root.grad if root.has_grad else None)
+    order: list[Var] = walk(root)
+    place = {id(node): position for position, node in enumerate(order)}
+    return _graph, ([node if node.op is None else _record(node, node.op, place) for node in order],)
+
+
+def _record(node: Var, row: Primitive, place: dict[int, int]) -> _Record:
+    args = tuple([(place[id(arg)],) if type(arg) is Var else arg for arg in node.args])
+    return row, args, node.partials, node.value, node.label, node.grad if node.has_grad else None
+
+
+def _leaf(value: float, label: str | None, requires_grad: bool, grad: float | None) -> Var:
+    leaf = Var(value, label, requires_grad)
+    if grad is not None:
+        leaf.grad = grad
+    return leaf
+
+
+def _graph(records: list[Var | _Record]) -> Var:
+    nodes: list[Var] = []
+    for record in records:
+        if isinstance(record, Var):
+            nodes.append(record)
+            continue
+        assert isinstance(record, tuple)
+        row, args, partials, value, label, grad = record
+        node = Var.record(row, value, tuple([nodes[arg[0]] if type(arg) is tuple else arg for arg in args]), partials)
+        node.label = label
+        if grad is not None:
+            node.grad = grad
+        nodes.append(node)
+    return nodes[-1]
+
+
+copyreg.pickle(Var, _reduce)
+use_copies(_copy)

@@ -1,0 +1,367 @@
+"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are one step of a program each.
+
+On floats and Vars they are ordinary Python loops, whose items and carries are floats or Vars, as they are in a trace,
+whatever small or whole numbers come in. While `trace` or `compile` runs, the body is traced once, and the
+program holds it as an inner program, so that compiling takes as long as the code is, not as long as it runs. Names and
+the order of arguments are those of JAX.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar, cast
+
+from ..data.numbers import whole_number
+from ..data.reading import truth
+from ..data.structure import NUMBER, Structure, arranged, flatten, unflatten
+from ..derivatives.loop_rules import traced
+from ..operations import table
+from ..operations.primitive import describe
+from ..programs.closures import session
+from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
+from ..programs.naming import function_name
+from ..programs.wrapping import made_of_function, positional
+from .bodies import Body, any_traced, numbers_of
+from .carries import Carry
+from .leading_axis import Items, stack
+
+__all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+_NONE = Structure("none")
+_PAIR = Structure("tuple", (NUMBER, NUMBER))
+
+
+@made_of_function
+def function(f: F) -> F:
+    """Return `f`, made to stand as one step in a traced program, traced once for each structure of its arguments.
+
+    Outside of a trace nothing changes. What the body does must depend on its arguments, and on traced numbers that it
+    closes over, alone.
+
+    >>> from chainrule import grad, tanh, trace
+    >>> @function
+    ... def squash(x):
+    ...     return tanh(x) * x
+    >>> print(trace(lambda a, b: squash(a) + squash(b), 1.0, 1.0))
+    lambda(a, b):
+        v1 = call squash with a:
+            squash(x):
+                v1 = tanh(x)
+                v2 = v1 × x
+                return v2
+        v2 = call squash with b
+        v3 = v1 + v2
+        return v3
+    >>> grad(squash)(0.0)
+    0.0
+    """
+    known: dict[tuple[int, Structure], Body] = {}
+
+    def called(*args: Any, **named: Any) -> Any:
+        if named:
+            args = positional(f, args, named, function_name(f))
+        numbers, structure = flatten(args, function_name(f), "args")
+        if not any_traced(numbers):
+            return f(*args)
+        # Another trace may find other numbers in the closure.
+        key = (session.number, structure)
+        body = known.get(key)
+        if body is None:
+            body = Body("function", f, structure)
+            body.finish(body.numbers)
+            if not body.lifted:
+                if known and next(iter(known))[0] != session.number:
+                    known.clear()
+                known[key] = body
+        loop = Loop(CALL, body.program, 1, 0, 0, 0)
+        return unflatten(body.result, loop.apply((*numbers, *body.lifted)))
+
+    return cast(F, called)
+
+
+def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None) -> Any:
+    """Return ``f(x, *shared)`` for each x along the leading axis of `xs`; iterations may run in any order.
+
+    Args:
+        f: a function of numbers or nested structures of them; its results must all have one structure.
+        xs: a list of items, an array, or a tuple or dict of these with one length.
+        shared: what every iteration gets as it is.
+        reduce: "sum" or "mean" adds each number of the result over the items.
+
+    Results are stacked as `xs` is: where `f` returns a tuple or dict, a tuple or dict of what its parts give;
+    else a list of the results, or an array where `xs` holds arrays.
+
+    >>> map(lambda x, w: w * x, [1.0, 2.0, 3.0], 10.0)
+    [10.0, 20.0, 30.0]
+    >>> map(lambda x: (x, x * x), [1.0, 2.0], reduce="sum")
+    (3.0, 5.0)
+    >>> from chainrule import trace
+    >>> print(trace(lambda w: map(lambda x: w * x, [1.0, 2.0]), 3.0))
+    lambda(w):
+        v1, v2 = map lambda × 2 over 1.0, 2.0 with w:
+            lambda(x, w):
+                v1 = w × x
+                return v1
+        return [v1, v2]
+    """
+    if reduce not in (None, "sum", "mean"):
+        raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
+    items = Items(xs, "map", f)
+    given, structure = flatten(shared, "map", "shared")
+    if not any_traced(items.numbers) and not any_traced(given):
+        found = _map_eagerly(f, items, unflatten(structure, given), reduce)
+        if found is not None:
+            return found[0]
+    body = Body("map", f, Structure("tuple", (items.structure, *structure.parts)))
+    body.finish(body.numbers)
+    sums = len(body.numbers) if reduce else 0
+    loop = Loop(MAP, body.program, items.count, 0, items.structure.size, sums)
+    numbers = loop.apply((*items.numbers, *given, *body.lifted))
+    if reduce is None:
+        return stack(body.result, _rows(numbers, items.count), items.arrays)
+    return unflatten(body.result, _mean(numbers, items.count) if reduce == "mean" else numbers)
+
+
+def scan(
+    f: Callable[..., Any],
+    carry: Any,
+    xs: Any,
+    *shared: Any,
+    length: int | None = None,
+    reverse: bool = False,
+    checkpoint: int = 0,
+) -> tuple[Any, Any]:
+    """Return the carry at the end and the stacked results of ``carry, y = f(carry, x, *shared)`` for each x of `xs`.
+
+    Args:
+        f: returns a pair: a carry of the same structure, and a result of any structure, or None.
+        carry: what the first iteration gets.
+        xs: as for `map`; None, with `length`, for iterations that have nothing of their own.
+        shared: what every iteration gets as it is.
+        reverse: begin with the last x; results keep the place of their x.
+        checkpoint: levels of recomputation for derivatives in reverse of the compiled program. With 0 the carry of
+            every iteration is kept; with 1 about the square root of their number, and the rest computed again; with k
+            about the (k+1)-th root.
+
+    >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0])
+    (6.0, [0.0, 2.0, 9.0])
+    """
+    checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
+    items = Items(xs, "scan", f, length)
+    held = Carry("scan", carry)
+    first, kind = held.numbers, held.structure
+    given, structure = flatten(shared, "scan", "shared")
+    if not any_traced(first) and not any_traced(items.numbers) and not any_traced(given):
+        found = _scan_eagerly(f, held, items, unflatten(structure, given), reverse)
+        if found is not None:
+            return found
+        held = Carry("scan", carry)
+    arguments = Structure("tuple", (kind, items.structure, *structure.parts))
+    while True:
+        truths = held.truths
+        body = Body("scan", f, arguments, empty=items.nothing, carry=held)
+        new, result, shape = _pair(f, body.value, held)
+        if held.truths == truths:
+            break  # else what began as a truth value goes on as a number
+    body.finish([*new, *result])
+    loop = Loop(SCAN, body.program, items.count, len(first), items.structure.size, 0, reverse)
+    numbers = checkpointed(loop, (*first, *items.numbers, *given, *body.lifted), checkpoint)
+    rows = _rows(numbers[len(first) :], items.count)
+    return held.give(numbers[: len(first)]), None if shape is _NONE else stack(shape, rows, items.arrays)
+
+
+def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any, limit: int | None = None) -> Any:
+    """Return the carry after ``carry = body(carry)`` has run for as long as ``cond(carry)`` holds.
+
+    Args:
+        cond: from the carry to a number or truth value.
+        body: from the carry to a carry of the same structure.
+        carry: a number or a nested structure of numbers.
+        limit: at most so many iterations; a loop that would go on gives nan. A compiled derivative in reverse
+            (`grad`) needs it, and looks at as many iterations; forward mode (`jvp`) needs none.
+
+    In a batch each sample goes on as long as its own condition holds; no row of your own is asked for those that ended.
+
+    >>> while_loop(lambda x: x < 100.0, lambda x: x * x, 3.0)
+    6561.0
+    """
+    if limit is not None:
+        limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
+    held = Carry("while_loop", carry)
+    numbers = held.numbers
+    if not any_traced(numbers):
+        found = _repeat_eagerly(cond, body, held, limit)
+        if found is not None:
+            return found[0]
+        held = Carry("while_loop", carry)
+    arguments = Structure("tuple", (held.structure,))
+    while True:
+        truths = held.truths
+        inner = Body("while_loop", body, arguments, carry=held)
+        inner.numbers = held.take(body, inner.value, "the result of")
+        if held.truths == truths:
+            break  # else what began as a truth value goes on as a number
+    asked = Body("while_loop", cond, arguments, inner.inputs, carry=held)
+    if asked.result is not NUMBER:
+        raise TypeError(f"while_loop expected {function_name(cond)} to return one number but got {asked.result}")
+    inner.finish(inner.numbers)
+    asked.finish(asked.numbers)
+    lifted = [*inner.lifted, *[tracer for tracer in asked.lifted if all(tracer is not t for t in inner.lifted)]]
+    inner.finish(inner.numbers, lifted)
+    asked.finish(asked.numbers, lifted)
+    loop = Loop(WHILE, inner.program, limit or 0, len(numbers), 0, 0, condition=asked.program)
+    found_numbers = loop.apply((*numbers, *lifted))
+    if limit is not None:
+        (goes_on,) = asked.program.run([*found_numbers, *lifted])
+        found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
+    return held.give(found_numbers)
+
+
+def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: Any, limit: int | None = None) -> Any:
+    """Return the carry after ``carry = body(i, carry)`` has run for i = lower, lower + 1, ... below upper.
+
+    Args:
+        lower, upper: finite numbers. Plain ones make a `scan`, which has derivatives of every kind; with traced ones it
+            is a `while_loop`, with its limits: a compiled derivative in reverse (`grad`) needs `limit`.
+        body: from i, which is a float, and the carry to a carry of the same structure.
+        carry: a number or a nested structure of numbers.
+        limit: at most so many iterations, where a bound is traced; a loop that would go on gives nan.
+
+    >>> fori_loop(1, 5, lambda i, product: product * i, 1.0)
+    24.0
+    """
+    bounds, structure = flatten((lower, upper), "fori_loop", "bounds")
+    if structure != _PAIR:
+        raise TypeError(
+            f"fori_loop expected numbers as bounds but got {describe('lower', lower)} and {describe('upper', upper)}"
+        )
+    start, end = (getattr(bound, "value", bound) for bound in bounds) if not any_traced(bounds) else bounds
+    if any_traced(bounds):
+        return while_loop(lambda own: own[0] < end, lambda own: (own[0] + 1.0, body(*own)), (start, carry), limit)[1]
+    if not math.isfinite(end - start):
+        raise ValueError(f"fori_loop expected finite bounds but got lower={start!r} and upper={end!r}")
+    count = max(0, math.ceil(end - start))
+    return scan(lambda own, _: ((own[0] + 1.0, body(*own)), None), (start, carry), None, length=count)[0][1]
+
+
+# ---- traced ----
+
+
+def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
+    """Run a scan as a scan of shorter ones, so that its derivative keeps the carries that these start from only."""
+    length, carry, rows = loop.length, loop.carry, loop.rows
+    size = math.ceil(length ** (levels / (levels + 1)))
+    if not levels or size >= length or size < 2:
+        return loop.apply(tuple(args))
+    count, rest = divmod(length, size)
+    part = loop.change(length=size)
+    start = carry + length * rows
+    shared = args[start:]
+    names = [*loop.body.names[:carry], *[f"x{k}" for k in range(size * rows)], *loop.body.names[carry + rows :]]
+    body = traced(f"{loop.body.name} × {size}", names, lambda xs: checkpointed(part, xs, levels - 1))
+    whole = loop.change(body=body, length=count, rows=size * rows)
+    # What is left over comes last, which for a scan backwards is at the beginning.
+    cut = carry + rest * rows if loop.backwards else carry + count * size * rows
+    first, last = (args[cut:start], args[carry:cut]) if loop.backwards else (args[carry:cut], args[cut:start])
+    found = whole.apply((*args[:carry], *first, *shared))
+    if not rest:
+        return found
+    more = checkpointed(loop.change(length=rest), [*found[:carry], *last, *shared], levels - 1)
+    ordered = [*more[carry:], *found[carry:]] if loop.backwards else [*found[carry:], *more[carry:]]
+    return [*more[:carry], *ordered]
+
+
+def _rows(numbers: Sequence[Any], count: int) -> list[Sequence[Any]]:
+    width = len(numbers) // count if count else 0
+    return [numbers[k * width : (k + 1) * width] for k in range(count)]
+
+
+def _mean(numbers: Sequence[Any], count: int) -> list[Any]:
+    return [number / count if count else math.nan for number in numbers]
+
+
+# ---- eager: None tells that the function closes over traced numbers, so that the loop has to be traced ----
+
+
+def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Any:
+    rows: list[Sequence[Any]] = []
+    shape = NUMBER
+    if not items.count and (reduce or items.known):
+        shape = flatten(items.on_zeros(f, (), shared), "map", f"the result of {function_name(f)}")[1]
+    for k in range(items.count):
+        numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
+        if not k:
+            shape = found
+            if any_traced(numbers):
+                return None
+        rows.append(_same("map", f, f"result {k}", shape, found, numbers))
+    if reduce is None:
+        return (stack(shape, rows, items.arrays),)
+    sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * shape.size
+    return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
+
+
+def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
+    rows: list[Sequence[Any]] = [[]] * items.count
+    numbers, shape = carry.numbers, NUMBER
+    if not items.count and items.known:
+        shape = _pair(f, items.on_zeros(f, (carry.give(numbers),), shared), carry)[2]
+    order = range(items.count - 1, -1, -1) if reverse else range(items.count)
+    for place, k in enumerate(order):
+        numbers, own, found = _pair(f, f(carry.give(numbers), items.item(k), *shared), carry)
+        if not place:
+            shape = found
+            if any_traced(numbers) or any_traced(own):
+                return None
+        rows[k] = _same("scan", f, f"result {k}", shape, found, own)
+    return carry.give(numbers), None if shape is _NONE else stack(shape, rows, items.arrays)
+
+
+def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
+    count, numbers = 0, carry.numbers
+    while True:
+        asked = cond(carry.give(numbers))
+        if any_traced([asked]):
+            return None
+        if not truth(asked, "while_loop", f"the result of {function_name(cond)}"):
+            return (carry.give(numbers),)
+        if limit is not None and count == limit:
+            return (unflatten(carry.structure, [table.where(True, math.nan, number) for number in numbers]),)
+        found = body(carry.give(numbers))
+        if found is None:
+            raise TypeError(
+                f"while_loop expected {function_name(body)} to return a carry but got None; is a return missing?"
+            )
+        numbers = carry.take(body, found, "the result of")
+        if any_traced(numbers):
+            return None
+        count += 1
+
+
+def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], list[Any], Structure]:
+    """Take apart what the function of a scan returned: the carry's numbers, the result's, and its structure."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        advice = "; is a return missing?" if value is None else ""
+        raise TypeError(
+            f"scan expected {function_name(f)} to return a pair (carry, y) but got {describe('result', value)}{advice}"
+        )
+    numbers = carry.take(f, value[0])
+    if value[1] is None:
+        return numbers, [], _NONE
+    own, shape = flatten(value[1], "scan", f"the result of {function_name(f)}")
+    return numbers, own, shape
+
+
+def _same(
+    function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure, numbers: list[Any]
+) -> Sequence[Any]:
+    """Return the numbers in the order of the expected structure, `ValueError` if it is another."""
+    placed = arranged(numbers, found, expected)
+    if placed is None:
+        raise ValueError(
+            f"{function} expected {function_name(f)} to return a {what} like {expected} but got {found}; "
+            "every iteration must give the same structure"
+        )
+    return placed

@@ -1,0 +1,200 @@
+"""Take lists and arrays apart along their leading axis, and stack the results of a loop along one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from ..data.numbers import whole_number
+from ..data.reading import held
+from ..data.structure import (
+    NUMBER,
+    Structure,
+    arranged,
+    array_of,
+    constant,
+    flatten,
+    is_constant,
+    record_fields,
+    unflatten,
+)
+from ..graph.modes import no_grad
+from ..graph.var import Var
+from ..operations.primitive import describe
+
+_EMPTY = Structure("list")
+
+
+class Items:
+    """See the items along the leading axis of a list, an array, or a tuple or dict of these.
+
+    Attributes:
+        count: how many there are.
+        numbers: those of all items, one item after another.
+        structure: that of each item.
+        arrays: whether there are arrays, so that results are stacked as arrays, too.
+        nothing: whether there are no items, only a count.
+    """
+
+    def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: int | None = None) -> None:
+        self.xs, self.function, self.arrays = _held(xs, function, "xs"), function, False
+        self.nothing = xs is None
+        self.name = getattr(f, "__name__", type(f).__name__).strip("<>")
+        if length is not None:
+            length = whole_number(function, "length", length, 0, "whole number of iterations")
+        if xs is None:
+            if length is None:
+                raise TypeError(f"{function} expected length=, a number of iterations, where xs is None")
+            self.count, self.structure = length, _EMPTY
+            self.numbers: list[Any] = []
+            return
+        counts = list(self._counts(self.xs, "xs"))
+        if not counts:
+            self._reject(xs, "xs")
+        if length is not None:
+            counts.append((length, "length"))
+        self.count = counts[0][0]
+        for count, name in counts:
+            if count != self.count:
+                raise ValueError(
+                    f"{function} expected leading axes of one length for {self.name} but got {self.count} in "
+                    f"{counts[0][1]} and {count} in {name}"
+                )
+        self.numbers, self.structure = self._flatten()
+
+    def _counts(self, xs: Any, name: str) -> Iterator[tuple[int, str]]:
+        keys = record_fields(xs)
+        if isinstance(xs, list):
+            yield len(xs), name
+        elif keys:
+            for key in keys:
+                yield from self._counts(getattr(xs, key), f"{name}.{key}")
+        elif is_constant(xs):
+            return
+        elif isinstance(xs, tuple) and xs:
+            for k, part in enumerate(xs):
+                yield from self._counts(part, f"{name}[{k}]")
+        elif isinstance(xs, dict) and xs:
+            for key, part in xs.items():
+                yield from self._counts(part, f"{name}[{key!r}]")
+        elif getattr(xs, "shape", None) and not hasattr(type(xs), "__apply__"):
+            self.arrays = True
+            yield xs.shape[0], name
+        else:
+            self._reject(xs, name)
+
+    def _reject(self, xs: Any, name: str) -> NoReturn:
+        raise TypeError(
+            f"{self.function} expected a leading axis to go along (a list, an array, a tuple or dict of these) but "
+            f"got {describe(name, xs)}"
+        )
+
+    def _flatten(self) -> tuple[list[Any], Structure]:
+        xs = self.xs
+        if isinstance(xs, list) and all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, xs))):
+            return list(xs), NUMBER
+        if self.arrays and len(getattr(xs, "shape", ())) == 1:
+            return flatten(xs, self.function, "xs")[0], NUMBER
+        if not self.count:
+            return [], _row(xs)
+        numbers: list[Any] = []
+        first = _EMPTY
+        for k in range(self.count):
+            own, structure = flatten(_item(xs, k), self.function, f"xs[{k}]")
+            first = first if k else structure
+            placed = arranged(own, structure, first)
+            if placed is None:
+                raise ValueError(
+                    f"{self.function} expected items of one structure for {self.name} but got {first} at 0 and "
+                    f"{structure} at {k}"
+                )
+            numbers += placed
+        return numbers, first
+
+    @property
+    def known(self) -> bool:
+        """Whether it is known what items are like, also where there are none."""
+        return self.nothing or not isinstance(self.xs, list)
+
+    def on_zeros(self, f: Callable[..., Any], before: Sequence[Any], shared: Sequence[Any]) -> Any:
+        """Return what a function gives that has no items to run on: it runs on zeros, as a trace runs on symbols."""
+        zeros = unflatten(self.structure, [Var(0.0, None, False)] * self.structure.size)
+        try:
+            with no_grad():
+                return f(*before, None if self.nothing else zeros, *shared)
+        except Exception as error:
+            raise ValueError(
+                f"{self.function} expected at least one item to tell what {self.name} returns, but xs is empty, and on "
+                f"zeros it raised {type(error).__name__}: {error}"
+            ) from error
+
+    def item(self, k: int) -> Any:
+        """Return one item, of floats and Vars, whatever the numbers of the caller's are."""
+        size = self.structure.size
+        return None if self.nothing else unflatten(self.structure, self.numbers[k * size : (k + 1) * size])
+
+
+def _row(xs: Any) -> Structure:
+    """Describe what the items of something empty are like: arrays tell, those of a list may be numbers."""
+    keys: Any = record_fields(xs)
+    if isinstance(xs, list) or is_constant(xs):
+        return NUMBER if isinstance(xs, list) else constant(xs)
+    if keys is not None:
+        return Structure("record", tuple([_row(getattr(xs, key)) for key in keys]), keys, made=type(xs))
+    if isinstance(xs, tuple):
+        return Structure("tuple", tuple(map(_row, xs)))
+    if isinstance(xs, dict):
+        return Structure("dict", tuple(map(_row, xs.values())), tuple(xs))
+    return Structure("array", shape=tuple(xs.shape[1:])) if len(xs.shape) > 1 else NUMBER
+
+
+def _held(xs: Any, function: str, name: str) -> Any:
+    """Return what other libraries hold, also inside tuples, dicts and records, as arrays and lists."""
+    keys = record_fields(xs)
+    if keys is not None:
+        parts = [_held(getattr(xs, key), function, f"{name}.{key}") for key in keys]
+        return Structure("record", keys=keys, made=type(xs)).build(parts)
+    if isinstance(xs, tuple):
+        return tuple([_held(part, function, f"{name}[{k}]") for k, part in enumerate(xs)])
+    if isinstance(xs, dict):
+        return {key: _held(part, function, f"{name}[{key!r}]") for key, part in xs.items()}
+    return xs if isinstance(xs, list) else held(xs, function, name)
+
+
+def _item(xs: Any, k: int) -> Any:
+    if isinstance(xs, list):
+        return xs[k]
+    if isinstance(xs, tuple) and not hasattr(xs, "_fields"):
+        return tuple([_item(part, k) for part in xs])
+    if isinstance(xs, dict):
+        return {key: _item(part, k) for key, part in xs.items()}
+    if is_constant(xs):
+        return xs
+    keys = record_fields(xs)
+    if keys is None:
+        return xs[k]
+    return Structure("record", keys=keys, made=type(xs)).build([_item(getattr(xs, key), k) for key in keys])
+
+
+def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:
+    """Put results together along a new leading axis: tuples and dicts of stacks, else a list or an array of results.
+
+    >>> stack(flatten((1, [2, 3]), "f", "x")[1], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], False)
+    ([1.0, 4.0], [[2.0, 3.0], [5.0, 6.0]])
+    """
+    return _stack(structure, rows, arrays, 0)
+
+
+def _stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool, start: int) -> Any:
+    stop = start + structure.size
+    if structure.kind in ("tuple", "dict", "record", "none", "constant"):
+        parts = []
+        for part in structure.parts:
+            parts.append(_stack(part, rows, arrays, start))
+            start += part.size
+        return structure.build(parts)
+    if arrays and structure.kind in ("number", "array"):
+        return array_of([number for row in rows for number in row[start:stop]], (len(rows), *structure.shape))
+    if structure is NUMBER:
+        return [row[start] for row in rows]
+    return [unflatten(structure, row[start:stop]) for row in rows]

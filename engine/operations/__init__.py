@@ -1,0 +1,1 @@
+"""What an operation is: `Primitive`, the table that holds each once, functions and operators made of rows."""

@@ -1,0 +1,329 @@
+"""Read here what an operation is: one row that tells its value, its partials and its domain.
+
+A `Primitive` is called like the function it names. Floats give a float; any other number type takes
+part by defining ``__apply__(primitive, args)`` on its class, so that this module need not know `Var`.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from numbers import Real
+from typing import Any, NoReturn, TypeVar, overload
+
+try:
+    import cython
+except ImportError:
+    from .. import uncompiled as cython
+
+from ..data.reading import real_of, truth
+from ..errors import describe as describe
+
+# A float, or an object whose class defines __apply__: what a rule computes with.
+Scalar = Any
+
+P = TypeVar("P", bound="Primitive")
+
+PRIMITIVES: dict[str, Primitive] = {}
+"""Every operation by name, in the order of the table."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Say where an argument may be sampled: the open interval from `low` to `high`.
+
+    >>> 0.5 in Interval(0, 1), 1.0 in Interval(0, 1)
+    (True, False)
+    """
+
+    low: float
+    high: float
+    integers: bool = False
+
+    def __contains__(self, x: float) -> bool:
+        return self.low < x < self.high and (not self.integers or float(x).is_integer())
+
+
+class _Arguments:
+    """Tell `inspect.signature` the arguments of a row; the class itself keeps its own."""
+
+    def __get__(self, row: Any, kind: type | None = None) -> inspect.Signature:
+        if row is None:
+            raise AttributeError
+        signature: inspect.Signature = row.signature()
+        return signature
+
+
+@cython.cclass
+class Primitive:
+    """Hold one operation: all that evaluation, differentiation, drawing and compilation read of it.
+
+    Args:
+        name: the function's name, unique in the registry.
+        symbol: what drawings and listings show.
+        evaluate: floats to float; total, IEEE semantics, never raises.
+        partials: ``partials(y, *xs)``, the derivative of the value ``y`` by each argument, written with
+            operators and other primitives only, so that it serves floats, Vars and traces alike.
+        domain: an `Interval` for each argument, where tests and strategies sample.
+        smooth: false where the arguments stand on a kink or jump; None where there are none.
+        defaults: values of trailing arguments that may be left out.
+        exact: the definition in terms of mpmath, ``exact(mp, *xs)``, to check against; None where
+            mpmath has a function of the same name.
+        code: names or templates by backend, where the operation's own name is not enough.
+        doc: one line for ``help``.
+
+    >>> from chainrule import sin
+    >>> sin.symbol, sin.arity, sin(0.0)
+    ('sin', 1, 0.0)
+    """
+
+    results = 1  # how many numbers come out; loops have several
+    __signature__ = _Arguments()
+
+    def __init__(
+        self,
+        name: str,
+        symbol: str,
+        *,
+        evaluate: Callable[..., float],
+        partials: Callable[..., Sequence[Scalar]],
+        domain: tuple[Interval, ...],
+        smooth: Callable[..., bool] | None = None,
+        defaults: tuple[float, ...] = (),
+        exact: Callable[..., Any] | None = None,
+        code: Mapping[str, str] | None = None,
+        doc: str = "",
+    ) -> None:
+        self.name = self.__name__ = name
+        self.symbol = symbol
+        self.evaluate = evaluate
+        self.partials = partials
+        self.domain = domain
+        self.smooth = smooth
+        self.defaults = defaults
+        self.exact = exact
+        self.code = dict(code or {})
+        self.arity = len(domain)
+        self.custom = False
+        # Set by var.py where it spells the row out: what to call when the first argument is of that type.
+        self.fast: Callable[..., Any] | None = None
+        self.fast_type: type | None = None
+        # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
+        self.replay: Callable[..., Any] | None = None
+        # The same for the arguments of a node: what the function records of copies of them (see checkpointing.py).
+        self.record: Callable[[Sequence[Scalar]], Any] | None = None
+        self.__doc__ = doc
+
+    @property
+    def argument_names(self) -> tuple[str, ...]:
+        """Name the arguments as the row's rule names them."""
+        code = inspect.unwrap(self.partials).__code__
+        names: tuple[str, ...] = code.co_varnames[1 : code.co_argcount]
+        return names + tuple([f"x{k}" for k in range(len(names), self.arity)])
+
+    def signature(self) -> inspect.Signature:
+        """Return what `inspect.signature` tells of the row: its arguments by name, those that may be left out."""
+        names = self.argument_names
+        filled = dict(zip(reversed(names), reversed(self.defaults), strict=False))
+        return inspect.Signature([_parameter(name, filled.get(name, inspect.Parameter.empty)) for name in names])
+
+    @overload
+    def __call__(self, *args: float) -> float: ...
+    @overload
+    def __call__(self, *args: Any) -> Any: ...
+    def __call__(self, *args: Any) -> Any:
+        if len(args) == self.arity:
+            if type(args[0]) is self.fast_type and self.fast is not None:
+                return self.fast(*args)
+            return self.apply(args)
+        missing = self.arity - len(args)
+        if not 0 < missing <= len(self.defaults):
+            self._reject_count(len(args))
+        return self.apply(args + self.defaults[-missing:])
+
+    def apply(self, args: tuple[Any, ...]) -> Any:
+        """Evaluate on floats, or hand over to the number type that takes part."""
+        for arg in args:
+            if type(arg) is not float:
+                return self._dispatch(args)
+        return self.evaluate(*args)
+
+    def _dispatch(self, args: tuple[Any, ...]) -> Any:
+        taker = None
+        numbers = []
+        for position, arg in enumerate(args):
+            kind = type(arg)
+            # The kinds met most come first: asking a class for __apply__, and to_float, cost several times more.
+            if kind is taker or kind is float:
+                numbers.append(arg)
+            elif kind is bool:
+                numbers.append(1.0 if arg else 0.0)
+            elif kind is int and position == 0 and arg < 0 and self.name == "where":
+                numbers.append(float(truth(arg, self.name, self.name_of(position))))
+            elif hasattr(kind, "__apply__"):
+                if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
+                    taker = kind
+                numbers.append(arg)
+            elif number_in(arg) is not arg:
+                return self.apply(tuple(map(number_in, args)))
+            else:
+                numbers.append(to_float(arg, self.name, self.name_of(position)))
+        if taker is None:
+            return self.evaluate(*numbers)
+        return taker.__apply__(self, tuple(numbers))
+
+    def name_of(self, position: int) -> str:
+        """Name one argument, for messages; those of a rule that takes any number (a checkpoint's) are counted."""
+        names = self.argument_names
+        return names[position] if position < len(names) else f"argument {position}"
+
+    def _reject_count(self, count: int) -> NoReturn:
+        least = self.arity - len(self.defaults)
+        wanted = f"{least}" if not self.defaults else f"{least} to {self.arity}"
+        plural = "" if wanted == "1" else "s"
+        raise TypeError(
+            f"{self.name} expected {wanted} argument{plural} ({', '.join(self.argument_names)}) but got {count}"
+        )
+
+    def __repr__(self) -> str:
+        return f"<primitive {self.name}>"
+
+    def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
+        return find, (self.name,)
+
+    def __copy__(self) -> Primitive:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Primitive:
+        return self
+
+
+def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
+    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, default=default)
+
+
+@cython.cclass
+class Reduction(Primitive):
+    """Hold an operation on any number of arguments, given as one or more iterables of equal length.
+
+    >>> from chainrule import dot
+    >>> dot([1.0, 2.0], [3.0, 4.0])
+    11.0
+    """
+
+    def __init__(self, name: str, symbol: str, *, iterables: int = 1, empty: float | None = None, **row: Any) -> None:
+        super().__init__(name, symbol, **row)
+        self.iterables = iterables
+        self.empty = empty
+        # Set by long_sums.py: how a trace writes the row as a loop, from so many numbers on.
+        self.long: Callable[[Sequence[Any]], Any] | None = None
+        self.least = 0
+
+    def __call__(self, *args: Any) -> Any:
+        if len(args) != self.iterables:
+            wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
+            raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
+        columns = [
+            arg if type(arg) is list or type(arg) is tuple else self._column(arg, position)
+            for position, arg in enumerate(args)
+        ]
+        if len(columns) > 1 and len({len(column) for column in columns}) > 1:
+            lengths = " and ".join(str(len(column)) for column in columns)
+            raise ValueError(f"{self.name} expected iterables of the same length but got lengths {lengths}")
+        if not columns[0]:
+            if self.empty is None:
+                raise ValueError(f"{self.name} expected at least one number but got none")
+            return self.empty
+        return self.apply(tuple(columns[0]) if len(columns) == 1 else tuple(itertools.chain.from_iterable(columns)))
+
+    def signature(self) -> inspect.Signature:
+        """Return what `inspect.signature` tells of the row: its iterables."""
+        return inspect.Signature([_parameter(name) for name in ("xs", "ys", "zs")[: self.iterables]])
+
+    def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
+        if isinstance(arg, str) or not isinstance(arg, Iterable):
+            raise TypeError(
+                f"{self.name} expected an iterable of floats or Vars but got {describe('xyz'[position], arg)}"
+            )
+        return tuple(arg)
+
+    def name_of(self, position: int) -> str:
+        """Name one argument, for messages."""
+        return f"item {position}"
+
+
+def primitive(name: str, symbol: str, **row: Any) -> Primitive:
+    """Make a row of the table and enter it in the registry; a name that is taken raises `ValueError`."""
+    return register(Primitive(name, symbol, **row))
+
+
+def reduction(name: str, symbol: str, **row: Any) -> Reduction:
+    """Make a row for any number of arguments and enter it in the registry."""
+    return register(Reduction(name, symbol, **row))
+
+
+def register(row: P) -> P:
+    """Enter a row in the registry; only a row of the user's own may replace another such row."""
+    known = PRIMITIVES.get(row.name)
+    if known is not None and not (known.custom and row.custom):
+        raise ValueError(f"primitive expected a new name but got name={row.name!r}, which the table has already")
+    PRIMITIVES[row.name] = row
+    for listener in _listeners:
+        listener(row)
+    return row
+
+
+_listeners: list[Callable[[Primitive], None]] = []
+
+
+def on_register(listener: Callable[[Primitive], None]) -> None:
+    """Have a function called with every row that is registered from now on."""
+    _listeners.append(listener)
+
+
+def find(name: str) -> Primitive:
+    """Return the operation of that name; `KeyError` names it where there is none."""
+    return PRIMITIVES[name]
+
+
+def number_in(value: Any) -> Any:
+    """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
+    if getattr(value, "shape", None) == () and getattr(value.dtype, "kind", "") == "O":
+        return value[()]
+    return value
+
+
+def to_float(value: Any, function: str, argument: str) -> float:
+    """Convert a real number of any kind, also a scalar of another library's, to float.
+
+    Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
+    derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
+    """
+    # NumPy registers spans of time as whole numbers.
+    is_plain = isinstance(value, Real) and type(value).__name__ != "timedelta64"
+    number = value if is_plain else real_of(value)
+    if number is not None:
+        try:
+            found = float(number)
+            if math.isinf(found) and number != found:
+                raise OverflowError
+            return found
+        except OverflowError:
+            got = describe(argument, value)
+            raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
+        except (TypeError, ValueError):
+            pass  # a signalling nan: refused below
+    advice = ""
+    if getattr(value, "requires_grad", False):
+        advice = ", which PyTorch differentiates by; pass its detach()"
+    elif getattr(value, "shape", ()) != ():
+        advice = "; apply it to each item, or use NumPy's function"
+    raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
+
+
+def is_symbolic(x: Any) -> bool:
+    """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
+    return getattr(type(x), "__symbolic__", False)

@@ -1,0 +1,98 @@
+"""Find what a traced function takes from outside: Vars that were there before it ran become inputs of its program."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ..errors import TraceError
+from ..graph.blame import called_by_us, user_line
+from ..graph.var import Var, begin, born_since, use_traces
+from ..operations import table
+
+
+class Outside:
+    """Put traced numbers in the place of Vars, for one trace.
+
+    A Var from before the trace is an input, whose value a program reads at each call. One that the function computed,
+    of such Vars, is computed again by the program; one that it made is a constant.
+
+    Args:
+        symbol: makes the traced number that stands for an input of the given name.
+    """
+
+    def __init__(self, symbol: Callable[[str], Any]) -> None:
+        self.start = begin()
+        self.inputs: dict[int, Var] = {}  # by the identity of the traced number
+        self._symbol = symbol
+        # By the identity of the Var, which is kept so that it stays its own.
+        self._known: dict[int, tuple[Var, Any]] = {}
+
+    def lift(self, root: Var) -> Any:
+        """Return the traced number, or the float, that stands for a Var."""
+        known = self._known
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if id(node) in known:
+                stack.pop()
+                continue
+            if not born_since(node, self.start):
+                lifted = self._symbol(node.label or "outer")
+                self.inputs[id(lifted)] = node
+            elif node.op is None:
+                lifted = node.value
+            else:
+                args = [arg for arg in node.args if type(arg) is Var and id(arg) not in known]
+                if args:
+                    stack += args
+                    continue
+                lifted = node.op.apply(tuple([known[id(x)][1] if type(x) is Var else x for x in node.args]))
+                if not node.requires_grad:
+                    lifted = table.stop_gradient(lifted)
+            known[id(node)] = node, lifted
+        return known[id(root)][1]
+
+
+class _Session(threading.local):
+    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
+
+    depth = 0
+    number = 0
+    first = 0  # the birth of what was traced first
+    outside: Outside | None = None  # of the innermost trace
+    alone = False  # the program will run without a batch
+
+
+session = _Session()
+
+
+@contextlib.contextmanager
+def running_alone(alone: bool) -> Iterator[None]:
+    """Tell, while tracing, whether the program is to run without a batch."""
+    before, session.alone = session.alone, alone
+    try:
+        yield
+    finally:
+        session.alone = before
+
+
+def lift(number: Any) -> Any:
+    """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
+    if type(number) is not Var:
+        return number
+    return number.value if session.outside is None else session.outside.lift(number)
+
+
+def _check_reading(node: Var) -> None:
+    """Raise where the user's code asks for a number that may be another one when the program is called."""
+    if session.outside is not None and not called_by_us() and type(session.outside.lift(node)) is not float:
+        raise TraceError(
+            f".value of a Var was read at {user_line()}, in a function that is being traced: the Var may have another "
+            "value when the program runs; compute with the Var itself"
+        )
+
+
+use_traces(lift, _check_reading)

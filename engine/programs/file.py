@@ -1,0 +1,266 @@
+"""Keep a `Program` in a file: JSON, versioned, checked in full when it is read, never executed.
+
+Version 1 holds one program; version 2 lists in "programs" the inner programs of its loops, each before it is used.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..data.csr import Places
+from ..data.files import write_whole
+from ..data.structure import Structure, constant
+from ..operations.custom import Variadic, find_row
+from ..operations.primitive import PRIMITIVES, Primitive, Reduction
+from .loop import CALL, KINDS, MAP, WHILE, Loop
+
+FORMAT = "chainrule program"
+VERSIONS = (1, 2)
+_KINDS = ("array", "list", "tuple", "dict", "constant", "sparse")
+_SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
+
+
+_KEYS = {"arguments", "constants", "name", "names", "outputs", "result", "steps"}
+_COUNTS = ("length", "carry", "rows", "sums")
+
+Make = Callable[[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]], Any]
+
+
+def write(program: Any, path: Any) -> None:
+    """Write a `Program` as JSON; the file appears whole or not at all."""
+    inner: dict[Any, int] = {}
+    contents: list[Any] = []
+    own = _content(program, inner, contents)
+    more = {"programs": contents} if contents else {}
+    content = {"format": FORMAT, "version": 2 if contents else 1} | own | more
+    write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[str, Any]:
+    """Describe a program; those of its loops are appended to `contents`, equal ones once."""
+    steps = [[_operation(op, inner, contents), *args] for op, args in program.steps]
+    return {
+        "name": program.name,
+        "arguments": _of_structure(program.arguments),
+        "names": program.names,
+        "constants": [number if math.isfinite(number) else repr(number) for number in program.constants],
+        "steps": steps,
+        "outputs": program.outputs,
+        "result": _of_structure(program.result),
+    }
+
+
+def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any:
+    if not isinstance(op, Loop):
+        if op.name not in PRIMITIVES or find_row(op.name, op.arity) is not op:
+            raise ValueError(
+                f"save expected operations that are found by their names but got one of {op.name!r}, which was made "
+                "again since; trace the function anew"
+            )
+        return op.name
+    places = []
+    for program in op.programs():
+        if program not in inner:
+            found = _content(program, inner, contents)
+            inner[program] = len(contents)
+            contents.append(found)
+        places.append(inner[program])
+    counts = {name: getattr(op, name) for name in _COUNTS}
+    return {"loop": op.kind, "programs": places, "backwards": op.backwards} | counts
+
+
+def read(path: Any, make: Make) -> Any:
+    """Read and check a file, and `make` programs of their fields and steps, inner ones first; return the last one.
+
+    `ValueError` names the file, the place and what stands there.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file, object_pairs_hook=_once)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} expected a program in JSON, but it is truncated or not JSON: {error}") from None
+    except _Wrong as error:
+        raise ValueError(f"{path} expected {error}") from None
+    try:
+        return _all(content, make)
+    except _Wrong as error:
+        raise ValueError(f"{path} expected {error}") from None
+    except RecursionError:
+        raise ValueError(f"{path} expected structures that are not nested as deep as these") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object, of whose members JSON itself would take the last of several of one name."""
+    names = [name for name, _ in pairs]
+    _check(len(set(names)) == len(names), "each name once in an object", names)
+    return dict(pairs)
+
+
+class _Wrong(Exception):
+    """Tell what was expected where, and what came."""
+
+
+def _check(condition: bool, expected: str, got: Any) -> None:
+    if not condition:
+        text = repr(got)
+        raise _Wrong(f"{expected} but got {text if len(text) < 80 else text[:77] + '...'}")
+
+
+def _all(content: Any, make: Make) -> Any:
+    _check(isinstance(content, dict) and content.get("format") == FORMAT, f'"format": "{FORMAT}"', content)
+    version = content.get("version")
+    _check(version in VERSIONS, f"version {VERSIONS[-1]} of the format, or 1, as this release reads,", version)
+    wanted = _KEYS | {"format", "version"} | ({"programs"} if version == 2 else set())
+    _check(content.keys() == wanted, f"the keys {sorted(wanted)}", sorted(content))
+    inner: list[Any] = []
+    if version == 2:
+        _check(isinstance(content["programs"], list), "programs to be a list", content["programs"])
+    for k, item in enumerate(content.get("programs", ())):
+        place = f"programs[{k}]."
+        _check(isinstance(item, dict) and item.keys() == _KEYS, f"{place[:-1]} to have the keys {sorted(_KEYS)}", item)
+        inner.append(make(*_fields(item, inner, place)))
+    return make(*_fields(content, inner, ""))
+
+
+def _fields(
+    content: Any, inner: Sequence[Any], where: str
+) -> tuple[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]]:
+    of = f" of {where[:-1]}" if where else ""
+    _check(isinstance(content["name"], str), f"{where}name to be a string", content["name"])
+    for key in ("names", "constants", "steps", "outputs"):
+        _check(isinstance(content[key], list), f"{where}{key} to be a list", content[key])
+    arguments = _structure(content["arguments"], f"{where}arguments")
+    result = _structure(content["result"], f"{where}result")
+    _check(arguments.kind == "tuple", f"{where}arguments to be a tuple", arguments.kind)
+    for k, name in enumerate(content["names"]):
+        _check(isinstance(name, str), f"{where}names[{k}] to be a string", name)
+    _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments{of}", len(content["names"]))
+    constants = []
+    for k, number in enumerate(content["constants"]):
+        plain = type(number) is float or (type(number) is int and abs(number) <= sys.float_info.max)
+        _check(
+            plain or (isinstance(number, str) and number in _SPECIAL), f"{where}constants[{k}] to be a number", number
+        )
+        constants.append(float(number) if plain else _SPECIAL[number])
+    values = len(content["names"]) + len(constants)
+    steps = []
+    for k, step in enumerate(content["steps"]):
+        steps.append(_step(step, f"{where}steps[{k}]", values, inner))
+        values += steps[-1][0].results
+    for k, number in enumerate(content["outputs"]):
+        _check(_is_below(number, values), f"{where}outputs[{k}] to be the number of a value", number)
+    _check(result.size == len(content["outputs"]), f"{result.size} outputs, as result{of}", len(content["outputs"]))
+    fields = {
+        "names": tuple(content["names"]),
+        "constants": tuple(constants),
+        "outputs": tuple(content["outputs"]),
+        "arguments": arguments,
+        "result": result,
+        "name": content["name"],
+    }
+    return fields, steps
+
+
+def _step(step: Any, place: str, values: int, inner: Sequence[Any]) -> tuple[Primitive, tuple[int, ...]]:
+    _check(isinstance(step, list) and bool(step), f"{place} to be a list of an operation and its arguments", step)
+    name, *args = step
+    row: Primitive | None = _loop(name, place, inner) if isinstance(name, dict) else None
+    if isinstance(name, str):
+        row = PRIMITIVES.get(name)
+    if isinstance(row, Variadic):
+        _check(len(args) >= row.least, f"{place}, {name}, to take {row.least} arguments or more", len(args))
+        row = row.of(len(args))
+    if row is None:
+        raise _Wrong(f"{place} to name an operation of the table (import the module of a custom one) but got {name!r}")
+    for number in args:
+        _check(_is_below(number, values), f"{place} to take values computed before it, numbers below {values},", number)
+    if isinstance(row, Reduction):
+        _check(len(args) % row.iterables == 0, f"{place}, {name}, to take {row.iterables} equal lists", len(args))
+    else:
+        _check(len(args) == row.arity, f"{place}, {row.name}, to take {row.arity} arguments", len(args))
+    return row, tuple(args)
+
+
+def _loop(item: dict[str, Any], place: str, inner: Sequence[Any]) -> Loop:
+    keys = {"loop", "programs", "backwards", *_COUNTS}
+    _check(item.keys() == keys, f"{place} to be a loop with the keys {sorted(keys)}", sorted(item))
+    kind, places = item["loop"], item["programs"]
+    _check(kind in KINDS, f"{place} to be one of the loops {KINDS}", kind)
+    _check(isinstance(item["backwards"], bool), f"{place}, {kind}, to say whether it runs backwards", item["backwards"])
+    for name in _COUNTS:
+        _check(_is_below(item[name], 2**63), f"{place}, {kind}, to have a whole number as {name}", item[name])
+    count = 2 if kind == WHILE else 1
+    fits = isinstance(places, list) and len(places) == count and all(_is_below(k, len(inner)) for k in places)
+    _check(fits, f"{place}, {kind}, to name {count} of the {len(inner)} programs before it", places)
+    body, condition = inner[places[0]], inner[places[1]] if kind == WHILE else None
+    length, carry, rows, sums = (item[name] for name in _COUNTS)
+    fits = carry + rows <= len(body.names) and carry + sums <= len(body.outputs)
+    fits = fits and not (carry and kind in (MAP, CALL)) and not (kind == CALL and (length, rows, sums) != (1, 0, 0))
+    if condition is not None:
+        fits = fits and (rows, sums, len(body.outputs)) == (0, 0, carry) and len(condition.outputs) == 1
+        fits = fits and len(condition.names) == len(body.names)
+    _check(fits, f"{place}, {kind}, to fit its inner program {body!r}", [length, carry, rows, sums])
+    return Loop(kind, body, length, carry, rows, sums, item["backwards"], condition)
+
+
+def _is_below(number: Any, limit: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and 0 <= number < limit
+
+
+def _of_structure(structure: Structure) -> Any:
+    if structure.kind == "array":
+        return {"array": structure.shape}
+    if structure.places is not None:
+        return {"sparse": [structure.places.shape[1], *structure.places.columns]}
+    if structure.kind == "dict":
+        for key in structure.keys:
+            if not isinstance(key, (str, int)):
+                raise TypeError(f"save expected keys of type str or int in the arguments but got {key!r}")
+        return {"dict": [[key, _of_structure(part)] for key, part in zip(structure.keys, structure.parts, strict=True)]}
+    if structure.kind in ("list", "tuple"):
+        return {structure.kind: [_of_structure(part) for part in structure.parts]}
+    if structure.kind == "constant" and type(structure.keys[0]) is str:
+        return {"constant": list(structure.keys)}
+    if structure.kind in ("record", "constant"):
+        # A file names no classes of the user's, since reading one must run nothing.
+        raise TypeError(
+            f"save expected numbers, arrays, lists, tuples, dicts, strings and None but got {structure}; pickle the "
+            "program, or make it of a function of tuples or dicts"
+        )
+    return structure.kind
+
+
+def _structure(content: Any, place: str) -> Structure:
+    if isinstance(content, str):
+        _check(content in ("number", "none"), f"{place} to be a structure", content)
+        return Structure(content)
+    _check(isinstance(content, dict) and len(content) == 1, f"{place} to be a structure", content)
+    ((kind, inside),) = content.items()
+    _check(kind in _KINDS and isinstance(inside, list), f"{place} to be a structure", content)
+    if kind == "array":
+        for number in inside:
+            _check(_is_below(number, 2**63), f"{place} to have a shape of whole numbers", number)
+        return Structure("array", shape=tuple(inside))
+    if kind == "sparse":
+        _check(_is_below(next(iter(inside), -1), 2**31), f"{place} to say how many columns it has", inside)
+        width, *rows = inside
+        for row in rows:
+            fits = isinstance(row, list) and all(_is_below(column, width) for column in row)
+            _check(fits and row == sorted(set(row)), f"{place} to list columns below {width} in order", row)
+        return Structure("sparse", places=Places((len(rows), width), tuple(map(tuple, rows))))
+    if kind == "dict":
+        for pair in inside:
+            fits = isinstance(pair, list) and len(pair) == 2 and type(pair[0]) in (str, int)
+            _check(fits, f"{place} to list keys and structures", pair)
+        parts = tuple([_structure(part, f"{place}[{key!r}]") for key, part in inside])
+        keys = [key for key, _ in inside]
+        _check(len(set(keys)) == len(keys), f"{place} to have each key once", keys)
+        return Structure("dict", parts, tuple(keys))
+    if kind == "constant":
+        _check(len(inside) == 1 and isinstance(inside[0], str), f"{place} to be one string", inside)
+        return constant(inside[0])
+    return Structure(kind, tuple([_structure(part, f"{place}[{k}]") for k, part in enumerate(inside)]))

@@ -1,0 +1,130 @@
+"""Write a program as text: one line a step, inner programs of loops indented below the step that runs them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ..data.structure import Structure
+from ..operations.primitive import Primitive
+from .loop import CALL, MAP, SCAN, WHILE, Loop
+
+_CONSTANT, _COMPUTED = 1, 2
+_LISTED = 12  # so many values are named one by one
+
+
+def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
+    """Yield the listing of a `Program`; `shown` holds the inner programs that stand above already."""
+    shown = set() if shown is None else shown
+    words = [*program.names, *map(repr, program.constants)]
+    yield f"{program.name}({', '.join(_parameters(program))}):"
+    kinds = bytearray(len(program.names)) + bytes([_CONSTANT]) * len(program.constants)
+    place = 1
+    for op, args in program.steps:
+        count = op.results
+        words += [f"v{k}" for k in range(place, place + count)]
+        place += count
+        kinds += bytes([_COMPUTED]) * count
+        if isinstance(op, Loop):
+            yield from _loop(op, args, words, kinds, len(words) - count, shown)
+        else:
+            many = [_runs(args, words, kinds)] if len(args) > _LISTED else [words[k] for k in args]
+            yield f"    {words[-1]} = {_expression(op, many)}"
+    yield f"    return {_result(program.result, iter(program.outputs), words, kinds)}"
+
+
+def _loop(
+    op: Loop, args: Sequence[int], words: Sequence[str], kinds: bytes | bytearray, first: int, shown: set[Any]
+) -> Iterator[str]:
+    """Yield a loop's line, and its inner programs where they come first."""
+    results = _runs(range(first, first + op.results), words, kinds) or "nothing"
+    carry, end = args[: op.carry], op.carry + op.length * op.rows
+    parts = [
+        ("from", _runs(carry, words, kinds)),
+        ("over", _runs(args[op.carry : end], words, kinds)),
+        ("with", _runs(args[end:], words, kinds)),
+    ]
+    taken = " ".join(f"{word} {text}" for word, text in parts if text)
+    times = {CALL: "", MAP: f" × {op.length}", SCAN: f" × {op.length}", WHILE: f" × up to {op.length or '∞'}"}[op.kind]
+    order = " backwards" if op.backwards else ""
+    new = [inner for inner in op.programs() if inner not in shown]
+    gives = f", summing {op.sums}" if op.sums else ""
+    ran = f"when {op.condition.name}: {op.body.name}" if op.is_branch else f"{op.kind} {op.body.name}{times}{order}"
+    what = f"{ran}{' ' if taken else ''}{taken}{gives}"
+    yield f"    {results} = {what}{':' if new else ''}"
+    for inner in new:
+        shown.add(inner)
+        yield from (f"        {line}" for line in lines(inner, shown))
+
+
+def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
+    """Name values, those with numbers one after the other as ``first…last``; constants one by one."""
+    runs: list[list[int]] = []
+    for place in places:
+        last = runs[-1][1] if runs else -2
+        same = last >= 0 and kinds[place] == kinds[last] != _CONSTANT
+        if place == last + 1 and same and (kinds[place] == _COMPUTED or _stem(words[place]) == _stem(words[last])):
+            runs[-1][1] = place
+        else:
+            runs.append([place, place])
+    texts = [words[a] if a == b else f"{words[a]}{', ' if b == a + 1 else '…'}{words[b]}" for a, b in runs]
+    if len(texts) > _LISTED:
+        texts = [*texts[:6], f"… {len(texts) - 8} more …", *texts[-2:]]
+    return ", ".join(texts)
+
+
+def _stem(name: str) -> str:
+    return name.split("[")[0].split(".")[0]
+
+
+def _parameters(program: Any) -> Sequence[str]:
+    parts = program.arguments.parts
+    if program.closed:
+        parts = (*parts[:-1], *parts[-1].parts)
+    if len(parts) > _LISTED and all(part.kind == "number" for part in parts):
+        return [_runs(range(len(parts)), program.names, bytes(len(parts)))]
+    names = iter(program.names)
+    found = []
+    for part in parts:
+        own = [next(names) for _ in range(part.size)]
+        found.append(own[0] if part.kind == "number" else f"{_stem(own[0]) if own else '_'}: {part}")
+    return found
+
+
+_INFIX = {"add", "sub", "mul", "div", "pow", "remainder", "floor_divide", "less", "less_equal", "equal", "not_equal"}
+
+
+def _expression(op: Primitive, words: Sequence[str]) -> str:
+    if op.name in _INFIX:
+        return f"{words[0]} {op.symbol} {words[1]}"
+    if op.name == "neg":
+        return f"−{words[0]}"
+    symbol = op.name if "x" in op.symbol else op.symbol
+    return f"{symbol if len(symbol) > 1 or symbol.isalpha() else op.name}({', '.join(words)})"
+
+
+def _result(structure: Structure, places: Iterator[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
+    if structure.kind == "number":
+        return words[next(places)]
+    if structure.places is not None:
+        inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)
+        return f"sparse{list(structure.places.shape)}({inside})"
+    if structure.size > _LISTED and all(part.kind == "number" for part in structure.parts):
+        inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)
+    elif structure.kind == "array":
+        inside = ", ".join(words[next(places)] for _ in range(structure.size))
+    else:
+        parts = [_result(part, places, words, kinds) for part in structure.parts]
+        if structure.kind == "dict":
+            pairs = zip(structure.keys, parts, strict=True)
+            return "{" + ", ".join(f"{key!r}: {part}" for key, part in pairs) + "}"
+        if structure.kind == "record":
+            pairs = zip(structure.keys, parts, strict=True)
+            return f"{structure.made.__name__}({', '.join(f'{key}={part}' for key, part in pairs)})"
+        if structure.kind in ("none", "constant"):
+            return str(structure)
+        inside = ", ".join(parts if len(parts) <= 100 else [*parts[:3], f"… {len(parts) - 4} more …", parts[-1]])
+    if structure.kind == "array":
+        return f"array{list(structure.shape)}({inside})"
+    return f"[{inside}]" if structure.kind == "list" else f"({inside}{',' if len(structure.parts) == 1 else ''})"

@@ -1,0 +1,166 @@
+"""Hold a function as data: a `Program` lists the operations of a function in order."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from ..data.structure import NUMBER, Structure, flatten, unflatten
+from ..forking import kept
+from ..operations.primitive import Primitive
+from . import file, listing
+from .loop import Loop
+
+__all__ = ["Program", "Step"]
+
+
+class Step(NamedTuple):
+    """Hold one operation of a program and the numbers of the values that it takes."""
+
+    op: Primitive
+    args: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """List the operations of a function in order.
+
+    Values are numbered: inputs first, then constants, then the results of the steps, of which a loop has several.
+    Calling a program runs it step by step: that is its meaning, which every backend reproduces. Arguments may hold
+    Vars, and then so does the result.
+
+    Attributes:
+        names: of the inputs, flat, in order: ``("w[0]", "w[1]", "x")``.
+        constants: the plain numbers that steps take.
+        steps: each a row of the table and the numbers of its arguments.
+        outputs: the numbers of the values returned, flat.
+        arguments: the structure of the arguments, a tuple with one part for each.
+        result: the structure of the result.
+        name: of the function that was traced.
+        closed: the Vars that the function closes over. A call reads them, and derivatives pass on to them; they are
+            the last of `arguments`, a tuple, which a file of the program has as any other.
+
+    >>> from chainrule import trace
+    >>> program = trace(lambda x, y: x * y + 1.0, 2.0, 3.0)
+    >>> print(program)
+    lambda(x, y):
+        v1 = x × y
+        v2 = v1 + 1.0
+        return v2
+    >>> program(4.0, 5.0), len(program)
+    (21.0, 2)
+    """
+
+    names: tuple[str, ...]
+    constants: tuple[float, ...]
+    steps: tuple[Step, ...]
+    outputs: tuple[int, ...]
+    arguments: Structure
+    result: Structure
+    name: str = "f"
+    closed: tuple[Any, ...] = ()
+
+    @property
+    def offset(self) -> int:
+        """The number of the first step's value."""
+        return len(self.names) + len(self.constants)
+
+    @kept
+    def firsts(self) -> tuple[int, ...]:
+        """The number of each step's first value."""
+        counts = [op.results for op, _ in self.steps]
+        return tuple(itertools.accumulate(counts, initial=self.offset))[:-1]
+
+    @kept
+    def count(self) -> int:
+        """How many values there are."""
+        return self.firsts[-1] + self.steps[-1].op.results if self.steps else self.offset
+
+    @kept
+    def has_loops(self) -> bool:
+        """Whether any step is a loop."""
+        return any(isinstance(op, Loop) for op, _ in self.steps)
+
+    def rows(self) -> Iterator[Primitive]:
+        """Yield the row of each step, also of those inside loops."""
+        for op, _ in self.steps:
+            if isinstance(op, Loop):
+                for inner in op.programs():
+                    yield from inner.rows()
+            else:
+                yield op
+
+    def rows_and_loops(self) -> Iterator[Primitive]:
+        """Yield the operation of each step, of loops and of those inside them."""
+        for op, _ in self.steps:
+            yield op
+            if isinstance(op, Loop):
+                for inner in op.programs():
+                    yield from inner.rows_and_loops()
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def __call__(self, *args: Any) -> Any:
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        if structure != self.arguments:
+            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+        return unflatten(self.result, self.run(numbers))
+
+    def run(self, numbers: Sequence[Any]) -> list[Any]:
+        """Return the flat outputs for flat inputs: floats, or numbers of any type that rows take."""
+        values = self.values(numbers)
+        return [values[k] for k in self.outputs]
+
+    def values(self, numbers: Sequence[Any]) -> list[Any]:
+        """Return all values, in order, for flat inputs."""
+        values = [*numbers, *self.constants]
+        for op, args in self.steps:
+            found = op.apply(tuple([values[k] for k in args]))
+            values += found if isinstance(op, Loop) else (found,)
+        return values
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Program) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash(self._key())
+
+    def _key(self) -> tuple[Any, ...]:
+        # In hexadecimal -0.0 differs from 0.0, and nan equals nan.
+        constants = tuple([number.hex() for number in self.constants])
+        # Rows are themselves: one that was made again has the name of the old one.
+        closed = tuple(map(id, self.closed))
+        return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result, closed
+
+    def __str__(self) -> str:
+        return "\n".join(self.lines())
+
+    def __repr__(self) -> str:
+        return f"<program {self.name}: {len(self.names)} inputs, {len(self.steps)} steps, {len(self.outputs)} outputs>"
+
+    def lines(self) -> Iterator[str]:
+        """Yield the listing, a step a line, inner programs of loops indented."""
+        yield from listing.lines(self)
+
+    def save(self, path: Any) -> None:
+        """Write the program as JSON, which `Program.load` reads; the file appears whole or not at all."""
+        file.write(self, path)
+
+    @staticmethod
+    def load(path: Any) -> Program:
+        """Read a program that `save` wrote; `ValueError` says where the file is not one. Nothing in it is executed."""
+        program: Program = file.read(path, lambda fields, steps: Program(**fields, steps=tuple(map(Step._make, steps))))
+        return program
+
+
+def flat(program: Program, outputs: Sequence[int]) -> Program:
+    """Return the program with other outputs, in a tuple."""
+    return replace(program, outputs=tuple(outputs), result=numbers_in_tuple(len(outputs)))
+
+
+def numbers_in_tuple(count: int) -> Structure:
+    """Describe a tuple of numbers."""
+    return Structure("tuple", (NUMBER,) * count)

@@ -1,0 +1,259 @@
+"""Find what is repeated in a program: groups of steps that do the same to other numbers, as a written-out loop does.
+
+Steps of one operation whose arguments were made in the same way are alike; none of them can depend on another. Like
+steps are one column of a group: an iteration each. Where every iteration of one column takes what the same iteration of
+another gave, both belong to one group: products, their sum, a bias and an activation are one neuron of a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+
+from ..operations import table
+from ..programs.loop import Loop
+from ..programs.program import Program
+
+LEAST = 4  # steps that are worth a group
+_FEW = 3  # arguments of a step that is cheap, and goes where its result is used
+# A constant factor or summand may differ from iteration to iteration; another constant chooses what is computed.
+_ANY_CONSTANT = {"add", "sub", "mul", "strong_mul", "sum", "mean", "dot", "maximum", "minimum"}
+
+
+@dataclass(eq=False)
+class Group:
+    """Hold columns of steps, by their places; the steps at one place of every column are one iteration.
+
+    No group depends on itself by way of others: what a group takes has a lower level, what takes from it a higher one.
+
+    Attributes:
+        split: whether a column is a part of a longer one, so that there are other groups like this.
+    """
+
+    level: int
+    columns: list[list[int]] = field(default_factory=list)
+    split: bool = False
+
+    @property
+    def length(self) -> int:
+        """How many iterations there are."""
+        return len(self.columns[0])
+
+
+class Repetition:
+    """Find the groups of a program; afterwards `group_of` has the group and the iteration of each step in one.
+
+    >>> from chainrule import tanh, trace
+    >>> program = trace(lambda w, x: [tanh(a * x) for a in w], [1.0] * 4, 1.0)
+    >>> [group.columns for group in Repetition(program).groups()]
+    [[[0, 2, 4, 6], [1, 3, 5, 7]]]
+    """
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.maker = [-1] * program.count  # the step that made each value
+        for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
+            self.maker[first : first + op.results] = [place] * op.results
+        self.group_of: dict[int, tuple[Group, int]] = {}
+        self.level = [0] * len(program.steps)
+        self._split: set[int] = set()  # steps of columns that were split into runs
+        self.depth = self._depths()
+
+    def groups(self) -> list[Group]:
+        """Return the groups, none of which takes from itself by way of others."""
+        classes = self._by_users(self._alike())
+        for columns in self._by_depth(self._by_arguments(classes)):
+            for column in columns:
+                self._join(column)
+        self._sink()
+        found = list({id(group): group for group, _ in self.group_of.values()}.values())
+        return sorted(found, key=lambda group: group.columns[0][0])
+
+    # ---- which steps are alike ----
+
+    def _depths(self) -> list[int]:
+        depth: list[int] = []
+        for _, args in self.program.steps:
+            depth.append(1 + max([depth[self.maker[k]] for k in args if self.maker[k] >= 0], default=0))
+        return depth
+
+    def _alike(self) -> list[list[int]]:
+        """Return the classes of steps that do the same to what was made in the same way."""
+        program, inputs = self.program, len(self.program.names)
+        known: dict[Hashable, int] = {}
+        kinds: list[Hashable] = [known.setdefault(name.split("[")[0], len(known)) for name in program.names]
+        kinds += [number.hex() for number in program.constants]
+        classes: dict[int, list[int]] = {}
+        for place, (op, args) in enumerate(program.steps):
+            own = [kinds[k] for k in args]
+            if op.name in _ANY_CONSTANT or isinstance(op, Loop):
+                own = ["" if inputs <= k < program.offset else kind for k, kind in zip(args, own, strict=True)]
+            kind = known.setdefault((op, *own), len(known))
+            if op is not table.pos:  # which is nothing but another name
+                classes.setdefault(kind, []).append(place)
+            if isinstance(op, Loop):
+                # Iterations are alike: what a loop stacks is of one kind in each column.
+                kinds += [(kind, column) for column in op.columns]
+            else:
+                kinds.append(kind)
+        return [column for column in classes.values() if len(column) >= LEAST]
+
+    def _by_depth(self, classes: Sequence[list[int]]) -> list[list[list[int]]]:
+        """Sort columns by how deep their steps stand; steps without a column are columns of one."""
+        layers: list[list[list[int]]] = [[] for _ in range(max(self.depth, default=0) + 1)]
+        for column in classes:
+            layers[self.depth[column[0]]].append(column)
+        placed = {place for column in classes for place in column}
+        for place, depth in enumerate(self.depth):
+            if place not in placed:
+                layers[depth].append([place])
+        return layers
+
+    def _by_users(self, classes: Sequence[list[int]]) -> list[list[int]]:
+        """Split cheap steps by the columns that take their results, where all parts are large enough."""
+        steps, firsts = self.program.steps, self.program.firsts
+        users: list[set[tuple[int, int]]] = [set() for _ in range(self.program.count)]
+        found: list[list[int]] = []
+        for layer in reversed(self._by_depth(classes)):
+            for column in layer:
+                parts = [column]
+                if len(column) > 1 and self._cheap(column[0]):
+                    parts = _parts(column, lambda place: frozenset(users[firsts[place]]))
+                for part in parts:
+                    number = len(found) if len(part) > 1 else -1
+                    if number >= 0:
+                        found.append(part)
+                    cheap = number >= 0 and self._cheap(part[0])
+                    for place in part:
+                        for position, value in enumerate(steps[place].args):
+                            users[value].add((number, position if cheap else 0))
+        return found
+
+    def _cheap(self, place: int) -> bool:
+        op, args = self.program.steps[place]
+        return not isinstance(op, Loop) and len(args) <= _FEW
+
+    def _by_arguments(self, classes: Sequence[list[int]]) -> list[list[int]]:
+        """Split columns into equal runs, of which each takes something that all its steps share."""
+        part_of: dict[int, int] = {}
+        found: list[list[int]] = []
+        steps, maker = self.program.steps, self.maker
+        for layer in self._by_depth(classes):
+            for column in layer:
+                if len(column) == 1:
+                    continue
+                made = [tuple([part_of.get(maker[k], -1) for k in steps[place].args]) for place in column]
+                parts = [own for part in _runs(column, made) for own in self._shared_runs(part)]
+                self._split.update(column if len(parts) > 1 else ())
+                for number, part in enumerate(parts, len(found)):
+                    part_of.update(dict.fromkeys(part, number))
+                found += parts
+        return found
+
+    def _shared_runs(self, column: list[int]) -> list[list[int]]:
+        """Split a column where an argument that stays the same for a while changes, slowest first."""
+        steps = self.program.steps
+        best = [column]
+        for values in zip(*[steps[place].args for place in column], strict=True):
+            parts = _runs(column, values)
+            if len(parts) > 1 and (len(best) == 1 or len(parts) < len(best)):
+                best = parts
+        return best if len(best) == 1 else [own for part in best for own in self._shared_runs(part)]
+
+    # ---- which columns belong together ----
+
+    def _join(self, column: list[int]) -> None:
+        """Put a column into the group that it takes from, merged of several if need be, or a new one."""
+        steps, maker = self.program.steps, self.maker
+        made = [[maker[k] for k in steps[place].args if maker[k] >= 0] for place in column]
+        top = max([self.level[place] for own in made for place in own], default=0)
+        if len(column) == 1:
+            self.level[column[0]] = top + 1
+            return
+        order = self._iterations(made, top, len(column)) if top else {}
+        if not order:
+            self._enter(Group(top + 1), [column])
+            return
+        first, *others = sorted(order, key=lambda group: -len(group.columns))
+        for group in others:
+            match = dict(zip(order[first], order[group], strict=True))
+            self._enter(first, [[own[match[k]] for k in range(len(own))] for own in group.columns])
+        place_of = dict(zip(order[first], column, strict=True))
+        self._enter(first, [[place_of[k] for k in range(len(column))]])
+
+    def _enter(self, group: Group, columns: list[list[int]], *, before: bool = False) -> None:
+        group.columns[0:0] = columns if before else []
+        group.columns += [] if before else columns
+        for column in columns:
+            group.split = group.split or column[0] in self._split
+            for k, place in enumerate(column):
+                self.group_of[place] = group, k
+                self.level[place] = group.level
+
+    def _iterations(self, made: list[list[int]], top: int, length: int) -> dict[Group, list[int]]:
+        """Return which iteration of each group of the highest level each step takes; nothing where they do not match.
+
+        Whatever else a step takes is of a lower level, so no group comes to depend on itself.
+        """
+        found: dict[Group, list[int]] = {}
+        for k, own in enumerate(made):
+            seen: dict[Group, int] = {}
+            for place in own:
+                if self.level[place] < top:
+                    continue
+                group, iteration = self.group_of.get(place, (None, -1))
+                if group is None or group.length != length or seen.setdefault(group, iteration) != iteration:
+                    return {}
+            for group, iteration in seen.items():
+                found.setdefault(group, []).append(iteration)
+            if any(len(iterations) != k + 1 for iterations in found.values()):
+                return {}
+        return found if all(len(set(iterations)) == length for iterations in found.values()) else {}
+
+    def _sink(self) -> None:
+        """Move groups that one group alone takes from, iteration by iteration, into that one."""
+        steps, maker = self.program.steps, self.maker
+        takers: dict[int, set[int]] = {}
+        for place, (_, args) in enumerate(steps):
+            for k in args:
+                takers.setdefault(maker[k], set()).add(place)
+        groups = {id(group): group for group, _ in self.group_of.values()}
+        for group in sorted(groups.values(), key=lambda group: -group.level):
+            target = self._only_taker(group, takers)
+            if target is not None:
+                other, match = target
+                columns = [[own[match[k]] for k in range(len(own))] for own in group.columns]
+                self._enter(other, columns, before=True)
+
+    def _only_taker(self, group: Group, takers: dict[int, set[int]]) -> tuple[Group, dict[int, int]] | None:
+        found: Group | None = None
+        match: dict[int, int] = {}
+        for column in group.columns:
+            for k, place in enumerate(column):
+                for user in takers.get(place, ()):
+                    other, iteration = self.group_of.get(user, (None, -1))
+                    if other is group:
+                        continue
+                    if other is None or (found is not None and other is not found):
+                        return None
+                    found = other
+                    if other.length != group.length or match.setdefault(iteration, k) != k:
+                        return None
+        return (found, match) if found is not None and len(set(match.values())) == group.length else None
+
+
+def _parts(column: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:
+    """Split a column by a key, if every part is large enough."""
+    parts: dict[Hashable, list[int]] = {}
+    for place in column:
+        parts.setdefault(key(place), []).append(place)
+    return list(parts.values()) if min(map(len, parts.values())) >= LEAST else [column]
+
+
+def _runs(column: list[int], keys: Sequence[Hashable]) -> list[list[int]]:
+    """Split a column where its keys change, if the runs are of one length and large enough."""
+    starts = [0, *[k for k in range(1, len(keys)) if keys[k] != keys[k - 1]]]
+    size = len(column) // len(starts)
+    if size < LEAST or starts != list(range(0, len(column), size)):
+        return [column]
+    return [column[start : start + size] for start in starts]
