@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import chainrule
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 Activation = Callable[[Any], Any]
 

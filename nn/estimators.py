@@ -8,7 +8,7 @@ from typing import Any
 import numpy
 from chainrule.data.numbers import number_within, whole_number
 from chainrule.data.samples import plain
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets

@@ -11,7 +11,7 @@ import operator
 import random
 from collections.abc import Callable
 
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 Initialiser = Callable[[random.Random, int, int], float]
 """A function ``(source, nin, nout)`` that draws one weight; nin inputs feed each of nout neurons."""

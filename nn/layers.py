@@ -9,7 +9,8 @@ from typing import Any, final
 
 import chainrule
 from chainrule import Var
-from chainrule.operations.primitive import describe, to_float
+from chainrule.data.numbers import to_float
+from chainrule.errors import describe
 
 from .activations import Activation, activation_name, activation_title, find_activation
 from .initialise import Initialiser, find_initialiser, random_source

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import chainrule
-from chainrule.data.numbers import number_within
-from chainrule.operations.primitive import describe, is_symbolic, to_float
+from chainrule.data.numbers import is_symbolic, number_within, to_float
+from chainrule.errors import describe
 
 Scalar = Any
 

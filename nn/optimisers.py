@@ -12,7 +12,7 @@ from typing import Any, final
 
 from chainrule import Var, sqrt
 from chainrule.data.numbers import number_within
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .schedules import Schedule
 

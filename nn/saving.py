@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chainrule.data.files import write_whole
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .activations import activation_name, find_activation, find_stage
 from .layers import MLP, Layer, Neuron, Sequential

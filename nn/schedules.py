@@ -20,7 +20,7 @@ from functools import partial
 
 import chainrule
 from chainrule.data.numbers import number_within, whole_number
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 Schedule = Callable[[int], float]
 

@@ -11,8 +11,7 @@ from typing import Any, Protocol, final
 import chainrule
 from chainrule import TraceError, Var
 from chainrule.data.samples import Row
-from chainrule.errors import needing
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe, needing
 
 from .module import Module
 from .optimisers import Optimiser

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import NonFiniteError, Var
-from chainrule.data.numbers import number_within, whole_number
-from chainrule.operations.primitive import describe, to_float
+from chainrule.data.numbers import number_within, to_float, whole_number
+from chainrule.errors import describe
 from tqdm import tqdm
 
 from . import losses

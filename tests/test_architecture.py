@@ -12,17 +12,19 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors uncompiled forking floats/ data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/ backends/
+        errors uncompiled forking data/ floats/ operations/ graph/ programs/ rewriting/ loops/ derivatives/ backends/
         compilation/ testing/ __init__ __main__
     """,
+    "engine/data": "reading numbers csr structure samples files __init__",
     "engine/floats": "decimals ieee special __init__",
-    "engine/data": "numbers reading csr structure samples files __init__",
     "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
-    "engine/programs": "loop naming listing file program pruning closures tracing wrapping __init__",
-    "engine/rewriting": "repetition simplifying rerolling unnesting __init__",
+    "engine/programs": """
+        loop naming listing file program pruning builder dependence closures tracer tracing wrapping __init__
+    """,
+    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",
-    "engine/derivatives": "sweeps sparsity loop_rules transforms series loop_series checkpointing __init__",
+    "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
     "engine/compilation": "packing choosing specialising replaying recorded_calls plan compiled __init__",
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",

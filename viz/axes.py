@@ -5,8 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from chainrule.errors import needing
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe, needing
 
 from .theme import DARK, LIGHT, THEMES, Theme, mix
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chainrule.data.numbers import whole_number
 from chainrule.data.samples import Row, plain, rows_of
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
 from .predictions import Replay, check_recorded, is_history, outputs_of

@@ -13,7 +13,7 @@ from typing import Any
 
 import chainrule
 from chainrule import MissingDependencyError, Var
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .explain import explain
 from .expression import CONSTANTS, ExpressionError, evaluate, functions, variables

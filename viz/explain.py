@@ -14,8 +14,8 @@ import graphviz
 from chainrule import GraphError, Primitive, Var
 from chainrule.data.files import write_whole
 from chainrule.data.numbers import whole_number
+from chainrule.errors import describe
 from chainrule.graph.backward import walk
-from chainrule.operations.primitive import describe
 
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library

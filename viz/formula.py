@@ -11,7 +11,7 @@ from collections.abc import Container
 from typing import Any
 
 from chainrule import Var
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .notation import ATOM, Names, Piece, Style, is_name, latex_name, number, write
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chainrule import Var
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .picture import Picture
 

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 
 def page_target(reader: str, path: Any, suffixes: Sequence[str] = (".html",)) -> Path:

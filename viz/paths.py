@@ -11,8 +11,8 @@ from typing import Any
 
 from chainrule import Var
 from chainrule.data.numbers import whole_number
+from chainrule.errors import describe
 from chainrule.graph.backward import walk
-from chainrule.operations.primitive import describe
 
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 from chainrule.programs.naming import number_names
 
 _DIGITS = re.compile(r"\d+")

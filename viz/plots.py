@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule.data.samples import Row, plain, rows_of, targets_of
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .axes import Axes, axes_for, legend, series
 from .predictions import Replay, check_recorded, is_history, outputs_of

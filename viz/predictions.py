@@ -12,7 +12,7 @@ from typing import Any
 import chainrule
 from chainrule import Var
 from chainrule.data.samples import Row, plain
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 
 def outputs_of(model: Any, rows: list[Row], reader: str) -> list[Any]:

@@ -18,8 +18,7 @@ from typing import Any
 import graphviz
 from chainrule import Var
 from chainrule.data.files import write_whole
-from chainrule.errors import missing
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe, missing
 
 from .svg import tidy
 from .text import draw

@@ -9,7 +9,7 @@ from typing import Any
 from chainrule import Var, no_grad
 from chainrule.data.numbers import whole_number
 from chainrule.data.samples import rows_of
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between
 from .predictions import Replay, check_recorded, is_history

@@ -11,7 +11,7 @@ from typing import Any
 
 import graphviz
 from chainrule.data.numbers import whole_number
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .cards import (
     again_label,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable
 from typing import Any
 
 from chainrule import PRIMITIVES, Primitive
-from chainrule.operations.primitive import describe
+from chainrule.errors import describe
 
 from .picture import Node, Picture
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..data.files import write_whole
-from ..errors import BackendError
-from ..operations.primitive import Primitive, describe
+from ..errors import BackendError, describe
+from ..operations.primitive import Primitive
 from ..programs.program import Program
 from .c_functions import Body, inner_functions
 from .c_places import Frame, Target, array, moved

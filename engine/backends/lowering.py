@@ -42,8 +42,9 @@ from ..operations.table import (
     tanh,
     where,
 )
+from ..programs.builder import Builder, Rule, rewrite
 from ..programs.program import Program
-from ..rewriting.simplifying import Builder, Rule, drop, rewrite
+from ..programs.pruning import drop
 
 inf, nan, pi = math.inf, math.nan, math.pi
 

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, overload
 from ..backends import buffers
 from ..data.numbers import whole_number
 from ..data.structure import unflatten
+from ..errors import describe
 from ..graph import modes
 from ..graph.modes import is_recording, is_strict, uncollected
 from ..graph.runs import current
-from ..operations.primitive import describe
 from ..programs.closures import running_alone
 from ..programs.naming import function_name
 from ..programs.program import Program
-from ..programs.tracing import Tracer, trace
+from ..programs.tracer import Tracer
+from ..programs.tracing import trace
 from ..programs.wrapping import by_name, positional
 from .choosing import BACKENDS, backend_module
 from .packing import Argument

@@ -10,7 +10,7 @@ from typing import Any
 from ..backends import buffers
 from ..data.reading import held
 from ..data.structure import NUMBER, Structure, arranged, constant, flatten, is_constant, record_fields, unflatten
-from ..operations.primitive import describe
+from ..errors import describe
 
 
 class Argument:

@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from ..backends import buffers
 from ..backends.layout import Layout
 from ..programs.program import Program
+from ..programs.pruning import drop
+from ..rewriting.hoisting import hoist
+from ..rewriting.relaxing import relax
 from ..rewriting.rerolling import recognise
-from ..rewriting.simplifying import drop, hoist, optimise, relax, values_only
+from ..rewriting.simplifying import optimise, values_only
 from ..rewriting.unnesting import restructure
 from .choosing import BACKENDS, backend_module, choose
 from .packing import Argument

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data.numbers import is_index
+from ..errors import describe
 from ..graph.runs import derivative, is_derivative
-from ..operations.primitive import describe
 from ..programs.program import Program
 
 Function = Callable[..., Any]

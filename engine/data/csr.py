@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import needing
 from ..forking import kept
-from ..operations.primitive import is_symbolic
+from .numbers import is_symbolic
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,17 @@
-"""Check the numbers that a caller gives: what is in range comes back, anything else is named with what was expected."""
+"""Check the numbers that a caller gives: what is in range comes back, anything else is named with what was expected.
+
+`describe` writes what came, for every message of the package.
+"""
 
 from __future__ import annotations
 
 import math
 import operator
+from numbers import Real
 from typing import Any
 
-from ..operations.primitive import describe, to_float
+from ..errors import describe
+from .reading import real_of
 
 
 def whole_number(reader: str, name: str, number: Any, least: int = 1, noun: str = "whole number") -> int:
@@ -59,3 +64,43 @@ def number_within(reader: str, name: str, number: Any, below: float = math.inf, 
             wanted = f"a number from 0 to below {below:g}"
         raise ValueError(f"{reader} expected {wanted} but got {describe(name, number)}")
     return found
+
+
+def number_in(value: Any) -> Any:
+    """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
+    if getattr(value, "shape", None) == () and getattr(value.dtype, "kind", "") == "O":
+        return value[()]
+    return value
+
+
+def to_float(value: Any, function: str, argument: str) -> float:
+    """Convert a real number of any kind, also a scalar of another library's, to float.
+
+    Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
+    derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
+    """
+    # NumPy registers spans of time as whole numbers.
+    is_plain = isinstance(value, Real) and type(value).__name__ != "timedelta64"
+    number = value if is_plain else real_of(value)
+    if number is not None:
+        try:
+            found = float(number)
+            if math.isinf(found) and number != found:
+                raise OverflowError
+            return found
+        except OverflowError:
+            got = describe(argument, value)
+            raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
+        except (TypeError, ValueError):
+            pass  # a signalling nan: refused below
+    advice = ""
+    if getattr(value, "requires_grad", False):
+        advice = ", which PyTorch differentiates by; pass its detach()"
+    elif getattr(value, "shape", ()) != ():
+        advice = "; apply it to each item, or use NumPy's function"
+    raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
+
+
+def is_symbolic(x: Any) -> bool:
+    """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
+    return getattr(type(x), "__symbolic__", False)

@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from ..operations.primitive import describe, to_float
+from ..errors import describe
+from .numbers import to_float
 from .reading import held
 
 Row = list[float]

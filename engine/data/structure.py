@@ -18,8 +18,8 @@ from typing import Any
 
 from ..errors import needing
 from ..forking import kept
-from ..operations.primitive import number_in, to_float
 from .csr import Places, Sparse
+from .numbers import number_in, to_float
 from .reading import held
 
 

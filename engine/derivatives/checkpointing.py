@@ -14,8 +14,8 @@ from ..graph.var import Var, begin, born_since
 from ..operations import table
 from ..operations.primitive import Interval, Primitive, Scalar
 from ..programs.wrapping import made_of_function
+from .running import traced_copy
 from .sweeps import Recorded, between, is_node, reverse
-from .transforms import traced_copy
 
 __all__ = ["checkpoint"]
 

@@ -10,12 +10,14 @@ derivatives are traced, so second order, and loops inside loops, need nothing mo
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from ..programs.dependence import input_flags, reached_outputs
 from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
 from ..programs.program import Program, numbers_in_tuple
-from ..programs.tracing import LoopNode, Tracer, listed
+from ..programs.tracer import LoopNode, Tracer
+from ..programs.tracing import listed, traced
 from .sparsity import pattern
 from .sweeps import between, forward, reverse
 
@@ -66,26 +68,6 @@ def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
     for j, column in enumerate(columns):
         found[j :: len(columns)] = column
     return found
-
-
-def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
-    """Tell which inputs of the body depend on arguments that count."""
-    start = loop.carry + loop.length * loop.rows
-    flags = [*wanted[: loop.carry], *[any(loop.column(wanted, j)) for j in range(loop.rows)], *wanted[start:]]
-    while True:
-        reached = reached_outputs(loop.body, flags)
-        grown = [flag or (k < loop.carry and reached[k]) for k, flag in enumerate(flags)]
-        if grown == flags:
-            return flags
-        flags = grown
-
-
-def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
-    """Tell which outputs depend on the inputs that have a flag."""
-    known = [*flags, *[False] * len(program.constants)]
-    for op, args in program.steps:
-        known += [any(known[k] for k in args)] * op.results
-    return [known[k] for k in program.outputs]
 
 
 def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> list[Any]:
@@ -291,13 +273,6 @@ def bounded(loop: Loop) -> Loop:
     once = loop.change(length=1)
     body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, lambda xs: once.apply(tuple(xs)))
     return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
-
-
-def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
-    """Trace a function of a flat list of numbers."""
-    inputs = [Tracer(label) for label in names]
-    outputs = f(inputs)
-    return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))
 
 
 @functools.lru_cache(maxsize=512)

@@ -12,8 +12,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from ..programs.dependence import input_flags, reached_outputs
 from ..programs.loop import Loop
-from .loop_rules import Flags, input_flags, reached_outputs, traced
+from ..programs.tracing import traced
+from .loop_rules import Flags
 from .series import Expansion, Series
 
 

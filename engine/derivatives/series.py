@@ -13,16 +13,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.numbers import whole_number
+from ..data.numbers import is_symbolic, whole_number
 from ..data.structure import flatten, unflatten
+from ..errors import describe
 from ..graph.modes import recording
 from ..graph.var import Var, ask_rule
 from ..operations import table
 from ..operations.operators import Operators
-from ..operations.primitive import PRIMITIVES, Primitive, Scalar, describe, is_symbolic
+from ..operations.primitive import PRIMITIVES, Primitive, Scalar
 from ..programs.loop import Loop
+from .running import run_on_copies
 from .sweeps import Recorded, between, chain, is_node, plus, settle
-from .transforms import run_on_copies
 
 __all__ = ["taylor"]
 

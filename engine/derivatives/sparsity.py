@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..data.csr import Places, Sparse, scipy_sparse
+from ..data.numbers import is_symbolic
 from ..graph.var import Var
-from ..operations.primitive import is_symbolic
 from ..programs.loop import WHILE, Loop
 from .sweeps import Recorded, forward, is_node, partials_of, reverse
 

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ..data.numbers import is_symbolic
 from ..graph.blame import check_gradient
 from ..graph.modes import is_strict, lenient
 from ..graph.runs import current
 from ..graph.var import Var, ask_rule, born_since
 from ..operations import table
-from ..operations.primitive import Scalar, is_symbolic
+from ..operations.primitive import Scalar
 from ..programs.loop import Loop
 
 

@@ -11,57 +11,19 @@ With ``has_aux=True`` the function returns (result, aux); aux comes back beside 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from ..data.numbers import is_index
-from ..data.structure import NUMBER, Structure, arranged, blocks, direction_of, flatten, is_constant, unflatten
+from ..data.structure import NUMBER, arranged, blocks, direction_of, flatten, unflatten
 from ..graph.backward import gradients
 from ..graph.modes import recording
-from ..graph.runs import current, derivative, inside, is_tracing
-from ..graph.var import Var, begin
-from ..operations import table
-from ..operations.primitive import describe, is_symbolic, to_float
+from ..graph.runs import derivative, is_tracing
+from ..graph.var import Var
 from ..programs.wrapping import made_of_function
+from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
-from .sweeps import between, forward, is_closed_over, is_node, matrix_of, reverse, second_order, settle
+from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
-
-Function = Callable[..., Any]
-Places = int | tuple[int, ...]
-
-
-@dataclass
-class _Run:
-    """Hold one run of a function on recorded copies of its arguments."""
-
-    inputs: list[Any]
-    results: list[Any]
-    argument: Structure
-    result: Structure
-    beside: list[Any]  # the numbers of what came back beside the result
-    aux: Structure | None
-
-    def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
-        """Append what came back beside the result, if anything was to."""
-        if self.aux is not None:
-            found = (*found, unflatten(self.aux, settle(self.beside, self.inputs, outside)))
-        return found if len(found) > 1 else found[0]
-
-    def close(self) -> None:
-        """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
-        self._set_requires_grad(False)
-
-    def reopen(self) -> None:
-        """Undo `close`: rules that run a function again record what it does with the inputs."""
-        self._set_requires_grad(True)
-
-    def _set_requires_grad(self, flag: bool) -> None:
-        for node in self.inputs:
-            if type(node) is Var and node.op is None:
-                node.requires_grad = flag
 
 
 @made_of_function
@@ -108,10 +70,10 @@ def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
     @derivative
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
         with recording() as outside:
-            run = _run("grad", f, args, argnums, named, has_aux)
+            run = run_recorded("grad", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
-                    f"grad expected {_name(f)} to return one number but got {run.result}; use jacobian for several"
+                    f"grad expected {name_of(f)} to return one number but got {run.result}; use jacobian for several"
                 )
             found = _numbers(run)
             if found is None:
@@ -149,7 +111,7 @@ def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux:
     @derivative
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside:
-            run = _run("jacobian", f, args, argnums, named, has_aux)
+            run = run_recorded("jacobian", f, args, argnums, named, has_aux)
             graph = between(run.inputs, run.results)
             if sparse:
                 return run.with_aux((sparse_rows("jacobian", graph, run.inputs),), outside)
@@ -177,10 +139,10 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
 
     def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside:
-            run = _run("hessian", f, args, argnums, named, has_aux)
+            run = run_recorded("hessian", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
-                    f"hessian expected {_name(f)} to return one number but got {run.result}; use jacobian of grad"
+                    f"hessian expected {name_of(f)} to return one number but got {run.result}; use jacobian of grad"
                 )
             second = second_order(run.inputs, run.results)
             if sparse:
@@ -210,7 +172,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
     """
     args, direction = direction_of("jvp", args, tangents)
     with recording() as outside:
-        run = _run("jvp", f, args, tuple(range(len(args))), named, has_aux)
+        run = run_recorded("jvp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
         moved = settle(forward(graph, direction, symbolic), run.inputs, outside)
@@ -231,7 +193,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
     ([6.0, 5.0], (13.0, 12.0))
     """
     with recording() as outside:
-        run = _run("vjp", f, args, tuple(range(len(args))), named, has_aux)
+        run = run_recorded("vjp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         value = unflatten(run.result, settle(run.results, run.inputs, outside))
         run.close()
@@ -270,9 +232,9 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     """
     args, direction = direction_of("hvp", args, vector)
     with recording() as outside:
-        run = _run("hvp", f, args, tuple(range(len(args))), named)
+        run = run_recorded("hvp", f, args, tuple(range(len(args))), named)
         if run.result is not NUMBER:
-            raise TypeError(f"hvp expected {_name(f)} to return one number but got {run.result}")
+            raise TypeError(f"hvp expected {name_of(f)} to return one number but got {run.result}")
         second = second_order(run.inputs, run.results)
         symbolic = (second.foreign or any(map(is_node, direction))) and outside
         product = settle(forward(second, direction, symbolic), run.inputs, outside)
@@ -281,113 +243,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     return whole if len(args) > 1 else whole[0]
 
 
-def _run(
-    function: str, f: Function, args: Sequence[Any], argnums: Places, named: dict[str, Any], has_aux: bool = False
-) -> _Run:
-    positions = argnums if isinstance(argnums, tuple) else (argnums,)
-    if not all(is_index(position) and -len(args) <= position < len(args) for position in positions):
-        raise ValueError(
-            f"{function} expected argnums within the {len(args)} positional arguments given but got "
-            f"{describe('argnums', argnums)}"
-        )
-    if len({position % len(args) for position in positions}) < len(positions):
-        raise ValueError(f"{function} expected each argument once in argnums but got {describe('argnums', argnums)}")
-    numbers: list[Any] = []
-    structures = []
-    beside: list[Any] = []
-    aux: Structure | None = None
-    for position in positions:
-        flat, structure = flatten(args[position], function, f"argument {position}")
-        if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
-            to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
-        numbers += flat
-        structures.append(structure)
-
-    def call(inputs: list[Any]) -> tuple[list[Any], Structure]:
-        nonlocal beside, aux
-        copies = unflatten(Structure("tuple", tuple(structures)), inputs)
-        given = list(args)
-        for position, copy in zip(positions, copies, strict=True):
-            given[position] = copy
-        result = f(*given, **named)
-        if has_aux:
-            if not isinstance(result, tuple) or len(result) != 2:
-                raise TypeError(
-                    f"{function} with has_aux=True expected {_name(f)} to return a pair (result, aux) but got "
-                    f"{describe('result', result)}"
-                )
-            result, other = result
-            beside, aux = flatten(other, function, f"the aux of {_name(f)}", others=True)
-        return _flatten_result(function, f, result)
-
-    inputs, results, shape = run_on_copies(call, numbers)
-    traced = next((type(item) for item in results if is_symbolic(item)), None)
-    if traced is not None and inputs:
-        # What is repeated becomes a loop first: then its derivative is one, too.
-        restated = traced.restate(inputs, [*results, *beside])
-        results, beside = restated[: len(results)], restated[len(results) :]
-    argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return _Run(inputs, results, argument, shape, beside, aux)
-
-
-def run_on_copies(
-    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
-) -> tuple[list[Any], list[Any], Structure]:
-    """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    if current.since:
-        return _run_on_copies(call, numbers)
-    with inside(begin()):
-        return _run_on_copies(call, numbers)
-
-
-def _run_on_copies(
-    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
-) -> tuple[list[Any], list[Any], Structure]:
-    unseen, current.unseen = current.unseen, frozenset()
-    kinds = set(map(type, numbers))
-    only: Any = kinds.pop() if len(kinds) == 1 else None
-    if hasattr(only, "__copies__"):
-        places = set(map(id, numbers)) if unseen else set()
-        # Inputs that nobody else can reach are as good as copies of them.
-        inputs = list(numbers) if len(places) == len(numbers) and places <= unseen else only.__copies__(numbers)
-    else:
-        inputs = [traced_copy(number) for number in numbers]
-    results, shape = call(inputs)
-    kind = next((type(item) for item in results if is_symbolic(item)), None)
-    if kind is not None and any(type(node) is Var for node in inputs):
-        # Traced numbers of an enclosing trace came in, to which a Var is a constant: so the inputs must be traced, too.
-        inputs = [kind.__apply__(table.pos, (_read(node),)) if type(node) is Var else node for node in inputs]
-        results, shape = call(inputs)
-    return inputs, results, shape
-
-
-def _read(node: Var) -> Any:
-    """Return what an input copies: a number, or a Var from outside."""
-    return node.value if node.op is None else node.args[0]
-
-
-def traced_copy(number: Any) -> Any:
-    """Return a leaf, or a copy that an enclosing derivative can see through."""
-    if type(number) is float:
-        return Var(number)
-    if type(number) is Var and not number.requires_grad and not is_closed_over(number):
-        return Var(number.value)
-    return table.pos(number)
-
-
-def _flatten_result(function: str, f: Function, result: Any) -> tuple[list[Any], Structure]:
-    if result is None:
-        raise TypeError(f"{function} expected {_name(f)} to return a number but got None; is a return missing?")
-    if is_constant(result):
-        to_float(result, function, f"the result of {_name(f)}")  # refuses it
-    return flatten(result, function, f"the result of {_name(f)}")
-
-
-def _name(f: Function) -> str:
-    return getattr(f, "__name__", repr(f))
-
-
-def _numbers(run: _Run) -> list[float] | None:
+def _numbers(run: Run) -> list[float] | None:
     """Return the gradient by the stored partials, at the speed of `backward`; None where Vars are involved."""
     (root,) = run.results
     if is_tracing():

@@ -21,11 +21,12 @@ try:
 except ImportError:
     from .. import uncompiled as cython
 
-from ..errors import GraphError
+from ..data.numbers import to_float
+from ..errors import GraphError, describe
 from ..floats import ieee
 from ..operations import table
 from ..operations.methods import both, call_function, call_ufunc, method_named, method_names, method_of, offer
-from ..operations.primitive import Primitive, describe, to_float
+from ..operations.primitive import Primitive
 from ..operations.roots import ROOTS, power_of_root
 from .blame import check_value, remember
 from .modes import in_effect, is_recording, lenient, listen

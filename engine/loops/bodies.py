@@ -8,7 +8,8 @@ from typing import Any
 
 from ..data.structure import NUMBER, Structure, flatten, unflatten
 from ..programs.naming import function_name, input_names
-from ..programs.tracing import Tracer, listed
+from ..programs.tracer import Tracer
+from ..programs.tracing import listed
 from .carries import Carry
 
 

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from ..data.structure import NUMBER, flatten, unflatten
-from ..derivatives.loop_rules import traced
+from ..errors import describe
 from ..operations import table
-from ..operations.primitive import describe
 from ..programs.loop import WHILE, Loop
 from ..programs.naming import function_name
+from ..programs.tracing import traced
 from .bodies import Body, any_traced, numbers_of
 
 __all__ = ["cond", "switch"]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..data.numbers import is_symbolic
 from ..data.structure import NUMBER, arranged, flatten, leaves, unflatten
 from ..operations import table
-from ..operations.primitive import is_symbolic
 from ..programs.naming import function_name
-from ..programs.tracing import are_conditions
+from ..programs.tracer import are_conditions
 
 
 class Carry:

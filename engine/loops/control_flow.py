@@ -15,12 +15,12 @@ from typing import Any, TypeVar, cast
 from ..data.numbers import whole_number
 from ..data.reading import truth
 from ..data.structure import NUMBER, Structure, arranged, flatten, unflatten
-from ..derivatives.loop_rules import traced
+from ..errors import describe
 from ..operations import table
-from ..operations.primitive import describe
 from ..programs.closures import session
 from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
 from ..programs.naming import function_name
+from ..programs.tracing import traced
 from ..programs.wrapping import made_of_function, positional
 from .bodies import Body, any_traced, numbers_of
 from .carries import Carry

@@ -18,9 +18,9 @@ from ..data.structure import (
     record_fields,
     unflatten,
 )
+from ..errors import describe
 from ..graph.modes import no_grad
 from ..graph.var import Var
-from ..operations.primitive import describe
 
 _EMPTY = Structure("list")
 

@@ -8,7 +8,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .primitive import Interval, Primitive, Scalar, describe, find, register, to_float
+from ..data.numbers import to_float
+from ..errors import describe
+from .primitive import Interval, Primitive, Scalar, find, register
 
 
 def custom_primitive(definition: type | Callable[..., float] | None = None, /, **columns: Any) -> Any:

@@ -6,9 +6,11 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 
+from ..data.numbers import is_symbolic
+from ..errors import describe
 from . import table
 from .methods import method
-from .primitive import Scalar, describe, is_symbolic
+from .primitive import Scalar
 
 __all__ = ["hardtanh", "log_softmax", "prod", "selu", "softmax", "take"]
 

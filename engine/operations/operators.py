@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ..data.numbers import to_float
 from . import table
 from .methods import both, call_function, call_ufunc, offer
-from .primitive import Primitive, to_float
+from .primitive import Primitive
 
 
 class Operators:

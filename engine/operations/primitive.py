@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NoReturn, TypeVar, overload
 
 try:
@@ -19,7 +17,8 @@ try:
 except ImportError:
     from .. import uncompiled as cython
 
-from ..data.reading import real_of, truth
+from ..data.numbers import number_in, to_float
+from ..data.reading import truth
 from ..errors import describe as describe
 
 # A float, or an object whose class defines __apply__: what a rule computes with.
@@ -266,6 +265,7 @@ def reduction(name: str, symbol: str, **row: Any) -> Reduction:
 
 
 def register(row: P) -> P:
+    """Enter a row in the registry; a name of the table's is refused."""
     """Enter a row in the registry; only a row of the user's own may replace another such row."""
     known = PRIMITIVES.get(row.name)
     if known is not None and not (known.custom and row.custom):
@@ -287,43 +287,3 @@ def on_register(listener: Callable[[Primitive], None]) -> None:
 def find(name: str) -> Primitive:
     """Return the operation of that name; `KeyError` names it where there is none."""
     return PRIMITIVES[name]
-
-
-def number_in(value: Any) -> Any:
-    """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
-    if getattr(value, "shape", None) == () and getattr(value.dtype, "kind", "") == "O":
-        return value[()]
-    return value
-
-
-def to_float(value: Any, function: str, argument: str) -> float:
-    """Convert a real number of any kind, also a scalar of another library's, to float.
-
-    Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
-    derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
-    """
-    # NumPy registers spans of time as whole numbers.
-    is_plain = isinstance(value, Real) and type(value).__name__ != "timedelta64"
-    number = value if is_plain else real_of(value)
-    if number is not None:
-        try:
-            found = float(number)
-            if math.isinf(found) and number != found:
-                raise OverflowError
-            return found
-        except OverflowError:
-            got = describe(argument, value)
-            raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
-        except (TypeError, ValueError):
-            pass  # a signalling nan: refused below
-    advice = ""
-    if getattr(value, "requires_grad", False):
-        advice = ", which PyTorch differentiates by; pass its detach()"
-    elif getattr(value, "shape", ()) != ():
-        advice = "; apply it to each item, or use NumPy's function"
-    raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
-
-
-def is_symbolic(x: Any) -> bool:
-    """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
-    return getattr(type(x), "__symbolic__", False)

@@ -1,252 +1,29 @@
-"""Turn a function into data: `trace` runs it once on symbols and lists what it did as a `Program`.
-
-A `Tracer` stands for a number that is not known yet. Like a computed Var it holds an operation and its arguments, so
-that derivatives (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if
-x > 0`` does, raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer for each of its results.
-"""
+"""Turn a function into data: `trace` runs it once on `Tracer`s and lists what they recorded as a `Program`."""
 
 from __future__ import annotations
 
 import itertools
 import math
 import operator
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar, NoReturn
+from typing import Any
 
 from ..data.structure import NUMBER, Structure, flatten, unflatten
 from ..errors import TraceError
-from ..graph.blame import user_line
-from ..graph.copying import link
 from ..graph.modes import recording, uncollected
 from ..graph.runs import current, is_derivative, while_tracing
-from ..graph.var import Var, ask_rule
+from ..graph.var import Var
 from ..operations import table
-from ..operations.operators import Operators
-from ..operations.primitive import Primitive, Reduction
-from ..operations.roots import power_of_root
 from .closures import Outside, lift, session
-from .loop import Loop
 from .naming import function_name, input_names
-from .program import Program, Step, flat
+from .program import Program, Step, numbers_in_tuple
 from .pruning import drop
+from .tracer import Tracer, _births
 
-__all__ = ["LoopNode", "Tracer", "trace"]
+__all__ = ["trace"]
 
-_births = itertools.count()
 _traces = itertools.count(1)
-
-
-class Tracer(Operators):
-    """Stand for a number while a function is traced: an input by its name, or the result of an operation."""
-
-    __slots__ = ("args", "birth", "name", "op", "place")
-    __apply_rank__ = 3
-    __symbolic__ = True
-    requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
-    # Writes results anew with loops in place of what is repeated; set by rerolling.py, which rewrites programs.
-    restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
-
-    def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
-        self.name = name
-        self.op = op
-        self.args = args
-        self.place = place  # of a result of a loop: which one; its one argument is the loop's node
-        self.birth = next(_births)
-
-    @staticmethod
-    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
-        """Make one node of a loop on traced numbers, and return its results."""
-        return LoopNode(loop, args).results()
-
-    @staticmethod
-    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
-        if row.replay is not None:
-            return row.replay(*args)
-        if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
-            return row.long(args)
-        if Var in set(map(type, args)):
-            args = tuple([lift(arg) for arg in args])
-        node = Tracer("", row, args)
-        at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
-        return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
-
-    @staticmethod
-    def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
-        """Return a node of its own for each of some traced numbers."""
-        return [Tracer("", table.pos, (number,)) for number in numbers]
-
-    @property
-    def partials(self) -> Sequence[Any]:
-        """The derivative by each argument, as traced expressions."""
-        if self.op is None:
-            return ()
-        return ask_rule(self.op, self, self.args)
-
-    def __copy__(self) -> Any:
-        return Tracer("", table.pos, (self,))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return Tracer("", table.pos, (self,))
-
-    def __reduce__(self) -> Any:
-        return link(self, table.pos)
-
-    def detach(self) -> Any:
-        """Return the number as one through which no gradient flows."""
-        return table.stop_gradient(self)
-
-    @property
-    def label(self) -> str | None:
-        """The name of an input. Others are for drawings of graphs: code may give them, a trace does not keep them."""
-        return self.name or None
-
-    @label.setter
-    def label(self, label: str | None) -> None:
-        pass
-
-    # ---- comparisons are operations ----
-
-    def __lt__(self, other: Any) -> Any:
-        return table.less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return table.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return table.less(other, self)
-
-    def __ge__(self, other: Any) -> Any:
-        return table.less_equal(other, self)
-
-    def __eq__(self, other: object) -> Any:
-        return table.equal(self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return table.not_equal(self, other)
-
-    __hash__ = object.__hash__
-
-    def __and__(self, other: Any) -> Any:
-        return table.where(self, other, 0.0) if are_conditions(self, other) else NotImplemented
-
-    def __or__(self, other: Any) -> Any:
-        return table.where(self, 1.0, other) if are_conditions(self, other) else NotImplemented
-
-    def __xor__(self, other: Any) -> Any:
-        return table.not_equal(self, other) if are_conditions(self, other) else NotImplemented
-
-    def __invert__(self) -> Any:
-        if not are_conditions(self):
-            raise TypeError("bad operand type for unary ~: it takes comparisons of traced numbers only")
-        return table.equal(self, 0.0)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    # ---- what needs a value ----
-
-    @property
-    def value(self) -> float:
-        """Raise: it is not known while tracing."""
-        self._refuse(".value was read", "compute with the number itself")
-
-    def __bool__(self) -> bool:
-        self._refuse(
-            "a condition (if, while, and, or, not, min, max) was asked for",
-            "write chainrule.where(condition, a, b), cond(condition, f, g), maximum or minimum instead",
-        )
-
-    def __format__(self, spec: str) -> str:
-        if spec:
-            self._refuse("it was formatted as a number", "leave out the format, or print it outside the function")
-        return repr(self)
-
-    def __round__(self, digits: int | None = None) -> Any:
-        if digits is not None:
-            self._refuse("round() to decimals was called", "write chainrule.round(x * 10**digits) / 10**digits")
-        return table.round(self)
-
-    def __float__(self) -> float:
-        self._refuse("float() or a function of math was called", "call chainrule's functions (chainrule.sin)")
-
-    def __int__(self) -> int:
-        self._refuse("int() was called", "use chainrule.floor, trunc or round")
-
-    def __index__(self) -> int:
-        advice = "use chainrule.take(items, index) or fori_loop, or name the argument in compile(..., static=)"
-        self._refuse("it was used as an index or a count", advice)
-
-    def __repr__(self) -> str:
-        return f"Tracer({self.name or (self.op.name if self.op else '')})"
-
-    def _refuse(self, what: str, advice: str) -> NoReturn:
-        name = f" {self.name}" if self.name else ""
-        raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
-
-
-_COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
-
-
-def are_conditions(*items: Any) -> bool:
-    """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
-    return all(
-        type(item) is bool
-        or (
-            isinstance(item, Tracer)
-            and (
-                item.op in _COMPARISONS
-                or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
-            )
-        )
-        for item in items
-    )
-
-
-def _unknown(name: str) -> property:
-    return property(lambda self: self._refuse(f".{name} was read", "take derivatives with chainrule.grad"))
-
-
-for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
-    setattr(Tracer, _name, _unknown(_name))
-
-
-class LoopNode(Tracer):
-    """Hold a loop that stands in a trace; `Tracer`s whose argument it is stand for its results, one each."""
-
-    __slots__ = ("loop",)
-
-    def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
-        if Var in set(map(type, args)):
-            args = [lift(arg) for arg in args]
-        super().__init__("", loop, tuple(args))
-        self.loop = loop
-
-    def result_of(self, places: Iterable[int]) -> list[Tracer]:
-        """Return numbers that stand for the results with these places (see `Loop.result_at`)."""
-        loop, own = self.loop, (self,)
-        return [Tracer("", loop, own, place) for place in places]
-
-    def results(self) -> list[Tracer]:
-        """Return all results."""
-        loop, first, length = self.loop, self.loop.carry + self.loop.sums, self.loop.length
-        columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
-        stacked = itertools.chain.from_iterable(zip(*columns, strict=True))
-        return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
-
-    def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
-        """Have each iteration stack some values of its body, too; return these, a list for each value."""
-        loop, found = self.loop, []
-        end = loop.carry + loop.stacked
-        stacked = list(loop.body.outputs[loop.carry : end])
-        for value in values:
-            if value not in stacked:
-                stacked.append(value)
-            first = loop.carry + loop.sums + stacked.index(value) * loop.length
-            found.append(self.result_of(range(first, first + loop.length)))
-        if len(stacked) > loop.stacked:
-            outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
-            self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return found
 
 
 def trace(f: Callable[..., Any], *examples: Any) -> Program:
@@ -380,3 +157,10 @@ _BIRTH = operator.attrgetter("birth")
 def _plain(number: Any) -> float:
     value: float = number.value if type(number) is Var else number
     return value if value == value else math.nan
+
+
+def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
+    """Trace a function of a flat list of numbers."""
+    inputs = [Tracer(label) for label in names]
+    outputs = f(inputs)
+    return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))

@@ -18,12 +18,14 @@ from typing import Any
 from ..data.structure import NUMBER, Structure
 from ..operations import table
 from ..operations.primitive import Primitive
+from ..programs.builder import Builder
 from ..programs.closures import session
 from ..programs.loop import MAP, Loop
 from ..programs.program import Program, Step, numbers_in_tuple
-from ..programs.tracing import Tracer, listed
+from ..programs.pruning import drop
+from ..programs.tracer import Tracer
+from ..programs.tracing import listed
 from .repetition import Group, Repetition
-from .simplifying import Builder, drop
 
 WORK = 4_000
 """Programs of fewer operands stay as they are where they run for several samples, or iterations of a map, at once:

@@ -3,124 +3,22 @@
     share      equal steps once
     fold       steps on constants alone are constants
     simplify   identities that hold for every double, nan, inf and signed zero included
-    drop       steps that no output needs
-    hoist      steps that depend on shared arguments only come first
-    optimise   the first four together
+    optimise   these three together, then drops steps that no output needs
 
-`values_only` and `relax` keep values, not derivatives: they are for what goes to a backend.
+`values_only` keeps values, not derivatives: it is for what goes to a backend.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from ..operations import table
-from ..operations.primitive import PRIMITIVES, Primitive
-from ..programs.loop import WHILE, Loop
-from ..programs.program import Program, Step
+from ..operations.primitive import Primitive
+from ..programs.builder import Builder, Rule, rewrite
+from ..programs.program import Program
 from ..programs.pruning import drop
 
-__all__ = ["drop", "fold", "hoist", "optimise", "relax", "share", "simplify", "values_only", "varying"]
-
-# Addition and multiplication of floats commute bit for bit, but for which of two nans comes out.
-_COMMUTATIVE = {"add", "mul", "strong_mul", "maximum", "minimum", "equal", "not_equal"}
-
-
-class Builder:
-    """Build a program step by step, with equal steps and equal constants once.
-
-    Values have numbers of the builder's own, given as they come; `finish` numbers them as a `Program` does.
-    """
-
-    def __init__(self, inputs: int) -> None:
-        self.inputs = inputs
-        # The results of a loop after the first stand as None behind it.
-        self.made: list[float | Step | None] = []
-        self._constants: dict[int, float] = {}  # by where they stand in `made`
-        self._steps: list[Step] = []
-        self._known: dict[tuple[object, ...], int] = {}
-
-    def constant(self, number: float) -> int:
-        """Return the value that is this number."""
-        return self._number((number.hex(),), number)
-
-    def step(self, op: Primitive, args: tuple[int, ...]) -> int:
-        """Return the value of an operation; of a loop the first, others have the numbers that follow."""
-        key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
-        return self._number((op, key), Step(op, args))
-
-    def _number(self, key: tuple[object, ...], item: float | Step) -> int:
-        place = self._known.get(key)
-        if place is None:
-            place = self._known[key] = self.inputs + len(self.made)
-            if isinstance(item, Step):
-                self._steps.append(item)
-            else:
-                self._constants[len(self.made)] = item
-            self.made.append(item)
-            if isinstance(item, Step) and item.op.results != 1:
-                self.made += [None] * (item.op.results - 1)
-        return place
-
-    def constant_of(self, place: int) -> float | None:
-        """Return the number that a value is, None where it is not a constant."""
-        item = self.made[place - self.inputs] if place >= self.inputs else None
-        return item if isinstance(item, float) else None
-
-    def step_of(self, place: int) -> Step | None:
-        """Return the operation that made a value, None for inputs, constants and what loops give."""
-        item = self.made[place - self.inputs] if place >= self.inputs else None
-        return item if isinstance(item, Step) and not isinstance(item.op, Loop) else None
-
-    def finish(self, program: Program, outputs: Sequence[int]) -> Program:
-        """Return what was built, with names and structures of `program`."""
-        inputs, constants = self.inputs, self._constants
-        place = list(range(inputs))
-        done, before = inputs + len(constants), 0
-        # Constants are numbered first; what stands between two of them keeps its order.
-        for rank, k in enumerate([*constants, len(self.made)]):
-            place += range(done, done + k - before)
-            done, before = done + k - before, k + 1
-            place.append(inputs + rank)
-        return replace(
-            program,
-            constants=tuple(constants.values()),
-            steps=tuple([Step(op, tuple([place[k] for k in args])) for op, args in self._steps]),
-            outputs=tuple([place[k] for k in outputs]),
-        )
-
-
-Rule = Callable[[Builder, Primitive, tuple[int, ...]], int]
-
-
-def rewrite(program: Program, rule: Rule) -> Program:
-    """Return the program that `rule` makes of each step in turn, also of those of inner programs."""
-    return _rewrite(program, rule, {})
-
-
-def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Program]]) -> Program:
-    builder = Builder(len(program.names))
-    values = list(range(len(program.names)))
-    values += [builder.constant(number) for number in program.constants]
-
-    def inner(body: Program) -> Program:
-        # An inner program that stands in many places is rewritten once; it is kept so that its id stays its own.
-        if id(body) not in known:
-            known[id(body)] = (body, _rewrite(body, rule, known))
-        return known[id(body)][1]
-
-    for op, args in program.steps:
-        places = tuple([values[k] for k in args])
-        if isinstance(op, Loop):
-            first = builder.step(op.map_programs(inner), places)
-            values += range(first, first + op.results)
-        else:
-            values.append(rule(builder, op, places))
-    return builder.finish(program, [values[k] for k in program.outputs])
+__all__ = ["fold", "optimise", "share", "simplify", "values_only"]
 
 
 def share(program: Program) -> Program:
@@ -276,35 +174,6 @@ def _dot(builder: Builder, x: int, y: int, step: Rule) -> int | None:
 _IDENTITIES = {"add": _add, "sub": _sub, "mul": _mul, "strong_mul": _strong_mul, "div": _div, "pow": _pow, "dot": _dot}
 
 
-def varying(program: Program, batched: Sequence[bool]) -> bytearray:
-    """Tell of each value whether it depends on an argument that carries a batch."""
-    found = bytearray()
-    for part, flag in zip(program.arguments.parts, batched, strict=True):
-        found += bytes([flag]) * part.size
-    found += bytes(len(program.constants))
-    for op, args in program.steps:
-        found += bytes([any(map(found.__getitem__, args))]) * op.results
-    return found
-
-
-def hoist(program: Program, batched: Sequence[bool]) -> Program:
-    """Bring the steps that depend on shared arguments only before all others."""
-    varies, firsts = varying(program, batched), program.firsts
-    order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
-    new = list(range(program.count))
-    count = program.offset
-    for place in order:
-        first, results = firsts[place], program.steps[place].op.results
-        new[first : first + results] = range(count, count + results)
-        count += results
-    steps = [program.steps[place] for place in order]
-    return replace(
-        program,
-        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
-        outputs=tuple([new[k] for k in program.outputs]),
-    )
-
-
 def values_only(program: Program) -> Program:
     """Forget what matters to derivatives alone: `stop_gradient`."""
 
@@ -312,82 +181,3 @@ def values_only(program: Program) -> Program:
         return args[0] if op is table.stop_gradient else builder.step(op, args)
 
     return drop(rewrite(program, rule))
-
-
-def relax(program: Program) -> Program:
-    """Make plain products of strong ones where a difference would show as nan in an output.
-
-    A strong product is 0 where a factor is; a plain one differs from it only where the other factor is nan or
-    infinite, and is nan there. Where every operation from there on passes a nan on, whoever finds no nan in the outputs
-    has the strong result; who finds one has to run the program itself. Products that reach a comparison, or another
-    operation that can hide a nan, stay as they are.
-    """
-    return _relaxed(program, bytes([1]) * len(program.outputs))[0]
-
-
-def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]:
-    """Relax a program of which some outputs are `seen`; tell of each input whether a nan in it would be, too."""
-    shows = bytearray(b"\1" * program.count)
-    for k, flag in zip(program.outputs, seen, strict=True):
-        shows[k] &= flag
-    steps = list(program.steps)
-    for place in range(len(steps) - 1, -1, -1):
-        (op, args), first = steps[place], program.firsts[place]
-        if isinstance(op, Loop):
-            op, flags = _relaxed_loop(op, shows[first : first + op.results])
-            steps[place] = Step(op, args)
-            for k, flag in zip(args, flags, strict=True):
-                shows[k] &= flag
-            continue
-        if op is table.strong_mul and shows[first]:
-            steps[place] = Step(table.mul, args)
-        for position, k in enumerate(args):
-            if not (shows[first] and passes_nan(op, position)):
-                shows[k] = 0
-    return replace(program, steps=tuple(steps)), shows[: len(program.names)]
-
-
-def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
-    """Relax a loop of which some results are `seen`; tell of each argument whether a nan in it would be."""
-    carry, rows, length = loop.carry, loop.rows, loop.length
-    end = carry + length * loop.stacked
-    outputs = bytearray(seen[:carry])
-    outputs += bytes([min(seen[carry + j : end : loop.stacked], default=1) for j in range(loop.stacked)]) + seen[end:]
-    if loop.kind == WHILE:
-        # A nan in what the condition reads can end the loop too early.
-        return loop, bytes(loop.arity)
-    while True:
-        body, inputs = _relaxed(loop.body, outputs)
-        # A nan in a carried number is seen at the end, or by way of the next iteration.
-        fewer = bytes(map(min, outputs[:carry], inputs[:carry]))
-        if fewer == outputs[:carry]:
-            break
-        outputs[:carry] = fewer
-    shared = inputs[carry + rows :]
-    return loop.change(body=body), bytes(inputs[:carry] + inputs[carry : carry + rows] * length + shared)
-
-
-def passes_nan(op: Primitive, position: int) -> bool:
-    """Tell whether a nan at this argument always comes out as nan, or as what it stands for.
-
-    The branches of `where` count: one not taken has no effect. So do the factors of a strong product: where the other
-    factor is 0, the result is 0 either way.
-    """
-    if op is table.where:
-        return position > 0
-    if op in (table.sum, table.mean, table.dot, table.strong_mul):
-        return True
-    return PRIMITIVES.get(op.name) is op and not op.custom and _found_to_pass_nan(op.name, position)
-
-
-@functools.cache
-def _found_to_pass_nan(name: str, position: int) -> bool:
-    op = PRIMITIVES[name]
-    if op in (table.norm, table.logsumexp, table.stop_gradient) or name.startswith(("less", "equal", "not_equal")):
-        return op is table.stop_gradient
-    edges = (0.0, -0.0, 0.5, 1.0, -1.0, 2.0, 3.0, math.inf, -math.inf)
-    for others in itertools.product(edges, repeat=op.arity - 1):
-        value = op.evaluate(*others[:position], math.nan, *others[position:])
-        if value == value:
-            return False
-    return True

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+from ..programs.builder import Builder
 from ..programs.loop import CALL, WHILE, Loop
 from ..programs.program import Program, Step, numbers_in_tuple
-from .simplifying import Builder
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 

@@ -16,9 +16,10 @@ from typing import Any
 from ..data.numbers import whole_number
 from ..data.structure import flatten, unflatten
 from ..derivatives.transforms import grad, jvp
+from ..errors import describe
 from ..graph.backward import walk
 from ..graph.var import Var
-from ..operations.primitive import Scalar, describe
+from ..operations.primitive import Scalar
 
 __all__ = ["check_grads"]
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import needing
-from ..operations.primitive import PRIMITIVES, Interval, Primitive, describe
+from ..errors import describe, needing
+from ..operations.primitive import PRIMITIVES, Interval, Primitive
 
 __all__ = ["Expression", "arguments", "expressions"]
 

@@ -6,10 +6,7 @@ Object code is kept on disk by `object_cache`.
 
 from __future__ import annotations
 
-import hashlib
-from array import array
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 import llvmlite.binding as llvm
 
@@ -24,6 +21,7 @@ from .instructions import supported, supported_in_loops, weight
 from .kernel import LEVEL, Kernel
 from .loops.nest import Nest
 from .machine import host, target
+from .object_cache import key_of
 from .straight.segments import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
@@ -53,7 +51,7 @@ def build(
     """
     program = guard(program)
     own = _own_rows(program)
-    key = _key(program, batched, reduce, own)
+    key = key_of(program, batched, reduce, own)
     parts = object_cache.load(key)
     if parts is None:
         parts = _compile(program, batched, reduce, own, progress)
@@ -173,41 +171,3 @@ def _compile(
 def _own_rows(program: Program) -> list[Primitive]:
     """List the rows that the user made, in the order in which they come."""
     return list(dict.fromkeys(op for op in program.rows() if op.custom))
-
-
-def _key(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
-    """Name the object code of a program on this machine."""
-    digest = hashlib.sha256(object_cache.revision() + host().identity.encode())
-    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
-    digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
-    if own:
-        # Names do not tell which of them are the same.
-        digest.update(repr([own.index(row) for row in program.rows() if row.custom]).encode())
-    digest.update(_content(program, {}))
-    return digest.hexdigest()
-
-
-def _content(program: Program, known: dict[int, bytes]) -> bytes:
-    """Return a digest of what a program does."""
-    if id(program) in known:
-        return known[id(program)]
-    digest = hashlib.sha256()
-    rows: dict[Primitive, int] = {}
-    flat = array("q")
-    for op, args in program.steps:
-        flat.append(rows.setdefault(op, len(rows)))
-        flat.append(len(args))
-        flat.extend(args)
-    names = [(row.name, row.custom, row.arity, *_content_of_loop(row, known)) for row in rows]
-    digest.update(repr((names, len(program.names), program.outputs, len(flat))).encode())
-    digest.update(array("d", program.constants).tobytes())
-    digest.update(flat.tobytes())
-    known[id(program)] = digest.digest()
-    return known[id(program)]
-
-
-def _content_of_loop(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
-    if not isinstance(row, Loop):
-        return ()
-    inner = [_content(program, known) for program in row.programs()]
-    return row.length, row.carry, row.rows, row.sums, row.backwards, *inner

@@ -14,9 +14,9 @@ from typing import Any
 
 from ...operations import table
 from ...operations.primitive import Interval, Primitive
+from ...programs.builder import Builder
 from ...programs.loop import WHILE, Loop
 from ...programs.program import Program, numbers_in_tuple
-from ...rewriting.simplifying import Builder
 
 _LIVE = Interval(0.0, 1.0)
 

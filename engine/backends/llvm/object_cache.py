@@ -12,8 +12,16 @@ import contextlib
 import hashlib
 import os
 import tempfile
+from array import array
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
+
+from ...operations.primitive import Primitive
+from ...programs.loop import Loop
+from ...programs.program import Program
+from .machine import host
 
 _MAGIC = b"chainrule object 1\n"
 _SOURCES = (".py", ".pyx", ".pxd", ".h")
@@ -96,3 +104,41 @@ def store(key: str, parts: list[bytes]) -> None:
         except BaseException:
             os.unlink(temporary)
             raise
+
+
+def key_of(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
+    """Name the object code of a program on this machine."""
+    digest = hashlib.sha256(revision() + host().identity.encode())
+    sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
+    digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
+    if own:
+        # Names do not tell which of them are the same.
+        digest.update(repr([own.index(row) for row in program.rows() if row.custom]).encode())
+    digest.update(_content(program, {}))
+    return digest.hexdigest()
+
+
+def _content(program: Program, known: dict[int, bytes]) -> bytes:
+    """Return a digest of what a program does."""
+    if id(program) in known:
+        return known[id(program)]
+    digest = hashlib.sha256()
+    rows: dict[Primitive, int] = {}
+    flat = array("q")
+    for op, args in program.steps:
+        flat.append(rows.setdefault(op, len(rows)))
+        flat.append(len(args))
+        flat.extend(args)
+    names = [(row.name, row.custom, row.arity, *_content_of_loop(row, known)) for row in rows]
+    digest.update(repr((names, len(program.names), program.outputs, len(flat))).encode())
+    digest.update(array("d", program.constants).tobytes())
+    digest.update(flat.tobytes())
+    known[id(program)] = digest.digest()
+    return known[id(program)]
+
+
+def _content_of_loop(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
+    if not isinstance(row, Loop):
+        return ()
+    inner = [_content(program, known) for program in row.programs()]
+    return row.length, row.carry, row.rows, row.sums, row.backwards, *inner

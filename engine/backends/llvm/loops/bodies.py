@@ -11,13 +11,14 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
+from ....programs.dependence import differing
 from ....programs.loop import Loop
 from ....programs.program import Program
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
 from .calls import LoopCall
-from .memory import Room, Sink, Spot, differing
+from .memory import Room, Sink, Spot
 from .module import Module
 
 CHUNK = 200  # steps in a function

@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ....programs.dependence import inputs_differ
 from ....programs.loop import Loop
 from . import moves
 from .blocking import blocked
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import LoopFunctions
-from .memory import Sink, Spot, inputs_differ, progression
+from .memory import Sink, Spot, progression
 
 _RUN = 4  # shared numbers side by side that are read where they are, not packed
 _GATHER = 16  # what it costs to gather a vector, in operations

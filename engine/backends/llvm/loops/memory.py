@@ -1,13 +1,10 @@
-"""Say where the numbers of a program with loops stand in memory, and which of them differ from lane to lane."""
+"""Say where the numbers of a program with loops stand in memory."""
 
 from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
-
-from ....programs.loop import WHILE, Loop
-from ....programs.program import Program
 
 
 class Spot(NamedTuple):
@@ -93,43 +90,3 @@ def progression(spots: Sequence[Spot]) -> int | None:
     regular = all(column.count(column[0]) == len(spots) for column in (bases, *kinds))
     expected = range(first.offset, first.offset + step * len(spots), step) if step else [first.offset] * len(spots)
     return step if regular and offsets == tuple(expected) else None
-
-
-def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
-    """Tell of each value whether it differs from lane to lane where these inputs do."""
-    flags = [*inputs, *[False] * len(program.constants)]
-    for op, args in program.steps:
-        if isinstance(op, Loop):
-            flags += results_differ(op, inputs_differ(op, [flags[k] for k in args]))
-        else:
-            flags.append(any(flags[k] for k in args))
-    return flags
-
-
-def inputs_differ(loop: Loop, args: Sequence[bool], rows: bool = False) -> list[bool]:
-    """Tell of each input of a loop's body whether it differs from lane to lane; `rows` says that all rows do."""
-    start = loop.carry + loop.length * loop.rows
-    flags = list(args[: loop.carry])
-    flags += [True] * loop.rows if rows else [any(loop.column(args, j)) for j in range(loop.rows)]
-    flags += args[start:]
-    while True:
-        found = _outputs(loop.body, flags)
-        grown = [flag or (k < loop.carry and found[k]) for k, flag in enumerate(flags)]
-        if loop.kind == WHILE and (any(grown[: loop.carry]) or _outputs(loop.condition, flags)[0]):
-            # Lanes end at different times.
-            grown[: loop.carry] = [True] * loop.carry
-        if grown == flags:
-            return flags
-        flags = grown
-
-
-def results_differ(loop: Loop, inputs: Sequence[bool]) -> list[bool]:
-    """Tell of each result of a loop whether it differs, from the flags of its body's inputs."""
-    found = _outputs(loop.body, inputs)
-    end = loop.carry + loop.stacked
-    return [*inputs[: loop.carry], *found[loop.carry : end] * loop.length, *found[end:]]
-
-
-def _outputs(program: Program, inputs: Sequence[bool]) -> list[bool]:
-    flags = differing(program, inputs)
-    return [flags[k] for k in program.outputs]

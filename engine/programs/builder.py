@@ -1,0 +1,106 @@
+"""Build a program step by step, with equal steps once; `rewrite` builds one anew, step for step, by a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from ..operations.primitive import Primitive
+from .loop import Loop
+from .program import Program, Step
+
+# Addition and multiplication of floats commute bit for bit, but for which of two nans comes out.
+_COMMUTATIVE = {"add", "mul", "strong_mul", "maximum", "minimum", "equal", "not_equal"}
+
+
+class Builder:
+    """Build a program step by step, with equal steps and equal constants once.
+
+    Values have numbers of the builder's own, given as they come; `finish` numbers them as a `Program` does.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        self.inputs = inputs
+        # The results of a loop after the first stand as None behind it.
+        self.made: list[float | Step | None] = []
+        self._constants: dict[int, float] = {}  # by where they stand in `made`
+        self._steps: list[Step] = []
+        self._known: dict[tuple[object, ...], int] = {}
+
+    def constant(self, number: float) -> int:
+        """Return the value that is this number."""
+        return self._number((number.hex(),), number)
+
+    def step(self, op: Primitive, args: tuple[int, ...]) -> int:
+        """Return the value of an operation; of a loop the first, others have the numbers that follow."""
+        key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
+        return self._number((op, key), Step(op, args))
+
+    def _number(self, key: tuple[object, ...], item: float | Step) -> int:
+        place = self._known.get(key)
+        if place is None:
+            place = self._known[key] = self.inputs + len(self.made)
+            if isinstance(item, Step):
+                self._steps.append(item)
+            else:
+                self._constants[len(self.made)] = item
+            self.made.append(item)
+            if isinstance(item, Step) and item.op.results != 1:
+                self.made += [None] * (item.op.results - 1)
+        return place
+
+    def constant_of(self, place: int) -> float | None:
+        """Return the number that a value is, None where it is not a constant."""
+        item = self.made[place - self.inputs] if place >= self.inputs else None
+        return item if isinstance(item, float) else None
+
+    def step_of(self, place: int) -> Step | None:
+        """Return the operation that made a value, None for inputs, constants and what loops give."""
+        item = self.made[place - self.inputs] if place >= self.inputs else None
+        return item if isinstance(item, Step) and not isinstance(item.op, Loop) else None
+
+    def finish(self, program: Program, outputs: Sequence[int]) -> Program:
+        """Return what was built, with names and structures of `program`."""
+        inputs, constants = self.inputs, self._constants
+        place = list(range(inputs))
+        done, before = inputs + len(constants), 0
+        # Constants are numbered first; what stands between two of them keeps its order.
+        for rank, k in enumerate([*constants, len(self.made)]):
+            place += range(done, done + k - before)
+            done, before = done + k - before, k + 1
+            place.append(inputs + rank)
+        return replace(
+            program,
+            constants=tuple(constants.values()),
+            steps=tuple([Step(op, tuple([place[k] for k in args])) for op, args in self._steps]),
+            outputs=tuple([place[k] for k in outputs]),
+        )
+
+
+Rule = Callable[[Builder, Primitive, tuple[int, ...]], int]
+
+
+def rewrite(program: Program, rule: Rule) -> Program:
+    """Return the program that `rule` makes of each step in turn, also of those of inner programs."""
+    return _rewrite(program, rule, {})
+
+
+def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Program]]) -> Program:
+    builder = Builder(len(program.names))
+    values = list(range(len(program.names)))
+    values += [builder.constant(number) for number in program.constants]
+
+    def inner(body: Program) -> Program:
+        # An inner program that stands in many places is rewritten once; it is kept so that its id stays its own.
+        if id(body) not in known:
+            known[id(body)] = (body, _rewrite(body, rule, known))
+        return known[id(body)][1]
+
+    for op, args in program.steps:
+        places = tuple([values[k] for k in args])
+        if isinstance(op, Loop):
+            first = builder.step(op.map_programs(inner), places)
+            values += range(first, first + op.results)
+        else:
+            values.append(rule(builder, op, places))
+    return builder.finish(program, [values[k] for k in program.outputs])

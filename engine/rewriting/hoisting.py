@@ -1,0 +1,27 @@
+"""Bring what depends on shared arguments only before all else: it runs once for a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..programs.dependence import varying
+from ..programs.program import Program, Step
+
+
+def hoist(program: Program, batched: Sequence[bool]) -> Program:
+    """Bring the steps that depend on shared arguments only before all others."""
+    varies, firsts = varying(program, batched), program.firsts
+    order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
+    new = list(range(program.count))
+    count = program.offset
+    for place in order:
+        first, results = firsts[place], program.steps[place].op.results
+        new[first : first + results] = range(count, count + results)
+        count += results
+    steps = [program.steps[place] for place in order]
+    return replace(
+        program,
+        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
+        outputs=tuple([new[k] for k in program.outputs]),
+    )
