@@ -6,8 +6,7 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from chainrule.data.numbers import to_float
-from chainrule.data.samples import Row, rows_of, targets_of
+from chainrule.data import Row, rows_of, targets_of, to_float
 from chainrule.errors import describe
 
 Samples = tuple[list[Row], list[Any]]

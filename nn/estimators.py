@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy
-from chainrule.data.numbers import number_within, whole_number
-from chainrule.data.samples import plain
+from chainrule.data import number_within, plain, whole_number
 from chainrule.errors import describe
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils import check_random_state, column_or_1d

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from chainrule.data.samples import Row
+from chainrule.data import Row
 
 from .module import Module
 

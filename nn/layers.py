@@ -9,7 +9,7 @@ from typing import Any, final
 
 import chainrule
 from chainrule import Var
-from chainrule.data.numbers import to_float
+from chainrule.data import to_float
 from chainrule.errors import describe
 
 from .activations import Activation, activation_name, activation_title, find_activation

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import chainrule
-from chainrule.data.numbers import is_symbolic, number_within, to_float
+from chainrule.data import is_symbolic, number_within, to_float
 from chainrule.errors import describe
 
 Scalar = Any

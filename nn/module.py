@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 from chainrule import Var
-from chainrule.data.numbers import to_float
-from chainrule.data.samples import plain
+from chainrule.data import plain, to_float
 from chainrule.errors import describe
 
 from .predicting import predictions

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any, final
 
 from chainrule import Var, sqrt
-from chainrule.data.numbers import number_within
+from chainrule.data import number_within
 from chainrule.errors import describe
 
 from .schedules import Schedule

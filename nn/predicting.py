@@ -10,7 +10,7 @@ from typing import Any
 
 import chainrule
 from chainrule import Var, no_grad
-from chainrule.data.samples import plain
+from chainrule.data import plain
 
 # From so many parameters times rows on, machine code is made sooner than rows are gone through one by one.
 _WORTH_COMPILING = 1_000_000

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from chainrule.data.files import write_whole
+from chainrule.data import write_whole
 from chainrule.errors import describe
 
 from .activations import activation_name, find_activation, find_stage

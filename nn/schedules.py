@@ -19,7 +19,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 import chainrule
-from chainrule.data.numbers import number_within, whole_number
+from chainrule.data import number_within, whole_number
 from chainrule.errors import describe
 
 Schedule = Callable[[int], float]

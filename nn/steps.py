@@ -10,7 +10,7 @@ from typing import Any, Protocol, final
 
 import chainrule
 from chainrule import TraceError, Var
-from chainrule.data.samples import Row
+from chainrule.data import Row
 from chainrule.errors import describe, needing
 
 from .module import Module

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from chainrule import NonFiniteError, Var
-from chainrule.data.numbers import number_within, to_float, whole_number
+from chainrule.data import number_within, to_float, whole_number
 from chainrule.errors import describe
 from tqdm import tqdm
 

@@ -96,6 +96,45 @@ def test_modules_import_downwards_only(folder):
             assert place[module] < place[path.with_suffix("")], f"{path} stands below {module}, which it imports"
 
 
+def open_modules(face):
+    """Return the modules that a folder's face lists whole: others may import from them, too."""
+    listed = [node for node in ast.parse(face.with_suffix(".py").read_text()).body if isinstance(node, ast.ImportFrom)]
+    return {face.with_name(alias.name) for node in listed if node.module is None for alias in node.names}
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_other_folders_are_entered_by_their_faces(folder):
+    """A module imports what lies in its folder and those around it; of others the faces, and modules listed there."""
+    for path in modules(folder):
+        for module in imported(path):
+            face = module if module.name == "__init__" else module.with_name("__init__")
+            near = module.parent in path.parents or (module == face and module.parent.parent in path.parents)
+            assert near or module in open_modules(face), f"{path} imports {module} past its folder's __init__"
+        for level, module in imports(path):
+            if not level and module.startswith("chainrule."):
+                found = located(ROOT / "engine" / module.removeprefix("chainrule.").replace(".", "/"))
+                assert found, f"{path} imports {module}, which engine/ does not have"
+                near = ROOT / "engine" in (found.parent, found.parent.parent if found.name == "__init__" else None)
+                assert near or found in open_modules(found.with_name("__init__")), f"{path} imports {module}"
+
+
+ROOMS = [path for path in modules("engine") if path.name == "__init__.py" and path.parent != ROOT / "engine"]
+
+
+@pytest.mark.parametrize("face", ROOMS, ids=lambda face: face.parent.relative_to(ROOT).as_posix())
+def test_faces_are_lists_of_names(face):
+    """`X as X` tells readers and type checkers that the name is meant for others; no file bears the name of one."""
+    _, *statements = ast.parse(face.read_text()).body
+    files = {path.stem for path in face.parent.glob("*.py")}
+    for statement in statements:
+        assert isinstance(statement, ast.ImportFrom), f"{face} holds more than imports: line {statement.lineno}"
+        for alias in statement.names:
+            assert alias.asname == alias.name, f"{face}: write `{alias.name} as {alias.name}`"
+            assert alias.name not in files or statement.module is None, (
+                f"{face} exports the name of a file, {alias.name}"
+            )
+
+
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_folders_keep_apart(folder):
     for path in modules(folder):

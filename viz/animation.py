@@ -7,8 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from chainrule.data.files import write_whole
-from chainrule.data.numbers import whole_number
+from chainrule.data import whole_number, write_whole
 
 from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
 from .film import Film, write_gif, write_html

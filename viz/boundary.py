@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.data.numbers import whole_number
-from chainrule.data.samples import Row, plain, rows_of
+from chainrule.data import Row, plain, rows_of, whole_number
 from chainrule.errors import describe
 
 from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between

@@ -12,10 +12,9 @@ from typing import Any
 
 import graphviz
 from chainrule import GraphError, Primitive, Var
-from chainrule.data.files import write_whole
-from chainrule.data.numbers import whole_number
+from chainrule.data import whole_number, write_whole
 from chainrule.errors import describe
-from chainrule.graph.backward import walk
+from chainrule.graph import walk
 
 from .formula import Script, is_symbol, left_to_right
 from .javascript import library

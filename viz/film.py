@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from chainrule.data.samples import Row
+from chainrule.data import Row
 
 from .axes import MARKERS, axes_for, legend, matplotlib, series, shades_between
 from .page import part, to_page

@@ -14,8 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chainrule import PRIMITIVES, Primitive
-from chainrule.operations.operators import Operators
-from chainrule.operations.primitive import Reduction
+from chainrule.operations import Operators, Reduction
 
 # Value of a row by name: an expression, or the body of a function, in the names that its rule has for its arguments;
 # those of a reduction are xs. What is called r_name is another row.

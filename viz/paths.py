@@ -10,9 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 from chainrule import Var
-from chainrule.data.numbers import whole_number
+from chainrule.data import whole_number
 from chainrule.errors import describe
-from chainrule.graph.backward import walk
+from chainrule.graph import walk
 
 from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total

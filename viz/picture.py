@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.errors import describe
-from chainrule.programs.naming import number_names
+from chainrule.programs import number_names
 
 _DIGITS = re.compile(r"\d+")
 

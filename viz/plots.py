@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from chainrule.data.samples import Row, plain, rows_of, targets_of
+from chainrule.data import Row, plain, rows_of, targets_of
 from chainrule.errors import describe
 
 from .axes import Axes, axes_for, legend, series

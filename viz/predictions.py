@@ -11,7 +11,7 @@ from typing import Any
 
 import chainrule
 from chainrule import Var
-from chainrule.data.samples import Row, plain
+from chainrule.data import Row, plain
 from chainrule.errors import describe
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import graphviz
 from chainrule import Var
-from chainrule.data.files import write_whole
+from chainrule.data import write_whole
 from chainrule.errors import describe, missing
 
 from .svg import tidy

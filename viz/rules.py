@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from chainrule import PRIMITIVES, Primitive
-from chainrule.operations.operators import Operators
+from chainrule.operations import Operators
 
 from .notation import Piece, number, write
 

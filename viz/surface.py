@@ -7,8 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule import Var, no_grad
-from chainrule.data.numbers import whole_number
-from chainrule.data.samples import rows_of
+from chainrule.data import rows_of, whole_number
 from chainrule.errors import describe
 
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import graphviz
-from chainrule.data.numbers import whole_number
+from chainrule.data import whole_number
 from chainrule.errors import describe
 
 from .cards import (

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..data.structure import Structure
+from ..data import Structure
 
 np: Any = None
 DOUBLE: Any = None

@@ -9,10 +9,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ..data.files import write_whole
+from ..data import write_whole
 from ..errors import BackendError, describe
-from ..operations.primitive import Primitive
-from ..programs.program import Program
+from ..operations import Primitive
+from ..programs import Program
 from .c_functions import Body, inner_functions
 from .c_places import Frame, Target, array, moved
 from .layout import Layout

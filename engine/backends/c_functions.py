@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ..operations.primitive import Primitive
-from ..programs.loop import Loop
-from ..programs.program import Program
+from ..operations import Primitive
+from ..programs import Loop, Program
 from .c_loops import Function, loop
 from .c_places import Frame, Place, Statement, Target, array, step_between
 

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..programs.loop import WHILE, Loop
-from ..programs.program import Program
+from ..programs import WHILE, Loop, Program
 from .c_places import Frame, Place, Statement, array, copied, moved, runs, step_between
 
 

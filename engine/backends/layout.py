@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..programs.program import Program
+from ..programs import Program
 
 
 class Layout:

@@ -16,9 +16,7 @@ from functools import reduce
 from typing import Any
 
 from ..floats import ieee, special
-from ..operations import table
-from ..operations.operators import Operators
-from ..operations.primitive import Primitive
+from ..operations import Operators, Primitive, table
 from ..operations.table import (
     abs,
     copysign,
@@ -42,9 +40,7 @@ from ..operations.table import (
     tanh,
     where,
 )
-from ..programs.builder import Builder, Rule, rewrite
-from ..programs.program import Program
-from ..programs.pruning import drop
+from ..programs import Builder, Program, Rule, drop, rewrite
 
 inf, nan, pi = math.inf, math.nan, math.pi
 

@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from ..operations.primitive import Primitive
-from ..programs.loop import MAP, WHILE, Loop
-from ..programs.program import Program
+from ..operations import Primitive
+from ..programs import MAP, WHILE, Loop, Program
 from .layout import Layout
 from .lowering import lower
 

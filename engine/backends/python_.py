@@ -6,9 +6,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..operations.primitive import Primitive
-from ..programs.loop import WHILE, Loop
-from ..programs.program import Program
+from ..operations import Primitive
+from ..programs import WHILE, Loop, Program
 from .layout import Layout
 
 _OPERATORS = {

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..backends import buffers
 from ..errors import needing
-from ..programs.program import Program
+from ..programs import Program
 
 BACKENDS = {"python": "python_", "numpy": "numpy_", "llvm": "llvm"}
 

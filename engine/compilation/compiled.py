@@ -8,18 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..backends import buffers
-from ..data.numbers import whole_number
-from ..data.structure import unflatten
+from ..data import unflatten, whole_number
 from ..errors import describe
-from ..graph import modes
-from ..graph.modes import is_recording, is_strict, uncollected
-from ..graph.runs import current
-from ..programs.closures import running_alone
-from ..programs.naming import function_name
-from ..programs.program import Program
-from ..programs.tracer import Tracer
-from ..programs.tracing import trace
-from ..programs.wrapping import by_name, positional
+from ..graph import current, is_recording, is_strict, modes, uncollected
+from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
 from .plan import MAX_STEPS, Options, Plan

@@ -8,8 +8,7 @@ from itertools import chain
 from typing import Any
 
 from ..backends import buffers
-from ..data.reading import held
-from ..data.structure import NUMBER, Structure, arranged, constant, flatten, is_constant, record_fields, unflatten
+from ..data import NUMBER, Structure, arranged, constant, flatten, held, is_constant, record_fields, unflatten
 from ..errors import describe
 
 

@@ -6,15 +6,9 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..backends import buffers
-from ..backends.layout import Layout
-from ..programs.program import Program
-from ..programs.pruning import drop
-from ..rewriting.hoisting import hoist
-from ..rewriting.relaxing import relax
-from ..rewriting.rerolling import recognise
-from ..rewriting.simplifying import optimise, values_only
-from ..rewriting.unnesting import restructure
+from ..backends import Layout, buffers
+from ..programs import Program, drop
+from ..rewriting import hoist, optimise, recognise, relax, restructure, values_only
 from .choosing import BACKENDS, backend_module, choose
 from .packing import Argument
 from .recorded_calls import with_slopes

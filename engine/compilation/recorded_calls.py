@@ -10,15 +10,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.structure import flatten, unflatten
-from ..derivatives.checkpointing import run_again
-from ..derivatives.transforms import jacobian
-from ..graph.var import Var
+from ..data import flatten, unflatten
+from ..derivatives import jacobian, run_again
+from ..graph import Var
 from ..operations import table
-from ..programs.loop import WHILE, Loop
-from ..programs.naming import function_name
-from ..programs.program import Program
-from ..programs.tracing import trace
+from ..programs import WHILE, Loop, Program, function_name, trace
 from .packing import Argument, stacked
 
 

@@ -10,12 +10,10 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..data.structure import Structure, flatten, unflatten
+from ..data import Structure, flatten, unflatten
 from ..errors import NonFiniteError
-from ..graph.blame import user_line
-from ..graph.var import Var
-from ..programs.naming import function_name
-from ..programs.program import Program
+from ..graph import Var, user_line
+from ..programs import Program, function_name
 from .packing import Argument
 
 

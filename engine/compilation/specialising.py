@@ -9,10 +9,10 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.numbers import is_index
+from ..data import is_index
 from ..errors import describe
-from ..graph.runs import derivative, is_derivative
-from ..programs.program import Program
+from ..graph import derivative, is_derivative
+from ..programs import Program
 
 Function = Callable[..., Any]
 

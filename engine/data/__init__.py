@@ -1,1 +1,31 @@
 """What users hand over and get back: numbers, nested structures, tables of samples, files."""
+
+from .csr import Places as Places
+from .csr import Sparse as Sparse
+from .csr import scipy_sparse as scipy_sparse
+from .files import write_whole as write_whole
+from .numbers import is_index as is_index
+from .numbers import is_symbolic as is_symbolic
+from .numbers import number_in as number_in
+from .numbers import number_within as number_within
+from .numbers import to_float as to_float
+from .numbers import whole_number as whole_number
+from .reading import held as held
+from .reading import truth as truth
+from .samples import Row as Row
+from .samples import plain as plain
+from .samples import rows_of as rows_of
+from .samples import targets_of as targets_of
+from .structure import NUMBER as NUMBER
+from .structure import Structure as Structure
+from .structure import arranged as arranged
+from .structure import array as array
+from .structure import array_of as array_of
+from .structure import blocks as blocks
+from .structure import constant as constant
+from .structure import direction_of as direction_of
+from .structure import flatten as flatten
+from .structure import is_constant as is_constant
+from .structure import leaves as leaves
+from .structure import record_fields as record_fields
+from .structure import unflatten as unflatten

@@ -6,14 +6,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.structure import Structure, flatten, unflatten
-from ..graph.backward import gradients_since
-from ..graph.modes import recording
-from ..graph.runs import inside, is_tracing
-from ..graph.var import Var, begin, born_since
-from ..operations import table
-from ..operations.primitive import Interval, Primitive, Scalar
-from ..programs.wrapping import made_of_function
+from ..data import Structure, flatten, unflatten
+from ..graph import Var, begin, born_since, gradients_since, inside, is_tracing, recording
+from ..operations import Interval, Primitive, Scalar, table
+from ..programs import made_of_function
 from .running import traced_copy
 from .sweeps import Recorded, between, is_node, reverse
 

@@ -13,11 +13,21 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from ..programs.dependence import input_flags, reached_outputs
-from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
-from ..programs.program import Program, numbers_in_tuple
-from ..programs.tracer import LoopNode, Tracer
-from ..programs.tracing import listed, traced
+from ..programs import (
+    CALL,
+    MAP,
+    SCAN,
+    WHILE,
+    Loop,
+    LoopNode,
+    Program,
+    Tracer,
+    input_flags,
+    listed,
+    numbers_in_tuple,
+    reached_outputs,
+    traced,
+)
 from .sparsity import pattern
 from .sweeps import between, forward, reverse
 

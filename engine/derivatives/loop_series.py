@@ -12,9 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ..programs.dependence import input_flags, reached_outputs
-from ..programs.loop import Loop
-from ..programs.tracing import traced
+from ..programs import Loop, input_flags, reached_outputs, traced
 from .loop_rules import Flags
 from .series import Expansion, Series
 

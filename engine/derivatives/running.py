@@ -6,11 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.numbers import is_index, is_symbolic, to_float
-from ..data.structure import Structure, flatten, is_constant, unflatten
+from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph.runs import current, inside
-from ..graph.var import Var, begin
+from ..graph import Var, begin, current, inside
 from ..operations import table
 from .sweeps import is_closed_over, settle
 

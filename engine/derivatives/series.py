@@ -13,15 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.numbers import is_symbolic, whole_number
-from ..data.structure import flatten, unflatten
+from ..data import flatten, is_symbolic, unflatten, whole_number
 from ..errors import describe
-from ..graph.modes import recording
-from ..graph.var import Var, ask_rule
-from ..operations import table
-from ..operations.operators import Operators
-from ..operations.primitive import PRIMITIVES, Primitive, Scalar
-from ..programs.loop import Loop
+from ..graph import Var, ask_rule, recording
+from ..operations import PRIMITIVES, Operators, Primitive, Scalar, table
+from ..programs import Loop
 from .running import run_on_copies
 from .sweeps import Recorded, between, chain, is_node, plus, settle
 

@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.csr import Places, Sparse, scipy_sparse
-from ..data.numbers import is_symbolic
-from ..graph.var import Var
-from ..programs.loop import WHILE, Loop
+from ..data import Places, Sparse, is_symbolic, scipy_sparse
+from ..graph import Var
+from ..programs import WHILE, Loop
 from .sweeps import Recorded, forward, is_node, partials_of, reverse
 
 

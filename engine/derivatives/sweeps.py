@@ -12,14 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..data.numbers import is_symbolic
-from ..graph.blame import check_gradient
-from ..graph.modes import is_strict, lenient
-from ..graph.runs import current
-from ..graph.var import Var, ask_rule, born_since
-from ..operations import table
-from ..operations.primitive import Scalar
-from ..programs.loop import Loop
+from ..data import is_symbolic
+from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient
+from ..operations import Scalar, table
+from ..programs import Loop
 
 
 def is_node(x: Any) -> bool:

@@ -13,12 +13,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data.structure import NUMBER, arranged, blocks, direction_of, flatten, unflatten
-from ..graph.backward import gradients
-from ..graph.modes import recording
-from ..graph.runs import derivative, is_tracing
-from ..graph.var import Var
-from ..programs.wrapping import made_of_function
+from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
+from ..graph import Var, derivative, gradients, is_tracing, recording
+from ..programs import made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
 from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle

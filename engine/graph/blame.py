@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import NonFiniteError
-from ..operations.primitive import Primitive
+from ..operations import Primitive
 from .modes import places
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -18,8 +18,7 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from ..operations import table
-from ..operations.primitive import PRIMITIVES, Primitive
+from ..operations import PRIMITIVES, Primitive, table
 from .backward import walk
 from .runs import current
 from .var import Var, born_since, use_copies

@@ -21,13 +21,22 @@ try:
 except ImportError:
     from .. import uncompiled as cython
 
-from ..data.numbers import to_float
+from ..data import to_float
 from ..errors import GraphError, describe
 from ..floats import ieee
-from ..operations import table
-from ..operations.methods import both, call_function, call_ufunc, method_named, method_names, method_of, offer
-from ..operations.primitive import Primitive
-from ..operations.roots import ROOTS, power_of_root
+from ..operations import (
+    ROOTS,
+    Primitive,
+    both,
+    call_function,
+    call_ufunc,
+    method_named,
+    method_names,
+    method_of,
+    offer,
+    power_of_root,
+    table,
+)
 from .blame import check_value, remember
 from .modes import in_effect, is_recording, lenient, listen
 from .runs import is_tracing

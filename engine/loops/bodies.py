@@ -6,10 +6,8 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.structure import NUMBER, Structure, flatten, unflatten
-from ..programs.naming import function_name, input_names
-from ..programs.tracer import Tracer
-from ..programs.tracing import listed
+from ..data import NUMBER, Structure, flatten, unflatten
+from ..programs import Tracer, function_name, input_names, listed
 from .carries import Carry
 
 

@@ -11,12 +11,10 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..data.structure import NUMBER, flatten, unflatten
+from ..data import NUMBER, flatten, unflatten
 from ..errors import describe
 from ..operations import table
-from ..programs.loop import WHILE, Loop
-from ..programs.naming import function_name
-from ..programs.tracing import traced
+from ..programs import WHILE, Loop, function_name, traced
 from .bodies import Body, any_traced, numbers_of
 
 __all__ = ["cond", "switch"]

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.numbers import is_symbolic
-from ..data.structure import NUMBER, arranged, flatten, leaves, unflatten
+from ..data import NUMBER, arranged, flatten, is_symbolic, leaves, unflatten
 from ..operations import table
-from ..programs.naming import function_name
-from ..programs.tracer import are_conditions
+from ..programs import are_conditions, function_name
 
 
 class Carry:

@@ -12,16 +12,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-from ..data.numbers import whole_number
-from ..data.reading import truth
-from ..data.structure import NUMBER, Structure, arranged, flatten, unflatten
+from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
 from ..errors import describe
 from ..operations import table
-from ..programs.closures import session
-from ..programs.loop import CALL, MAP, SCAN, WHILE, Loop
-from ..programs.naming import function_name
-from ..programs.tracing import traced
-from ..programs.wrapping import made_of_function, positional
+from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, session, traced
 from .bodies import Body, any_traced, numbers_of
 from .carries import Carry
 from .leading_axis import Items, stack

@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NoReturn
 
-from ..data.numbers import whole_number
-from ..data.reading import held
-from ..data.structure import (
+from ..data import (
     NUMBER,
     Structure,
     arranged,
     array_of,
     constant,
     flatten,
+    held,
     is_constant,
     record_fields,
     unflatten,
+    whole_number,
 )
 from ..errors import describe
-from ..graph.modes import no_grad
-from ..graph.var import Var
+from ..graph import Var, no_grad
 
 _EMPTY = Structure("list")
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..operations import functions, table
-from ..programs.closures import session
+from ..programs import session
 from .control_flow import map, scan
 
 LONG = {"sum": 1_000, "mean": 1_000, "dot": 1_000, "logsumexp": 200}

@@ -8,7 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.numbers import to_float
+from ..data import to_float
 from ..errors import describe
 from .primitive import Interval, Primitive, Scalar, find, register
 

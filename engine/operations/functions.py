@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 
-from ..data.numbers import is_symbolic
+from ..data import is_symbolic
 from ..errors import describe
 from . import table
 from .methods import method

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..data.numbers import to_float
+from ..data import to_float
 from . import table
 from .methods import both, call_function, call_ufunc, offer
 from .primitive import Primitive

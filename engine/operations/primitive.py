@@ -17,8 +17,7 @@ try:
 except ImportError:
     from .. import uncompiled as cython
 
-from ..data.numbers import number_in, to_float
-from ..data.reading import truth
+from ..data import number_in, to_float, truth
 from ..errors import describe as describe
 
 # A float, or an object whose class defines __apply__: what a rule computes with.

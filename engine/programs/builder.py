@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..operations.primitive import Primitive
+from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
 

@@ -11,11 +11,8 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data.csr import Places
-from ..data.files import write_whole
-from ..data.structure import Structure, constant
-from ..operations.custom import Variadic, find_row
-from ..operations.primitive import PRIMITIVES, Primitive, Reduction
+from ..data import Places, Structure, constant, write_whole
+from ..operations import PRIMITIVES, Primitive, Reduction, Variadic, find_row
 from .loop import CALL, KINDS, MAP, WHILE, Loop
 
 FORMAT = "chainrule program"

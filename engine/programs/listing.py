@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ..data.structure import Structure
-from ..operations.primitive import Primitive
+from ..data import Structure
+from ..operations import Primitive
 from .loop import CALL, MAP, SCAN, WHILE, Loop
 
 _CONSTANT, _COMPUTED = 1, 2

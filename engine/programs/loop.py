@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar
 
 from ..forking import kept
-from ..operations.primitive import Primitive
+from ..operations import Primitive
 
 CALL, MAP, SCAN, WHILE = "call", "map", "scan", "while"
 KINDS = (CALL, MAP, SCAN, WHILE)

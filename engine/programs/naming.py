@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ..data.structure import Structure
+from ..data import Structure
 
 
 def function_name(f: Callable[..., Any]) -> str:

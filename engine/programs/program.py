@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ..data.structure import NUMBER, Structure, flatten, unflatten
+from ..data import NUMBER, Structure, flatten, unflatten
 from ..forking import kept
-from ..operations.primitive import Primitive
+from ..operations import Primitive
 from . import file, listing
 from .loop import Loop
 

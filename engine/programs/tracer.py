@@ -12,13 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import TraceError
-from ..graph.blame import user_line
-from ..graph.copying import link
-from ..graph.var import Var, ask_rule
-from ..operations import table
-from ..operations.operators import Operators
-from ..operations.primitive import Primitive, Reduction
-from ..operations.roots import power_of_root
+from ..graph import Var, ask_rule, link, user_line
+from ..operations import Operators, Primitive, Reduction, power_of_root, table
 from .closures import lift
 from .loop import Loop
 from .program import flat

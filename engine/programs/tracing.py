@@ -9,11 +9,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..data.structure import NUMBER, Structure, flatten, unflatten
+from ..data import NUMBER, Structure, flatten, unflatten
 from ..errors import TraceError
-from ..graph.modes import recording, uncollected
-from ..graph.runs import current, is_derivative, while_tracing
-from ..graph.var import Var
+from ..graph import Var, current, is_derivative, recording, uncollected, while_tracing
 from ..operations import table
 from .closures import Outside, lift, session
 from .naming import function_name, input_names

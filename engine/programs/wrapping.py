@@ -9,7 +9,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
-from ..graph.runs import derivative, is_derivative
+from ..graph import derivative, is_derivative
 
 M = TypeVar("M", bound=Callable[..., Any])
 

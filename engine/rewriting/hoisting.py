@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..programs.dependence import varying
-from ..programs.program import Program, Step
+from ..programs import Program, Step, varying
 
 
 def hoist(program: Program, batched: Sequence[bool]) -> Program:

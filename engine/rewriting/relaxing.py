@@ -8,10 +8,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..operations import table
-from ..operations.primitive import PRIMITIVES, Primitive
-from ..programs.loop import WHILE, Loop
-from ..programs.program import Program, Step
+from ..operations import PRIMITIVES, Primitive, table
+from ..programs import WHILE, Loop, Program, Step
 
 
 def relax(program: Program) -> Program:

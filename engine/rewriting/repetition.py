@@ -11,8 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..operations import table
-from ..programs.loop import Loop
-from ..programs.program import Program
+from ..programs import Loop, Program
 
 LEAST = 4  # steps that are worth a group
 _FEW = 3  # arguments of a step that is cheap, and goes where its result is used

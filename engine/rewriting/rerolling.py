@@ -15,16 +15,9 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from ..data.structure import NUMBER, Structure
-from ..operations import table
-from ..operations.primitive import Primitive
-from ..programs.builder import Builder
-from ..programs.closures import session
-from ..programs.loop import MAP, Loop
-from ..programs.program import Program, Step, numbers_in_tuple
-from ..programs.pruning import drop
-from ..programs.tracer import Tracer
-from ..programs.tracing import listed
+from ..data import NUMBER, Structure
+from ..operations import Primitive, table
+from ..programs import MAP, Builder, Loop, Program, Step, Tracer, drop, listed, numbers_in_tuple, session
 from .repetition import Group, Repetition
 
 WORK = 4_000

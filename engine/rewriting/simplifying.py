@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import math
 
-from ..operations import table
-from ..operations.primitive import Primitive
-from ..programs.builder import Builder, Rule, rewrite
-from ..programs.program import Program
-from ..programs.pruning import drop
+from ..operations import Primitive, table
+from ..programs import Builder, Program, Rule, drop, rewrite
 
 __all__ = ["fold", "optimise", "share", "simplify", "values_only"]
 

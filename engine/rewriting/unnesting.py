@@ -6,9 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..programs.builder import Builder
-from ..programs.loop import CALL, WHILE, Loop
-from ..programs.program import Program, Step, numbers_in_tuple
+from ..programs import CALL, WHILE, Builder, Loop, Program, Step, numbers_in_tuple
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import needing
-from ..operations.primitive import Primitive
+from ..operations import Primitive
 
 __all__ = ["exact_partial", "exact_value", "relative_error", "show"]
 

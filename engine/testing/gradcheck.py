@@ -13,13 +13,11 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from ..data.numbers import whole_number
-from ..data.structure import flatten, unflatten
-from ..derivatives.transforms import grad, jvp
+from ..data import flatten, unflatten, whole_number
+from ..derivatives import grad, jvp
 from ..errors import describe
-from ..graph.backward import walk
-from ..graph.var import Var
-from ..operations.primitive import Scalar
+from ..graph import Var, walk
+from ..operations import Scalar
 
 __all__ = ["check_grads"]
 

@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 
-from ..operations.primitive import Interval, Primitive
+from ..operations import Interval, Primitive
 from .exact import is_defined, show
 from .gradcheck import check_grads
 from .whole_range import deviations

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import describe, needing
-from ..operations.primitive import PRIMITIVES, Interval, Primitive
+from ..operations import PRIMITIVES, Interval, Primitive
 
 __all__ = ["Expression", "arguments", "expressions"]
 

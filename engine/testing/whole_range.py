@@ -14,10 +14,9 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..derivatives.transforms import grad
-from ..graph.var import Var, local_partials
-from ..operations import functions
-from ..operations.primitive import Interval, Primitive
+from ..derivatives import grad
+from ..graph import Var, local_partials
+from ..operations import Interval, Primitive, functions
 from .exact import exact_partial, exact_value, relative_error
 
 __all__ = ["COMPOSITES", "Deviation", "deviations", "scan", "scan_points", "second_partials", "value_error"]

@@ -10,19 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import llvmlite.binding as llvm
 
-from ...operations.primitive import PRIMITIVES, Primitive
-from ...programs.loop import WHILE, Loop
-from ...programs.program import Program
+from ...operations import PRIMITIVES, Primitive
+from ...programs import WHILE, Loop, Program
 from ..layout import Layout
 from ..lowering import lower
 from . import driver, object_cache
 from .guarding import guard
 from .instructions import supported, supported_in_loops, weight
 from .kernel import LEVEL, Kernel
-from .loops.nest import Nest
+from .loops import Nest
 from .machine import host, target
 from .object_cache import key_of
-from .straight.segments import SEGMENT, Section
+from .straight import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.

@@ -12,11 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ...operations import table
-from ...operations.primitive import Interval, Primitive
-from ...programs.builder import Builder
-from ...programs.loop import WHILE, Loop
-from ...programs.program import Program, numbers_in_tuple
+from ...operations import Interval, Primitive, table
+from ...programs import WHILE, Builder, Loop, Program, numbers_in_tuple
 
 _LIVE = Interval(0.0, 1.0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 
-from ...operations.primitive import Primitive
+from ...operations import Primitive
 from . import sine
 from .machine import Machine
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from ...operations.primitive import Primitive
+from ...operations import Primitive
 from .. import buffers
 from . import machine, work, workers
 from .machine import target

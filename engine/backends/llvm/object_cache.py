@@ -18,9 +18,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ...operations.primitive import Primitive
-from ...programs.loop import Loop
-from ...programs.program import Program
+from ...operations import Primitive
+from ...programs import Loop, Program
 from .machine import host
 
 _MAGIC = b"chainrule object 1\n"

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...programs.loop import WHILE, Loop
-from ...programs.program import Program
+from ...programs import WHILE, Loop, Program
 from .instructions import weight
 
 SIZE = 64  # bytes; work.Work and entry.pyx write to them

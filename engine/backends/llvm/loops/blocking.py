@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....operations import table
-from ....programs.loop import MAP, Loop
-from ....programs.program import Program, Step, numbers_in_tuple
+from ....programs import MAP, Loop, Program, Step, numbers_in_tuple
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
 

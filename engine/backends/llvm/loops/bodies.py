@@ -11,9 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Sequence
 
-from ....programs.dependence import differing
-from ....programs.loop import Loop
-from ....programs.program import Program
+from ....programs import Loop, Program, differing
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves

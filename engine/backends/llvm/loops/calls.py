@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from ....programs.dependence import inputs_differ
-from ....programs.loop import Loop
+from ....programs import Loop, inputs_differ
 from . import moves
 from .blocking import blocked
 from .columns import shared_columns, summed_columns, takes_lanes

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ....programs.loop import MAP, Loop
-from ....programs.program import Program
+from ....programs import MAP, Loop, Program
 
 Column = tuple[int, ...]
 

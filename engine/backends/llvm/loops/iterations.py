@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ....programs.loop import CALL, WHILE, Loop
+from ....programs import CALL, WHILE, Loop
 from .. import watch
 from ..driver import at, loop, watched
 from .memory import Sink, Spot

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from ....operations.primitive import Primitive
+from ....operations import Primitive
 from ..instructions import Operations, number
 from ..machine import Machine
 from . import moves

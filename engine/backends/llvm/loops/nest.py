@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ....operations.primitive import Primitive
-from ....programs.program import Program, Step, numbers_in_tuple
-from ....programs.pruning import drop
+from ....operations import Primitive
+from ....programs import Program, Step, drop, numbers_in_tuple
 from ...layout import Layout
 from .. import driver, watch
 from ..machine import host

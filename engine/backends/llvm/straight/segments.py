@@ -11,7 +11,7 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator
 
-from ....operations.primitive import Primitive
+from ....operations import Primitive
 from ...layout import Layout
 from .. import fusion, sine
 from ..instructions import COMPARISONS, Operations, weight
