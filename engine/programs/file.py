@@ -5,7 +5,6 @@ Version 1 holds one program; version 2 lists in "programs" the inner programs of
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -29,6 +28,8 @@ Make = Callable[[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]], Any]
 
 def write(program: Any, path: Any) -> None:
     """Write a `Program` as JSON; the file appears whole or not at all."""
+    import json  # imported here, since it takes a thirtieth of the time of `import chainrule`
+
     inner: dict[Any, int] = {}
     contents: list[Any] = []
     own = _content(program, inner, contents)
@@ -75,6 +76,8 @@ def read(path: Any, make: Make) -> Any:
 
     `ValueError` names the file, the place and what stands there.
     """
+    import json  # imported here, since it takes a thirtieth of the time of `import chainrule`
+
     try:
         with open(path, encoding="utf-8") as file:
             content = json.load(file, object_pairs_hook=_once)
