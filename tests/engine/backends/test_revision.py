@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import object_cache
 
-ENGINE = Path(__file__).resolve().parent.parent / "engine"
+ENGINE = Path(__file__).resolve().parents[3] / "engine"
 SUFFIXES = {".py", ".pyx", ".pxd", ".h"}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import chainrule
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "demos"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demos"))
 
 import benchmark
 import engines

@@ -13,7 +13,7 @@ import pytest
 from chainrule import MissingDependencyError, uncompiled
 from chainrule.errors import needing
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 HEAVY = ["numpy", "llvmlite", "matplotlib", "sklearn", "scipy", "torch", "pygraphviz", "mpmath", "hypothesis"]
 
@@ -52,7 +52,7 @@ def test_only_who_asks_for_peers_gets_torch():
     """From the public index it comes with gigabytes; so tests against it skip where it is missing."""
     extras = {re.search(r'extra == "([\w-]+)"', line)[1] for line in metadata.requires("chainrule") if "torch" in line}
     assert extras == {"test-peers", "bench"}
-    for path in (ROOT / "tests").glob("*.py"):
+    for path in (ROOT / "tests").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import | ast.ImportFrom):
                 assert "torch" not in ast.unparse(node), f"{path.name}: write pytest.importorskip"

@@ -6,7 +6,7 @@ from pathlib import Path
 import chainrule
 import pytest
 
-NOTEBOOK = json.loads((Path(__file__).parent.parent / "demos/tour.ipynb").read_text(encoding="utf-8"))
+NOTEBOOK = json.loads((Path(__file__).parents[2] / "demos/tour.ipynb").read_text(encoding="utf-8"))
 CODE = [cell for cell in NOTEBOOK["cells"] if cell["cell_type"] == "code"]
 
 
