@@ -1,4 +1,4 @@
-"""Run the engine's source as plain Python where Cython is not installed: what it reads of the module `cython`."""
+"""Stand in for Cython where it is not installed: what the engine's source reads of the module `cython`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happens when an operation runs on Vars: the node that records it, the reverse sweep, modes."""
+"""Vars and the graph that they record: nodes, the reverse sweep, modes."""
 
 from . import copying as copying  # gives Var its pickles
 from . import modes as modes

@@ -1,4 +1,4 @@
-"""What an operation is: `Primitive`, the table that holds each once, functions and operators made of rows."""
+"""Operations, each defined once: `Primitive`, the table, and functions and operators made of its rows."""
 
 from . import functions as functions
 from . import table as table

@@ -1,4 +1,4 @@
-"""A function as data: `Program`, its loops, and `trace`, which makes one of a Python function."""
+"""Functions as data: `Program`, its loops, and `trace`, which turns a Python function into one."""
 
 from .builder import Builder as Builder
 from .builder import Rule as Rule

@@ -1,9 +1,11 @@
 """Imports point one way, files stay short, and the folders hold what the design page says."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
+from floors import expected, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
@@ -116,6 +118,60 @@ def test_other_folders_are_entered_by_their_faces(folder):
                 assert found, f"{path} imports {module}, which engine/ does not have"
                 near = ROOT / "engine" in (found.parent, found.parent.parent if found.name == "__init__" else None)
                 assert near or found in open_modules(found.with_name("__init__")), f"{path} imports {module}"
+
+
+@cache
+def needs():
+    """Return for each folder and file in engine/ the others that it imports from, in the order of LAYERS."""
+    ground = ROOT / "engine"
+    rooms = [name.strip("/") for name in LAYERS["engine"].split()]
+    found = {room: set() for room in rooms}
+    for path in modules("engine"):
+        room = path.relative_to(ground).with_suffix("").parts[0]
+        found[room].update(module.relative_to(ground).parts[0] for module in imported(path))
+    return {room: [other for other in rooms if other in found[room] - {room}] for room in rooms}
+
+
+@cache
+def floor(room):
+    return 1 + max(map(floor, needs()[room]), default=-1)
+
+
+def floors():
+    """List the rooms of each floor from the top; one lies above all that it imports from."""
+    rooms = [room for room in needs() if room != "__main__"]
+    return [[room for room in rooms if floor(room) == k] for k in reversed(range(1 + max(map(floor, rooms))))]
+
+
+def arrows():
+    """Return for each room those that it is built on, without those that others of them are built on."""
+
+    @cache
+    def below(room):
+        return {other for near in needs()[room] for other in (near, *below(near))}
+
+    return {
+        room: [other for other in near if not any(other in below(third) for third in near)]
+        for room, near in needs().items()
+        if room != "__main__"
+    }
+
+
+def sentences():
+    """Return what each room says of itself, up to the first colon or full stop."""
+    files = {room: ROOT / "engine" / room for room in arrows()}
+    texts = {room: (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")) for room, path in files.items()}
+    openings = {room: ast.get_docstring(ast.parse(path.read_text())) for room, path in texts.items()}
+    return {room: text.replace("\n", " ").split(":")[0].split(". ")[0].strip(".") for room, text in openings.items()}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_floors_are_those_of_the_picture(theme):
+    """`pytest -s -k floors` prints them."""
+    for height, rooms in zip(reversed(range(len(floors()))), floors(), strict=True):
+        print(height, *rooms)
+    picture = (ROOT / f"engine/floors_{theme}.svg").read_text(encoding="utf-8")
+    assert shown(picture) == expected(arrows(), sentences()), "run: python tests/house/floors.py"
 
 
 ROOMS = [path for path in modules("engine") if path.name == "__init__.py" and path.parent != ROOT / "engine"]
