@@ -8,8 +8,8 @@ raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer for each of i
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
 
 from ..errors import TraceError
 from ..graph import Var, ask_rule, link, user_line
@@ -28,8 +28,6 @@ class Tracer(Operators):
     __apply_rank__ = 3
     __symbolic__ = True
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
-    # Writes results anew with loops in place of what is repeated; set by rerolling.py, which rewrites programs.
-    restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
     def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
         self.name = name
