@@ -119,15 +119,9 @@ def run_on_copies(
 def _run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
-    unseen, current.unseen = current.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
-    if hasattr(only, "__copies__"):
-        places = set(map(id, numbers)) if unseen else set()
-        # Inputs that nobody else can reach are as good as copies of them.
-        inputs = list(numbers) if len(places) == len(numbers) and places <= unseen else only.__copies__(numbers)
-    else:
-        inputs = [traced_copy(number) for number in numbers]
+    inputs = only.__copies__(numbers) if hasattr(only, "__copies__") else [traced_copy(number) for number in numbers]
     results, shape = call(inputs)
     kind = next((type(item) for item in results if is_symbolic(item)), None)
     if kind is not None and any(type(node) is Var for node in inputs):

@@ -55,8 +55,8 @@ class Tracer(Operators):
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
-        """Return a node of its own for each of some traced numbers."""
-        return [Tracer("", table.pos, (number,)) for number in numbers]
+        """Return a node of its own for each of some traced numbers, with the same name."""
+        return [Tracer(number.name, table.pos, (number,)) for number in numbers]
 
     @property
     def partials(self) -> Sequence[Any]:
