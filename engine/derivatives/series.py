@@ -23,6 +23,14 @@ from .sweeps import Recorded, between, chain, is_node, plus, settle
 
 __all__ = ["taylor"]
 
+_expand_loop: Callable[[Loop, Sequence[Any]], list[Any]]  # loop_series.py gives it
+
+
+def use_loop_series(expand: Callable[[Loop, Sequence[Any]], list[Any]]) -> None:
+    """Say how loops run on series: by series of their inner programs, so that knows this module."""
+    global _expand_loop
+    _expand_loop = expand
+
 
 def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     """Return the Taylor coefficients of `f` at `x`: f, f', f''/2, f'''/6, ... to the given order.
@@ -172,7 +180,7 @@ class Series(Operators):
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
         """Return the results of a loop on series: of a loop that runs on their coefficients."""
-        return Loop.expand(loop, args)
+        return _expand_loop(loop, args)
 
     def coefficient(self, k: int) -> Scalar:
         """Return the coefficient of t**k."""

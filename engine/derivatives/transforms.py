@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
-from ..graph import Var, derivative, gradients, is_tracing, recording
+from ..graph import Var, gradients, is_tracing, recording
 from ..programs import made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
@@ -43,7 +43,6 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
     """
     both = _both(f, argnums, has_aux)
 
-    @derivative
     def gradient(*args: Any, **named: Any) -> Any:
         value, found = both(*args, **named)
         return (found, value[1]) if has_aux else found
@@ -64,7 +63,6 @@ def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -
 
 
 def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
-    @derivative
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
         with recording() as outside:
             run = run_recorded("grad", f, args, argnums, named, has_aux)
@@ -105,7 +103,6 @@ def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux:
     [[3.0, 2.0], [1.0, 1.0]]
     """
 
-    @derivative
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside:
             run = run_recorded("jacobian", f, args, argnums, named, has_aux)

@@ -216,9 +216,6 @@ class Reduction(Primitive):
         super().__init__(name, symbol, **row)
         self.iterables = iterables
         self.empty = empty
-        # Set by long_sums.py: how a trace writes the row as a loop, from so many numbers on.
-        self.long: Callable[[Sequence[Any]], Any] | None = None
-        self.least = 0
 
     def __call__(self, *args: Any) -> Any:
         if len(args) != self.iterables:

@@ -10,6 +10,7 @@ from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
+from .long_sums import greatest as greatest
 from .loop import CALL as CALL
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN

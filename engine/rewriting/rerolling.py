@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 from ..data import NUMBER, Structure
 from ..operations import Primitive, table
-from ..programs import MAP, Builder, Loop, Program, Step, Tracer, drop, listed, numbers_in_tuple, session
+from ..programs import MAP, Builder, Loop, Program, Step, drop, numbers_in_tuple
 from .repetition import Group, Repetition
 
 WORK = 4_000
@@ -275,15 +274,3 @@ def _frame(ops: Sequence[Primitive], rows: int, shared: int, outputs: int) -> Pr
     name = "_".join(words if len(words) <= _WORDS else [words[0], "to", words[-1]])
     result = NUMBER if outputs == 1 else numbers_in_tuple(outputs)
     return Program(tuple(names), (), (), (), Structure("tuple", tuple(structures)), result, name)
-
-
-def restate(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
-    """Return traced results that are equal, with loops in place of what was written out between inputs and results."""
-    lifted: list[Tracer] = []
-    structures = numbers_in_tuple(len(inputs)), numbers_in_tuple(len(results))
-    program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    found = recognise(program, session.alone)
-    return list(results) if found is program else found.run([*inputs, *lifted])
-
-
-Tracer.restate = restate
