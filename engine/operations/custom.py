@@ -66,7 +66,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
         )
     columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
     columns["evaluate"] = _valued(name, columns["evaluate"])
-    symbol = columns.pop("symbol", name)
+    symbol = columns.pop("symbol", columns.get("infix") or name)
     if more:
         return register(Variadic(name, symbol, least=max(least, 1), **columns))
     columns["partials"] = _counted(name, columns["partials"], least)
