@@ -155,7 +155,7 @@ rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x
 cbrt = primitive("cbrt", "∛", evaluate=ieee.cbrt, partials=lambda y, x: (1 / (3 * y * y),), domain=(R,),
     smooth=lambda x: x != 0, exact=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)), doc="Return the real cube root.")
 hypot = primitive("hypot", "hypot", evaluate=ieee.hypot, partials=lambda r, x, y: (unit(x, y), unit(y, x)), domain=(R, R),
-    smooth=lambda x, y: x != 0 or y != 0, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
+    smooth=lambda x, y: x != 0 or y != 0, commutes=True, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
 fma = primitive("fma", "fma", evaluate=ieee.fma, partials=lambda w, x, y, z: (y, x, 1.0), domain=(R, R, R),
     exact=lambda mp, x, y, z: x * y + z, doc="Return x*y + z rounded once.")
 fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1.0, -round(x / y - z / y)), domain=(R, POSITIVE),
@@ -235,7 +235,7 @@ log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, 
 log1p = primitive("log1p", "log1p", evaluate=ieee.log1p, partials=lambda y, x: (where(x < -1, nan, 1 / (1 + x)),),
     domain=(ABOVE_MINUS_1,), doc="Return log(1 + x) without cancellation.")
 logaddexp = primitive("logaddexp", "logaddexp", evaluate=ieee.log_add_exp, partials=lambda z, x, y: (sigmoid(strong_sub(x, y)), sigmoid(strong_sub(y, x))),
-    domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), doc="Return log(exp(x) + exp(y)) without overflow.")
+    domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), commutes=True, doc="Return log(exp(x) + exp(y)) without overflow.")
 # xlogy(0, 0) is 0 with partials 0 and 0: the -inf by x is not reached.
 xlogy = primitive("xlogy", "x·ln y", evaluate=ieee.xlogy, domain=(R, POSITIVE),
     partials=lambda z, x, y: (where(y == 0, where(x == 0, 0.0, log(y)), log(y)), where(y < 0, nan, where(y == 0, strong_mul(x, 1 / y), x / y))),
