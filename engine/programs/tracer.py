@@ -174,17 +174,15 @@ class Tracer(Operators):
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
 
-_COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
-
-
 def are_conditions(*items: Any) -> bool:
     """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
             isinstance(item, Tracer)
+            and item.op is not None
             and (
-                item.op in _COMPARISONS
+                item.op.compares
                 or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )

@@ -33,10 +33,8 @@ _OF_LOOP = 20  # operands that a loop counts for: so much code stands where it i
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 4  # of maps inside maps
 _WORDS = 3  # operations that a body is named by
-_PACK = 2  # operands that a copy of a number counts for, and a function that is no plain arithmetic:
+_PACK = 2  # operands that a copy of a number counts for, and an operation that is not cheap:
 _FUNCTION = 10
-_PLAIN = {"add", "sub", "mul", "strong_mul", "neg", "pos", "square", "abs", "div", "where", "maximum", "minimum"}
-_PLAIN |= {"relu", "less", "less_equal", "equal", "not_equal", "sum", "mean", "dot", "stop_gradient"}
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
@@ -121,7 +119,7 @@ def size(program: Program) -> int:
     total, seen = 0, set()
     for op, args in program.steps:
         if not isinstance(op, Loop):
-            total += len(args) if op.name in _PLAIN else _FUNCTION
+            total += len(args) if op.cheap else _FUNCTION
             continue
         for inner in op.programs():
             if inner not in seen:
