@@ -1,4 +1,4 @@
-"""Know which function is being traced or differentiated in this thread, and since when."""
+"""Keep track of the function being traced or differentiated in this thread, and since when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Runs(threading.local):
-    """Hold what runs in a thread."""
+    """What runs in a thread."""
 
     # When the trace that runs began, and when the outermost function did that is being differentiated, checkpointed or
     # traced (`var.begin`; 0 where there is none): what is copied of Vars made since then stays connected.
@@ -33,7 +33,7 @@ current = _Runs()
 
 
 class inside:  # a generator would cost a small derivative a tenth of its time
-    """Say that a function which began at `start` is being differentiated, checkpointed or traced."""
+    """Mark a function that began at `start` as being differentiated, checkpointed or traced."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -51,7 +51,7 @@ class inside:  # a generator would cost a small derivative a tenth of its time
 
 @contextlib.contextmanager
 def while_tracing(start: float) -> Iterator[None]:
-    """Have operations on Vars recorded even where no gradient is wanted, for a trace that began at `start` to read."""
+    """Record operations on Vars even if no gradient is wanted, so that a trace that began at `start` can read them."""
     before, current.tracing = current.tracing, start
     watch(1)
     try:
@@ -63,7 +63,7 @@ def while_tracing(start: float) -> Iterator[None]:
 
 
 def is_tracing() -> bool:
-    """Tell whether this thread traces a function."""
+    """Return whether this thread is tracing a function."""
     return current.tracing != 0.0
 
 
@@ -77,7 +77,7 @@ def derivative(function: F) -> F:
 
 
 def is_derivative(function: Callable[..., Any]) -> bool:
-    """Tell whether `derivative` was said of a function."""
+    """Return whether `derivative` was said of a function."""
     try:
         return function in _derivatives
     except TypeError:
