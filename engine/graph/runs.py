@@ -71,13 +71,13 @@ _derivatives: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
 
 
 def derivative(function: F) -> F:
-    """Say of a function that it hands its arguments to `transforms.run_on_copies`, and to nothing else before."""
+    """Mark a function that passes its arguments to `transforms.run_on_copies`, and to nothing else before."""
     _derivatives.add(function)
     return function
 
 
 def is_derivative(function: Callable[..., Any]) -> bool:
-    """Return whether `derivative` was said of a function."""
+    """Return whether `derivative` has marked a function."""
     try:
         return function in _derivatives
     except TypeError:

@@ -1,4 +1,4 @@
-"""Record what a function does to numbers that are not known yet.
+"""Record what a function does with numbers that are not known yet.
 
 A `Tracer` stands for such a number. Like a computed Var it holds an operation and its arguments, so that derivatives
 (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if x > 0`` does,
@@ -22,7 +22,7 @@ _births = itertools.count()
 
 
 class Tracer(Operators):
-    """Stand for a number while a function is traced: an input by its name, or the result of an operation."""
+    """A number in a traced function: an input by its name, or the result of an operation."""
 
     __slots__ = ("args", "birth", "name", "op", "place")
     __apply_rank__ = 3
@@ -40,7 +40,7 @@ class Tracer(Operators):
 
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
-        """Make one node of a loop on traced numbers, and return its results."""
+        """Record a loop on traced numbers as one node, and return its results."""
         return LoopNode(loop, args).results()
 
     @staticmethod
@@ -77,12 +77,12 @@ class Tracer(Operators):
         return link(self, table.pos)
 
     def detach(self) -> Any:
-        """Return the number as one through which no gradient flows."""
+        """Return the same number without derivatives: no gradient flows through it."""
         return table.stop_gradient(self)
 
     @property
     def label(self) -> str | None:
-        """The name of an input. Others are for drawings of graphs: code may give them, a trace does not keep them."""
+        """The name of an input; code may set other labels, for drawings of graphs, but a trace does not keep them."""
         return self.name or None
 
     @label.setter
@@ -131,7 +131,7 @@ class Tracer(Operators):
 
     @property
     def value(self) -> float:
-        """Raise: it is not known while tracing."""
+        """Raise: the value is not known while tracing."""
         self._refuse(".value was read", "compute with the number itself")
 
     def __bool__(self) -> bool:
@@ -172,7 +172,7 @@ _COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
 
 
 def are_conditions(*items: Any) -> bool:
-    """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
+    """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
@@ -195,7 +195,7 @@ for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
 
 
 class LoopNode(Tracer):
-    """Hold a loop that stands in a trace; `Tracer`s whose argument it is stand for its results, one each."""
+    """A loop in a trace; each of its results is a `Tracer` that has it as argument."""
 
     __slots__ = ("loop",)
 
@@ -206,7 +206,7 @@ class LoopNode(Tracer):
         self.loop = loop
 
     def result_of(self, places: Iterable[int]) -> list[Tracer]:
-        """Return numbers that stand for the results with these places (see `Loop.result_at`)."""
+        """Return traced numbers for the results at these places (see `Loop.result_at`)."""
         loop, own = self.loop, (self,)
         return [Tracer("", loop, own, place) for place in places]
 
@@ -218,7 +218,7 @@ class LoopNode(Tracer):
         return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
 
     def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
-        """Have each iteration stack some values of its body, too; return these, a list for each value."""
+        """Make each iteration also stack some values of its body; return these, a list for each value."""
         loop, found = self.loop, []
         end = loop.carry + loop.stacked
         stacked = list(loop.body.outputs[loop.carry : end])
