@@ -113,7 +113,7 @@ def compile(
 
 
 class Compiled:
-    """Hold a compiled function: call it like the function that it was made of.
+    """A compiled function: call it like the function it was made from.
 
     Attributes:
         program: what the latest call or `trace` traced, after all passes.
@@ -219,7 +219,7 @@ class Compiled:
 
     @property
     def program(self) -> Program:
-        """What the latest call compiled."""
+        """The program that the latest call compiled."""
         return self._plan().program
 
     def source(self, language: str) -> str:
@@ -236,7 +236,7 @@ class Compiled:
         return text
 
     def export_c(self, path: Any) -> Path:
-        """Write the latest call's program as a C99 file and a header for C and C++; return the path of the first.
+        """Write the latest call's program as a C99 file and a header for C and C++; return the path of the C file.
 
         The header, beside it and named alike, documents the function. Where it works in more than fits on a small
         stack, its caller gives it the memory: ``NAME_WORK`` numbers, of each thread its own.
@@ -251,7 +251,7 @@ class Compiled:
         return f"<compiled {function_name(self.f)}: {len(self._plans)} programs, backend {self.backend}>"
 
     def _like(self, f: Function, dropped: frozenset[int]) -> Compiled:
-        """Return another function compiled in the same way, which lacks some of the arguments."""
+        """Return another function compiled with the same options, without some of the arguments."""
         batch, static = (
             tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
             for places in (self._batch, self._fixed)
@@ -266,7 +266,7 @@ class Compiled:
     # ---- from arguments to a plan ----
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
-        """Do what `__call__` does for any kind of arguments."""
+        """Call with arguments of any kind."""
         packed = self._packed(args, flags)
         n = self._samples(packed)
         if n and any(argument.symbolic for argument in packed):
@@ -281,7 +281,7 @@ class Compiled:
         return plan.run(arrays, n)
 
     def _search(self, args: tuple[Any, ...]) -> Any:
-        """Do what `__call__` does within `strict`: say which operation made a result nan or infinite."""
+        """Call within `strict`: name the operation that made a result nan or infinite."""
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
         n = self._samples(packed)
@@ -293,7 +293,7 @@ class Compiled:
         return self._call(args, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
-        """Return the plan for such arguments; None where what `f` closes over belongs to this call alone."""
+        """Return the plan for such arguments; None if what `f` closes over belongs to this call alone."""
         key = tuple([argument.key for argument in packed])
         plan = self._plans.get(key)
         if plan is None:

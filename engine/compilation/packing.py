@@ -1,4 +1,4 @@
-"""Take the arguments of a compiled function apart: structure, batch, and numbers in contiguous memory."""
+"""Unpack the arguments of a compiled function: structure, batch, and numbers in contiguous memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ..errors import describe
 
 
 class Argument:
-    """Take one argument apart: the structure of a sample, how many samples there are, and the numbers."""
+    """One argument, unpacked: the structure of a sample, the number of samples, and the numbers."""
 
     def __init__(self, value: Any, batched: bool, name: str) -> None:
         self.value = value
@@ -36,7 +36,7 @@ class Argument:
         return () if self.structure is NUMBER and self.parts else self.structure
 
     def _shared(self, value: Any, name: str) -> Structure:
-        """Take apart what all samples share; arrays of numbers stay whole."""
+        """Unpack what all samples share; arrays of numbers stay whole."""
         whole = buffers.ARRAY
         if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
@@ -98,7 +98,7 @@ class Argument:
         )
 
     def _take(self, rows: Iterable[Any], structure: Structure | None = None) -> Structure:
-        """Keep the numbers of samples that are all of one structure, that of the first if none is given."""
+        """Keep the numbers of samples of one structure: that of the first unless one is given."""
         found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(rows)]
         expected = structure or (found[0][1] if found else NUMBER)
         for k, (numbers, own) in enumerate(found):
@@ -134,12 +134,12 @@ class Argument:
 
 
 def kinds(lists: Iterable[Iterable[Any]]) -> set[type]:
-    """Return the types of all items of all lists: 20 nanoseconds an item."""
+    """Return the types of all items of all lists, in 20 nanoseconds per item."""
     return set(map(type, chain.from_iterable(lists)))
 
 
 def stacked(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
-    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
+    """Return the results of all samples as arrays of objects, or as lists if the result has no arrays."""
     if result.places is not None:
         start, make = place[0], result.places.array
         place[0] += result.size

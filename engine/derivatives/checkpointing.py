@@ -18,7 +18,7 @@ __all__ = ["checkpoint"]
 
 @made_of_function
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `f`, made to keep the derivatives by its arguments instead of all that it computed.
+    """Return `f`, changed to keep only the derivatives by its arguments, not all that it computed.
 
     The function is recorded and swept when it is called, and the record is dropped: each number it returns is one node
     that holds a partial by each argument. A first derivative needs no second run; higher ones run `f` again. What `f`
@@ -84,7 +84,7 @@ def _is_constant(x: Any) -> bool:
 
 
 def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, outer: int) -> Primitive:
-    """Make the operation that one result of `f` is of its arguments and of what it closes over."""
+    """Make the operation that computes one result of `f` from its arguments and what it closes over."""
 
     def result_of(inputs: Sequence[Any]) -> Any:
         return flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")[0][place]
@@ -93,7 +93,7 @@ def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, ou
 
 
 def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[Any]], Any]) -> Primitive:
-    """Make the operation of a function that runs again for derivatives of higher order.
+    """Make an operation from a function that runs again for derivatives of higher order.
 
     Args:
         name: the operation's name.

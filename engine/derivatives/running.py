@@ -1,4 +1,4 @@
-"""Run a function on recorded copies of its arguments, and settle what its derivatives are: floats or Vars."""
+"""Run a function on recorded copies of its arguments, and decide whether its derivatives are floats or Vars."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Places = int | tuple[int, ...]
 
 @dataclass
 class Run:
-    """Hold one run of a function on recorded copies of its arguments."""
+    """One run of a function on recorded copies of its arguments."""
 
     inputs: list[Any]
     results: list[Any]
@@ -30,13 +30,13 @@ class Run:
     aux: Structure | None
 
     def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
-        """Append what came back beside the result, if anything was to."""
+        """Append the auxiliary result, if there is one."""
         if self.aux is not None:
             found = (*found, unflatten(self.aux, settle(self.beside, self.inputs, outside)))
         return found if len(found) > 1 else found[0]
 
     def close(self) -> None:
-        """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
+        """Turn the inputs into constants once their derivatives are found: nobody else differentiates by them."""
         self._set_requires_grad(False)
 
     def reopen(self) -> None:
@@ -132,7 +132,7 @@ def _run_on_copies(
 
 
 def _read(node: Var) -> Any:
-    """Return what an input copies: a number, or a Var from outside."""
+    """Return the original of an input: a number, or a Var from outside."""
     return node.value if node.op is None else node.args[0]
 
 

@@ -68,7 +68,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
 
 
 def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], symbolic: bool) -> None:
-    """Find the series of all nodes between inputs, whose series are known, and results."""
+    """Compute the series of all nodes between inputs, whose series are known, and results."""
     found_by: dict[int, list[Any]] = {}  # the results of each loop
     for node in graph.order:
         if node.op.record is not None:
@@ -88,7 +88,7 @@ def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], sy
 
 
 def _expand_again(expansion: Expansion, node: Any, series: dict[int, Series], symbolic: bool) -> Series:
-    """Find the series of a checkpointed result from what its function records when it runs again."""
+    """Compute the series of a checkpointed result from what its function records when it runs again."""
     graph = node.op.record(node.args)
     expansion.alive.append(graph)  # series are kept by the identity of their nodes
     for copy, arg in zip(graph.inputs, node.args, strict=True):
@@ -110,7 +110,7 @@ def _plain(source: Any) -> Any:
 
 
 class Expansion:
-    """Keep one series for each operation on given series, and the order that all are wanted to."""
+    """Keep one series for each operation on given series, and the order they are all needed to."""
 
     def __init__(self, order: int) -> None:
         self.order = order
@@ -119,7 +119,7 @@ class Expansion:
         self.alive: list[Any] = []  # keys name arguments by identity
 
     def run(self, program: Any, args: Sequence[Any]) -> list[Any]:
-        """Run a program on series, each operation to the end before the next."""
+        """Run a program on series, finishing each operation before the next."""
         self.in_order = True
         try:
             found: list[Any] = program.run(args)
@@ -148,7 +148,7 @@ class Expansion:
 
 
 class Series(Operators):
-    """Hold a truncated power series whose coefficients are found when they are asked for."""
+    """A truncated power series whose coefficients are computed when they are asked for."""
 
     __slots__ = ("args", "coefficients", "expansion", "row", "rule")
 
@@ -179,7 +179,7 @@ class Series(Operators):
 
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
-        """Return the results of a loop on series: of a loop that runs on their coefficients."""
+        """Return the results of a loop on series, from a loop on their coefficients."""
         return _expand_loop(loop, args)
 
     def coefficient(self, k: int) -> Scalar:
@@ -285,7 +285,7 @@ def _power_by_recurrence(z: Series, k: int) -> Scalar:
 
 
 def _composed_power(z: Series, k: int) -> Scalar:
-    """Sum up what each derivative of the power at x_0 gives, which is right at x_0 = 0 too, but O(order**3).
+    """Sum the contributions of the power's derivatives at x_0: right at x_0 = 0 too, but O(order**3).
 
     With h = x - x_0 it is the sum over m of binomial(n, m) x_0**(n - m) h**m. The rule of the series is a table of
     the powers' coefficients: its k-th row has those of t**k in h, h**2, ..., h**k.
@@ -310,7 +310,7 @@ def _composed_power(z: Series, k: int) -> Scalar:
 
 
 def _binomial(n: float, m: int) -> float:
-    """Return n (n - 1) ... (n - m + 1) / m! for any number n."""
+    """Return n (n - 1) ... (n - m + 1) / m! for any real n."""
     if n.is_integer() and m <= n:
         m = min(m, int(n) - m)
     product = 1.0
@@ -320,7 +320,7 @@ def _binomial(n: float, m: int) -> float:
 
 
 def _chosen(z: Series, k: int) -> Scalar:
-    """Choose coefficient by coefficient: the condition is not known yet."""
+    """Choose each coefficient: the condition is not known yet."""
     condition, x, y = z.args
     return table.where(_at_zero(condition), _coefficient(x, k), _coefficient(y, k))
 

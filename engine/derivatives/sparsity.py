@@ -86,7 +86,7 @@ def _places(bits: int) -> list[int]:
 
 
 def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
-    """Give each column a colour, such that columns of one colour have no row in common.
+    """Colour the columns so that those of one colour share no row.
 
     >>> colour([[0, 1], [1, 2], [2, 3]], 4)
     [0, 1, 0, 1]
@@ -106,7 +106,7 @@ def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
 
 
 def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = False) -> tuple[Any, int]:
-    """Return the derivative of each result by each input, and how many sweeps it took.
+    """Return the derivative of each result by each input, and the number of sweeps that it took.
 
     It is a SciPy CSR array, or with `symbolic` the traced numbers of one. Of a `symmetric` one, a Hessian, the part
     below the diagonal counts, as in the dense one. Of two modes that take as many sweeps it is the one that the dense
@@ -145,7 +145,7 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
 
 
 def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
-    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` where an input is a Var."""
+    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
     if any(map(is_symbolic, inputs)):
         return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian")[0]
     if any(type(node) is not Var or node.op is not None for node in inputs):

@@ -1,4 +1,4 @@
-"""Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, and nest them at will.
+"""Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, in any nesting.
 
 A function takes positional arguments, each a number or a nested list, tuple, named tuple, dict, dataclass or array of
 numbers. It runs once on recorded copies of its arguments; sweeps over what it recorded give the derivatives. Results
@@ -52,7 +52,7 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
 
 @made_of_function
 def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function:
-    """Return the function that computes the value of `f` and its gradient in one run.
+    """Return the function that computes the value and the gradient of `f` in one run.
 
     With ``has_aux=True``, where `f` returns (number, aux), they come as ((value, aux), gradient).
 
@@ -178,7 +178,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[Any, ...]:
-    """Return the value of `f` and the function that pulls a cotangent of it back to all arguments.
+    """Return the value of `f` and the function that pulls its cotangent back to all arguments.
 
     Keyword arguments are those of `f`; with ``has_aux=True``, where it returns (result, aux), aux comes third.
 
@@ -238,7 +238,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
 
 
 def _numbers(run: Run) -> list[float] | None:
-    """Return the gradient by the stored partials, at the speed of `backward`; None where Vars are involved."""
+    """Return the gradient from the stored partials, at the speed of `backward`; None if Vars are involved."""
     (root,) = run.results
     if is_tracing():
         return None  # constants of somebody else's count, too

@@ -1,4 +1,4 @@
-"""Know which function is being traced or differentiated in this thread, and since when."""
+"""Keep track of the function being traced or differentiated in this thread, and since when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .modes import watch
 
 
 class _Runs(threading.local):
-    """Hold what runs in a thread."""
+    """What runs in a thread."""
 
     # When the trace that runs began, and when the outermost function did that is being differentiated, checkpointed or
     # traced (`var.begin`; 0 where there is none): what is copied of Vars made since then stays connected.
@@ -27,7 +27,7 @@ current = _Runs()
 
 
 class inside:  # a generator would cost a small derivative a tenth of its time
-    """Say that a function which began at `start` is being differentiated, checkpointed or traced."""
+    """Mark a function that began at `start` as being differentiated, checkpointed or traced."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -45,7 +45,7 @@ class inside:  # a generator would cost a small derivative a tenth of its time
 
 @contextlib.contextmanager
 def while_tracing(start: float) -> Iterator[None]:
-    """Have operations on Vars recorded even where no gradient is wanted, for a trace that began at `start` to read."""
+    """Record operations on Vars even if no gradient is wanted, so that a trace that began at `start` can read them."""
     before, current.tracing = current.tracing, start
     watch(1)
     try:
@@ -57,5 +57,5 @@ def while_tracing(start: float) -> Iterator[None]:
 
 
 def is_tracing() -> bool:
-    """Tell whether this thread traces a function."""
+    """Return whether this thread is tracing a function."""
     return current.tracing != 0.0

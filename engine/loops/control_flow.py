@@ -1,4 +1,4 @@
-"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are one step of a program each.
+"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are each one step of a program.
 
 On floats and Vars they are ordinary Python loops, whose items and carries are floats or Vars, as they are in a trace,
 whatever small or whole numbers come in. While `trace` or `compile` runs, the body is traced once, and the
@@ -29,7 +29,7 @@ _PAIR = Structure("tuple", (NUMBER, NUMBER))
 
 @made_of_function
 def function(f: F) -> F:
-    """Return `f`, made to stand as one step in a traced program, traced once for each structure of its arguments.
+    """Return `f` as one step of a traced program, traced once for each structure of its arguments.
 
     Outside of a trace nothing changes. What the body does must depend on its arguments, and on traced numbers that it
     closes over, alone.
@@ -244,7 +244,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
 
 
 def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
-    """Run a scan as a scan of shorter ones, so that its derivative keeps the carries that these start from only."""
+    """Run a scan as a scan of shorter ones, so that its derivative keeps only the carries that these start from."""
     length, carry, rows = loop.length, loop.carry, loop.rows
     size = math.ceil(length ** (levels / (levels + 1)))
     if not levels or size >= length or size < 2:
@@ -335,7 +335,7 @@ def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carr
 
 
 def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], list[Any], Structure]:
-    """Take apart what the function of a scan returned: the carry's numbers, the result's, and its structure."""
+    """Split what the function of a scan returned: the carry's numbers, the result's, and its structure."""
     if not isinstance(value, tuple) or len(value) != 2:
         advice = "; is a return missing?" if value is None else ""
         raise TypeError(
@@ -351,7 +351,7 @@ def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], l
 def _same(
     function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure, numbers: list[Any]
 ) -> Sequence[Any]:
-    """Return the numbers in the order of the expected structure, `ValueError` if it is another."""
+    """Return the numbers in the order of the expected structure; `ValueError` if the structure differs."""
     placed = arranged(numbers, found, expected)
     if placed is None:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Record what a function does to numbers that are not known yet.
+"""Record what a function does with numbers that are not known yet.
 
 A `Tracer` stands for such a number. Like a computed Var it holds an operation and its arguments, so that derivatives
 (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if x > 0`` does,
@@ -28,7 +28,7 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
 
 
 class Tracer(Operators):
-    """Stand for a number while a function is traced: an input by its name, or the result of an operation."""
+    """A number in a traced function: an input by its name, or the result of an operation."""
 
     __slots__ = ("args", "birth", "name", "op", "place")
     __apply_rank__ = 3
@@ -44,7 +44,7 @@ class Tracer(Operators):
 
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
-        """Make one node of a loop on traced numbers, and return its results."""
+        """Record a loop on traced numbers as one node, and return its results."""
         return LoopNode(loop, args).results()
 
     @staticmethod
@@ -83,12 +83,12 @@ class Tracer(Operators):
         return link(self, table.pos)
 
     def detach(self) -> Any:
-        """Return the number as one through which no gradient flows."""
+        """Return the same number without derivatives: no gradient flows through it."""
         return table.stop_gradient(self)
 
     @property
     def label(self) -> str | None:
-        """The name of an input. Others are for drawings of graphs: code may give them, a trace does not keep them."""
+        """The name of an input; code may set other labels, for drawings of graphs, but a trace does not keep them."""
         return self.name or None
 
     @label.setter
@@ -137,7 +137,7 @@ class Tracer(Operators):
 
     @property
     def value(self) -> float:
-        """Raise: it is not known while tracing."""
+        """Raise: the value is not known while tracing."""
         self._refuse(".value was read", "compute with the number itself")
 
     def __bool__(self) -> bool:
@@ -175,7 +175,7 @@ class Tracer(Operators):
 
 
 def are_conditions(*items: Any) -> bool:
-    """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
+    """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
@@ -199,7 +199,7 @@ for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
 
 
 class LoopNode(Tracer):
-    """Hold a loop that stands in a trace; `Tracer`s whose argument it is stand for its results, one each."""
+    """A loop in a trace; each of its results is a `Tracer` that has it as argument."""
 
     __slots__ = ("loop",)
 
@@ -210,7 +210,7 @@ class LoopNode(Tracer):
         self.loop = loop
 
     def result_of(self, places: Iterable[int]) -> list[Tracer]:
-        """Return numbers that stand for the results with these places (see `Loop.result_at`)."""
+        """Return traced numbers for the results at these places (see `Loop.result_at`)."""
         loop, own = self.loop, (self,)
         return [Tracer("", loop, own, place) for place in places]
 
@@ -222,7 +222,7 @@ class LoopNode(Tracer):
         return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
 
     def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
-        """Have each iteration stack some values of its body, too; return these, a list for each value."""
+        """Make each iteration also stack some values of its body; return these, a list for each value."""
         loop, found = self.loop, []
         end = loop.carry + loop.stacked
         stacked = list(loop.body.outputs[loop.carry : end])

@@ -82,7 +82,7 @@ def listed(
     since: int = -1,
     lifted: list[Tracer] | None = None,
 ) -> Program:
-    """Number everything that the outputs need, in the order in which it was computed; `pos` is but another name.
+    """Number everything that the outputs need, in the order in which it was computed; a `pos` is only an alias.
 
     Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
     """
@@ -120,7 +120,7 @@ def listed(
 def _reached(
     name: str, inputs: Sequence[Tracer], outputs: Sequence[Any], since: int
 ) -> tuple[list[Tracer], list[Tracer], list[Any]]:
-    """List what outputs need: operations since then and tracers from before, by birth, and plain numbers."""
+    """List what outputs need: newer operations and older tracers, by birth, and plain numbers."""
     known = set(map(id, inputs))
     needed: list[Tracer] = []
     outside: list[Tracer] = []

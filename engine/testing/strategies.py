@@ -1,4 +1,4 @@
-"""Draw points and random expressions with Hypothesis, to test a function or an engine on more than one thinks of.
+"""Draw points and random expressions with Hypothesis, to test a function or an engine on inputs you would not think of.
 
 Hypothesis is needed when a strategy is asked for, not to import this module.
 """
@@ -23,7 +23,7 @@ _NAMES = "xyzuvwpqrst"
 
 @dataclass(frozen=True)
 class Expression:
-    """Hold a function of several numbers as steps: the name of a row and where its arguments stand.
+    """A function of several numbers as steps: the name of a row and the places of its arguments.
 
     An argument is the place of an input or an earlier step; so steps can be shared. Called with any number type, it
     runs the rows; ``apply`` runs something else instead, such as another library's functions.
@@ -48,7 +48,7 @@ class Expression:
         return values[-1]
 
     def __repr__(self) -> str:
-        """Write it as Python; what is used more than once gets a name."""
+        """Write it as Python; a value used more than once gets a name."""
         uses = [0] * (self.inputs + len(self.steps))
         for _, places in self.steps:
             for place in places:
