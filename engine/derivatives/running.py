@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, begin, current, inside
+from ..graph import Var, current
 from ..operations import table
 from .sweeps import is_closed_over, settle
 
@@ -26,6 +26,9 @@ class Run:
     result: Structure
     beside: list[Any]  # the numbers of what came back beside the result
     aux: Structure | None
+    # When the outermost function began that is being differentiated. The sweeps belong to it: rules that run a function
+    # again copy numbers as its first run did.
+    start: float
 
     def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
         """Append what came back beside the result, if anything was to."""
@@ -93,22 +96,13 @@ def run_recorded(
         restated = traced.restate(inputs, [*results, *beside])
         results, beside = restated[: len(results)], restated[len(results) :]
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return Run(inputs, results, argument, shape, beside, aux)
+    return Run(inputs, results, argument, shape, beside, aux, current.since)
 
 
 def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    if current.since:
-        return _run_on_copies(call, numbers)
-    with inside(begin()):
-        return _run_on_copies(call, numbers)
-
-
-def _run_on_copies(
-    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
-) -> tuple[list[Any], list[Any], Structure]:
     unseen, current.unseen = current.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
