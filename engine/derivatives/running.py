@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, begin, current, inside
+from ..graph import Var, current
 from ..operations import table
 from ..programs import Tracer, listed, numbers_in_tuple, session
 from ..rewriting import recognise
@@ -28,6 +28,9 @@ class Run:
     result: Structure
     beside: list[Any]  # the numbers of what came back beside the result
     aux: Structure | None
+    # When the outermost function began that is being differentiated. The sweeps belong to it: rules that run a function
+    # again copy numbers as its first run did.
+    start: float
 
     def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
         """Append the auxiliary result, if there is one."""
@@ -94,7 +97,7 @@ def run_recorded(
         restated = _restated(inputs, [*results, *beside])
         results, beside = restated[: len(results)], restated[len(results) :]
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return Run(inputs, results, argument, shape, beside, aux)
+    return Run(inputs, results, argument, shape, beside, aux, current.since)
 
 
 def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
@@ -110,15 +113,6 @@ def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    if current.since:
-        return _run_on_copies(call, numbers)
-    with inside(begin()):
-        return _run_on_copies(call, numbers)
-
-
-def _run_on_copies(
-    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
-) -> tuple[list[Any], list[Any], Structure]:
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
     inputs = only.__copies__(numbers) if hasattr(only, "__copies__") else [traced_copy(number) for number in numbers]

@@ -15,7 +15,7 @@ from typing import Any
 
 from ..data import flatten, is_symbolic, unflatten, whole_number
 from ..errors import describe
-from ..graph import Var, ask_rule, recording
+from ..graph import Var, ask_rule, begin, inside, recording
 from ..operations import PRIMITIVES, Operators, Primitive, Scalar, table
 from ..programs import Loop
 from .running import run_on_copies
@@ -45,7 +45,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     order = whole_number("taylor", "order", order, least=0)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
         (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])

@@ -3,6 +3,7 @@
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite
+from .closures import lift as lift
 from .closures import running_alone as running_alone
 from .closures import session as session
 from .dependence import differing as differing
