@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, flatten, unflatten
-from ..graph import Var, begin, born_since, gradients_since, inside, is_tracing, recording
+from ..graph import Var, begin, born_since, gradients_since, inside, is_recording, is_tracing
 from ..operations import Interval, Primitive, Scalar, table
 from ..programs import made_of_function
 from .running import traced_copy
@@ -45,26 +45,25 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if named:
             return checkpoint(functools.partial(f, **named))(*args)
         numbers, structure = flatten(args, "checkpoint", "args")
-        with recording() as outside:
-            if not outside:
-                return _without_record(f, structure, numbers)
-            start = begin()
-            inputs = [_copy(number) if is_node(number) else number for number in numbers]
-            with inside(start):
-                results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
-            found = []
-            for place, result in enumerate(results):
-                if type(result) is not Var or not result.requires_grad:
-                    found.append(result)
-                    continue
-                slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
-                own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
-                # Leaves that `f` made are of no interest to anybody else.
-                closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
-                outer, others = zip(*closed, strict=True) if closed else ((), ())
-                key = (structure, place, len(outer))
-                row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
-                found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))
+        if not is_recording():
+            return f(*unflatten(structure, numbers))
+        start = begin()
+        inputs = [_copy(number) if is_node(number) else number for number in numbers]
+        with inside(start):
+            results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
+        found = []
+        for place, result in enumerate(results):
+            if type(result) is not Var or not result.requires_grad:
+                found.append(result)
+                continue
+            slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
+            own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
+            # Leaves that `f` made are of no interest to anybody else.
+            closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
+            outer, others = zip(*closed, strict=True) if closed else ((), ())
+            key = (structure, place, len(outer))
+            row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
+            found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))
         return unflatten(shape, found)
 
     return checkpointed
@@ -73,10 +72,6 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
 def _copy(number: Any) -> Any:
     # Of a Var, a leaf: the record begins at it.
     return Var(number.value) if type(number) is Var else traced_copy(number)
-
-
-def _without_record(f: Callable[..., Any], structure: Structure, numbers: Sequence[Any]) -> Any:
-    return f(*unflatten(structure, [Var(n.value, None, False) if type(n) is Var else n for n in numbers]))
 
 
 def _is_constant(x: Any) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar, NoReturn
 
 from ..errors import TraceError
-from ..graph import Var, ask_rule, link, user_line
+from ..graph import Var, ask_rule, is_recording, is_tracing, link, user_line
 from ..operations import Operators, Primitive, Reduction, power_of_root, table
 from .closures import lift
 from .loop import Loop
@@ -41,7 +41,10 @@ class Tracer(Operators):
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
         """Make one node of a loop on traced numbers, and return its results."""
-        return LoopNode(loop, args).results()
+        results = LoopNode(loop, args).results()
+        if loop.sums and is_unrecorded():  # its body may record nothing to add up
+            results[-loop.sums :] = map(table.stop_gradient, results[-loop.sums :])
+        return results
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
@@ -52,6 +55,8 @@ class Tracer(Operators):
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
+        if is_unrecorded() and row not in _WITHOUT_SLOPE:
+            return Tracer("", table.stop_gradient, (node,))
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
 
@@ -68,10 +73,10 @@ class Tracer(Operators):
         return ask_rule(self.op, self, self.args)
 
     def __copy__(self) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __reduce__(self) -> Any:
         return link(self, table.pos)
@@ -169,6 +174,12 @@ class Tracer(Operators):
 
 
 _COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
+_WITHOUT_SLOPE = (*_COMPARISONS, table.stop_gradient)
+
+
+def is_unrecorded() -> bool:
+    """Tell whether the code that is traced runs inside `no_grad`: no derivative passes what it does."""
+    return is_tracing() and not is_recording()
 
 
 def are_conditions(*items: Any) -> bool:
@@ -179,6 +190,7 @@ def are_conditions(*items: Any) -> bool:
             isinstance(item, Tracer)
             and (
                 item.op in _COMPARISONS
+                or (item.op is table.stop_gradient and are_conditions(*item.args))
                 or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )
