@@ -1,15 +1,13 @@
 """Operations of the user's own: broken powers in rules, what rules and values may be, any number of arguments."""
 
-import importlib.util
 import math
 import pickle
 
 import chainrule as cr
 import pytest
 from chainrule import Var
-from strategies import kept_apart
+from helpers import BACKENDS, kept_apart
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 nan = math.nan
 
 
