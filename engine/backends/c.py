@@ -55,8 +55,9 @@ _ON_STACK = 1024
 
 
 def supported(row: Primitive) -> bool:
-    """Tell whether a row is an operator, a function of C's math.h or one of special.c."""
-    return not row.custom and (row.name in _OPERATORS or row.name in _FUNCTIONS or row.name in _SPECIAL)
+    """Tell whether a row is an operator, a function of C's math.h or one of special.c, or says how C writes it."""
+    named = row.name in _OPERATORS or row.name in _FUNCTIONS or row.name in _SPECIAL
+    return "c" in row.code or (named and not row.custom)
 
 
 def source(program: Program, batched: Sequence[bool] = (), reduce: str | None = None, name: str = "f") -> str:
@@ -82,7 +83,8 @@ def files(
     unknown = next((op for op in lowered.rows() if not supported(op)), None)
     if unknown is not None:
         raise BackendError(
-            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend'
+            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend, '
+            'or give a row of your own its expression: primitive(..., code={"c": "{0} * exp(-{0})"})'
         )
     function = _Exported(lowered, Layout(lowered, batched, reduce), _word(name))
     return "\n".join(function.source()), "\n".join(function.header())
@@ -127,7 +129,7 @@ def expression(op: Primitive, words: Iterable[str]) -> str:
     >>> expression(hypot, ["x", "y"])
     'hypot(x, y)'
     """
-    text = _OPERATORS.get(op.name) or (_SPECIAL[op.name][0] if op.name in _SPECIAL else None)
+    text = op.code.get("c") or _OPERATORS.get(op.name) or (_SPECIAL[op.name][0] if op.name in _SPECIAL else None)
     return f"{_FUNCTIONS[op.name]}({', '.join(words)})" if text is None else text.format(*words)
 
 

@@ -41,8 +41,9 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
     again; in it, too, a number below 0 to a broken power is nan. Check it with `chainrule.testing.check_primitive`.
     Making it again replaces it; a name of the table raises `ValueError`.
 
-    What else a row may say of itself is used as of the table's rows: one that ``commutes`` is computed once for both
-    orders, one that ``compares`` is a condition, an ``infix`` stands in listings, ``code`` tells NumPy and C of it.
+    What else it says of itself is used as of the table's rows: one that ``commutes`` is computed once for both orders,
+    one that ``compares`` is a condition, its ``infix`` stands in listings; by its ``code`` NumPy computes it on whole
+    arrays, and it is exported to C.
 
     >>> @primitive(partials=lambda z, x, y: (0.0, 0.0), compares=True, commutes=True, infix="≈")
     ... def near(x, y):
@@ -82,6 +83,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
             f"primitive {name} expected infix={columns['infix']!r} to stand between two arguments but evaluate has "
             f"{'any number' if more else least}; leave infix out"
         )
+    _check_expression(name, (columns.get("code") or {}).get("c"), least, more)
     columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
     columns["evaluate"] = _valued(name, columns["evaluate"], columns.get("compares", False))
     symbol = columns.pop("symbol", columns.get("infix") or name)
@@ -168,6 +170,20 @@ def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:
                 "write (x, y) or (*xs)"
             )
     return least, more
+
+
+def _check_expression(name: str, text: str | None, count: int, more: bool) -> None:
+    """Refuse a C expression that has other places than those of the arguments."""
+    if text is None:
+        return
+    try:
+        text.format(*["x"] * (0 if more else count))
+    except (IndexError, KeyError, ValueError) as problem:
+        places = "no number of places, for evaluate has any" if more else f"places {{0}} to {{{count - 1}}}"
+        raise ValueError(
+            f"primitive {name} expected code['c'] to have {places}, with other braces doubled, but got {text!r} "
+            f"({type(problem).__name__}: {problem})"
+        ) from None
 
 
 def _valued(name: str, evaluate: Callable[..., float], compares: bool) -> Callable[..., float]:

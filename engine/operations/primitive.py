@@ -81,7 +81,8 @@ class Primitive:
             exponents do not: written out, they can be iterations of one loop.
         activation: whether a neuron may apply it to its weighted sum, for drawings that find neurons in a graph.
         code: how backends write the operation where its own name is not enough: "numpy" is the name of NumPy's
-            function, "c" a C expression that has {0}, {1} ... for the arguments.
+            function, or of another ufunc with its module (``scipy.special.j0``), "c" an expression of C99 with {0},
+            {1} ... for the arguments.
         doc: one line for ``help``.
 
     >>> from chainrule import sin
