@@ -7,6 +7,7 @@ that of a whole Python call. Contenders take turns, since a machine's speed chan
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import statistics
 import subprocess
@@ -235,10 +236,29 @@ def overhead(turns: int, seconds: float) -> None:
     network = Network([2, 16, 16, 1], 100)
     f = cr.compile(lambda p, x, y: p[0] * x[0] + y, batch=("x", "y"), reduce="mean", backend="llvm")
     g = cr.compile(lambda x: x + 1.0, backend="llvm")
-    times = measure({"arrays": lambda: f(network.p, network.x, network.y), "number": lambda: g(2.0)}, turns, seconds)
+    total = cr.compile(cr.sum, backend="llvm")
+    pair = cr.compile(lambda p: p[0] * p[1], backend="llvm")
+    line = cr.compile(lambda p: p["w"] * p["x"] + p["b"], backend="llvm")
+    hundred = np.arange(100.0)
+    calls: dict[str, tuple[Any, ...]] = {
+        "337 parameters, batches of shapes (100, 2) and (100,)": (f, network.p, network.x, network.y),
+        "the same batches as lists": (f, network.p, network.x.tolist(), network.y.tolist()),
+        "a float": (g, 2.0),
+        "an int": (g, 2),
+        "a np.float64": (g, np.float64(2.0)),
+        "a np.float32": (g, np.float32(2.0)),
+        "an array of 100": (total, hundred),
+        "every other of 200": (total, np.arange(200.0)[::2]),
+        "a float32 array of 100": (total, hundred.astype(np.float32)),
+        "an int array of 100": (total, np.arange(100)),
+        "a list of 100": (total, hundred.tolist()),
+        "a tuple of 2": (pair, (2.0, 3.0)),
+        "a dict of 3": (line, {"w": 2.0, "x": 3.0, "b": 1.0}),
+    }
+    timed = {name: functools.partial(call, *args) for name, (call, *args) in calls.items()}
     print("\na call of next to nothing")
-    print(f"  337 parameters, batches of shapes (100, 2) and (100,)  {times['arrays']:9.2f} us")
-    print(f"  one number                                             {times['number']:9.2f} us")
+    for name, number in measure(timed, turns, seconds).items():
+        print(f"  {name:54} {number:9.2f} us")
 
 
 def compile_times(network: Network) -> None:

@@ -42,7 +42,7 @@ class Node:
         value: its number.
         wanted: whether gradients flow to it.
         editable: whether the page offers to change it.
-        key: which operation made it and of how many arguments, as `library` names it; None for a leaf.
+        operation: what made it; None for a leaf.
         symbol: how drawings show the operation.
         args: the places of its arguments in the list of nodes.
         partials: the derivative by each argument.
@@ -54,12 +54,17 @@ class Node:
     value: float
     wanted: bool
     editable: bool = False
-    key: str | None = None
+    operation: Primitive | None = None
     symbol: str = ""
     args: list[int] = field(default_factory=list)
     partials: list[float] = field(default_factory=list)
     text: Template = field(default_factory=list)
     rules: list[Template | None] = field(default_factory=list)
+
+    @property
+    def key(self) -> str | None:
+        """The operation and its number of arguments, as `library` names them; None for a leaf."""
+        return None if self.operation is None else f"{self.operation.name}/{len(self.args)}"
 
 
 def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: int = 300) -> Path:
@@ -153,7 +158,7 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
         name = script.names[id(var)] if named else number(var.value, digits=6).text
         node = Node(name, var.value, var.requires_grad, editable=named and var.op is None, args=args)
         if var.op is not None:
-            node.key, node.symbol = f"{var.op.name}/{len(args)}", var.op.symbol.strip() or var.op.name
+            node.operation, node.symbol = var.op, var.op.symbol.strip() or var.op.name
             node.partials = list(var.partials)
             marks = [Piece(f"{_OPEN}{k}{_CLOSE}", ATOM) for k in range(len(args))]
             node.text = _template(write(var.op, marks))
@@ -191,10 +196,10 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
         edge_attr={"arrowsize": "0.6"},
     )
     for place, node in enumerate(nodes):
-        if node.key is not None:
+        if node.operation is not None:
             wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
             shape = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
-            order = order_of(node.key.partition("/")[0], len(node.args))
+            order = order_of(node.operation, len(node.args))
             picture.node(f"op{place}", "o", _attributes=shape | order)
         if node.key is None and not node.editable and not node.wanted:
             card = {

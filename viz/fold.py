@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from chainrule import Primitive
+from chainrule.operations import Reduction
 
 from .highlight import Paths
 from .picture import Node, Picture
@@ -26,8 +27,6 @@ _SUMMARY = 60
 _CONNECTED = 2  # arrows for each box, which is more than a network of a few neurons has
 _KEPT_INPUTS = 12
 _DEEPEST = 8  # boxes in a row, or the picture of a chain is a line across ten screens
-
-_ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
 
 
 class Span(NamedTuple):
@@ -144,6 +143,11 @@ def _fits(picture: Picture, groups: Sequence[int], most: int) -> bool:
     return len(arrows) <= _CONNECTED * most
 
 
+def takes_any_order(operation: Primitive) -> bool:
+    """Tell whether the order of the arguments says nothing, as in a + b + c and in a mean."""
+    return operation.commutes or (isinstance(operation, Reduction) and operation.iterables == 1)
+
+
 def _chains(picture: Picture, units: Units | None) -> list[int]:
     """Map each node to the last of its chain of like operations: of a + b + c + d, or - - - x."""
     nodes = picture.nodes
@@ -156,7 +160,7 @@ def _chains(picture: Picture, units: Units | None) -> list[int]:
     heads = list(range(len(nodes)))
     for place in range(len(nodes) - 1, -1, -1):
         node = nodes[place]
-        if node.op is None or not (len(node.args) == 1 or node.op.name in _ALIKE):
+        if node.op is None or not (len(node.args) == 1 or takes_any_order(node.op)):
             continue
         for arg in node.args:
             below = nodes[arg]

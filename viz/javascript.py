@@ -155,7 +155,7 @@ _HELPERS = {
     ),
 }  # fmt: skip
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_OPERATORS = ("+", "-", "*", "/")  # Python's that are JavaScript's, too
 
 
 class UntranslatableError(TypeError):
@@ -180,10 +180,10 @@ class Recorder(Operators):
         if row.name == "where":
             condition = names[0] if names[0].startswith("(") else f"{names[0]} !== 0"
             return _step(steps, f"{condition} ? {names[1]} : {names[2]}")
-        if row.name in _INFIX:
-            return _step(steps, f"{names[0]} {_INFIX[row.name]} {names[1]}")
         if row.name not in EVALUATE or row.custom:
             raise UntranslatableError(row.name)
+        if row.infix in _OPERATORS:
+            return _step(steps, f"{names[0]} {row.infix} {names[1]}")
         inside = ", ".join(names)
         return _step(steps, f"r_{row.name}([{inside}])" if isinstance(row, Reduction) else f"r_{row.name}({inside})")
 

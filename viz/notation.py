@@ -71,6 +71,11 @@ def write(row: Primitive, pieces: Sequence[Piece], style: Style = "text") -> Pie
     writer = _WRITERS.get(row.name)
     if writer is not None and not row.custom:
         return writer(pieces, style)
+    if row.custom and row.infix:
+        # Nobody knows how tightly an operator of the user's own binds.
+        left, right = [piece.at_least(ATOM, style) for piece in pieces]
+        sign = row.infix if style == "text" else rf"\mathbin{{\text{{{escape_latex(row.infix)}}}}}"
+        return Piece(f"{left} {sign} {right}", LOOSE)
     if style == "text":
         inside = ", ".join([piece.text for piece in pieces])
         return Piece(f"{row.name}([{inside}])" if row.name in ("norm", "logsumexp") else f"{row.name}({inside})", ATOM)

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import graphviz
+from chainrule import Primitive
 from chainrule.data import whole_number
 from chainrule.errors import describe
 
@@ -27,7 +28,7 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .fold import LEVELS, Box, Folding, boxes, fold
+from .fold import LEVELS, Box, Folding, boxes, fold, takes_any_order
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
 from .ranks import far_uses
@@ -55,7 +56,6 @@ NODE = {
 EDGE = {"arrowsize": "0.6", "weight": "4"}
 CIRCLE = {"fontsize": "14", "height": "0.4", "margin": "0", "shape": "circle", "width": "0.4"}
 
-_ANY_ORDER = {"add", "mul", "strong_mul", "sum", "mean", "maximum", "minimum", "hypot", "norm", "logsumexp"}
 PILL = {"height": "0.36", "margin": "0.12,0"}  # for symbols that would need a large circle
 FOLDED = {"style": "filled", "peripheries": "2"}
 
@@ -153,12 +153,12 @@ def draw(
         return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
 
 
-def order_of(operation: str, arguments: int) -> dict[str, str]:
+def order_of(operation: Primitive, arguments: int) -> dict[str, str]:
     """Return the style that keeps an operation's arguments in order: x - y is not y - x.
 
     Where the order says nothing, arrows need not go round cards to keep it.
     """
-    return {"ordering": "in"} if arguments > 1 and operation not in _ANY_ORDER else {}
+    return {"ordering": "in"} if arguments > 1 and not takes_any_order(operation) else {}
 
 
 class _Writer:
@@ -282,7 +282,7 @@ class _Writer:
             entry, symbol = f"op{box.place}", symbol_of(box)
             end = end if label else entry
             style = self.theme.operation | (CIRCLE if len(symbol) <= 2 else PILL)
-            style |= order_of(node.op.name, len(box.args))
+            style |= order_of(node.op, len(box.args))
             style |= {"class": "operation", "tooltip": tooltip(node.op.name)} | lit
             if node.role == "root" and not label:
                 style |= self.theme.cards["root"] | {"fontcolor": self.theme.ink}

@@ -19,15 +19,6 @@ from .picture import Node, Picture
 # As nn labels parameters: w2[3,1] and b2[3].
 _PARAMETER = re.compile(r"(?:w(?=\d*\[\d+,)|b(?=\d*\[\d+\]))(\d*)\[([1-9]\d*)(?:,([1-9]\d*))?\]")
 
-# What may follow a weighted sum inside a neuron of which nothing but the labels is known.
-_ACTIVATIONS = frozenset(
-    PRIMITIVES[name]
-    for name in (
-        "celu", "clip", "elu", "gelu", "leaky_relu", "mish", "relu", "sigmoid", "silu", "sin", "softplus", "softsign",
-        "tanh",
-    )
-)  # fmt: skip
-
 Path = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
 
 
@@ -175,7 +166,9 @@ def labelled_units(picture: Picture) -> Units | None:
     # Weights first, as nn lists them.
     ordered = sorted(found, key=lambda key: (*key[:2], key[2] or math.inf))
     parameters = [(dotted.format(layer - 1, neuron - 1), *found[layer, neuron, k]) for layer, neuron, k in ordered]
-    return Units(picture, model, parameters, lambda path: _ACTIVATIONS)
+    # What may follow a weighted sum inside a neuron of which nothing but the labels is known.
+    activations = {row for row in PRIMITIVES.values() if row.activation}
+    return Units(picture, model, parameters, lambda path: activations)
 
 
 def path_of(name: str) -> Path:

@@ -68,7 +68,8 @@ def compile(
             pass on to them (inside `no_grad` floats). Give such a Var another value; one put in its place is not seen.
             Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
             decorator comes back.
-        batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
+        batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
+            batch, one number in the place of another is that of all samples.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
@@ -329,6 +330,11 @@ class Compiled:
                         f"and {argument.name} with {argument.rows}"
                     )
                 n, first = argument.rows, argument
+            elif argument.spread and first is None and not any(other.rows is not None for other in packed):
+                raise TypeError(
+                    f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
+                    f"another argument with one, but got {describe(argument.name, argument.value)}"
+                )
         return n
 
     def _flags_for(self, count: int) -> tuple[bool, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 from ..backends import buffers
@@ -19,21 +20,19 @@ class Argument:
         self.value = value
         self.name = name
         self.rows: int | None = None
+        self.spread = batched and _is_number(value)  # one number for all samples
         self.symbolic = False
         self.samples: list[list[Any]] = []  # of what is no array
         self.parts: list[Any] = []  # of a batch of arrays
         self.pieces: list[Any] = []  # of what is shared: arrays, and lists of the numbers between them
-        if batched:
+        if batched and not self.spread:
             self.structure = self._batch(value)
         else:
             self.structure = self._shared(value, name)
         lists = [piece for piece in self.pieces if type(piece) is list]
         self.symbolic = not kinds((*self.samples, *lists)) <= {float}
         # What `Compiled.__call__` asks by.
-        self.key = self.structure.shape if self.structure.kind == "array" else self._shape_key()
-
-    def _shape_key(self) -> Any:
-        return () if self.structure is NUMBER and self.parts else self.structure
+        self.key = self.structure.shape if self.structure.kind in ("array", "number") else self.structure
 
     def _shared(self, value: Any, name: str) -> Structure:
         """Unpack what all samples share; arrays of numbers stay whole."""
@@ -63,8 +62,6 @@ class Argument:
         value = held(value, "compile", self.name)
         shape = getattr(value, "shape", None)
         if shape is not None and not hasattr(type(value), "__apply__"):
-            if not shape:
-                raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
             if value.dtype.kind not in "fiubO":
                 raise TypeError(f"{self.name} expected an array of real numbers but got dtype {value.dtype}")
             own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
@@ -120,6 +117,8 @@ class Argument:
 
     def memory(self, n: int) -> Any:
         """Return the numbers as contiguous memory."""
+        if self.spread:
+            return buffers.pack(self.pieces[0] * n)
         if self.rows is None:
             return buffers.chain(self.pieces)
         if not self.parts:
@@ -131,6 +130,10 @@ class Argument:
         if self.rows is None:
             return [x for piece in self.pieces for x in (piece if type(piece) is list else piece.ravel().tolist())]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) or hasattr(type(value), "__apply__") or getattr(value, "shape", None) == ()
 
 
 def kinds(lists: Iterable[Iterable[Any]]) -> set[type]:

@@ -67,11 +67,10 @@ class Plan:
 
     def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
         """Return the kernel's native entry, or None if there is none for such arguments."""
-        parts = self.program.arguments.parts
-        if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
+        if self.name != "llvm":
             return None
         results = self.layout.units, self.layout.per_sample
-        return kernel.entry([part.shape for part in parts], self.flags, *results, self.read, exact)
+        return kernel.entry(self.program.arguments.parts, self.flags, *results, self.read, exact)
 
     def _exact_entry(self) -> Any:
         return self._entry(self._exact_kernel(), None)

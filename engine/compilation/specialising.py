@@ -11,7 +11,6 @@ from typing import Any
 
 from ..data import is_index
 from ..errors import describe
-from ..graph import derivative, is_derivative
 from ..programs import Program
 
 Function = Callable[..., Any]
@@ -125,8 +124,6 @@ class Fixed:
         self._f, self._given = f, given
         self._parameters = inspect.signature(f).parameters
         self.__signature__ = inspect.Signature([p for name, p in self._parameters.items() if name not in given])
-        if is_derivative(f):
-            derivative(self)
 
     def __call__(self, *args: Any) -> Any:
         waiting = iter(args)

@@ -52,6 +52,14 @@ class Structure:
             count *= length
         return count if self.kind == "array" else sum(part.size for part in self.parts)
 
+    def __hash__(self) -> int:
+        # By what a glance tells: there may be a million parts.
+        return hash((self.kind, len(self.parts), self.keys, self.shape, self.made))
+
+    def kinds(self) -> set[str]:
+        """Return the kinds of all that it holds, its own among them."""
+        return {self.kind}.union(*[part.kinds() for part in {id(part): part for part in self.parts}.values()])
+
     def build(self, items: Sequence[Any]) -> Any:
         """Build a container of this kind from its rebuilt parts."""
         if self.kind == "list":

@@ -45,6 +45,10 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if named:
             return checkpoint(functools.partial(f, **named))(*args)
         numbers, structure = flatten(args, "checkpoint", "args")
+        if is_tracing():
+            # A trace keeps no record, and sees through the function what it closes over.
+            results, shape = flatten(f(*unflatten(structure, numbers)), "checkpoint", "the result")
+            return unflatten(shape, results)
         with recording() as outside:
             if not outside:
                 return _without_record(f, structure, numbers)
@@ -57,11 +61,17 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
                 if type(result) is not Var or not result.requires_grad:
                     found.append(result)
                     continue
+                if result.op is None and born_since(result, start) and all(result is not node for node in inputs):
+                    found.append(result)  # a leaf that `f` made leaves nothing to drop
+                    continue
                 slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
                 own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
                 # Leaves that `f` made are of no interest to anybody else.
                 closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
                 outer, others = zip(*closed, strict=True) if closed else ((), ())
+                if not outer and not any(map(is_node, numbers)):
+                    found.append(Var(result.value, None, False))
+                    continue
                 key = (structure, place, len(outer))
                 row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
                 found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))

@@ -28,8 +28,7 @@ from ..programs import (
     reached_outputs,
     traced,
 )
-from .sparsity import pattern
-from .sweeps import between, forward, reverse
+from .sweeps import between, forward, reverse, use_loop_rules
 
 Flags = tuple[bool, ...]
 
@@ -285,11 +284,4 @@ def bounded(loop: Loop) -> Loop:
     return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 
-@functools.lru_cache(maxsize=512)
-def needs(program: Program) -> list[list[int]]:
-    """List for each output of a program the inputs that it can depend on smoothly."""
-    inputs = [Tracer(name) for name in program.names]
-    return pattern(between(inputs, program.run(inputs)), symbolic=True)
-
-
-Loop.pull, Loop.push, Loop.needs = pull, push, needs
+use_loop_rules(pull, push)

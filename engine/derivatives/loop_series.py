@@ -14,7 +14,7 @@ from typing import Any
 
 from ..programs import Loop, input_flags, reached_outputs, traced
 from .loop_rules import Flags
-from .series import Expansion, Series
+from .series import Expansion, Series, use_loop_series
 
 
 def expand(loop: Loop, args: Sequence[Any]) -> list[Any]:
@@ -79,4 +79,4 @@ def _series(numbers: Iterator[Any], flags: Iterable[bool], expansion: Expansion)
             yield next(numbers)
 
 
-Loop.expand = expand
+use_loop_series(expand)

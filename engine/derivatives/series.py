@@ -15,13 +15,21 @@ from typing import Any
 
 from ..data import flatten, is_symbolic, unflatten, whole_number
 from ..errors import describe
-from ..graph import Var, ask_rule, recording
+from ..graph import Var, ask_rule, begin, inside, recording
 from ..operations import PRIMITIVES, Operators, Primitive, Scalar, table
 from ..programs import Loop
 from .running import run_on_copies
 from .sweeps import Recorded, between, chain, is_node, plus, settle
 
 __all__ = ["taylor"]
+
+_expand_loop: Callable[[Loop, Sequence[Any]], list[Any]]  # loop_series.py gives it
+
+
+def use_loop_series(expand: Callable[[Loop, Sequence[Any]], list[Any]]) -> None:
+    """Say how loops run on series: by series of their inner programs, so that knows this module."""
+    global _expand_loop
+    _expand_loop = expand
 
 
 def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
@@ -37,7 +45,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     order = whole_number("taylor", "order", order, least=0)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
         (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
@@ -172,7 +180,7 @@ class Series(Operators):
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
         """Return the results of a loop on series, from a loop on their coefficients."""
-        return Loop.expand(loop, args)
+        return _expand_loop(loop, args)
 
     def coefficient(self, k: int) -> Scalar:
         """Return the coefficient of t**k."""

@@ -8,13 +8,14 @@ numbers: a program has the same places at each call.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from ..data import Places, Sparse, is_symbolic, scipy_sparse
 from ..graph import Var
-from ..programs import WHILE, Loop
-from .sweeps import Recorded, forward, is_node, partials_of, reverse
+from ..programs import WHILE, Loop, Program, Tracer
+from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
 
 
 def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
@@ -41,7 +42,7 @@ def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
 def _through(loop: Loop, args: Sequence[int]) -> list[int]:
     """Return the inputs that each result of a loop can depend on, as bits, from those of its arguments."""
     first, rows, stacked = loop.carry, loop.rows, loop.stacked
-    needs = Loop.needs(loop.body)
+    needs = _needs(loop.body)
     carry, shared = list(args[:first]), args[first + loop.length * rows :]
 
     def run(inputs: Sequence[int]) -> list[int]:
@@ -66,6 +67,13 @@ def _through(loop: Loop, args: Sequence[int]) -> list[int]:
         carry, kept[k] = found[:first], found[first : first + stacked]
         totals = [total | bits for total, bits in zip(totals, found[first + stacked :], strict=True)]
     return [*carry, *[bits for row in kept for bits in row], *totals]
+
+
+@functools.lru_cache(maxsize=512)
+def _needs(program: Program) -> list[list[int]]:
+    """List for each output of a program the inputs that it can depend on smoothly."""
+    inputs = [Tracer(name) for name in program.names]
+    return pattern(between(inputs, program.run(inputs)), symbolic=True)
 
 
 def _places(bits: int) -> list[int]:

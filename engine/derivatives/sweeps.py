@@ -8,7 +8,7 @@ graph, not by an epsilon that another derivative could mistake for its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +16,15 @@ from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient
 from ..operations import Scalar, table
 from ..programs import Loop
+
+_pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
+_push_loop: Callable[[Any, Sequence[Any]], list[Any]]
+
+
+def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]]) -> None:
+    """Say how gradients and tangents pass through a loop: by sweeps along its inner program, so that knows this one."""
+    global _pull_loop, _push_loop
+    _pull_loop, _push_loop = pull, push
 
 
 def is_node(x: Any) -> bool:
@@ -144,7 +153,7 @@ def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int])
         own[node.place] = plus(own.get(node.place, 0.0), gradient)
         return
     wanted = [id(arg) in active for arg in node.args]
-    for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):
+    for arg, product in zip(node.args, _pull_loop(node, gradient, wanted), strict=True):
         if id(arg) in active:
             known = gradients.get(id(arg))
             gradients[id(arg)] = product if known is None else plus(known, product)
@@ -161,7 +170,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
             continue
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if isinstance(node.op, Loop):
-            moved[id(node)] = Loop.push(node, tangents_in)
+            moved[id(node)] = _push_loop(node, tangents_in)
         elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
             total: Scalar = 0.0
             for position, (tangent, partial) in enumerate(zip(tangents_in, partials_of(node, symbolic), strict=True)):

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
-from ..graph import Var, derivative, gradients, is_tracing, recording
+from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
@@ -43,7 +43,6 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
     """
     both = _both(f, argnums, has_aux)
 
-    @derivative
     def gradient(*args: Any, **named: Any) -> Any:
         value, found = both(*args, **named)
         return (found, value[1]) if has_aux else found
@@ -64,9 +63,8 @@ def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -
 
 
 def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
-    @derivative
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("grad", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
@@ -105,9 +103,8 @@ def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux:
     [[3.0, 2.0], [1.0, 1.0]]
     """
 
-    @derivative
     def rows(*args: Any, **named: Any) -> Any:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("jacobian", f, args, argnums, named, has_aux)
             graph = between(run.inputs, run.results)
             if sparse:
@@ -135,7 +132,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
     """
 
     def table_of(*args: Any, **named: Any) -> Any:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("hessian", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
@@ -168,7 +165,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
     (6.0, 3.0)
     """
     args, direction = direction_of("jvp", args, tangents)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("jvp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
@@ -189,7 +186,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
     >>> value, pull([1.0, 10.0])
     ([6.0, 5.0], (13.0, 12.0))
     """
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("vjp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         value = unflatten(run.result, settle(run.results, run.inputs, outside))
@@ -201,7 +198,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
         seeds = arranged(numbers, structure, run.result)
         if seeds is None:
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
-        with recording() as outside:
+        with recording() as outside, inside(run.start):
             symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
             run.reopen()
             try:
@@ -228,7 +225,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     [6.0, 4.0]
     """
     args, direction = direction_of("hvp", args, vector)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("hvp", f, args, tuple(range(len(args))), named)
         if run.result is not NUMBER:
             raise TypeError(f"hvp expected {name_of(f)} to return one number but got {run.result}")

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from .modes import watch
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Runs(threading.local):
@@ -20,9 +17,6 @@ class _Runs(threading.local):
     # traced (`var.begin`; 0 where there is none): what is copied of Vars made since then stays connected.
     tracing = 0.0
     since = 0.0
-
-    # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
-    unseen: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         # What pickles made inside that outermost function stand for, by their keys (see copying.py): a node and a row.
@@ -65,20 +59,3 @@ def while_tracing(start: float) -> Iterator[None]:
 def is_tracing() -> bool:
     """Return whether this thread is tracing a function."""
     return current.tracing != 0.0
-
-
-_derivatives: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-
-
-def derivative(function: F) -> F:
-    """Mark a function that passes its arguments to `transforms.run_on_copies`, and to nothing else before."""
-    _derivatives.add(function)
-    return function
-
-
-def is_derivative(function: Callable[..., Any]) -> bool:
-    """Return whether `derivative` has marked a function."""
-    try:
-        return function in _derivatives
-    except TypeError:
-        return False  # not every callable can be hashed or referred to weakly

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
-from ..programs import Tracer, function_name, input_names, listed
+from ..graph import Var, is_tracing
+from ..programs import Tracer, function_name, input_names, lift, listed
 from .carries import Carry
 
 
@@ -57,6 +58,13 @@ def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[
     if result is None:
         raise TypeError(f"{function} expected {function_name(f)} to return a number but got None; is a return missing?")
     return flatten(result, function, f"the result of {function_name(f)}")
+
+
+def seen(numbers: Sequence[Any]) -> list[Any]:
+    """Return numbers as the trace that runs sees them: Vars that the traced function closes over are traced numbers."""
+    if not is_tracing() or Var not in builtins.set(builtins.map(type, numbers)):
+        return builtins.list(numbers)
+    return [lift(number) for number in numbers]
 
 
 def any_traced(numbers: Sequence[Any]) -> bool:

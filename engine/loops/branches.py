@@ -15,7 +15,7 @@ from ..data import NUMBER, flatten, unflatten
 from ..errors import describe
 from ..operations import table
 from ..programs import WHILE, Loop, function_name, traced
-from .bodies import Body, any_traced, numbers_of
+from .bodies import Body, any_traced, numbers_of, seen
 
 __all__ = ["cond", "switch"]
 
@@ -87,7 +87,7 @@ def _one_number(function: str, name: str, number: Any) -> Any:
     numbers, structure = flatten(number, function, name)
     if structure is not NUMBER:
         raise TypeError(f"{function} expected one number as {name} but got {describe(name, number)}")
-    return numbers[0]
+    return seen(numbers)[0]
 
 
 def _place(index: float, last: int) -> int:

@@ -16,7 +16,7 @@ from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole
 from ..errors import describe
 from ..operations import table
 from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, session, traced
-from .bodies import Body, any_traced, numbers_of
+from .bodies import Body, any_traced, numbers_of, seen
 from .carries import Carry
 from .leading_axis import Items, stack
 
@@ -206,7 +206,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     inner.finish(inner.numbers, lifted)
     asked.finish(asked.numbers, lifted)
     loop = Loop(WHILE, inner.program, limit or 0, len(numbers), 0, 0, condition=asked.program)
-    found_numbers = loop.apply((*numbers, *lifted))
+    found_numbers = loop.apply((*seen(numbers), *lifted))
     if limit is not None:
         (goes_on,) = asked.program.run([*found_numbers, *lifted])
         found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
@@ -231,6 +231,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
         raise TypeError(
             f"fori_loop expected numbers as bounds but got {describe('lower', lower)} and {describe('upper', upper)}"
         )
+    bounds = seen(bounds)
     start, end = (getattr(bound, "value", bound) for bound in bounds) if not any_traced(bounds) else bounds
     if any_traced(bounds):
         return while_loop(lambda own: own[0] < end, lambda own: (own[0] + 1.0, body(*own)), (start, carry), limit)[1]
@@ -316,7 +317,7 @@ def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Seq
 def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
     count, numbers = 0, carry.numbers
     while True:
-        asked = cond(carry.give(numbers))
+        (asked,) = seen([cond(carry.give(numbers))])
         if any_traced([asked]):
             return None
         if not truth(asked, "while_loop", f"the result of {function_name(cond)}"):

@@ -3,6 +3,7 @@
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite
+from .closures import lift as lift
 from .closures import running_alone as running_alone
 from .closures import session as session
 from .dependence import differing as differing
@@ -10,6 +11,7 @@ from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
+from .long_sums import greatest as greatest
 from .loop import CALL as CALL
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN

@@ -9,9 +9,6 @@ from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
 
-# Addition and multiplication of floats commute bit for bit, but for which of two nans comes out.
-_COMMUTATIVE = {"add", "mul", "strong_mul", "maximum", "minimum", "equal", "not_equal"}
-
 
 class Builder:
     """Build a program step by step; equal steps and equal constants appear once.
@@ -33,7 +30,7 @@ class Builder:
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value; a loop's other values have the numbers that follow."""
-        key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
+        key = tuple(sorted(args)) if op.commutes else args
         return self._number((op, key), Step(op, args))
 
     def _number(self, key: tuple[object, ...], item: float | Step) -> int:

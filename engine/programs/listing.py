@@ -92,11 +92,8 @@ def _parameters(program: Any) -> Sequence[str]:
     return found
 
 
-_INFIX = {"add", "sub", "mul", "div", "pow", "remainder", "floor_divide", "less", "less_equal", "equal", "not_equal"}
-
-
 def _expression(op: Primitive, words: Sequence[str]) -> str:
-    if op.name in _INFIX:
+    if op.infix:
         return f"{words[0]} {op.symbol} {words[1]}"
     if op.name == "neg":
         return f"−{words[0]}"

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ..forking import kept
 from ..operations import Primitive
@@ -38,14 +38,6 @@ class Loop(Primitive):
     Its arguments are the carry, then one row after another, then what is shared; its results the carry at the end, then
     the stacked rows, then the sums.
     """
-
-    # How derivatives pass; set by loop_rules.py, which traces inner programs and so comes after.
-    pull: ClassVar[Callable[..., list[Any]]]
-    push: ClassVar[Callable[..., list[Any]]]
-    # The same of series; set by loop_series.py.
-    expand: ClassVar[Callable[..., list[Any]]]
-    # Which inputs each output of an inner program can depend on; set by loop_rules.py.
-    needs: ClassVar[Callable[[Any], Sequence[Sequence[int]]]]
 
     def __init__(
         self,

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from ..errors import TraceError
 from ..graph import Var, ask_rule, link, user_line
-from ..operations import Operators, Primitive, Reduction, power_of_root, table
+from ..operations import Operators, Primitive, power_of_root, table
 from .closures import lift
 from .loop import Loop
 from .program import flat
 
 _births = itertools.count()
+_long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
+
+
+def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]]) -> None:
+    """Say which rows are traced as loops, from how many arguments on, and how: loops are traced, too."""
+    _long_forms.update(forms)
 
 
 class Tracer(Operators):
@@ -28,8 +34,6 @@ class Tracer(Operators):
     __apply_rank__ = 3
     __symbolic__ = True
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
-    # Writes results anew with loops in place of what is repeated; set by rerolling.py, which rewrites programs.
-    restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
     def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
         self.name = name
@@ -47,8 +51,10 @@ class Tracer(Operators):
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row.replay is not None:
             return row.replay(*args)
-        if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
-            return row.long(args)
+        if row in _long_forms:
+            least, form = _long_forms[row]
+            if len(args) >= least:
+                return form(args)
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
@@ -57,8 +63,8 @@ class Tracer(Operators):
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
-        """Return a node of its own for each of some traced numbers."""
-        return [Tracer("", table.pos, (number,)) for number in numbers]
+        """Return a node of its own for each of some traced numbers, with the same name."""
+        return [Tracer(number.name, table.pos, (number,)) for number in numbers]
 
     @property
     def partials(self) -> Sequence[Any]:
@@ -168,17 +174,15 @@ class Tracer(Operators):
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
 
-_COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
-
-
 def are_conditions(*items: Any) -> bool:
     """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
             isinstance(item, Tracer)
+            and item.op is not None
             and (
-                item.op in _COMPARISONS
+                item.op.compares
                 or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
 from ..errors import TraceError
-from ..graph import Var, current, is_derivative, recording, uncollected, while_tracing
+from ..graph import Var, recording, uncollected, while_tracing
 from ..operations import table
 from .closures import Outside, lift, session
 from .naming import function_name, input_names
@@ -48,7 +48,6 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     enclosing, outside = session.outside, Outside(Tracer)
     session.depth += 1
     session.outside = outside
-    current.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
         with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, inputs))
@@ -62,7 +61,6 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     finally:
         session.depth -= 1
         session.outside = enclosing
-        current.unseen = frozenset()
     if not closed:
         return program
     for tracer in closed:

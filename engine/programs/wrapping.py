@@ -9,8 +9,6 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
-from ..graph import derivative, is_derivative
-
 M = TypeVar("M", bound=Callable[..., Any])
 
 
@@ -33,8 +31,6 @@ class Wrapped:
     def __init__(self, maker: Any, f: Any, args: tuple[Any, ...], named: dict[str, Any], call: Any) -> None:
         self._maker, self._f, self._args, self._named, self._run = maker, f, args, named, call
         functools.update_wrapper(self, f, updated=())
-        if is_derivative(call):
-            derivative(self)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         return self._run(*args, **named)

@@ -19,7 +19,6 @@ __all__ = ["Expression", "arguments", "expressions"]
 # Smooth everywhere and of bounded growth, so that a difference quotient is a fair judge.
 TAME = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "sigmoid", "atan", "asinh", "softplus", "square")
 _NAMES = "xyzuvwpqrst"
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "remainder": "%", "floor_divide": "//"}
 
 
 @dataclass(frozen=True)
@@ -73,11 +72,17 @@ class Expression:
 
 def _write(name: str, args: Sequence[str], outer: Sequence[str]) -> str:
     # A minus binds less than a power only.
-    loose = {*_INFIX, "neg"} if name == "pow" else set(_INFIX)
-    bracketed = [f"({arg})" if last in loose else arg for arg, last in zip(args, outer, strict=True)]
-    if name in _INFIX:
-        return f"{bracketed[0]} {_INFIX[name]} {bracketed[1]}"
+    loose = [_operator(last) != "" or (last == "neg" and name == "pow") for last in outer]
+    bracketed = [f"({arg})" if flag else arg for arg, flag in zip(args, loose, strict=True)]
+    if _operator(name):
+        return f"{bracketed[0]} {_operator(name)} {bracketed[1]}"
     return f"-{bracketed[0]}" if name == "neg" else f"{name}({', '.join(args)})"
+
+
+def _operator(name: str) -> str:
+    """Return Python's operator for a row, "" where it has none."""
+    row = PRIMITIVES.get(name)
+    return "" if row is None or row.custom else row.infix
 
 
 def arguments(row: Primitive, edges: bool = False) -> Any:

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..derivatives import grad
 from ..graph import Var, local_partials
+from ..loops import log_softmax, softmax
 from ..operations import Interval, Primitive, functions
 from .exact import exact_partial, exact_value, relative_error
 
@@ -286,11 +287,11 @@ COMPOSITES = (
         exact=lambda mp, x: mp.mpf(_SCALE) * (x if x > 0 else mp.mpf(_ALPHA) * mp.expm1(x)),
     ),
     _composite(
-        "softmax", lambda *xs: functions.softmax(xs)[0], (_R,) * 4,
+        "softmax", lambda *xs: softmax(xs)[0], (_R,) * 4,
         exact=lambda mp, *xs: 1 / mp.fsum(mp.exp(x - xs[0]) for x in xs),
     ),
     _composite(
-        "log_softmax", lambda *xs: functions.log_softmax(xs)[0], (_R,) * 4,
+        "log_softmax", lambda *xs: log_softmax(xs)[0], (_R,) * 4,
         exact=lambda mp, *xs: -_log_sum(mp, [x - xs[0] for x in xs]),
     ),
 )  # fmt: skip

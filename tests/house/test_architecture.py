@@ -22,11 +22,11 @@ LAYERS = {
     "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence closures tracer tracing wrapping __init__
+        loop naming listing file program pruning builder dependence closures tracer tracing long_sums wrapping __init__
     """,
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
-    "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",
-    "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
+    "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
+    "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
     "engine/compilation": "packing choosing specialising replaying recorded_calls plan compiled __init__",
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",

@@ -16,8 +16,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from ...data import Structure
 from ...operations import Primitive
-from .. import buffers
 from . import machine, work, workers
 from .machine import target
 
@@ -80,27 +80,28 @@ class Kernel:
 
     def entry(
         self,
-        shapes: Sequence[tuple[int, ...]],
+        structures: Sequence[Structure],
         batched: Sequence[bool],
         units: Sequence[tuple[int, int]],
         per_sample: bool,
         read: Callable[[Any, int], Any],
         exact: Callable[[], Any] | None,
     ) -> Any:
-        """Return the way to call the kernel with arrays and numbers as they are, None where it was not built.
+        """Return the way to call the kernel with arguments as they come; None where it was not built, or for others.
 
         The arguments are those of `entry.Entry`.
         """
         module = _entry_module()
-        if module is None or len(shapes) > module.MOST_ARGUMENTS:
+        if module is None or len(structures) > module.MOST_ARGUMENTS:
             return None
-        results = buffers.ARRAY, buffers.np.empty, read
+        if not all(module.READ_AS_THEY_COME.issuperset(structure.kinds()) for structure in structures):
+            return None
         sharing = None
         if self.threads > 1:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
             sharing = *addresses, self._split, self._submit, workers.finish
         native = self, self.address, self.size, bool(self._callbacks), self.largest, sharing
-        return module.Entry(native, shapes, batched, units, per_sample, results, exact)
+        return module.Entry(native, structures, batched, units, per_sample, read, exact)
 
     def _native(self, name: str) -> Any:
         # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.

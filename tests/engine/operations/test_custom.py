@@ -6,7 +6,8 @@ import pickle
 
 import chainrule as cr
 import pytest
-from chainrule import Var
+from chainrule import Var, viz
+from chainrule.rewriting import simplifying
 from strategies import kept_apart
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
@@ -119,3 +120,94 @@ class TestAnyNumberOfArguments:
     def test_numbers_by_name_are_refused(self):
         with pytest.raises(TypeError, match=r"^primitive keyed expected evaluate to take numbers by position"):
             cr.primitive(partials=lambda y, x: (1.0,), name="keyed")(lambda x, *, k: x)
+
+
+class TestTraits:
+    """What rows of the user's own say of themselves is used as of the table's."""
+
+    @pytest.fixture
+    def near(self):
+        @cr.primitive(partials=lambda z, x, y: (0.0, 0.0), compares=True, commutes=True, infix="≈")
+        def near(x, y):
+            return abs(x - y) < 0.01
+
+        return near
+
+    def test_one_that_commutes_is_computed_once(self):
+        middle = cr.primitive(partials=lambda z, x, y: (0.5, 0.5), name="middle", commutes=True)(
+            lambda x, y: 0.5 * (x + y)
+        )
+        either = cr.primitive(partials=lambda z, x, y: (0.5, 0.5), name="either")(lambda x, y: 0.5 * (x + y))
+        for row, count in ((middle, 2), (either, 3)):
+            program = cr.trace(lambda x, y, row=row: row(x, y) + row(y, x), 1.0, 2.0)
+            assert len(simplifying.share(program).steps) == count
+        for backend in BACKENDS:
+            both = cr.compile(cr.value_and_grad(lambda x, y: middle(x, y) * middle(y, x)), backend=backend)
+            assert both(1.0, 2.0) == (2.25, 1.5)
+
+    def test_so_is_one_of_any_number_of_arguments(self):
+        most = cr.primitive(partials=lambda z, *xs: [0.0] * len(xs), name="most", commutes=True)(lambda *xs: max(xs))
+        program = cr.trace(lambda x, y, z: most(x, y, z) + most(z, x, y) + most(x, y), 1.0, 2.0, 3.0)
+        assert [len(args) for op, args in simplifying.share(program).steps if op.name == "most"] == [3, 2]
+
+    def test_one_that_compares_is_a_condition(self, near):
+        def f(x, y):
+            return cr.where(near(x, y) & (x > 0.0) | ~(near(x, 7.0) ^ (y != 3.0)), x * y, x)
+
+        points = [(1.0, 1.001), (-1.0, -1.001), (7.0, 3.0), (7.0, 2.0), (1.0, 2.0), (1.0, 3.0)]
+        for backend in BACKENDS:
+            compiled = cr.compile(cr.value_and_grad(f), backend=backend)
+            for x, y in points:
+                holds = (abs(x - y) < 0.01 and x > 0.0) or (abs(x - 7.0) < 0.01) == (y != 3.0)
+                assert compiled(x, y) == ((x * y, y) if holds else (x, 1.0))
+
+    def test_a_loop_goes_on_while_it_holds(self, near):
+        @cr.primitive(partials=lambda z, x: (0.0,), compares=True)
+        def is_even(x):
+            return x % 2 == 0
+
+        def halved(x):
+            return cr.while_loop(lambda x: is_even(x) & ~near(x, 8.0), lambda x: x / 2, x)
+
+        for backend in BACKENDS:
+            assert [cr.compile(halved, backend=backend)(x) for x in (12.0, 64.0, 5.0)] == [3.0, 8.0, 5.0]
+
+    def test_a_choice_of_1_and_0_by_it_is_the_comparison_itself(self, near):
+        program = cr.trace(lambda x, y: cr.where(near(x, y), 1.0, 0.0), 1.0, 2.0)
+        assert [op for op, _ in simplifying.optimise(program).steps] == [near]
+
+    def test_its_values_are_0_or_1(self):
+        row = cr.primitive(partials=lambda z, x: (0.0,), name="half_true", compares=True)(lambda x: 0.5)
+        with pytest.raises(ValueError, match=r"^primitive half_true expected evaluate to return 1 or 0, .* value=0.5"):
+            row(2.0)
+
+    def test_an_operator_stands_between_its_arguments(self, near):
+        x, y = Var(1.0, label="x"), Var(2.0, label="y")
+        assert near.symbol == "≈"
+        assert "    v2 = x ≈ v1\n" in str(cr.trace(lambda x, y: near(x, 2 * y), 1.0, 1.0))
+        assert viz.formula(2 * near(x, x + y)) == "2*(x ≈ (x + y))"
+        assert r"x \mathbin{\text{≈}} y" in viz.formula(near(x, y), style="latex")
+        join = cr.primitive(partials=lambda z, x, y: (1.0, 1.0), name="join", infix="<+>", symbol="⊕")
+        assert "v1 = x ⊕ y" in str(cr.trace(join(lambda x, y: x + y), 1.0, 1.0))
+
+    @pytest.mark.parametrize(
+        ("definition", "found"), [(lambda x: x, "1"), (lambda x, y, z: x, "3"), (lambda *xs: xs[0], "any number")]
+    )
+    def test_an_operator_of_other_than_two_arguments_is_refused(self, definition, found):
+        with pytest.raises(ValueError, match=rf"^primitive odd expected infix='~' to stand .* has {found}; leave"):
+            cr.primitive(partials=lambda y, *xs: xs, name="odd", infix="~")(definition)
+
+    @pytest.mark.parametrize(
+        ("columns", "message"),
+        [
+            ({"commutes": True}, r"tilted\(.*\): it commutes, but .* became"),
+            ({"compares": True}, r"tilted\(.*\): it compares, but its value is .* and its partials are \[1.0, -2.0\]"),
+        ],
+    )
+    def test_check_primitive_asks_what_a_row_says_of_itself(self, columns, message):
+        row = cr.Primitive(
+            "tilted", "tilted", evaluate=lambda x, y: x - 2 * y, partials=lambda z, x, y: (1.0, -2.0),
+            domain=(cr.Interval(0.0, 1.0),) * 2, exact=lambda mp, x, y: x - 2 * y, **columns,
+        )  # fmt: skip
+        with pytest.raises(AssertionError, match=message):
+            cr.testing.check_primitive(row)
