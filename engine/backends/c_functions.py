@@ -69,7 +69,7 @@ class Body:
             at += count
 
     def _alike(self, places: Sequence[int], at: int) -> tuple[int, list[int]]:
-        """Count the steps from one on that do the same to numbers at constant distances; return these distances, too."""
+        """Count the steps from one on that do the same to numbers at constant distances; return those, too."""
         op, args = self.program.steps[places[at]]
         strides: list[int | None] = []
         count = 1
