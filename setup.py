@@ -49,7 +49,7 @@ def extensions() -> list[Extension]:
         if os.name == "posix":
             # Python's own flags, -O3 -g on many systems, take the compiler twice the time and make nothing faster.
             # Where graphs are built and swept, -O1 would cost some percent.
-            is_hot = module.name in ("chainrule.graph.var", "chainrule.graph.backward")
+            is_hot = module.name.startswith("chainrule.graph.")
             module.extra_compile_args = ["-O2" if is_hot else "-O1", "-g0"]
     return modules
 

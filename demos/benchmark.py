@@ -1,8 +1,9 @@
 """Measure how fast and how small chainrule is beside other engines: `python demos/benchmark.py eager`.
 
-Every engine has a process of its own, a fresh one for each workload of `workloads.py`. First each says its values
-and gradients, and a difference ends the run. Then they take turns, one at a time, so that whatever else the machine
-does strikes all alike: a turn lasts two seconds, or one step where that is longer, and gives the mean of its steps.
+Every engine has a process of its own, a fresh one for each workload of `benchmarks/workloads.py`. First each says its
+values and gradients, and a difference ends the run. Then they take turns, one at a time, so that whatever else the
+machine does strikes all alike: a turn lasts two seconds, or one step where that is longer, and gives the mean of its
+steps.
 Every step starts from the same parameters, so all engines do the same work however many steps fit in a turn.
 """
 
@@ -29,8 +30,8 @@ from typing import Any
 from needed import needed
 
 with needed("numpy"):
-    from engines import ENGINES, Chainrule, Engine
-    from workloads import GPT, Chain, Moons, MoonsInArrays
+    from benchmarks.engines import ENGINES, Chainrule, Engine
+    from benchmarks.workloads import GPT, Chain, Moons, MoonsInArrays
 
 TOLERANCE = 1e-9  # relative, between values and gradients of the engines
 ROUNDING = 1e-12  # of the greatest gradient: what may be left where terms cancel
@@ -349,8 +350,8 @@ def main() -> None:
 
     if arguments.what != "eager":
         # Imported here, so that peers start without chainrule: "pure" loads it in another form.
-        module = {"compile": "compilation", "loops": "loops_benchmark"}[arguments.what]
-        importlib.import_module(module).run(arguments.repeats, arguments.quick)
+        module = {"compile": "compilation", "loops": "loops"}[arguments.what]
+        importlib.import_module(f"benchmarks.{module}").run(arguments.repeats, arguments.quick)
         return
     print_header(arguments.quick)
     keys = [key for key in ENGINES if key in arguments.peers]

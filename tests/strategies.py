@@ -1,54 +1,22 @@
-"""Draw random expression graphs with sharing; every Hypothesis strategy of the tests stands here."""
+"""Draw expressions at points, nests of loops, and loops that were written out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import chainrule as cr
-import pytest
+from chainrule.testing import Expression, expressions
 from hypothesis import strategies as st
 
-# Smooth everywhere and of bounded growth, so that a difference quotient is a fair judge.
-TAME = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "sigmoid", "atan", "asinh", "softplus", "square")
-
-
-@dataclass(frozen=True)
-class Expression:
-    """A function of several variables: steps of (row, places of the arguments among inputs and earlier steps)."""
-
-    inputs: int
-    steps: tuple[tuple[str, tuple[int, ...]], ...]
-
-    def __call__(self, *xs: Any, apply: Callable[[str, Sequence[Any]], Any] | None = None) -> Any:
-        run = apply or (lambda name, args: cr.PRIMITIVES[name](*args))
-        values = list(xs)
-        for name, places in self.steps:
-            values.append(run(name, [values[place] for place in places]))
-        return values[-1]
-
-
 moderate = st.floats(-3.0, 3.0).map(lambda x: round(x, 3))
-any_float = st.floats(allow_nan=False, allow_infinity=False)
+points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3)
 
 
 @st.composite
-def expressions(draw: Any, rows: Sequence[str], max_inputs: int = 3, max_steps: int = 8) -> Expression:
-    """Draw an expression over the named rows; later steps use any earlier value, so nodes are shared."""
-    inputs = draw(st.integers(1, max_inputs))
-    steps = []
-    for position in range(draw(st.integers(1, max_steps))):
-        name = draw(st.sampled_from(rows))
-        place = st.integers(0, inputs + position - 1)
-        steps.append((name, tuple(draw(place) for _ in range(cr.PRIMITIVES[name].arity))))
-    return Expression(inputs, tuple(steps))
-
-
-@st.composite
-def expressions_at_points(draw: Any, rows: Sequence[str], **options: int) -> tuple[Expression, list[float]]:
-    """Draw an expression and a point for it."""
-    expression = draw(expressions(rows, **options))
+def expressions_at_points(draw: Any, *rows: Any, **options: Any) -> tuple[Expression, list[float]]:
+    """Draw one of the engine's random expressions and a point for it."""
+    expression = draw(expressions(*rows, **options))
     return expression, [draw(moderate) for _ in range(expression.inputs)]
 
 
@@ -186,21 +154,3 @@ def written_out(draw: Any) -> WrittenOut:
         places = tuple(draw(st.integers(0, 5)) for _ in range(4))
         parts.append((draw(st.sampled_from(KINDS)), inner, places))
     return WrittenOut(draw(st.integers(2, 6)), tuple(parts))
-
-
-def loops_of(program):
-    """List all loops of a program, inner ones too."""
-    found = [op for op, _ in program.steps if hasattr(op, "body")]
-    return found + [inner for op in found for inner in loops_of(op.body)]
-
-
-def kept_apart(*rows):
-    """Take a module's own rows out of the table, which tests elsewhere loop over; return a fixture that lends them."""
-    own = {row.name: cr.PRIMITIVES.pop(row.name) for row in rows}
-
-    @pytest.fixture(autouse=True)
-    def own_rows(monkeypatch):
-        for name, row in own.items():
-            monkeypatch.setitem(cr.PRIMITIVES, name, row)
-
-    return own_rows

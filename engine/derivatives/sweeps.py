@@ -202,11 +202,13 @@ def _units(count: int) -> list[list[float]]:
 
 
 def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
-    """Turn Vars that depend only on the function's own inputs into floats."""
+    """Turn Vars that depend only on the function's own inputs into floats, and all Vars if nobody records."""
     settled = []
     for number in numbers:
         if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
             number = number.value
+        elif not outside and is_symbolic(number):
+            number = table.stop_gradient(number)
         settled.append(number)
     return settled
 

@@ -312,7 +312,8 @@ def no_grad() -> Mode:
     """Record nothing inside the block, or the decorated function, generator or coroutine.
 
     It holds for this thread and this task of asyncio, and for tasks made inside the block until the block ends. In a
-    generator it holds while the generator runs. What it returns can be entered again, also while it is open.
+    generator it holds while the generator runs. What it returns can be entered again, also while it is open. Inside a
+    function that is traced or compiled, what runs within the block passes no derivative on.
 
     >>> from chainrule import Var
     >>> x = Var(2.0)

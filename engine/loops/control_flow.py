@@ -14,8 +14,21 @@ from typing import Any, TypeVar, cast
 
 from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
 from ..errors import describe
+from ..graph import recording
 from ..operations import table
-from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, session, traced
+from ..programs import (
+    CALL,
+    MAP,
+    SCAN,
+    WHILE,
+    Loop,
+    function_name,
+    is_unrecorded,
+    made_of_function,
+    positional,
+    session,
+    traced,
+)
 from .bodies import Body, any_traced, numbers_of, seen
 from .carries import Carry
 from .leading_axis import Items, stack
@@ -51,7 +64,7 @@ def function(f: F) -> F:
     >>> grad(squash)(0.0)
     0.0
     """
-    known: dict[tuple[int, Structure], Body] = {}
+    known: dict[tuple[int, bool, Structure], Body] = {}
 
     def called(*args: Any, **named: Any) -> Any:
         if named:
@@ -59,8 +72,8 @@ def function(f: F) -> F:
         numbers, structure = flatten(args, function_name(f), "args")
         if not any_traced(numbers):
             return f(*args)
-        # Another trace may find other numbers in the closure.
-        key = (session.number, structure)
+        # Another trace may find other numbers in the closure; within no_grad the body has no derivative.
+        key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
         if body is None:
             body = Body("function", f, structure)
@@ -208,8 +221,9 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     loop = Loop(WHILE, inner.program, limit or 0, len(numbers), 0, 0, condition=asked.program)
     found_numbers = loop.apply((*seen(numbers), *lifted))
     if limit is not None:
-        (goes_on,) = asked.program.run([*found_numbers, *lifted])
-        found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
+        with recording():
+            (goes_on,) = asked.program.run([*found_numbers, *lifted])
+            found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
     return held.give(found_numbers)
 
 

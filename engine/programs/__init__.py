@@ -27,6 +27,7 @@ from .pruning import drop as drop
 from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
 from .tracer import are_conditions as are_conditions
+from .tracer import is_unrecorded as is_unrecorded
 from .tracing import listed as listed
 from .tracing import trace as trace
 from .tracing import traced as traced

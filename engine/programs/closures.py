@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TraceError
-from ..graph import Var, begin, born_since, called_by_us, use_traces, user_line
+from ..graph import Var, begin, born_since, called_by_us, recording, use_traces, user_line
 from ..operations import table
 
 
@@ -31,6 +31,12 @@ class Outside:
 
     def lift(self, root: Var) -> Any:
         """Return the traced number, or the float, that represents a Var."""
+        if id(root) not in self._known:
+            with recording():  # what runs now may not record, but what computed the Var did, or it wants no gradient
+                self._lift(root)
+        return self._known[id(root)][1]
+
+    def _lift(self, root: Var) -> None:
         known = self._known
         stack = [root]
         while stack:
@@ -52,7 +58,6 @@ class Outside:
                 if not node.requires_grad:
                     lifted = table.stop_gradient(lifted)
             known[id(node)] = node, lifted
-        return known[id(root)][1]
 
 
 class _Session(threading.local):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ..errors import TraceError
-from ..graph import Var, ask_rule, link, user_line
+from ..graph import Var, ask_rule, is_recording, is_tracing, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .closures import lift
 from .loop import Loop
@@ -45,7 +45,10 @@ class Tracer(Operators):
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
         """Record a loop on traced numbers as one node, and return its results."""
-        return LoopNode(loop, args).results()
+        results = LoopNode(loop, args).results()
+        if loop.sums and is_unrecorded():  # its body may record nothing to add up
+            results[-loop.sums :] = map(table.stop_gradient, results[-loop.sums :])
+        return results
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
@@ -58,6 +61,8 @@ class Tracer(Operators):
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
+        if is_unrecorded() and not row.compares and row is not table.stop_gradient:
+            return Tracer("", table.stop_gradient, (node,))
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
 
@@ -74,10 +79,10 @@ class Tracer(Operators):
         return ask_rule(self.op, self, self.args)
 
     def __copy__(self) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __reduce__(self) -> Any:
         return link(self, table.pos)
@@ -174,6 +179,11 @@ class Tracer(Operators):
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
 
+def is_unrecorded() -> bool:
+    """Return whether the code that is traced runs inside `no_grad`: no derivative passes what it does."""
+    return is_tracing() and not is_recording()
+
+
 def are_conditions(*items: Any) -> bool:
     """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
     return all(
@@ -183,6 +193,7 @@ def are_conditions(*items: Any) -> bool:
             and item.op is not None
             and (
                 item.op.compares
+                or (item.op is table.stop_gradient and are_conditions(*item.args))
                 or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )

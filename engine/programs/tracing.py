@@ -156,7 +156,8 @@ def _plain(number: Any) -> float:
 
 
 def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
-    """Trace a function of a flat list of numbers."""
+    """Trace a function of a flat list of numbers, one that runs programs: these tell what has no derivative."""
     inputs = [Tracer(label) for label in names]
-    outputs = f(inputs)
+    with recording():
+        outputs = f(inputs)
     return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import describe, needing
-from ..operations import PRIMITIVES, Interval, Primitive
+from ..operations import PRIMITIVES, Interval, Primitive, Reduction
 
 __all__ = ["Expression", "arguments", "expressions"]
 
@@ -41,10 +41,10 @@ class Expression:
     def __call__(self, *xs: Any, apply: Callable[[str, Sequence[Any]], Any] | None = None) -> Any:
         if len(xs) != self.inputs:
             raise TypeError(f"the expression expected {self.inputs} numbers but got {len(xs)}")
+        run = _run if apply is None else apply
         values = list(xs)
         for name, places in self.steps:
-            args = [values[place] for place in places]
-            values.append(PRIMITIVES[name].apply(tuple(args)) if apply is None else apply(name, args))
+            values.append(run(name, [values[place] for place in places]))
         return values[-1]
 
     def __repr__(self) -> str:
@@ -68,6 +68,12 @@ class Expression:
             texts.append(text)
         body = f"({', '.join([*shared, texts[-1]])})[-1]" if shared else texts[-1]
         return f"lambda {', '.join(texts[: self.inputs])}: {body}"
+
+
+def _run(name: str, args: Sequence[Any]) -> Any:
+    row = PRIMITIVES[name]
+    # A call goes the short way of numbers that have one, as in code that people write.
+    return row.apply(tuple(args)) if isinstance(row, Reduction) else row(*args)
 
 
 def _write(name: str, args: Sequence[str], outer: Sequence[str]) -> str:

@@ -11,8 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demos"))
 
 import benchmark
-import engines
-import workloads
+from benchmarks import engines, workloads
 
 DEMOS = Path(benchmark.__file__).parent
 
@@ -132,7 +131,8 @@ def test_an_engine_that_ends_is_told(tmp_path):
 
 
 def test_nothing_is_timed_where_an_engine_is_wrong(tmp_path):
-    wrong = DEMOS.joinpath("workloads.py").read_text().replace("child.grad += local_grad", "child.grad -= local_grad")
+    right = DEMOS.joinpath("benchmarks/workloads.py").read_text()
+    wrong = right.replace("child.grad += local_grad", "child.grad -= local_grad")
     wrong += "\nValue._prev = property(lambda self: self.children)\n"
     (tmp_path / "micrograd").mkdir()
     (tmp_path / "micrograd" / "__init__.py").write_text("")

@@ -7,7 +7,6 @@ exact arithmetic of its own: coefficients are fractions, and a derivative is a r
 
 import copy
 import functools
-import importlib.util
 import math
 import pickle
 from fractions import Fraction
@@ -15,10 +14,10 @@ from fractions import Fraction
 import chainrule as cr
 import pytest
 from chainrule import Var
+from helpers import BACKENDS
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 DEGREE, TERMS = 24, 400  # greater polynomials are passed over
 
 

@@ -35,7 +35,7 @@ LAYERS = {
         emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
-    "engine/backends/llvm/loops": "memory moves module blocking columns iterations calls bodies nest __init__",
+    "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
         explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
@@ -96,6 +96,23 @@ def test_modules_import_downwards_only(folder):
     for path in modules(folder):
         for module in imported(path):
             assert place[module] < place[path.with_suffix("")], f"{path} stands below {module}, which it imports"
+
+
+def test_the_two_code_generators_know_nothing_of_each_other():
+    folders = [ROOT / "engine/backends/llvm/straight", ROOT / "engine/backends/llvm/loops"]
+    for own, other in (folders, folders[::-1]):
+        crossing = [path for path in modules(own) for module in imported(path) if module.parent == other]
+        assert not crossing, f"{crossing} import {other.name}; share what both need in the folder around them"
+
+
+def test_files_of_the_generator_for_loops_hand_each_other_typed_things():
+    """An `Any` between two of them once hid that they wrote one another's fields, in a circle."""
+    for path in modules("engine/backends/llvm/loops"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+                assert "Any" not in ast.unparse(node.annotation), f"{path}, line {node.lineno}: {ast.unparse(node)}"
+            if isinstance(node, ast.FunctionDef) and node.returns is not None:
+                assert "Any" not in ast.unparse(node.returns), f"{path}, line {node.lineno}: {node.name}"
 
 
 def open_modules(face):

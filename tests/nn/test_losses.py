@@ -6,14 +6,11 @@ import math
 import chainrule
 import pytest
 from chainrule import Var, nn
+from helpers import flat
 
 
 def leaves(numbers):
     return [leaves(number) if isinstance(number, list) else Var(number) for number in numbers]
-
-
-def flat(items):
-    return [leaf for item in items for leaf in (flat(item) if isinstance(item, list) else [item])]
 
 
 PREDICTIONS = [[0.5, -1.25, 3.0], [2.0, 0.0, -4.0]]

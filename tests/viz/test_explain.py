@@ -9,10 +9,10 @@ from chainrule import PRIMITIVES, GraphError, Var, nn, viz
 from chainrule.graph.var import local_partials
 from chainrule.testing import sample
 from chainrule.viz.javascript import library, literal
+from helpers import example, special_points
 
 # Rows that no page computes: what they are made of has no JavaScript.
 MISSING = {"fma", "sinc", "erfinv", "gamma", "lgamma", "digamma", "polygamma", "gelu_slope", "sinc_derivative"}
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, -2.5, 2.0, math.inf, -math.inf, math.nan, 30.0, -30.0, 1e-300, 1e300)
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 
@@ -21,13 +21,6 @@ def load(open_page, tmp_path):
     """Write and load a page."""
     pytest.importorskip("pygraphviz")
     return lambda root, **options: open_page(viz.explain(root, tmp_path / "steps.html"), **options)
-
-
-def example():
-    x, y = Var(2.0, label="x"), Var(3.0, label="y")
-    z = (x**2 + 3) ** 2 + y
-    z.label = "z"
-    return z
 
 
 def gradients(page):
@@ -47,8 +40,7 @@ def test_rows_in_javascript_equal_python(browser):
     for row, arity in rows:
         if row.name in MISSING:
             continue
-        shifted = SPECIAL[3:] + SPECIAL[:3]
-        special = zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][:arity], strict=True)
+        special = special_points(arity)
         for point in [*sample(row, 20, 1), *special]:
             value = row.evaluate(*point)
             cases.append((f"{row.name}/{arity}", point, [value, *local_partials(row, value, point)]))

@@ -13,13 +13,7 @@ import chainrule as cr
 import graphviz
 import pytest
 from chainrule import Var, nn, viz
-
-
-def example() -> Var:
-    x, y = Var(2.0, label="x"), Var(3.0, label="y")
-    z = (x**2 + 3) ** 2 + y
-    z.label = "z"
-    return z
+from helpers import example
 
 
 def edges(root: Var) -> list[str]:

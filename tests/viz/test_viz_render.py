@@ -15,6 +15,7 @@ import chainrule as cr
 import graphviz
 import pytest
 from chainrule import MissingDependencyError, Var, viz
+from helpers import example
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -38,13 +39,6 @@ needs_renderer = pytest.mark.skipif(
     shutil.which("dot") is None and importlib.util.find_spec("pygraphviz") is None,
     reason="neither dot nor pygraphviz is installed",
 )
-
-
-def example() -> Var:
-    x, y = Var(2.0, label="x"), Var(3.0, label="y")
-    z = (x**2 + 3) ** 2 + y
-    z.label = "z"
-    return z
 
 
 def parsed(root: object, **options: object) -> ElementTree.Element:

@@ -3,9 +3,10 @@
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import flat, loops_of
 from hypothesis import given
 from hypothesis import strategies as st
-from strategies import loops_of, moderate, nests
+from strategies import moderate, nests
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm.loops.blocking import blocked
@@ -56,5 +57,5 @@ def test_layers_of_any_width_in_a_batch(length):
         options = {"batch": "x" if reduce is None else ("x",), "reduce": reduce}
         one, other = (cr.compile(both, backend=backend, **options)(w, v, x) for backend in ("llvm", "python"))
         assert loops_of(cr.trace(both, w, v, x[0]))
-        for a, b in zip(*(cr.data.structure.flatten(found, "", "")[0] for found in (one, other)), strict=True):
+        for a, b in zip(*(flat(found) for found in (one, other)), strict=True):
             assert a == pytest.approx(b, rel=1e-12, abs=1e-13)

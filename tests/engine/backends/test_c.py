@@ -15,6 +15,7 @@ from chainrule import BackendError
 from chainrule.backends import c
 from chainrule.rewriting.rerolling import recognise
 from chainrule.testing import sample
+from helpers import flat
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from strategies import nests, written_out
@@ -123,10 +124,10 @@ def test_exported_file_computes_the_same(tmp_path, reduce, parts, request):
     found = compiled(w, X, y)
     path = compiled.export_c(tmp_path / "exported.c")
     loaded = library(tmp_path, path.read_text(encoding="utf-8"))
-    flat = cr.data.structure.flatten(found, "", "")[0]
-    out, work = np.empty(len(flat)), np.empty(given_work(path.read_text(encoding="utf-8")))
+    numbers = flat(found)
+    out, work = np.empty(len(numbers)), np.empty(given_work(path.read_text(encoding="utf-8")))
     loaded.loss(pointer(w), pointer(X), pointer(y), ctypes.c_size_t(5), pointer(out), pointer(work))
-    np.testing.assert_allclose(out, flat, rtol=1e-12)
+    np.testing.assert_allclose(out, numbers, rtol=1e-12)
 
 
 def test_without_a_batch_and_with_constants(tmp_path):
@@ -308,7 +309,7 @@ def test_long_programs_take_little_of_the_stack(name, tmp_path):
     f, *args = PROGRAMS[name]
     both = cr.value_and_grad(f, tuple(range(len(args))))
     compiled = cr.compile(both, backend="python")
-    expected = cr.data.structure.flatten(compiled(*args), "", "")[0]
+    expected = flat(compiled(*args))
     path = compiled.export_c(tmp_path / "f.c")
     text = path.read_text()
     usage = ["gcc", "-std=c99", "-fstack-usage", "-O0", "-c", path, "-o", tmp_path / "f.o"]
@@ -316,7 +317,7 @@ def test_long_programs_take_little_of_the_stack(name, tmp_path):
     used = [int(line.split("\t")[1]) for line in (tmp_path / "f.su").read_text().splitlines()]
     assert max(used) < 16_000
     out, work = np.empty(len(expected)), np.full(given_work(text), math.nan)
-    numbers = [np.array(cr.data.structure.flatten(arg, "", "")[0]) for arg in args]
+    numbers = [np.array(flat(arg)) for arg in args]
     getattr(library(tmp_path, text), compiled.program.name if name != "copies" else "lambda")(
         *map(pointer, numbers), pointer(out), pointer(work)
     )

@@ -12,6 +12,7 @@ import threading
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import flat
 
 pytest.importorskip("llvmlite")
 BUILT = importlib.util.find_spec("chainrule.backends.llvm.entry") is not None
@@ -29,10 +30,6 @@ def compiled(**options):
 def arguments(n=7):
     rng = np.random.default_rng(n)
     return [np.array([0.3, -0.2]), rng.normal(size=(n, 2)), rng.normal(size=n), 1.5]
-
-
-def flat(result):
-    return np.array(cr.data.structure.flatten(result, "", "")[0])
 
 
 def test_it_is_built_where_the_core_is():

@@ -5,6 +5,7 @@ import dataclasses
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import everything, flat
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, machine
@@ -13,25 +14,10 @@ from chainrule.backends.llvm.loops import calls, columns, nest
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 
 
-def flat(result):
-    return np.array(cr.data.structure.flatten(result, "", "")[0])
-
-
 def agree(f, *args):
     """Compare machine code with generated Python."""
     found, expected = (flat(cr.compile(f, backend=backend)(*args)) for backend in ("llvm", "python"))
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-13 * max(1.0, np.abs(expected).max()))
-
-
-def everything(f):
-    """Value, gradients and a product with the Hessian."""
-
-    def computed(*xs):
-        places = tuple(range(len(xs)))
-        seeds = tuple(np.full(np.shape(x), 0.5 + k) for k, x in enumerate(xs))
-        return [*cr.value_and_grad(f, places)(*xs), cr.hvp(f, xs, seeds)]
-
-    return computed
 
 
 def inputs(n, width=3, seed=0):
@@ -132,12 +118,12 @@ def test_columns_that_lanes_read_are_found():
 def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
     kept = []
 
-    class Noted(calls.LoopFunctions):
+    class Noted(calls.Iterations):
         def write(self):
             kept.append((self.lanes, self.steps))
             return super().write()
 
-    monkeypatch.setattr(calls, "LoopFunctions", Noted)
+    monkeypatch.setattr(calls, "Iterations", Noted)
     units = 2 * machine.host().lanes
     emission.source(recurrence(units), (False, False))
     in_lanes = [steps for lanes, steps in kept if lanes > 1]

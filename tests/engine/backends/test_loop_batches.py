@@ -3,6 +3,7 @@
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import flat
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, kernel
@@ -27,10 +28,6 @@ def inputs(n, width=5):
     draw = np.random.default_rng(n)
     p = [draw.normal(size=(7, width + 1)), draw.normal(size=(4, 8))]
     return p, draw.normal(size=(n, width)), draw.normal(size=n)
-
-
-def flat(result):
-    return cr.data.structure.flatten(result, "", "")[0]
 
 
 @pytest.mark.parametrize("f", [layers, recurrence])

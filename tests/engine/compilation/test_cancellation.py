@@ -1,15 +1,14 @@
 """Where numbers cancel, compiled results are as near as `compile` promises: beside what is added up, not the result."""
 
-import importlib.util
 from fractions import Fraction
 
 import chainrule as cr
 import mpmath
 import pytest
+from helpers import BACKENDS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-BACKENDS = ["python", "numpy"] + ["llvm"] * (importlib.util.find_spec("llvmlite") is not None)
 FACTORS = st.floats(-1e3, 1e3, allow_subnormal=False)
 TERMS = 6
 UNIT = 2.0**-53

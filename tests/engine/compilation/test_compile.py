@@ -2,34 +2,25 @@
 
 import functools
 import gc
-import importlib.util
 import math
 import subprocess
 import sys
 
 import chainrule as cr
+import helpers
 import numpy as np
 import pytest
-from chainrule import PRIMITIVES, Var
+from chainrule import Var
 from chainrule.testing import expressions, sample
+from helpers import BACKENDS, ROWS, flat, special_points
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
-ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0, 3.0, -1e-320)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
 
 def agree(found, expected, rel=1e-12):
-    found, expected = np.ravel(np.asarray(found, float)), np.ravel(np.asarray(expected, float))
-    assert found.shape == expected.shape
-    for left, right in zip(found.tolist(), expected.tolist(), strict=True):
-        if math.isfinite(right) and math.isfinite(left):
-            assert math.isclose(left, right, rel_tol=rel, abs_tol=1e-306), (left, right)
-        else:
-            assert left == right or (left != left and right != right), (left, right)
+    helpers.agree(found, expected, rel, each=True)
 
 
 def call(row):
@@ -41,7 +32,7 @@ def call(row):
 def test_each_row_and_its_derivative_at_ordinary_points(row, backend):
     points = sample(row, 20, seed=3)
     both = cr.value_and_grad(call(row), argnums=tuple(range(row.arity)))
-    eager = [cr.data.structure.flatten(both(*point), "", "")[0] for point in points]
+    eager = [flat(both(*point)) for point in points]
     columns = np.array(points).T
     value, slopes = cr.compile(both, batch=tuple(range(row.arity)), backend=backend)(*columns)
     agree(np.stack([value, *slopes], 1), eager)
@@ -50,8 +41,7 @@ def test_each_row_and_its_derivative_at_ordinary_points(row, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("row", ROWS)
 def test_each_row_at_edges(row, backend):
-    shifted = SPECIAL[3:] + SPECIAL[:3]
-    points = list(zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][: row.arity], strict=True))
+    points = special_points(row.arity)
     eager = [row.evaluate(*point) for point in points]
     found = cr.compile(call(row), batch=tuple(range(row.arity)), backend=backend)(*np.array(points).T)
     agree(found, eager, rel=1e-11)
@@ -61,8 +51,7 @@ def test_each_row_at_edges(row, backend):
 @pytest.mark.parametrize("row", ROWS)
 def test_each_derivative_at_edges(row, backend):
     """The same nan, infinities and zeros as eager code, which passes over what a zero cuts off."""
-    shifted = SPECIAL[3:] + SPECIAL[:3]
-    points = list(zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][: row.arity], strict=True))
+    points = special_points(row.arity)
     slope = cr.grad(call(row), argnums=tuple(range(row.arity)))
     eager = [slope(*point) for point in points]
     found = cr.compile(slope, batch=tuple(range(row.arity)), backend=backend)(*np.array(points).T)
@@ -79,8 +68,8 @@ def test_random_expressions_at_edges(backend, data):
         data.draw(st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan])) for _ in range(f.inputs)
     ]
     both = cr.value_and_grad(f, tuple(range(f.inputs)))
-    eager = cr.data.structure.flatten(both(*point), "", "")[0]
-    found = cr.data.structure.flatten(cr.compile(both, backend=backend)(*point), "", "")[0]
+    eager = flat(both(*point))
+    found = flat(cr.compile(both, backend=backend)(*point))
     for left, right in zip(found, eager, strict=True):
         assert math.isnan(left) == math.isnan(right) and math.isinf(left) == math.isinf(right), (found, eager)
     finite = [(left, right) for left, right in zip(found, eager, strict=True) if math.isfinite(right)]
@@ -101,8 +90,8 @@ def test_random_expressions_to_the_second_derivative(backend, data):
         first = cr.grad(f, places)
         return [f(*xs), first(*xs), [cr.grad(lambda *ys, k=k: first(*ys)[k], places)(*xs) for k in places]]
 
-    eager = cr.data.structure.flatten(everything(*point), "", "")[0]
-    found = cr.data.structure.flatten(cr.compile(everything, backend=backend)(*point), "", "")[0]
+    eager = flat(everything(*point))
+    found = flat(cr.compile(everything, backend=backend)(*point))
     scale = max(1.0, *map(abs, eager))
     assert found == pytest.approx(eager, rel=1e-12, abs=1e-12 * scale)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from chainrule import Var, grad, nn
 from chainrule.errors import TraceError
+from helpers import BACKENDS
 
-BACKENDS = ["python", "numpy", "llvm"]
 XS = np.linspace(-1.0, 1.0, 7)
 REDUCE = {None: lambda values: values, "sum": np.sum, "mean": np.mean}
 

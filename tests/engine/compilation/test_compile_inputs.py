@@ -1,15 +1,13 @@
 """compile(): lists and arrays as batches, signed zeros, all that runs on Vars, copies, and what cannot be read."""
 
 import copy
-import importlib.util
 import math
 import pickle
 
 import chainrule as cr
 import numpy as np
 import pytest
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+from helpers import BACKENDS
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

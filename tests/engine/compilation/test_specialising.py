@@ -2,15 +2,13 @@
 
 import dataclasses
 import gc
-import importlib.util
 import math
 import weakref
 
 import chainrule as cr
 import numpy as np
 import pytest
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+from helpers import BACKENDS
 
 
 def power_sum(x, n, activation=cr.sin, *, scale=2):

@@ -4,15 +4,13 @@ import array
 import decimal
 import fractions
 import functools
-import importlib.util
 import math
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var, nn
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+from helpers import BACKENDS
 
 
 class Half:

@@ -2,15 +2,13 @@
 
 import dataclasses
 import enum
-import importlib.util
 import math
 from typing import Any, NamedTuple
 
 import chainrule as cr
 import numpy as np
 import pytest
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+from helpers import BACKENDS
 
 
 class Point(NamedTuple):

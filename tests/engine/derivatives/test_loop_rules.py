@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from chainrule import trace
 from chainrule.programs.loop import Loop
-from strategies import loops_of
+from helpers import loops_of
 
 
 def test_checkpoint_keeps_about_the_square_root_of_the_carries():

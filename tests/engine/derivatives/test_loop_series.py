@@ -6,7 +6,7 @@ import math
 import chainrule as cr
 import numpy as np
 import pytest
-from strategies import loops_of
+from helpers import BACKENDS, loops_of
 
 # Each runs `f` on a number in a loop of its own.
 LOOPS = {
@@ -19,7 +19,6 @@ LOOPS = {
     "cond": lambda f, x: cr.cond(x < 0.5, f, cr.sin, x),
     "switch": lambda f, x: cr.switch(2.0 * x, [cr.cos, f, cr.sin], x),
 }
-BACKENDS = ("python", "numpy", "llvm")
 PAIRS = list(itertools.product(LOOPS, repeat=2))
 
 

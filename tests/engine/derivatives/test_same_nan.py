@@ -1,19 +1,17 @@
 """Modes agree on where a derivative is nan: reverse and forward, dense and sparse, both halves of a Hessian."""
 
-import importlib.util
 import itertools
 import math
 
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var
+from helpers import BACKENDS, ROWS
 from hypothesis import given
 from hypothesis import strategies as st
 
 inf, nan = math.inf, math.nan
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 SPECIAL = (0.0, -0.0, 1.0, -1.5, inf, -inf, nan, 1e300, -1e300, 1e-300, 5e-324)
-ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
 
 
 def points(arity):

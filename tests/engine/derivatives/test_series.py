@@ -1,22 +1,15 @@
 """Taylor series: every smooth row to order 20 against mpmath, and series that are known by heart."""
 
-import importlib.util
 import math
 
 import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var, taylor
 from chainrule.testing import sample
+from helpers import BACKENDS, definition
 
 mpmath = pytest.importorskip("mpmath")
 ORDER = 20
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
-
-
-def definition(row):
-    if row.exact is not None:
-        return lambda *xs: row.exact(mpmath.mp, *xs)
-    return getattr(mpmath.mp, row.name)
 
 
 def around(row, point, position):

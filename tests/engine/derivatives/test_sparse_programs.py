@@ -1,17 +1,15 @@
 """Sparse derivatives in programs: equal to the dense ones on every backend, with the same places in each call."""
 
-import importlib.util
 import itertools
 import pickle
 
 import chainrule as cr
 import pytest
 from chainrule import Program, Var, hessian, jacobian, trace
+from helpers import BACKENDS, flat
 
 np = pytest.importorskip("numpy")
 pytest.importorskip("scipy")
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 
 
 def written_out(x):
@@ -63,23 +61,21 @@ POINT = [0.5, -0.25, 1.5, 0.75, 0.1]
 
 
 def total(f):
-    return lambda x: (
-        cr.sum(cr.data.structure.flatten(f(x), "", "")[0]) ** 2 + cr.sum(cr.data.structure.flatten(f(x), "", "")[0])
-    )
+    return lambda x: cr.sum(flat(f(x))) ** 2 + cr.sum(flat(f(x)))
 
 
 def separate(f):
     """A function whose Hessian is as sparse as the Jacobian allows."""
-    return lambda x: cr.sum([cr.square(v) + v for v in cr.data.structure.flatten(f(x), "", "")[0]])
+    return lambda x: cr.sum([cr.square(v) + v for v in flat(f(x))])
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_jacobians_and_hessians(f, backend):
-    flat = lambda x: cr.data.structure.flatten(f(x), "", "")[0]  # noqa: E731
+    flattened = lambda x: flat(f(x))  # noqa: E731
     for point in (POINT, [-v for v in POINT], [0.0] * 5):
         found = cr.compile(jacobian(f, sparse=True), backend=backend)(point)
-        np.testing.assert_allclose(found.toarray(), jacobian(flat)(point), 1e-12, 1e-14)
+        np.testing.assert_allclose(found.toarray(), jacobian(flattened)(point), 1e-12, 1e-14)
         for g in (separate(f), total(f)):
             found = cr.compile(hessian(g, sparse=True), backend=backend)(point)
             np.testing.assert_allclose(found.toarray(), hessian(g)(point), 1e-11, 1e-12)
@@ -88,10 +84,10 @@ def test_jacobians_and_hessians(f, backend):
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_no_place_too_many(f):
     """Places of the program are those where a slope is not 0 at some point, but for branches not taken there."""
-    flat = lambda x: cr.data.structure.flatten(f(x), "", "")[0]  # noqa: E731
+    flattened = lambda x: flat(f(x))  # noqa: E731
     program = trace(jacobian(f, sparse=True), POINT)
     draw = np.random.default_rng(1)
-    seen = sum(np.abs(jacobian(flat)(list(draw.normal(size=5)))) for _ in range(20))
+    seen = sum(np.abs(jacobian(flattened)(list(draw.normal(size=5)))) for _ in range(20))
     assert sorted(program.result.places) == sorted(zip(*map(list, np.nonzero(seen)), strict=True))
 
 

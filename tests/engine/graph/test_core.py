@@ -13,16 +13,13 @@ import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var
 from chainrule.graph.var import local_partials
+from helpers import same
 from hypothesis import given
 from hypothesis import strategies as st
 
 EDGES = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, 3.0, 1e-300, -1e-300, 1e300, -1e300, 5e-324, 20.0, 40.0, -40.0, 354.0, 709.0]
 EDGES += [710.5, -745.5, 1500.0, math.pi / 2, math.inf, -math.inf, math.nan]
 FAST = [row for row in PRIMITIVES.values() if row.fast is not None]
-
-
-def same(x, y):
-    return (math.isnan(x) and math.isnan(y)) or (x == y and math.copysign(1, x) == math.copysign(1, y))
 
 
 def check(row, point):

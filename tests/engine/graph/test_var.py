@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from chainrule import GraphError, Var, no_grad
 from chainrule.graph.var import local_partials
+from helpers import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,11 +26,6 @@ BINARY = {
 UNARY = {"neg": lambda x: -x, "abs": abs, "floor": math.floor, "ceil": math.ceil, "trunc": math.trunc, "round": round}
 EDGES = [0.0, -0.0, 1.0, -2.0, 0.5, 3.0, 1e-300, 1e300, math.inf, -math.inf, math.nan]
 numbers = st.one_of(st.floats(), st.sampled_from(EDGES))
-
-
-def same(x, y):
-    """Equal bit for bit, any nan being equal to any."""
-    return (math.isnan(x) and math.isnan(y)) or (x == y and math.copysign(1, x) == math.copysign(1, y))
 
 
 class TestOperators:

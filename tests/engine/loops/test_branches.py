@@ -1,6 +1,5 @@
 """Branches: what `cond` and `switch` compute, that nothing else runs, and who is asked for in loops and batches."""
 
-import importlib.util
 import itertools
 import math
 import pickle
@@ -11,9 +10,8 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Program, Var, trace, viz
-from strategies import kept_apart
+from helpers import BACKENDS, flat, kept_apart
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 XS = np.array([-2.5, -1.0, -0.5, 0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 7.0, -7.0, 0.1, 0.2, 0.3, 0.4, 0.9])
 
 asked: list[float] = []
@@ -107,18 +105,14 @@ def everything(f):
     return computed
 
 
-def numbers(tree):
-    return cr.data.structure.flatten(tree, "", "")[0]
-
-
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_value_and_all_derivatives(f, backend):
     computed = everything(f)
-    expected = [numbers(computed(0.7, float(x))) for x in XS]
+    expected = [flat(computed(0.7, float(x))) for x in XS]
     compiled = cr.compile(computed, backend=backend)
     for x, numbers_at in zip(XS, expected, strict=True):
-        np.testing.assert_allclose(numbers(compiled(0.7, float(x))), numbers_at, 1e-11, 1e-11)
+        np.testing.assert_allclose(flat(compiled(0.7, float(x))), numbers_at, 1e-11, 1e-11)
     for n in (0, 1, 3, len(XS)):
         batch = cr.compile(computed, batch="x", backend=backend)(0.7, XS[:n])
         columns = units(batch)
@@ -126,7 +120,7 @@ def test_value_and_all_derivatives(f, backend):
         for found, numbers_at in zip(zip(*columns, strict=True), expected[:n], strict=True):
             np.testing.assert_allclose(found, numbers_at, 1e-11, 1e-11)
     total = cr.compile(computed, batch="x", reduce="sum", backend=backend)(0.7, XS)
-    np.testing.assert_allclose(numbers(total), np.sum(expected, 0), 1e-10, 1e-10)
+    np.testing.assert_allclose(flat(total), np.sum(expected, 0), 1e-10, 1e-10)
 
 
 def units(tree):

@@ -1,14 +1,13 @@
 """Carries of loops: truth values stay what they are, keys come in any order; lengths, conditions, and no items."""
 
-import importlib.util
 import math
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var
+from helpers import BACKENDS
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 MODES = {"eager": lambda f: f} | {b: lambda f, b=b: cr.compile(f, backend=b) for b in BACKENDS}
 XS = [1.0, -2.0, 3.0]
 

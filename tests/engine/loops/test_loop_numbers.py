@@ -5,6 +5,7 @@ import math
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import flat
 
 KINDS = [np.uint8, np.int8, np.int32, np.uint64, np.float16, np.float32, np.bool_, object, int]
 
@@ -38,24 +39,19 @@ LOOPS = {
 }
 
 
-def numbers(tree):
-    found = cr.data.structure.flatten(tree, "", "")[0]
-    return [float(x) for x in found]
-
-
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", LOOPS)
 def test_small_and_whole_numbers(name, kind):
     xs = items_of(kind)
     expected = cr.compile(LOOPS[name], backend="python")([float(x) for x in xs])
-    assert numbers(LOOPS[name](xs)) == numbers(expected) == numbers(cr.compile(LOOPS[name], backend="python")(xs))
+    assert flat(LOOPS[name](xs)) == flat(expected) == flat(cr.compile(LOOPS[name], backend="python")(xs))
 
 
 def test_what_a_function_gets():
     seen = []
 
     def see(*xs):
-        seen.extend(cr.data.structure.flatten(xs, "", "")[0])
+        seen.extend(flat(xs))
         return xs[0]
 
     small = np.array([1, 2], np.uint8)

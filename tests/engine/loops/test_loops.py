@@ -12,41 +12,12 @@ import pytest
 from chainrule import Program, Var, trace
 from chainrule.rewriting.unnesting import restructure
 from chainrule.testing import check_grads
+from helpers import BACKENDS, agree, everything, flat, loops_of, tame
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from strategies import loops_of, nests
+from strategies import nests, points
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 NESTS = settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=30)
-points = st.lists(st.floats(-1.0, 1.0), min_size=3, max_size=3)
-
-
-def numbers(tree):
-    return cr.data.structure.flatten(tree, "", "")[0]
-
-
-def agree(found, expected, rel=1e-11):
-    found, expected = numbers(found), numbers(expected)
-    assert len(found) == len(expected)
-    scale = max([1.0, *[abs(x) for x in expected if math.isfinite(x)]])
-    for left, right in zip(found, expected, strict=True):
-        assert left == pytest.approx(right, rel=rel, abs=rel * scale, nan_ok=True)
-
-
-def tame(expected):
-    """Pass over functions whose derivatives grow so much that roundings grow with them."""
-    assume(not any(1e5 < abs(x) < math.inf for x in numbers(expected)))
-    return expected
-
-
-def everything(f):
-    """Value, gradient and one product with the Hessian."""
-
-    def computed(*xs):
-        places = tuple(range(len(xs)))
-        return [*cr.value_and_grad(f, places)(*xs), cr.hvp(f, xs, tuple(0.5 + k for k in places))]
-
-    return computed
 
 
 # ---- random nests ----
@@ -71,7 +42,7 @@ def test_nests_compiled_equal_nests_unrolled(backend, f, point):
 @settings(NESTS, max_examples=15)
 @given(f=nests(), rows=st.lists(points, min_size=1, max_size=11))
 def test_nests_in_batches(backend, f, rows):
-    expected = tame([numbers(cr.value_and_grad(f, (0, 1, 2))(rows[0][0], *row[1:])) for row in rows])
+    expected = tame([flat(cr.value_and_grad(f, (0, 1, 2))(rows[0][0], *row[1:])) for row in rows])
     both = cr.value_and_grad(f, (0, 1, 2))
     columns = [rows[0][0], np.array([row[1] for row in rows]), np.array([row[2] for row in rows])]
     value, slopes = cr.compile(both, batch=(1, 2), backend=backend)(*columns)

@@ -1,6 +1,5 @@
 """Operations of the user's own: broken powers in rules, what rules and values may be, any number of arguments."""
 
-import importlib.util
 import math
 import pickle
 
@@ -8,9 +7,8 @@ import chainrule as cr
 import pytest
 from chainrule import Var, viz
 from chainrule.rewriting import simplifying
-from strategies import kept_apart
+from helpers import BACKENDS, kept_apart
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 nan = math.nan
 
 

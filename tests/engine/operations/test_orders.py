@@ -10,14 +10,11 @@ from chainrule import PRIMITIVES, Interval, Primitive
 from chainrule.operations.primitive import Reduction
 from chainrule.testing import sample
 from chainrule.testing.exact import exact_partial
+from helpers import definition
 
 mpmath = pytest.importorskip("mpmath")
 ORDER = 6
 ROWS = {name: row for name, row in PRIMITIVES.items() if not row.custom and row is not cr.stop_gradient}
-
-
-def definition(row):
-    return (lambda *xs: row.exact(mpmath.mp, *xs)) if row.exact is not None else getattr(mpmath.mp, row.name)
 
 
 def is_smooth(row, point, position):

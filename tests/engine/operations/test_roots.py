@@ -1,14 +1,12 @@
 """Powers of roots are smooth where the roots are not, in every mode and on every backend."""
 
-import importlib.util
 import math
 
 import chainrule as cr
 import pytest
 from chainrule import Var
 from chainrule.operations.roots import ROOTS
-
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
+from helpers import BACKENDS, flat
 
 # By the root: the numbers it takes, its smooth power and that power written out.
 ROOTED = {
@@ -83,10 +81,6 @@ def test_compiled_powers_of_roots(row, backend):
         for xs in ([0.0] * count, [2.0, 0.0, -1.5][:count]):
             found, expected = flat(compiled(xs)), flat(eager(xs))
             assert found == pytest.approx(expected, rel=1e-13, abs=1e-15), name
-
-
-def flat(item):
-    return [number for part in item for number in flat(part)] if isinstance(item, list) else [item]
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

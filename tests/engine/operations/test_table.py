@@ -10,11 +10,9 @@ from chainrule.graph.var import local_partials
 from chainrule.operations import table
 from chainrule.operations.primitive import Reduction
 from chainrule.testing import check_primitive, sample
+from helpers import ROWS, special_points
 from hypothesis import given
 from hypothesis import strategies as st
-
-ROWS = [pytest.param(row, id=name) for name, row in PRIMITIVES.items() if not row.custom]
-SPECIAL = (0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan, 5e-324, 1e-300, 1e300, 710.0, -746.0)
 
 
 @pytest.mark.parametrize("row", ROWS)
@@ -31,8 +29,7 @@ def test_second_partials_through_the_rule_equal_mpmath(row):
 @pytest.mark.parametrize("row", ROWS)
 def test_is_total(row):
     """No float makes a row or its rule raise: IEEE values come instead."""
-    shifted = SPECIAL[3:] + SPECIAL[:3]
-    for point in zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][: row.arity], strict=True):
+    for point in special_points(row.arity):
         value = row.evaluate(*point)
         assert type(value) is float
         assert len(local_partials(row, value, point)) == row.arity

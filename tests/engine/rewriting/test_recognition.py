@@ -1,6 +1,5 @@
 """Loops that were written out become maps: which are found, that nothing else is, and that no number changes."""
 
-import importlib.util
 import itertools
 
 import chainrule as cr
@@ -10,11 +9,10 @@ from chainrule import nn, trace, viz
 from chainrule.rewriting import repetition
 from chainrule.rewriting.repetition import Repetition
 from chainrule.rewriting.rerolling import recognise
+from helpers import BACKENDS, agree, everything, flat, loops_of, tame
 from hypothesis import HealthCheck, given, settings
-from strategies import written_out
-from test_loops import agree, everything, loops_of, numbers, points, tame
+from strategies import points, written_out
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 RANDOM = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
 )
@@ -35,7 +33,7 @@ def listing(program):
 @given(written_out(), points)
 def test_random_programs_keep_every_value(eager_recognition, f, point):
     program = trace(f, *point)
-    assert numbers(recognise(program)(*point)) == numbers(program(*point))
+    assert flat(recognise(program)(*point)) == flat(program(*point))
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
@@ -51,7 +49,7 @@ def test_random_programs_keep_their_derivatives(eager_recognition, backend, f, p
 @given(f=written_out(), point=points)
 def test_random_programs_in_batches(eager_recognition, backend, f, point):
     rows = [point, [0.5 * x for x in point], [-x for x in point]]
-    expected = np.sum([numbers(cr.value_and_grad(f, (0, 1, 2))(*row)) for row in rows], 0)
+    expected = np.sum([flat(cr.value_and_grad(f, (0, 1, 2))(*row)) for row in rows], 0)
     columns = [np.array(column) for column in zip(*rows, strict=True)]
     both = cr.compile(cr.value_and_grad(f, (0, 1, 2)), batch=(0, 1, 2), reduce="sum", backend=backend)
     agree(both(*columns), expected)
@@ -166,7 +164,7 @@ def test_a_wide_mlp_compiles_as_loops(batch):
     both = cr.value_and_grad(loss)
     x = np.array([INPUTS + INPUTS, INPUTS[::-1] + INPUTS])
     compiled = cr.compile(both, batch=batch, reduce="sum" if batch else None)
-    expected = [np.array(numbers(both(values, list(row)))) for row in x]
+    expected = [np.array(flat(both(values, list(row)))) for row in x]
     agree(compiled(np.array(values), x if batch else x[0]), sum(expected) if batch else expected[0])
     # The last neuron's products stand one by one; without loops there would be 16,900.
     assert len(compiled.program) < 150

@@ -17,9 +17,10 @@ from typing import Any
 import chainrule as cr
 import numpy as np
 from chainrule import nn
-from compilation import compare, measure, report
-from compilation_peers import optional
-from workloads import GPT
+
+from .compilation import compare, measure, report
+from .peers import optional
+from .workloads import GPT
 
 Call = Callable[[], Any]
 Array = Any

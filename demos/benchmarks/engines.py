@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from importlib import import_module, machinery
 from typing import Any
 
-from workloads import Functions, Value
+from .workloads import Functions, Value
 
 
 class Engine:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 import chainrule as cr
-import compilation_peers as peers
 import numpy as np
-from compilation_peers import Elsewhere, compiled_c, turn
+
+from . import peers
+from .peers import Elsewhere, compiled_c, turn
 
 Call = Callable[[], Any]
 Array = Any
@@ -264,7 +265,8 @@ def overhead(turns: int, seconds: float) -> None:
 def compile_times(network: Network) -> None:
     """Print how long compilation takes, without and with the cache on disk, and JAX's time for the same scalar code."""
     code = (
-        "import sys, time, numpy as np; sys.path.insert(0, sys.argv[1]); import compilation, chainrule as cr\n"
+        "import sys, time, numpy as np; sys.path.insert(0, sys.argv[1])\n"
+        "import chainrule as cr; from benchmarks import compilation\n"
         f"network = compilation.Network({network.sizes}, {network.samples}); import chainrule.backends.llvm\n"
         "program = cr.trace(cr.value_and_grad(network.loss), network.p, network.x[0], 1.0)\n"
         "start = time.perf_counter()\n"
@@ -275,7 +277,7 @@ def compile_times(network: Network) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for label in ("no cache", "second process"):
             environment = {**os.environ, "CHAINRULE_CACHE": folder}
-            here = str(Path(__file__).parent)
+            here = str(Path(__file__).parents[1])
             done = subprocess.run(
                 [sys.executable, "-c", code, here], env=environment, capture_output=True, text=True, check=True
             )
