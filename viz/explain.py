@@ -35,7 +35,7 @@ Template = list[str | int]
 
 @dataclass(slots=True)
 class Node:
-    """Hold what the page shows of one value.
+    """What the page shows of one value.
 
     Args:
         name: what it is called in formulas; a constant without a name is called by its number.
@@ -169,7 +169,7 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
 
 
 def _rules(row: Primitive, var: Var, marks: list[Piece]) -> list[Template | None]:
-    """Return templates of the partials' formulas, where they hold whatever numbers are entered."""
+    """Return templates of the partials' formulas, if they hold for any numbers entered."""
     pieces = partial_pieces(
         row,
         var.value,
@@ -188,7 +188,7 @@ def _template(piece: Piece) -> Template:
 
 
 def _picture(nodes: list[Node]) -> graphviz.Digraph:
-    """Lay the graph out with cards of one size; the page writes names and numbers into them."""
+    """Lay out the graph with cards of one size; the page fills in names and numbers."""
     picture = graphviz.Digraph(
         "Computation graph",
         graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"},
@@ -222,7 +222,7 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    """Return a node as JSON can hold it: infinities and nan as text."""
+    """Return a node as JSON-compatible data, with infinities and nan as text."""
     short = node.name if len(node.name) <= _NAME_ON_CARD else node.name[: _NAME_ON_CARD - 1] + "…"
     return {
         "name": node.name,

@@ -159,11 +159,11 @@ _OPERATORS = ("+", "-", "*", "/")  # Python's that are JavaScript's, too
 
 
 class UntranslatableError(TypeError):
-    """Say of an operation that there is no JavaScript for it."""
+    """Report an operation that has no JavaScript translation."""
 
 
 class Recorder(Operators):
-    """Stand for a JavaScript variable; each operation on it writes a step and gives another."""
+    """A JavaScript variable; each operation on it writes a step and returns another."""
 
     __slots__ = ("name", "steps")
 
@@ -215,7 +215,7 @@ class Recorder(Operators):
 
 
 def library(rows: Iterable[tuple[Primitive, int]]) -> tuple[str, list[str]]:
-    """Return JavaScript for operations, and the names of those that there is none for.
+    """Return JavaScript for operations, and the names of those that cannot be translated.
 
     Args:
         rows: operations, each with the number of its arguments.
@@ -260,7 +260,7 @@ def _entry(row: Primitive, arity: int) -> str:
 
 
 def _definitions(text: str) -> list[str]:
-    """Define every function that the text calls, and those that these call."""
+    """Define every function that the text calls, directly or indirectly."""
     found: dict[str, str] = {}
     wanted = set(re.findall(r"\br_\w+", text))
     while wanted:

@@ -36,7 +36,7 @@ _SHARED = 100_000  # samples, of which two threads take their share
 
 
 class Network:
-    """Hold an MLP with ReLU layers, its parameters in one array: for each neuron its weights, then its bias."""
+    """An MLP with ReLU layers, its parameters in one array: for each neuron its weights, then its bias."""
 
     def __init__(self, sizes: list[int], samples: int) -> None:
         self.sizes, self.samples = sizes, samples
@@ -126,7 +126,7 @@ class Network:
         return call
 
     def c_source(self) -> str:
-        """Write what one writes by hand: loops over layers, samples and weights, all sizes constants."""
+        """Write C as one would by hand: loops over layers, samples and weights, all sizes constant."""
         sizes, lines = self.sizes, []
         lines.append("#include <stddef.h>\n#include <string.h>")
         lines.append("void step(const double *p, const double *x, const double *y, size_t n, double *out) {")
@@ -164,7 +164,7 @@ class Network:
 
 
 class Sines:
-    """Hold a chain of 50 sines: value and derivative for each sample."""
+    """A chain of 50 sines: value and derivative for each sample."""
 
     def __init__(self, samples: int) -> None:
         self.samples = samples
@@ -205,7 +205,7 @@ class Sines:
 
 
 def compare(calls: dict[str, Call]) -> None:
-    """Exit where a contender's numbers differ from chainrule's."""
+    """Exit if a contender's numbers differ from chainrule's."""
     value, gradient = calls["chainrule"]()
     for name, call in calls.items():
         v, g = call()
@@ -215,7 +215,7 @@ def compare(calls: dict[str, Call]) -> None:
 
 
 def measure(calls: dict[str, Call], turns: int, seconds: float = _TURN) -> dict[str, float]:
-    """Return the median microseconds of a call of each contender; they take turns."""
+    """Return the median microseconds per call of each contender; they take turns."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(turns):
         for name, call in calls.items():
@@ -233,7 +233,7 @@ def report(title: str, times: dict[str, float]) -> None:
 
 
 def overhead(turns: int, seconds: float) -> None:
-    """Print what a call costs in which next to nothing is computed."""
+    """Print the cost of a call that computes next to nothing."""
     network = Network([2, 16, 16, 1], 100)
     f = cr.compile(lambda p, x, y: p[0] * x[0] + y, batch=("x", "y"), reduce="mean", backend="llvm")
     g = cr.compile(lambda x: x + 1.0, backend="llvm")
@@ -263,7 +263,7 @@ def overhead(turns: int, seconds: float) -> None:
 
 
 def compile_times(network: Network) -> None:
-    """Print how long compilation takes: without and with the cache on disk, and JAX on the same scalar code."""
+    """Print how long compilation takes, without and with the cache on disk, and JAX's time for the same scalar code."""
     code = (
         "import sys, time, numpy as np; sys.path.insert(0, sys.argv[1])\n"
         "import chainrule as cr; from benchmarks import compilation\n"

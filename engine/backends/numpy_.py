@@ -116,7 +116,7 @@ def _store(out: Any, layout: Layout, results: Sequence[Array], start: int, count
 
 
 def _steps(program: Program) -> list[tuple[Callable[..., Any], tuple[int, ...], bool]]:
-    """Return what runs each step, its arguments, and whether it gives several values."""
+    """Return the function that runs each step, its arguments, and whether it gives several values."""
     return [
         (_loop(op), args, True) if isinstance(op, Loop) else (_function(op), args, False) for op, args in program.steps
     ]
@@ -159,14 +159,14 @@ def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
 
 
 def _along(x: Array, length: int, depth: int) -> Array:
-    """Give a result the axis of its map, also where it is the same in every iteration."""
+    """Give a result the axis of its map, even if it is the same in every iteration."""
     if np.ndim(x) > depth:
         return np.broadcast_to(x, (length, *x.shape[1:]))
     return np.broadcast_to(x, (length, *[1] * (depth - np.ndim(x)), *np.shape(x)))
 
 
 def _stacked(column: Sequence[Array], depth: int) -> Array:
-    """Stack numbers and arrays along a new first axis, before so many others."""
+    """Stack numbers and arrays along a new first axis, in front of so many others."""
     if not any(np.ndim(x) for x in column):
         return np.array(column, float).reshape(-1, *[1] * depth)
     whole = np.stack(np.broadcast_arrays(*column))
@@ -186,7 +186,7 @@ def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Arra
 
 
 def _repeat(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
-    """Go on while any sample does; those that have ended take part no more."""
+    """Iterate while any sample goes on; those that have ended no longer take part."""
     shape = np.broadcast_shapes(*map(np.shape, args))
     if not shape:
         return _repeat_alone(op, body, condition, args)
