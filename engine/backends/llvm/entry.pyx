@@ -275,13 +275,6 @@ cdef class Entry:
 
     def call(self, tuple args):
         """Return the result, or None where the arguments are of another kind, and nothing was done."""
-        return self.call_with(args, None)
-
-    def call_into(self, tuple args, target):
-        """Do what `call` does, with results written to the array that `target` gives for a number of samples."""
-        return self.call_with(args, target)
-
-    cdef object call_with(self, tuple args, target):
         cdef Py_buffer views[MOST]
         cdef Py_buffer place
         cdef void *addresses[MOST]
@@ -343,7 +336,7 @@ cdef class Entry:
             if n < 0:
                 n = 1
             size = self.outputs * n if self.per_sample else self.outputs
-            out = empty(size) if target is None else target(n)
+            out = empty(size)
             PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
@@ -366,7 +359,7 @@ cdef class Entry:
             for k in range(held):
                 PyBuffer_Release(&views[k])
         if doubtful:
-            return (<Entry> self.exact()).call_with(args, target)
+            return self.exact().call(args)
         return self.read(out, n)
 
     cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
