@@ -84,6 +84,10 @@ def compile(
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
     Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
+    ``f(..., out=arrays)`` writes results to arrays of doubles in the structure of the result, best to an earlier call's
+    result, and returns it: large ones need not be made anew. They are contiguous and writable, of the result's shapes;
+    None stands for a part that is made anew, as single numbers always are. A call that raises may have written some.
+
     Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
     through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
     that a backend lacks. Within `strict`, a result that is nan or infinite makes the function run again on Vars, to
@@ -173,6 +177,8 @@ class Compiled:
             result = self._enter(args)
             if result is not None:
                 return result
+        if "out" in named and "out" not in self._parameters:
+            return self._call_into(named.pop("out"), args, named)
         if self._static is not None:
             own, rest = self._static.of(args, named)
             result = own(*rest)
@@ -280,6 +286,27 @@ class Compiled:
         if is_recording() and any(number.requires_grad for number in plan.closed):
             return call_on_numbers(plan, packed, arrays, n)
         return plan.run(arrays, n)
+
+    def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Do what `__call__` does, with results in the arrays of `out`."""
+        if self._static is not None:
+            own, rest = self._static.of(args, named)
+            result = own._call_into(out, tuple(rest), {})
+            self._latest = own._latest
+            return result
+        args = positional(self.f, args, named, function_name(self.f)) if named else args
+        if modes.blocks and is_strict():
+            self._search(args)
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = self._samples(packed)
+        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
+            raise TypeError(
+                f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
+                "Vars; call it without out"
+            )
+        return plan.run_into(out, plan.arrays(packed, n), n)
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""
