@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -11,13 +12,13 @@ from ..backends import buffers
 from ..data import unflatten, whole_number
 from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, uncollected
-from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
+from ..programs import Program, Tracer, by_name, function_name, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
-from .specialising import Methods, Static, listed_names, parameters_of, positions
+from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -185,7 +186,7 @@ class Compiled:
             self._latest = own._latest
             return result
         if named:
-            args = positional(self.f, args, named, function_name(self.f))
+            args = self._positional(args, named)
         if strict:
             return self._search(args)
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
@@ -271,6 +272,13 @@ class Compiled:
         return Compiled(self.f, batch, None, self.backend, self.threads, self.max_steps, static)
 
     # ---- from arguments to a plan ----
+
+    def _positional(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self.f).bind(*args, **named)
+        for name, value in bound.kwargs.items():
+            refuse_by_keyword(self.f, name, value)
+        bound.apply_defaults()
+        return bound.args
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Call with arguments of any kind."""

@@ -220,14 +220,26 @@ def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Ca
                 f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
                 f"but got {describe('partials', found)}"
             )
-        return [partial if type(partial) is float else _partial(name, k, partial) for k, partial in enumerate(found)]
+        # A float below 0 to a broken power is complex: who asked the rule asks it again, on Vars.
+        asked_again = float not in map(type, (y, *xs))
+        return [
+            partial if type(partial) is float else _partial(name, k, partial, asked_again)
+            for k, partial in enumerate(found)
+        ]
 
     return partials
 
 
-def _partial(name: str, position: int, partial: Any) -> Scalar:
-    if hasattr(type(partial), "__apply__") or isinstance(partial, complex):
-        return partial  # a float below 0 to a broken power is complex; who asked the rule asks it again, on Vars
+def _partial(name: str, position: int, partial: Any, asked_again: bool) -> Scalar:
+    if hasattr(type(partial), "__apply__"):
+        return partial
+    if isinstance(partial, complex):
+        if not asked_again:
+            return partial
+        raise TypeError(
+            f"primitive {name} expected its rule to return a real number for each argument but got "
+            f"{describe(f'partials[{position}]', partial)}; write it with chainrule's functions, which give nan there"
+        )
     try:
         return to_float(partial, name, "partial")
     except TypeError:
