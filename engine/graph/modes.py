@@ -26,12 +26,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _lock = open_in_children(threading.Lock())
 blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its modes
-_listeners: list[Callable[[int], None]] = []
+_tell: Callable[[int], None]  # var.py gives it
 
 
-def listen(listener: Callable[[int], None]) -> None:
+def use_watcher(tell: Callable[[int], None]) -> None:
     """Have the number of open blocks told to a module that keeps it where it is quick to read."""
-    _listeners.append(listener)
+    global _tell
+    _tell = tell
 
 
 _collects_nothing = 0  # the thread that holds the collector off
@@ -70,8 +71,7 @@ def watch(step: int) -> None:
     global blocks
     with _lock:
         blocks += step
-        for listener in _listeners:
-            listener(blocks)
+        _tell(blocks)
 
 
 # ---- blocks ----
