@@ -12,7 +12,8 @@ from ..backends import buffers
 from ..data import unflatten, whole_number
 from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, uncollected
-from ..programs import Program, Tracer, by_name, function_name, running_alone, trace
+from ..pickling import pickled_as, unpickled
+from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
 from .plan import MAX_STEPS, Options, Plan
@@ -118,6 +119,7 @@ def compile(
     return Compiled(f, listed_names(batch), reduce, backend, threads, max_steps, listed_names(static))
 
 
+@pickled_as("compiled")
 class Compiled:
     """A compiled function: call it like the function it was made from.
 
@@ -166,7 +168,7 @@ class Compiled:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
         batch, static = self._named
         own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
-        return by_name(self) or (Compiled, own)
+        return by_name(self) or (unpickled, ("compiled", *own))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self._methods.of(instance)

@@ -19,11 +19,13 @@ from typing import Any
 
 from ..errors import needing
 from ..forking import kept
+from ..pickling import Reduced, pickled_as, unpickled
 from .csr import Places, Sparse
 from .numbers import number_in, to_float
 from .reading import held
 
 
+@pickled_as("structure")
 @dataclass(frozen=True)
 class Structure:
     """Describe a nested structure without its numbers.
@@ -72,6 +74,9 @@ class Structure:
         if self.kind == "record":
             return _record(self.made, dict(zip(self.keys, items, strict=True)))
         return self.keys[0] if self.kind == "constant" else None
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places)
 
     def units(self) -> Iterator[Structure]:
         """Yield the numbers, arrays and sparse matrices in order; each has a block of the Jacobian."""
@@ -284,6 +289,7 @@ def _order(found: Structure, expected: Structure, start: int) -> list[int] | Non
     return order
 
 
+@pickled_as("array")
 def array(data: Any) -> Any:
     """Return a NumPy array of Vars, traced numbers and floats, whose functions are chainrule's.
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import to_float
 from ..errors import describe
+from ..pickling import Reduced, pickled_as, unpickled
 from .primitive import Interval, Primitive, Scalar, find, register
 
 
@@ -146,10 +147,11 @@ class _Row(Primitive):
         own = super().argument_names
         return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
 
-    def __reduce__(self) -> tuple[Callable[[str, int], Primitive], tuple[str, int]]:  # type: ignore[override]
-        return find_row, (self.name, self.arity)
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("row of", self.name, self.arity)
 
 
+@pickled_as("row of")
 def find_row(name: str, count: int) -> Primitive:
     """Return the operation of that name for so many arguments; `KeyError` names it where there is none."""
     row = find(name)
