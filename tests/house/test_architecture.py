@@ -4,6 +4,7 @@ import ast
 from functools import cache
 from pathlib import Path
 
+import chainrule
 import pytest
 from floors import expected, shown
 
@@ -232,6 +233,17 @@ def test_files_are_short_and_say_what_they_are_for(folder):
         assert len(text.splitlines()) <= limit, f"{path} has more than {limit} lines"
         assert ast.get_docstring(ast.parse(text)), f"{path} opens with no docstring"
         assert path.stem != "utils"
+
+
+@pytest.mark.parametrize("folder", ["engine", "viz"])
+def test_traits_of_rows_are_columns_and_no_sets_of_names(folder):
+    # Which rows a backend has instructions for is the backend's to say.
+    for path in [path for path in modules(folder) if ROOT / "engine/backends" not in path.parents]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Set):
+                names = [item.value for item in node.elts if isinstance(item, ast.Constant)]
+                found = [name for name in names if isinstance(name, str) and name in chainrule.PRIMITIVES]
+                assert len(found) < 2, f"{path} line {node.lineno} tells rows by name: {found}; make it a column"
 
 
 def test_root_holds_the_given_folders_only():
