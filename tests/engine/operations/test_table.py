@@ -10,7 +10,7 @@ from chainrule.graph.var import local_partials
 from chainrule.operations import table
 from chainrule.operations.primitive import Reduction
 from chainrule.testing import check_primitive, sample
-from helpers import ROWS, special_points
+from helpers import ROWS, SPECIAL, special_points
 from hypothesis import given
 from hypothesis import strategies as st
 
