@@ -1,4 +1,4 @@
-"""Call the functions that need no row of their own: each is made of rows, and differentiated through them."""
+"""The functions that need no row of their own: each is made of rows, and differentiated through them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SELU_SCALE = 1.0507009873554805
 
 @method
 def hardtanh(x: Scalar) -> Scalar:
-    """Bring `x` into the range from -1 to 1; the derivative is 0 at both bounds.
+    """Limit `x` to the range from -1 to 1; the derivative is 0 at both bounds.
 
     >>> hardtanh(0.5), hardtanh(-3.0)
     (0.5, -1.0)
