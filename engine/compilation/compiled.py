@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -11,13 +12,14 @@ from ..backends import buffers
 from ..data import unflatten, whole_number
 from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, uncollected
+from ..pickling import pickled_as, unpickled
 from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
-from .specialising import Methods, Static, listed_names, parameters_of, positions
+from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,6 +86,10 @@ def compile(
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
     Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
+    ``f(..., out=arrays)`` writes results to arrays of doubles in the structure of the result, best to an earlier call's
+    result, and returns it: large ones need not be made anew. They are contiguous and writable, of the result's shapes;
+    None stands for a part that is made anew, as single numbers always are. A call that raises may have written some.
+
     Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
     through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
     that a backend lacks. Within `strict`, a result that is nan or infinite makes the function run again on Vars, to
@@ -113,6 +119,7 @@ def compile(
     return Compiled(f, listed_names(batch), reduce, backend, threads, max_steps, listed_names(static))
 
 
+@pickled_as("compiled")
 class Compiled:
     """A compiled function: call it like the function it was made from.
 
@@ -161,7 +168,7 @@ class Compiled:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
         batch, static = self._named
         own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
-        return by_name(self) or (Compiled, own)
+        return by_name(self) or (unpickled, ("compiled", *own))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self._methods.of(instance)
@@ -173,13 +180,15 @@ class Compiled:
             result = self._enter(args)
             if result is not None:
                 return result
+        if "out" in named and "out" not in self._parameters:
+            return self._call_into(named.pop("out"), args, named)
         if self._static is not None:
             own, rest = self._static.of(args, named)
             result = own(*rest)
             self._latest = own._latest
             return result
         if named:
-            args = positional(self.f, args, named, function_name(self.f))
+            args = self._positional(args, named)
         if strict:
             return self._search(args)
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
@@ -266,6 +275,13 @@ class Compiled:
 
     # ---- from arguments to a plan ----
 
+    def _positional(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self.f).bind(*args, **named)
+        for name, value in bound.kwargs.items():
+            refuse_by_keyword(self.f, name, value)
+        bound.apply_defaults()
+        return bound.args
+
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Call with arguments of any kind."""
         packed = self._packed(args, flags)
@@ -280,6 +296,27 @@ class Compiled:
         if is_recording() and any(number.requires_grad for number in plan.closed):
             return call_on_numbers(plan, packed, arrays, n)
         return plan.run(arrays, n)
+
+    def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Do what `__call__` does, with results in the arrays of `out`."""
+        if self._static is not None:
+            own, rest = self._static.of(args, named)
+            result = own._call_into(out, tuple(rest), {})
+            self._latest = own._latest
+            return result
+        args = positional(self.f, args, named, function_name(self.f)) if named else args
+        if modes.blocks and is_strict():
+            self._search(args)
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = self._samples(packed)
+        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
+            raise TypeError(
+                f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
+                "Vars; call it without out"
+            )
+        return plan.run_into(out, plan.arrays(packed, n), n)
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""

@@ -10,6 +10,7 @@ from ..backends import Layout, buffers
 from ..programs import Program, drop
 from ..rewriting import hoist, optimise, recognise, relax, restructure, values_only
 from .choosing import BACKENDS, backend_module, choose
+from .given_arrays import Given
 from .packing import Argument
 from .recorded_calls import with_slopes
 
@@ -98,9 +99,15 @@ class Plan:
         """Run the kernel, and return its results in their structure."""
         return self.read(self.numbers(arrays, n), n)
 
-    def numbers(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel, and return the numbers that it wrote."""
-        out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+    def run_into(self, out: Any, arrays: Sequence[Any], n: int) -> Any:
+        """Do what `run` does, with results in the arrays of `out`."""
+        given = Given(out, self.program.result, n if self.layout.per_sample else None)
+        return given.filled(self.read(self.numbers(arrays, n, given.memory(self.layout.units, arrays)), n))
+
+    def numbers(self, arrays: Sequence[Any], n: int, out: Any = None) -> Any:
+        """Run the kernel, and return what it wrote, to `out` if there is one."""
+        if out is None:
+            out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
             # A plain product may have made it of 0 and infinity (see passes.relax).

@@ -105,12 +105,14 @@ def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
     return colours
 
 
-def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = False) -> tuple[Any, int]:
+def sparse_jacobian(
+    graph: Recorded, symbolic: bool = False, symmetric: bool = False, mode: str | None = None
+) -> tuple[Any, int]:
     """Return the derivative of each result by each input, and the number of sweeps that it took.
 
     It is a SciPy CSR array, or with `symbolic` the traced numbers of one. Of a `symmetric` one, a Hessian, the part
-    below the diagonal counts, as in the dense one. Of two modes that take as many sweeps it is the one that the dense
-    one uses, so that both have nan in the same places.
+    below the diagonal counts, as in the dense one. Without a `mode` it is the one with fewer sweeps; of two that
+    take as many, the one that the dense one uses, so that both have nan in the same places.
     """
     scipy_sparse()
     rows = pattern(graph, symbolic)
@@ -121,7 +123,8 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
             columns[column].append(row)
     by_column, by_row = colour(rows, width), colour(columns, height)
     entries: dict[tuple[int, int], Any] = {}
-    if (max(by_column, default=0), width) < (max(by_row, default=0), height):
+    fewer = "forward" if (max(by_column, default=0), width) < (max(by_row, default=0), height) else "reverse"
+    if (mode or fewer) == "forward":
         sweeps = max(by_column, default=-1) + 1
         for chosen in range(sweeps):
             found = forward(graph, [1.0 if c == chosen else 0.0 for c in by_column], symbolic)
@@ -144,10 +147,10 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
     return Sparse(filled, numbers) if symbolic else filled.array(numbers), sweeps
 
 
-def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
+def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any], mode: str | None = None) -> Any:
     """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
     if any(map(is_symbolic, inputs)):
-        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian")[0]
+        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian", mode=mode)[0]
     if any(type(node) is not Var or node.op is not None for node in inputs):
         raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
-    return sparse_jacobian(graph, symmetric=function == "hessian")[0]
+    return sparse_jacobian(graph, symmetric=function == "hessian", mode=mode)[0]

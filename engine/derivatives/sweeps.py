@@ -187,10 +187,10 @@ def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
     return second
 
 
-def matrix_of(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
-    """Return the derivative of each result by each input, in the mode that takes fewer sweeps."""
+def matrix_of(graph: Recorded, symbolic: bool, mode: str | None = None) -> list[list[Scalar]]:
+    """Return the derivative of each result by each input, in the given mode or the one that takes fewer sweeps."""
     rows, columns = len(graph.results), len(graph.inputs)
-    if rows <= columns:
+    if mode == "reverse" or (mode is None and rows <= columns):
         units = _units(rows)
         return [reverse(graph, unit, symbolic) for unit in units]
     transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]

@@ -14,6 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
+from ..errors import describe
 from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
@@ -85,32 +86,40 @@ def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
 
 
 @made_of_function
-def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: bool = False) -> Function:
+def jacobian(
+    f: Function, argnums: Places = 0, *, mode: str | None = None, sparse: bool = False, has_aux: bool = False
+) -> Function:
     """Return the function that computes all first derivatives of `f`.
 
     Args:
         f: a function of numbers that returns a number or a structure of numbers.
         argnums: the position of the argument to differentiate by, or a tuple of positions.
+        mode: "forward" takes a sweep for each number of the argument, "reverse" one for each number of the result (with
+            `sparse` for each colour of them); None whichever has fewer sweeps.
         sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
             argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
             Compiled, the array has an entry wherever the code can make one, at the same places in each call.
         has_aux: `f` returns (result, aux); the derivatives come as (jacobian, aux).
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the
-    argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). The mode with fewer sweeps is used.
+    argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). Try both modes where results
+    are about as many as arguments, or what is common to all sweeps differs; only "forward" differentiates a
+    `while_loop` without a limit.
 
-    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]], mode="forward")([2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
     """
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f'jacobian expected mode to be "forward", "reverse" or None but got {describe("mode", mode)}')
 
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
             run = run_recorded("jacobian", f, args, argnums, named, has_aux)
             graph = between(run.inputs, run.results)
             if sparse:
-                return run.with_aux((sparse_rows("jacobian", graph, run.inputs),), outside)
+                return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
             symbolic = graph.foreign and outside
-            matrix = matrix_of(graph, symbolic)
+            matrix = matrix_of(graph, symbolic, mode)
             settled = [settle(row, run.inputs, outside) for row in matrix]
             found = run.with_aux((blocks(run.result, run.argument, settled),), outside)
             run.close()

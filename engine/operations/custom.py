@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import to_float
 from ..errors import describe
+from ..pickling import Reduced, pickled_as, unpickled
 from .primitive import Interval, Primitive, Scalar, find, register
 
 
@@ -41,8 +42,9 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
     again; in it, too, a number below 0 to a broken power is nan. Check it with `chainrule.testing.check_primitive`.
     Making it again replaces it; a name of the table raises `ValueError`.
 
-    What else a row may say of itself is used as of the table's rows: one that ``commutes`` is computed once for both
-    orders, one that ``compares`` is a condition, an ``infix`` stands in listings, ``code`` tells NumPy and C of it.
+    What else it says of itself is used as of the table's rows: one that ``commutes`` is computed once for both orders,
+    one that ``compares`` is a condition, its ``infix`` stands in listings; by its ``code`` NumPy computes it on whole
+    arrays, and it is exported to C.
 
     >>> @primitive(partials=lambda z, x, y: (0.0, 0.0), compares=True, commutes=True, infix="≈")
     ... def near(x, y):
@@ -82,6 +84,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
             f"primitive {name} expected infix={columns['infix']!r} to stand between two arguments but evaluate has "
             f"{'any number' if more else least}; leave infix out"
         )
+    _check_expression(name, (columns.get("code") or {}).get("c"), least, more)
     columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
     columns["evaluate"] = _valued(name, columns["evaluate"], columns.get("compares", False))
     symbol = columns.pop("symbol", columns.get("infix") or name)
@@ -144,10 +147,11 @@ class _Row(Primitive):
         own = super().argument_names
         return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
 
-    def __reduce__(self) -> tuple[Callable[[str, int], Primitive], tuple[str, int]]:  # type: ignore[override]
-        return find_row, (self.name, self.arity)
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("row of", self.name, self.arity)
 
 
+@pickled_as("row of")
 def find_row(name: str, count: int) -> Primitive:
     """Return the operation of that name for so many arguments; a `KeyError` names it if there is none."""
     row = find(name)
@@ -168,6 +172,20 @@ def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:
                 "write (x, y) or (*xs)"
             )
     return least, more
+
+
+def _check_expression(name: str, text: str | None, count: int, more: bool) -> None:
+    """Refuse a C expression that has other places than those of the arguments."""
+    if text is None:
+        return
+    try:
+        text.format(*["x"] * (0 if more else count))
+    except (IndexError, KeyError, ValueError) as problem:
+        places = "no number of places, for evaluate has any" if more else f"places {{0}} to {{{count - 1}}}"
+        raise ValueError(
+            f"primitive {name} expected code['c'] to have {places}, with other braces doubled, but got {text!r} "
+            f"({type(problem).__name__}: {problem})"
+        ) from None
 
 
 def _valued(name: str, evaluate: Callable[..., float], compares: bool) -> Callable[..., float]:
@@ -204,14 +222,26 @@ def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Ca
                 f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
                 f"but got {describe('partials', found)}"
             )
-        return [partial if type(partial) is float else _partial(name, k, partial) for k, partial in enumerate(found)]
+        # A float below 0 to a broken power is complex: who asked the rule asks it again, on Vars.
+        asked_again = float not in map(type, (y, *xs))
+        return [
+            partial if type(partial) is float else _partial(name, k, partial, asked_again)
+            for k, partial in enumerate(found)
+        ]
 
     return partials
 
 
-def _partial(name: str, position: int, partial: Any) -> Scalar:
-    if hasattr(type(partial), "__apply__") or isinstance(partial, complex):
-        return partial  # a float below 0 to a broken power is complex; who asked the rule asks it again, on Vars
+def _partial(name: str, position: int, partial: Any, asked_again: bool) -> Scalar:
+    if hasattr(type(partial), "__apply__"):
+        return partial
+    if isinstance(partial, complex):
+        if not asked_again:
+            return partial
+        raise TypeError(
+            f"primitive {name} expected its rule to return a real number for each argument but got "
+            f"{describe(f'partials[{position}]', partial)}; write it with chainrule's functions, which give nan there"
+        )
     try:
         return to_float(partial, name, "partial")
     except TypeError:

@@ -14,11 +14,11 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors uncompiled forking data/ floats/ operations/ graph/ programs/ rewriting/ loops/ derivatives/ backends/
-        compilation/ testing/ __init__ __main__
+        errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
+        backends/ compilation/ testing/ __init__ __main__
     """,
-    "engine/data": "reading numbers csr structure samples files __init__",
     "engine/floats": "decimals ieee special __init__",
+    "engine/data": "reading numbers csr structure samples files __init__",
     "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
@@ -28,7 +28,7 @@ LAYERS = {
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
-    "engine/compilation": "packing choosing specialising replaying recorded_calls plan compiled __init__",
+    "engine/compilation": "given_arrays packing choosing specialising replaying recorded_calls plan compiled __init__",
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/

@@ -94,7 +94,7 @@ class Kernel:
         module = _entry_module()
         if module is None or len(structures) > module.MOST_ARGUMENTS:
             return None
-        if not all(module.READ_AS_THEY_COME.issuperset(structure.kinds()) for structure in structures):
+        if not all(module.KINDS_READ.issuperset(structure.kinds()) for structure in structures):
             return None
         sharing = None
         if self.threads > 1:

@@ -6,7 +6,7 @@ import pickle
 import chainrule as cr
 import pytest
 from chainrule import Var, viz
-from chainrule.rewriting import simplifying
+from chainrule.rewriting import rerolling, simplifying
 from helpers import BACKENDS, kept_apart
 
 nan = math.nan
@@ -59,6 +59,7 @@ def test_nor_is_it_complex_on_the_way_or_as_a_constant():
     ("found", "message"),
     [
         ((None, 1.0), r"return a number for each argument but got partials\[0\]=None \(NoneType\); return 0.0 where"),
+        ((1.0, 2j), r"return a real number for each argument but got partials\[1\]=2j \(complex\); write it with"),
         ((1.0, "1"), r"return a number for each argument but got partials\[1\]='1' \(str\)"),
         (None, r"return a tuple of 2 partials, one for each argument, but got partials=None"),
     ],
@@ -179,6 +180,34 @@ class TestTraits:
         with pytest.raises(ValueError, match=r"^primitive half_true expected evaluate to return 1 or 0, .* value=0.5"):
             row(2.0)
 
+    def test_a_constant_that_only_weighs_may_differ_between_iterations(self):
+        def leaky(**columns):
+            row = cr.primitive(partials=lambda z, x, c: (1.0, 1.0), name="leaky_sum", **columns)(lambda x, c: x + c)
+            program = cr.trace(lambda xs: [row(cr.sin(x), 0.5 * k) for k, x in enumerate(xs)], [1.0] * 300)
+            return rerolling.recognise(program, alone=True)
+
+        assert not leaky().has_loops
+        program = leaky(any_constant=True)
+        assert program.has_loops and program([0.25] * 300) == [math.sin(0.25) + 0.5 * k for k in range(300)]
+
+    def test_loops_are_recognised_by_the_code_that_they_save(self):
+        def neighbours(**columns):
+            row = cr.primitive(partials=lambda z, x, y: (1.0, -1.0), name="step", **columns)(lambda x, y: x - y)
+            program = cr.trace(lambda xs: [row(xs[k * k % 997], xs[k * k * k % 991]) for k in range(400)], [1.0] * 997)
+            return rerolling.recognise(program, alone=True)
+
+        assert neighbours().has_loops and not neighbours(cheap=True).has_loops
+
+    def test_a_neuron_is_found_by_its_activation(self):
+        def boxes(**columns):
+            bent = cr.primitive(partials=lambda y, x: (2 * x,), name="bent", **columns)(lambda x: x * x)
+            w = [Var(0.5, label=f"w[1,{k}]") for k in (1, 2)]
+            xs = [Var(1.0, label="x1"), Var(2.0, label="x2")]
+            root = bent(w[0] * xs[0] + w[1] * xs[1] + Var(0.1, label="b[1]"))
+            return str(viz.draw(root, collapse="neuron"))
+
+        assert "bent" in boxes() and "bent" not in boxes(activation=True)
+
     def test_an_operator_stands_between_its_arguments(self, near):
         x, y = Var(1.0, label="x"), Var(2.0, label="y")
         assert near.symbol == "≈"
@@ -209,3 +238,60 @@ class TestTraits:
         )  # fmt: skip
         with pytest.raises(AssertionError, match=message):
             cr.testing.check_primitive(row)
+
+
+class TestCode:
+    """What a row's code says to backends."""
+
+    def test_numpy_computes_it_on_arrays(self):
+        np = pytest.importorskip("numpy")
+        asked = []
+
+        @cr.primitive(partials=lambda y, x: (-cr.sin(x),), name="cosine", code={"numpy": "cos"})
+        def cosine(x):
+            asked.append(x)
+            return math.cos(x)
+
+        xs = np.linspace(-3.0, 3.0, 500)
+        compiled = cr.compile(cosine, batch="x", backend="numpy")
+        assert np.allclose(compiled(xs), np.cos(xs), rtol=1e-15) and not asked
+
+    def test_so_does_another_librarys_function(self):
+        special = pytest.importorskip("scipy.special")
+        np = pytest.importorskip("numpy")
+        j1 = cr.primitive(partials=lambda y, x: (nan,), name="j1", code={"numpy": "scipy.special.j1"})(
+            lambda x: special.j1(x)
+        )
+        j0 = cr.primitive(partials=lambda y, x: (-j1(x),), name="bessel0", code={"numpy": "scipy.special.j0"})(
+            lambda x: special.j0(x)
+        )
+        xs = np.linspace(-3.0, 30.0, 500)
+        value, slope = cr.compile(cr.value_and_grad(lambda x: j0(x)), batch="x", backend="numpy")(xs)
+        assert np.allclose(value, special.j0(xs)) and np.allclose(slope, -special.j1(xs))
+        x = Var(2.0)
+        assert special.j0(x).op is j0 and x.j0().op is j0 and x.bessel0().op is j0
+
+    def test_comparisons_of_numpys_are_numbers(self):
+        np = pytest.importorskip("numpy")
+        nought = cr.primitive(
+            partials=lambda y, x, z: (0.0, 0.0), name="either_true", compares=True, code={"numpy": "logical_or"}
+        )(lambda x, y: x != 0.0 or y != 0.0)
+        compiled = cr.compile(lambda x, y: nought(x, y) + cr.where(nought(x, y), 2.0, 0.0), batch="x", backend="numpy")
+        assert compiled(np.array([0.0, 2.0, nan]), 0.0).tolist() == [0.0, 3.0, 3.0]
+
+    def test_a_name_of_the_tables_stays_the_tables(self):
+        row = cr.primitive(partials=lambda y, x: (1.0,), name="my_arcsin", code={"numpy": "arcsin"})(lambda x: x)
+        assert Var(0.5).arcsin().op is cr.asin and Var(0.5).my_arcsin().op is row
+
+    @pytest.mark.parametrize("name", ["arctan2", "no_such", "where", "modf"])
+    def test_a_function_that_does_not_fit_is_refused(self, name):
+        pytest.importorskip("numpy")
+        row = cr.primitive(partials=lambda y, x: (1.0,), name="misnamed", code={"numpy": name})(lambda x: x)
+        message = rf"of misnamed to be the name of a ufunc of 1 arguments but got name='{name}'"
+        with pytest.raises(cr.BackendError, match=message):
+            cr.compile(row, backend="numpy")(1.0)
+
+    @pytest.mark.parametrize("text", ["f({2})", "f({x})", "({ 1; })"])
+    def test_places_that_are_none_are_refused(self, text):
+        with pytest.raises(ValueError, match=r"^primitive misplaced expected code.* to have places \{0\} to \{1\}"):
+            cr.primitive(partials=lambda y, a, b: (0.0, 0.0), name="misplaced", code={"c": text})(lambda a, b: a)
