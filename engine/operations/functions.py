@@ -65,7 +65,7 @@ def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
 
 
 def items_of(function: str, items: Iterable[Scalar]) -> list[Scalar]:
-    """Return the items of an iterable that a function was given; `TypeError` where it is none."""
+    """Return the items of an iterable argument; `TypeError` if it is not iterable."""
     if isinstance(items, str) or not isinstance(items, Iterable):
         raise TypeError(f"{function} expected an iterable of numbers but got {describe('items', items)}")
     return list(items)
