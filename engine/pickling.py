@@ -1,4 +1,4 @@
-"""Pickle things by a public name and a word, so that pickles outlive the files that make these things.
+"""Pickle by public names: pickles outlive the modules that define what is in them.
 
 A pickle of a Var, a row, a program or a derivative says ``chainrule.unpickled("graph", ...)``: which function that is
 for a word, `pickled_as` has noted beside the function.

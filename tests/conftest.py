@@ -1,4 +1,4 @@
-"""Set up a headless browser, Ctrl-C and Hypothesis: no deadlines (the machine may be busy), on CI the same examples."""
+"""Set up a headless browser, Ctrl-C and Hypothesis: no deadlines (the machine may be busy), fixed examples on CI."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ def browser():
 
 @pytest.fixture
 def open_page(browser):
-    """Load the page of a file; what it logs, and what it asks for beyond its own file, fails the test."""
+    """Load a page from a file; anything it logs, or requests beyond its own file, fails the test."""
     troubles, contexts = [], []
 
     def open_file(path, **options):
@@ -58,7 +58,7 @@ def open_page(browser):
 
 @pytest.fixture
 def eager_recognition(monkeypatch):
-    """Recognise whatever can be, however short."""
+    """Recognise whatever can be recognised, however short."""
     for name, least in (("WORK", 0), ("WORK_ALONE", 0), ("_SMALL", 0), ("_GAIN", 1e9)):
         monkeypatch.setattr(rerolling, name, least)
     monkeypatch.setattr(repetition, "LEAST", 2)

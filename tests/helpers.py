@@ -30,12 +30,12 @@ def flat(result):
 
 
 def same(x, y):
-    """Equal bit for bit, any nan being equal to any."""
+    """Return whether results are equal bit for bit; any nan equals any other."""
     return (math.isnan(x) and math.isnan(y)) or (x == y and math.copysign(1, x) == math.copysign(1, y))
 
 
 def agree(found, expected, rel=1e-11, each=False):
-    """Assert that results are equal, but for roundings of the greatest number in them, or with `each` of every one."""
+    """Assert that results agree up to rounding of the greatest number in them, or with `each`, of every number."""
     found, expected = flat(found), flat(expected)
     assert len(found) == len(expected)
     least = 1e-306 if each else rel * max([1.0, *[abs(x) for x in expected if math.isfinite(x)]])
@@ -45,7 +45,7 @@ def agree(found, expected, rel=1e-11, each=False):
 
 
 def tame(expected):
-    """Pass over functions whose derivatives grow so much that roundings grow with them."""
+    """Skip functions whose derivatives grow so much that rounding errors grow with them."""
     assume(not any(1e5 < abs(x) < math.inf for x in flat(expected)))
     return expected
 
@@ -54,7 +54,7 @@ def tame(expected):
 
 
 def everything(f):
-    """Value, gradient and one product with the Hessian."""
+    """Return a function for value, gradient and one product with the Hessian."""
 
     def computed(*xs):
         places = tuple(range(len(xs)))
@@ -77,7 +77,7 @@ def definition(row):
 
 
 def kept_apart(*rows):
-    """Take a module's own rows out of the table, which tests elsewhere loop over; return a fixture that lends them."""
+    """Take a module's own rows out of the table that other tests loop over; return a fixture that lends them."""
     own = {row.name: cr.PRIMITIVES.pop(row.name) for row in rows}
 
     @pytest.fixture(autouse=True)

@@ -65,7 +65,7 @@ class Nest:
 
 
 def _walked(f: Any, most: int, x: Any, y: Any, z: Any) -> Any:
-    """Run a nest again and again while its numbers are small, so that samples end at different times."""
+    """Run a nest repeatedly while its numbers are small, so that samples end at different times."""
     carry = cr.while_loop(
         lambda c: cr.abs(c[0]) + 0.2 * c[1] < 0.9876543,
         lambda c: (cr.sin(f(c[0], y, z)), c[1] + 1.0),
@@ -77,7 +77,7 @@ def _walked(f: Any, most: int, x: Any, y: Any, z: Any) -> Any:
 
 @st.composite
 def nests(draw: Any, inputs: int = 3, depth: int = 2) -> Nest:
-    """Draw a nest: every part but rows holds nests of less depth."""
+    """Draw a nest: every part except rows holds nests of less depth."""
     parts: list[tuple[Any, ...]] = []
     count = inputs
     for _ in range(draw(st.integers(1, 3))):

@@ -144,7 +144,7 @@ def _fits(picture: Picture, groups: Sequence[int], most: int) -> bool:
 
 
 def takes_any_order(operation: Primitive) -> bool:
-    """Tell whether the order of the arguments says nothing, as in a + b + c and in a mean."""
+    """Return whether the order of the arguments is irrelevant, as in a + b + c and in a mean."""
     return operation.commutes or (isinstance(operation, Reduction) and operation.iterables == 1)
 
 

@@ -63,7 +63,7 @@ def formula(root: Var, style: Style = "text") -> str:
 
 
 def left_to_right(root: Var) -> list[Var]:
-    """List all Vars below `root`, arguments before results, in the order in which they stand in the formula.
+    """List all Vars below `root`, arguments before results, in the order of the formula.
 
     >>> x, y = Var(2.0, label="x"), Var(3.0, label="y")
     >>> [var.label for var in left_to_right(x * y)]

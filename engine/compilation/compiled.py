@@ -298,7 +298,7 @@ class Compiled:
         return plan.run(arrays, n)
 
     def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
-        """Do what `__call__` does, with results in the arrays of `out`."""
+        """Call, and write the results into the arrays of `out`."""
         if self._static is not None:
             own, rest = self._static.of(args, named)
             result = own._call_into(out, tuple(rest), {})

@@ -100,7 +100,7 @@ class Plan:
         return self.read(self.numbers(arrays, n), n)
 
     def run_into(self, out: Any, arrays: Sequence[Any], n: int) -> Any:
-        """Do what `run` does, with results in the arrays of `out`."""
+        """Run the kernel, and write its results into the arrays of `out`."""
         given = Given(out, self.program.result, n if self.layout.per_sample else None)
         return given.filled(self.read(self.numbers(arrays, n, given.memory(self.layout.units, arrays)), n))
 

@@ -30,7 +30,7 @@ _expand_loop: Callable[[Loop, Sequence[Any]], list[Any]]  # loop_series.py gives
 
 
 def use_loop_series(expand: Callable[[Loop, Sequence[Any]], list[Any]]) -> None:
-    """Say how loops run on series: by series of their inner programs, so that knows this module."""
+    """Set how loops run on series: by a function of another module, which imports this one."""
     global _expand_loop
     _expand_loop = expand
 

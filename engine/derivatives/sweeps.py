@@ -22,7 +22,7 @@ _push_loop: Callable[[Any, Sequence[Any]], list[Any]]
 
 
 def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]]) -> None:
-    """Say how gradients and tangents pass through a loop: by sweeps along its inner program, so that knows this one."""
+    """Set how gradients and tangents pass through a loop: by functions of another module, which imports this one."""
     global _pull_loop, _push_loop
     _pull_loop, _push_loop = pull, push
 

@@ -60,7 +60,7 @@ def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
 
 
 def _symbolic_log_softmax(items: list[Scalar]) -> list[Scalar]:
-    """Do the same where it is not known yet which item is the greatest: both cases, and a choice."""
+    """The same if it is not known yet which item is the greatest: compute both cases, and choose."""
     top = table.stop_gradient(functools.reduce(table.maximum, items))
     below = [table.strong_sub(x, top) for x in items]
     powers = [table.exp(x) for x in below]

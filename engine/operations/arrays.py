@@ -1,4 +1,4 @@
-"""Let NumPy's functions follow the rows of the table on numbers of chainrule's, alone and in arrays.
+"""Make NumPy's functions follow the table's rows on chainrule's numbers, alone and in arrays.
 
 NumPy knows an array of Vars as one of objects: it then compares, adds and calls methods item by item. That is right for
 arithmetic and for functions that are methods, but a maximum by comparison loses nan and gives a tie to one side, and
@@ -25,12 +25,12 @@ _BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
 
 
 def is_number(x: Any) -> bool:
-    """Tell whether `x` is a Var, a traced number or the like."""
+    """Return whether `x` is a Var, a traced number or similar."""
     return hasattr(type(x), "__apply__")
 
 
 class Array(np.ndarray[Any, Any]):
-    """Hold Vars, traced numbers and floats; NumPy's functions of it follow chainrule's rows.
+    """An array of Vars, traced numbers and floats; NumPy's functions of it follow chainrule's rows.
 
     >>> import chainrule
     >>> xs = chainrule.array([chainrule.Var(1.0), chainrule.Var(1.0)])
@@ -52,11 +52,11 @@ class Array(np.ndarray[Any, Any]):
         return unpickled, ("array", self.view(np.ndarray))
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:
-        """Return where the greatest item stands, as NumPy does."""
+        """Return the index of the greatest item, as NumPy does."""
         return values(self).argmax(*args, **kwargs)
 
     def argmin(self, *args: Any, **kwargs: Any) -> Any:
-        """Return where the least item stands, as NumPy does."""
+        """Return the index of the least item, as NumPy does."""
         return values(self).argmin(*args, **kwargs)
 
     def argsort(self, *args: Any, **kwargs: Any) -> Any:
@@ -69,7 +69,7 @@ class Array(np.ndarray[Any, Any]):
 
 
 def values(array: Any) -> Any:
-    """Return the values of an array's numbers as doubles; traced numbers have none and raise `TraceError`."""
+    """Return the values of an array as doubles; traced numbers have none and raise `TraceError`."""
     plain = np.asarray(array)
     if plain.dtype != object:
         return plain
@@ -123,7 +123,7 @@ _LISTS = (list, tuple)
 
 
 class _Reading(NamedTuple):
-    """Tell how to read a ufunc of NumPy's."""
+    """How to read a ufunc of NumPy's."""
 
     rule: Callable[..., Any] | None
     item_by_item: Any  # the rule as a ufunc
@@ -146,7 +146,7 @@ on_register(lambda row: _read.cache_clear())
 
 
 def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
-    """Do what NumPy's function does, or its method (reduce, accumulate, outer, at ...), by the row of that name."""
+    """Carry out a ufunc or its method (reduce, accumulate, outer, at ...) by the row of that name."""
     rule, item_by_item, predicate, arithmetic = _read(ufunc)
     plain_call = method == "__call__" and not options
     if plain_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
@@ -178,7 +178,7 @@ def _holds_objects(item: Any) -> bool:
 
 
 def _options(ufunc: np.ufunc, predicate: bool, options: dict[str, Any]) -> tuple[dict[str, Any], Sequence[Any]]:
-    """Return the options for plain arrays, and the arrays to write to as they were given."""
+    """Return the options for plain arrays, and the output arrays as given."""
     out: Sequence[Any] = options.get("out", ())
     for item in out:
         if item is not None and item.dtype != object and not predicate:
@@ -195,7 +195,7 @@ def _options(ufunc: np.ufunc, predicate: bool, options: dict[str, Any]) -> tuple
 
 
 def _plain(item: Any) -> Any:
-    """Return what NumPy computes with item by item: an Array as a plain array, a number as an array of none."""
+    """Return an operand for NumPy's item-by-item code: an Array as a plain array, a number as a 0-d array."""
     if isinstance(item, Array):
         return item.view(np.ndarray)
     if is_number(item):
@@ -210,14 +210,14 @@ def _item(item: Any) -> Any:
 
 
 def _conditions(found: Any) -> Any:
-    """Make an array of bool of what holds nothing else; conditions on traced numbers are numbers."""
+    """Return results as a bool array if they hold nothing else; conditions on traced numbers are numbers."""
     if isinstance(found, np.ndarray) and all(isinstance(item, (bool, np.bool_)) for item in found.flat):
         return found.astype(bool)
     return found
 
 
 def _result(found: Any, out: Sequence[Any] = ()) -> Any:
-    """Return results as Arrays, those without dimensions as the number itself, and what was written to as it came."""
+    """Return results as Arrays, zero-dimensional ones as the number itself, and output arrays as given."""
     if type(found) is np.ndarray and not out:
         return found if found.dtype != object else found.view(Array) if found.ndim else found[()]
     if any(item is not None for item in out):
@@ -236,7 +236,7 @@ def _several(found: Any) -> tuple[Any, ...]:
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
-    """Do what a function of NumPy's does with Arrays; numbers among its arguments are Arrays without dimensions."""
+    """Carry out a NumPy function on Arrays; numbers among its arguments become zero-dimensional Arrays."""
     own = _FUNCTIONS.get(function)
     if own is not None:
         with np.errstate(all="ignore"):
@@ -269,7 +269,7 @@ def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs:
 
 
 def _quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, **kwargs: Any) -> Any:
-    """Find by the values which items a quantile stands between, and weigh these; nan where there is a nan."""
+    """Find by value the items that a quantile lies between, and weigh these; nan if there is a nan."""
     keepdims = kwargs.pop("keepdims", False)
     if out is not None or kwargs.keys() - {"method"}:
         raise TypeError("quantile of Vars takes q, axis, method and keepdims alone")
@@ -334,5 +334,5 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 
 def array(data: Any) -> Any:
-    """Return an Array of a number, of nested lists of numbers, or of an array (see `structure.array`)."""
+    """Return an Array from a number, nested lists of numbers, or an array (see `structure.array`)."""
     return np.asarray(_plain(data), object).view(Array)

@@ -1,4 +1,4 @@
-"""Make operations of your own: `custom_primitive`, which users call as ``chainrule.primitive``."""
+"""Make your own operations: `custom_primitive`, which users call as ``chainrule.primitive``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .primitive import Interval, Primitive, Scalar, find, register
 
 
 def custom_primitive(definition: type | Callable[..., float] | None = None, /, **columns: Any) -> Any:
-    """Make an operation of your own, with value and derivative rule, usable wherever the table's are.
+    """Make your own operation, with value and derivative rule, usable wherever the table's are.
 
     Decorate a class that holds the columns of a row, or a function that evaluates floats, with the rule as keyword:
 
@@ -97,7 +97,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
 
 
 class Variadic(Primitive):
-    """Hold an operation of the user's on any number of arguments: a row for each number that it is called with.
+    """A user's operation on any number of arguments: one row for each number that it is called with.
 
     >>> from chainrule import Var
     >>> @custom_primitive(partials=lambda y, *xs: [2 * x for x in xs])
@@ -118,7 +118,7 @@ class Variadic(Primitive):
         return self.apply(args)
 
     def apply(self, args: tuple[Any, ...]) -> Any:
-        """Evaluate on floats, or hand over to the number type that takes part."""
+        """Evaluate on floats, or delegate to the number type of an argument."""
         return self.of(len(args)).apply(args)
 
     def of(self, count: int) -> Primitive:
@@ -132,7 +132,7 @@ class Variadic(Primitive):
 
 
 class _Row(Primitive):
-    """Hold what a `Variadic` is for one number of arguments."""
+    """What a `Variadic` is for one number of arguments."""
 
     def __init__(self, name: str, symbol: str, count: int, columns: dict[str, Any]) -> None:
         first = columns["domain"]
@@ -143,7 +143,7 @@ class _Row(Primitive):
 
     @property
     def argument_names(self) -> tuple[str, ...]:
-        """Name the arguments by the rule, those after its own by their places."""
+        """Name the arguments as the rule does, and those after its own by their places."""
         own = super().argument_names
         return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
 
@@ -153,13 +153,13 @@ class _Row(Primitive):
 
 @pickled_as("row of")
 def find_row(name: str, count: int) -> Primitive:
-    """Return the operation of that name for so many arguments; `KeyError` names it where there is none."""
+    """Return the operation of that name for so many arguments; a `KeyError` names it if there is none."""
     row = find(name)
     return row.of(count) if isinstance(row, Variadic) else row
 
 
 def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:
-    """Count the arguments that a function must have, and tell whether it takes any number of others."""
+    """Return the number of arguments that a function requires, and whether it takes any number of others."""
     least, more = 0, False
     for parameter in inspect.signature(evaluate).parameters.values():
         if parameter.kind is parameter.VAR_POSITIONAL:
@@ -189,7 +189,7 @@ def _check_expression(name: str, text: str | None, count: int, more: bool) -> No
 
 
 def _valued(name: str, evaluate: Callable[..., float], compares: bool) -> Callable[..., float]:
-    """Return the function, which raises where it does not give a real number, or one that compares not 0 or 1."""
+    """Return the function, wrapped to raise if it does not give a real number, or as a comparison 0 or 1."""
 
     @functools.wraps(evaluate)
     def value(*xs: float) -> float:
@@ -212,7 +212,7 @@ def _valued(name: str, evaluate: Callable[..., float], compares: bool) -> Callab
 
 
 def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Callable[..., Sequence[Scalar]]:
-    """Return the rule, which raises where it does not give a number as partial for each argument."""
+    """Return the rule, wrapped to raise if it does not give a number as partial for each argument."""
 
     @functools.wraps(rule)
     def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:

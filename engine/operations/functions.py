@@ -1,4 +1,4 @@
-"""Call the functions that need no row of their own: each is made of rows, and differentiated through them."""
+"""The functions that need no row of their own: each is made of rows, and differentiated through them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SELU_SCALE = 1.0507009873554805
 
 @method
 def hardtanh(x: Scalar) -> Scalar:
-    """Bring `x` into the range from -1 to 1; the derivative is 0 at both bounds.
+    """Limit `x` to the range from -1 to 1; the derivative is 0 at both bounds.
 
     >>> hardtanh(0.5), hardtanh(-3.0)
     (0.5, -1.0)
@@ -65,7 +65,7 @@ def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
 
 
 def items_of(function: str, items: Iterable[Scalar]) -> list[Scalar]:
-    """Return the items of an iterable that a function was given; `TypeError` where it is none."""
+    """Return the items of an iterable argument; `TypeError` if it is not iterable."""
     if isinstance(items, str) or not isinstance(items, Iterable):
         raise TypeError(f"{function} expected an iterable of numbers but got {describe('items', items)}")
     return list(items)

@@ -1,4 +1,4 @@
-"""Find rows by the names that methods and NumPy's functions have, so that ``x.arcsin()`` and ``np.arcsin(x)`` work."""
+"""Find rows by the names of methods and of NumPy's functions, so that ``x.arcsin()`` and ``np.arcsin(x)`` work."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def method(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def method_named(name: str) -> Callable[..., Any] | None:
-    """Return the row or function that a method name means."""
+    """Return the row or function for a method name."""
     return method_row(name) or _functions.get(name)
 
 
 def method_row(name: str) -> Primitive | None:
-    """Return the row that a method name means: the row's own name, or NumPy's where that differs.
+    """Return the row for a method name: the row's own name, or NumPy's if that differs.
 
     >>> import chainrule
     >>> method_row("arcsin") is method_row("asin") is chainrule.asin
@@ -56,7 +56,7 @@ def method_names() -> list[str]:
 
 
 def offer(kind: type) -> None:
-    """Give a class every row as a method, also those registered later; what it has of these names stays.
+    """Give a class every row as a method, including rows registered later; its own methods stay.
 
     With a ``__getattr__`` in its place, Python would look up every attribute of the class the slow way.
     """
@@ -81,7 +81,7 @@ def offer(kind: type) -> None:
 
 
 def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Return the function that stands for a row, or a function of one number, in a class."""
+    """Return the method that represents a row, or a function of one number, in a class."""
 
     def own(self: Any, *args: Any) -> Any:
         return function(self, *args)
@@ -105,23 +105,23 @@ on_register(lambda row: _numpy_names.cache_clear())
 
 
 def both(quotient: Any, rest: Any) -> Any:
-    """Return what divmod does, from what `//` and `%` do; NotImplemented where they are."""
+    """Return divmod's result from those of `//` and `%`; NotImplemented if they are."""
     return NotImplemented if rest is NotImplemented else (quotient, rest)
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
+    """Implement ``__array_ufunc__`` by the row of NumPy's name; arrays broadcast."""
     return _arrays().apply_ufunc(ufunc, method, inputs, options)
 
 
 def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Do for ``__array_function__`` what NumPy's function does."""
+    """Implement ``__array_function__``."""
     return _arrays().apply_function(function, args, kwargs)
 
 
 @functools.cache
 def _arrays() -> Any:
-    """Import the module that needs NumPy: when NumPy asks for it."""
+    """Import the module that needs NumPy, once NumPy asks for it."""
     return importlib.import_module(".arrays", __package__)
 
 

@@ -1,4 +1,4 @@
-"""Give a number type Python's operators: each calls its row, so that the type need only say how a row applies."""
+"""Give a number type Python's operators: each calls its row, so the type only defines how to apply rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read here what an operation is: one row that tells its value, its partials and its domain.
+"""What an operation is: one row with its value, its partials and its domain.
 
 A `Primitive` is called like the function it names. Floats give a float; any other number type takes
 part by defining ``__apply__(primitive, args)`` on its class, so that this module need not know `Var`.
@@ -33,7 +33,7 @@ PRIMITIVES: dict[str, Primitive] = {}
 @pickled_as("interval")
 @dataclass(frozen=True)
 class Interval:
-    """Say where an argument may be sampled: the open interval from `low` to `high`.
+    """Where an argument may be sampled: the open interval from `low` to `high`.
 
     >>> 0.5 in Interval(0, 1), 1.0 in Interval(0, 1)
     (True, False)
@@ -51,7 +51,7 @@ class Interval:
 
 
 class _Arguments:
-    """Tell `inspect.signature` the arguments of a row; the class itself keeps its own."""
+    """Give `inspect.signature` the arguments of a row; the class itself keeps its own."""
 
     def __get__(self, row: Any, kind: type | None = None) -> inspect.Signature:
         if row is None:
@@ -62,7 +62,7 @@ class _Arguments:
 
 @cython.cclass
 class Primitive:
-    """Hold one operation: all that evaluation, differentiation, drawing and compilation read of it.
+    """One operation: everything that evaluation, differentiation, drawing and compilation read of it.
 
     Args:
         name: the function's name, unique in the registry.
@@ -155,7 +155,7 @@ class Primitive:
         return names + tuple([f"x{k}" for k in range(len(names), self.arity)])
 
     def signature(self) -> inspect.Signature:
-        """Return what `inspect.signature` tells of the row: its arguments by name, those that may be left out."""
+        """Return the row's signature, for `inspect.signature`: its arguments by name, optional ones included."""
         names = self.argument_names
         filled = dict(zip(reversed(names), reversed(self.defaults), strict=False))
         return inspect.Signature([_parameter(name, filled.get(name, inspect.Parameter.empty)) for name in names])
@@ -175,7 +175,7 @@ class Primitive:
         return self.apply(args + self.defaults[-missing:])
 
     def apply(self, args: tuple[Any, ...]) -> Any:
-        """Evaluate on floats, or hand over to the number type that takes part."""
+        """Evaluate on floats, or delegate to the number type of an argument."""
         for arg in args:
             if type(arg) is not float:
                 return self._dispatch(args)
@@ -237,7 +237,7 @@ def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Par
 
 @cython.cclass
 class Reduction(Primitive):
-    """Hold an operation on any number of arguments, given as one or more iterables of equal length.
+    """An operation on any number of arguments, given as one or more iterables of equal length.
 
     >>> from chainrule import dot
     >>> dot([1.0, 2.0], [3.0, 4.0])
@@ -267,7 +267,7 @@ class Reduction(Primitive):
         return self.apply(tuple(columns[0]) if len(columns) == 1 else tuple(itertools.chain.from_iterable(columns)))
 
     def signature(self) -> inspect.Signature:
-        """Return what `inspect.signature` tells of the row: its iterables."""
+        """Return the row's signature, for `inspect.signature`: its iterables."""
         return inspect.Signature([_parameter(name) for name in ("xs", "ys", "zs")[: self.iterables]])
 
     def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
@@ -307,12 +307,12 @@ _listeners: list[Callable[[Primitive], None]] = []
 
 
 def on_register(listener: Callable[[Primitive], None]) -> None:
-    """Have a function called with every row that is registered from now on."""
+    """Register a function to be called with every row registered from now on."""
     _listeners.append(listener)
 
 
 def use_fast(kind: type, *names: str) -> None:
-    """Have rows call the methods of these names where their first argument is of a type that spells them out."""
+    """Make rows call the methods of these names if their first argument is of a type that spells them out."""
     for name in names:
         row = PRIMITIVES[name]
         row.fast, row.fast_type = getattr(kind, name), kind
@@ -320,5 +320,5 @@ def use_fast(kind: type, *names: str) -> None:
 
 @pickled_as("row")
 def find(name: str) -> Primitive:
-    """Return the operation of that name; `KeyError` names it where there is none."""
+    """Return the operation of that name; a `KeyError` names it if there is none."""
     return PRIMITIVES[name]

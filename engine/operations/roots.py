@@ -24,7 +24,7 @@ ROOTS: dict[Primitive | None, tuple[float, Callable[..., Scalar]]] = {
 
 
 def power_of_root(row: Primitive, args: tuple[Any, ...]) -> Scalar | None:
-    """Return a power, a square or a product with itself as what it is where it is 0; None where a row does as well.
+    """Return a power, square or self-product in a form that is smooth at 0; None where the row itself is.
 
     >>> from chainrule import Var, abs, square
     >>> power_of_root(square, (abs(Var(0.0)),)).op, power_of_root(square, (Var(0.0),))

@@ -1,4 +1,4 @@
-"""Look up any operation here: each is one row, with its value, its derivative and where that holds.
+"""The table of operations: each is one row, with its value, its derivative and where that holds.
 
 To add an operation, add a row and its name in ``__all__``: it is then exported, drawn and tested with no
 further line. Rules are written with operators and rows only (never ``math``), so that the same line serves
@@ -399,7 +399,7 @@ def _scaled_exp(factor: Scalar, half: Scalar) -> Scalar:
 
 
 def _silu_bend(x: Scalar) -> Scalar:
-    """Return x tanh(x/2) - 2; around its zeros less what it is there: two terms of the same sign.
+    """Return x tanh(x/2) - 2; around its zeros as a sum of two terms of the same sign.
 
     The function is even. At 0 its mirror must be one that derivatives pass, which those of ``abs`` do not.
     """
@@ -444,14 +444,14 @@ def _directions(r: Scalar, xs: Sequence[Scalar]) -> list[Scalar]:
 
 
 def shares(*xs: Scalar) -> list[Scalar]:
-    """Return exp(x) over their sum for each x, right even where log(sum) is lost beside x in rounding."""
+    """Return exp(x) over their sum for each x, right even where rounding loses log(sum) beside x."""
     top = stop_gradient(reduce(maximum, xs))
     weights = [exp(strong_sub(x, top)) for x in xs]
     return [fraction(weight, rest) for weight, rest in zip(weights, sums_of_others(weights), strict=True)]
 
 
 def sums_of_others(weights: Sequence[Scalar]) -> list[Scalar]:
-    """Return for each number the sum of all others, without a difference."""
+    """Return for each number the sum of all others, without subtraction."""
     before = list(accumulate(weights, initial=0.0))
     after = list(accumulate(reversed(weights), initial=0.0))[::-1]
     return [left + right for left, right in zip(before, after[1:], strict=False)]

@@ -23,7 +23,7 @@ _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  #
 
 
 def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]]) -> None:
-    """Say which rows are traced as loops, from how many arguments on, and how: loops are traced, too."""
+    """Set which rows are traced as loops, from how many arguments on, and how."""
     _long_forms.update(forms)
 
 

@@ -1,4 +1,4 @@
-"""Bring what depends on shared arguments only before all else: it runs once for a batch."""
+"""Move what depends on shared arguments only to the front: it runs once for a batch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..programs import Program, Step, varying
 
 
 def hoist(program: Program, batched: Sequence[bool]) -> Program:
-    """Bring the steps that depend on shared arguments only before all others."""
+    """Move the steps that depend on shared arguments only before all others."""
     varies, firsts = varying(program, batched), program.firsts
     order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
     new = list(range(program.count))

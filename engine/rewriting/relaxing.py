@@ -1,4 +1,4 @@
-"""Make plain products of strong ones, where a difference would show as nan in an output."""
+"""Turn strong products into plain ones where a difference would show as nan in an output."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def relax(program: Program) -> Program:
 
 
 def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]:
-    """Relax a program of which some outputs are `seen`; tell of each input whether a nan in it would be, too."""
+    """Relax a program some of whose outputs are `seen`; also return whether a nan in each input would be seen."""
     shows = bytearray(b"\1" * program.count)
     for k, flag in zip(program.outputs, seen, strict=True):
         shows[k] &= flag
@@ -46,7 +46,7 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
 
 
 def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
-    """Relax a loop of which some results are `seen`; tell of each argument whether a nan in it would be."""
+    """Relax a loop some of whose results are `seen`; also return whether a nan in each argument would be seen."""
     carry, rows, length = loop.carry, loop.rows, loop.length
     end = carry + length * loop.stacked
     outputs = bytearray(seen[:carry])
@@ -66,7 +66,7 @@ def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
 
 
 def passes_nan(op: Primitive, position: int) -> bool:
-    """Tell whether a nan at this argument always comes out as nan, or as what it stands for.
+    """Return whether a nan in this argument always reaches the result, unless the result ignores the argument.
 
     The branches of `where` count: one not taken has no effect. So do the factors of a strong product: where the other
     factor is 0, the result is 0 either way.

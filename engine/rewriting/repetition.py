@@ -1,4 +1,4 @@
-"""Find what is repeated in a program: groups of steps that do the same to other numbers, as a written-out loop does.
+"""Find repetition in a program: groups of steps that do the same to different numbers, as an unrolled loop does.
 
 Steps of one operation whose arguments were made in the same way are alike; none of them can depend on another. Like
 steps are one column of a group: an iteration each. Where every iteration of one column takes what the same iteration of
@@ -19,7 +19,7 @@ _FEW = 3  # arguments of a step that is cheap, and goes where its result is used
 
 @dataclass(eq=False)
 class Group:
-    """Hold columns of steps, by their places; the steps at one place of every column are one iteration.
+    """Columns of steps, by their places; the steps at the same place of all columns are one iteration.
 
     No group depends on itself by way of others: what a group takes has a lower level, what takes from it a higher one.
 
@@ -38,7 +38,7 @@ class Group:
 
 
 class Repetition:
-    """Find the groups of a program; afterwards `group_of` has the group and the iteration of each step in one.
+    """Find the groups of a program; afterwards `group_of` has the group and iteration of each step in one.
 
     >>> from chainrule import tanh, trace
     >>> program = trace(lambda w, x: [tanh(a * x) for a in w], [1.0] * 4, 1.0)
@@ -57,7 +57,7 @@ class Repetition:
         self.depth = self._depths()
 
     def groups(self) -> list[Group]:
-        """Return the groups, none of which takes from itself by way of others."""
+        """Return the groups; no group depends on itself through others."""
         classes = self._by_users(self._alike())
         for columns in self._by_depth(self._by_arguments(classes)):
             for column in columns:
@@ -75,7 +75,7 @@ class Repetition:
         return depth
 
     def _alike(self) -> list[list[int]]:
-        """Return the classes of steps that do the same to what was made in the same way."""
+        """Return the classes of steps that do the same to values made in the same way."""
         program, inputs = self.program, len(self.program.names)
         known: dict[Hashable, int] = {}
         kinds: list[Hashable] = [known.setdefault(name.split("[")[0], len(known)) for name in program.names]
@@ -96,7 +96,7 @@ class Repetition:
         return [column for column in classes.values() if len(column) >= LEAST]
 
     def _by_depth(self, classes: Sequence[list[int]]) -> list[list[list[int]]]:
-        """Sort columns by how deep their steps stand; steps without a column are columns of one."""
+        """Sort columns by the depth of their steps; steps without a column become columns of one."""
         layers: list[list[list[int]]] = [[] for _ in range(max(self.depth, default=0) + 1)]
         for column in classes:
             layers[self.depth[column[0]]].append(column)
@@ -107,7 +107,7 @@ class Repetition:
         return layers
 
     def _by_users(self, classes: Sequence[list[int]]) -> list[list[int]]:
-        """Split cheap steps by the columns that take their results, where all parts are large enough."""
+        """Split cheap steps by the columns that use their results, if all parts are large enough."""
         steps, firsts = self.program.steps, self.program.firsts
         users: list[set[tuple[int, int]]] = [set() for _ in range(self.program.count)]
         found: list[list[int]] = []
@@ -131,7 +131,7 @@ class Repetition:
         return not isinstance(op, Loop) and len(args) <= _FEW
 
     def _by_arguments(self, classes: Sequence[list[int]]) -> list[list[int]]:
-        """Split columns into equal runs, of which each takes something that all its steps share."""
+        """Split columns into equal runs, each taking something that all its steps share."""
         part_of: dict[int, int] = {}
         found: list[list[int]] = []
         steps, maker = self.program.steps, self.maker
@@ -148,7 +148,7 @@ class Repetition:
         return found
 
     def _shared_runs(self, column: list[int]) -> list[list[int]]:
-        """Split a column where an argument that stays the same for a while changes, slowest first."""
+        """Split a column where an argument that is constant for a while changes, slowest first."""
         steps = self.program.steps
         best = [column]
         for values in zip(*[steps[place].args for place in column], strict=True):
@@ -160,7 +160,7 @@ class Repetition:
     # ---- which columns belong together ----
 
     def _join(self, column: list[int]) -> None:
-        """Put a column into the group that it takes from, merged of several if need be, or a new one."""
+        """Put a column into the group that it takes from, merging several if need be, or into a new one."""
         steps, maker = self.program.steps, self.maker
         made = [[maker[k] for k in steps[place].args if maker[k] >= 0] for place in column]
         top = max([self.level[place] for own in made for place in own], default=0)
@@ -188,7 +188,7 @@ class Repetition:
                 self.level[place] = group.level
 
     def _iterations(self, made: list[list[int]], top: int, length: int) -> dict[Group, list[int]]:
-        """Return which iteration of each group of the highest level each step takes; nothing where they do not match.
+        """Return which iteration of each group of the highest level each step takes; nothing if they do not match.
 
         Whatever else a step takes is of a lower level, so no group comes to depend on itself.
         """
@@ -208,7 +208,7 @@ class Repetition:
         return found if all(len(set(iterations)) == length for iterations in found.values()) else {}
 
     def _sink(self) -> None:
-        """Move groups that one group alone takes from, iteration by iteration, into that one."""
+        """Move groups used by one other group only, iteration by iteration, into that one."""
         steps, maker = self.program.steps, self.maker
         takers: dict[int, set[int]] = {}
         for place, (_, args) in enumerate(steps):

@@ -1,4 +1,4 @@
-"""Recognise loops that were written out: steps that do the same to other numbers become one `map`.
+"""Recognise unrolled loops: steps that do the same to different numbers become one `map`.
 
 A layer of neurons, written as `nn.MLP` or as a comprehension of dot products, is a map over the neurons, and its
 derivative, taken of the map, is one too. So the time to compile follows the size of the code that was written. Where
@@ -39,7 +39,7 @@ _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
 def recognise(program: Program, alone: bool = False) -> Program:
-    """Return the program with maps in place of steps that do the same to other numbers; values stay the same.
+    """Return the program with maps in place of steps that do the same to different numbers; values do not change.
 
     A layer becomes one map, the same layer at several places a map of that map. Programs that are short, or mostly
     something else, come back as they are.
@@ -92,7 +92,7 @@ def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
 
 
 def _with_inner(program: Program, alone: bool, known: Known) -> Program:
-    """Return the program with inner programs recognised; a map takes the lanes for itself."""
+    """Return the program with inner programs recognised, too; a map runs one iteration per vector lane."""
 
     def inner(op: Primitive) -> Primitive:
         if not isinstance(op, Loop):
@@ -106,7 +106,7 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
 
 
 def work(program: Program) -> int:
-    """Return how many operands the steps of a program take in one run; a loop counts as one step of some."""
+    """Return how many operands the steps of a program take in one run; a loop counts as one step with some."""
     return sum([_OF_LOOP if isinstance(op, Loop) else len(args) for op, args in program.steps if op is not table.pos])
 
 
@@ -115,7 +115,7 @@ def _work(program: Program, group: Group) -> int:
 
 
 def size(program: Program) -> int:
-    """Return about how much code a program is, in operands: inner programs once, and what has to be packed for them."""
+    """Return a program's approximate code size in operands: inner programs once, and what is packed for them."""
     total, seen = 0, set()
     for op, args in program.steps:
         if not isinstance(op, Loop):
@@ -131,7 +131,7 @@ def size(program: Program) -> int:
 
 
 def _regular(program: Program, column: Sequence[int]) -> bool:
-    """Tell whether values are constants, or stand at equal distances already."""
+    """Return whether values are constants, or are at equal distances already."""
     inputs = len(program.names)
     if all(inputs <= k < program.offset for k in column):
         return True
@@ -143,7 +143,7 @@ _Source = tuple[int, int]  # one of these, and which value
 
 
 class _Rewriting:
-    """Write a program anew, with a map for each group."""
+    """Rewrite a program with a map for each group."""
 
     def __init__(self, repetition: Repetition, groups: Sequence[Group]) -> None:
         self.old, self.maker, self.groups = repetition.program, repetition.maker, groups
@@ -162,7 +162,7 @@ class _Rewriting:
         self.summed: set[int] = set()
 
     def _sums(self) -> dict[tuple[int, ...], int]:
-        """Return the place of each sum by what it adds, if nobody else takes any of that."""
+        """Return the place of each sum whose summands nothing else uses, by these summands."""
         uses = Counter(itertools.chain(self.old.outputs, *[args for _, args in self.old.steps]))
         return {
             args: place
@@ -181,7 +181,7 @@ class _Rewriting:
         return self.builder.finish(self.old, [self.new[k] for k in self.old.outputs])
 
     def _order(self) -> Iterator[int | Group]:
-        """Yield steps and groups, each as soon as what it takes is there, in the order of the program if possible."""
+        """Yield steps and groups, each as soon as its arguments are computed, in the program's order if possible."""
         takers: dict[int | Group, set[int | Group]] = {unit: set() for unit in self.unit_of}
         missing = dict.fromkeys(self.unit_of, 0)
         places: dict[int | Group, int] = {}
@@ -208,7 +208,7 @@ class _Rewriting:
             self.new[start + k] = first + k * step
 
     def _write(self, group: Group) -> None:
-        """Write the map of a group: what differs from iteration to iteration comes in rows, the rest is shared."""
+        """Write the map of a group: what differs between iterations comes in rows, the rest is shared."""
         steps, firsts = self.old.steps, self.old.firsts
         rows: dict[tuple[int, ...], int] = {}
         shared: dict[int, int] = {}
@@ -252,7 +252,7 @@ class _Rewriting:
     def _source(
         self, values: tuple[int, ...], group: Group, rows: dict[tuple[int, ...], int], shared: dict[int, int]
     ) -> _Source:
-        """Tell where the body finds what its iterations take, and enter that among rows or shared numbers."""
+        """Return where the body finds an argument of its iterations, and add it to the rows or the shared numbers."""
         k = values[0]
         if self.maker[k] >= 0 and self.unit_of[self.maker[k]] is group:
             return _INNER, k

@@ -1,4 +1,4 @@
-"""Rewrite programs: each pass takes a `Program` and returns one with the same values and derivatives, only cheaper.
+"""Simplify programs: each pass takes a `Program` and returns a cheaper one with the same values and derivatives.
 
     share      equal steps once
     fold       steps on constants alone are constants
@@ -43,7 +43,7 @@ def simplify(program: Program) -> Program:
 
 
 def optimise(program: Program) -> Program:
-    """Share, fold and simplify, then drop what nobody needs."""
+    """Share, fold and simplify, then drop what is not needed."""
 
     def rule(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         return _simplify(builder, op, args, _fold)
@@ -52,7 +52,7 @@ def optimise(program: Program) -> Program:
 
 
 def _simplify(builder: Builder, op: Primitive, args: tuple[int, ...], step: Rule = Builder.step) -> int:
-    """Return the value of a step, by an identity where one fits."""
+    """Return the value of a step, by an identity if one applies."""
     if op is table.pos:
         return args[0]
     if len(args) == 1:
@@ -83,7 +83,7 @@ def _choose(builder: Builder, args: tuple[int, ...], step: Rule) -> int:
 
 
 def _is_flag(builder: Builder, place: int) -> bool:
-    """Tell whether a value is 0 or 1, and never varies smoothly."""
+    """Return whether a value is 0 or 1, and never varies smoothly."""
     made = builder.step_of(place)
     return made is not None and made.op.compares
 
@@ -172,7 +172,7 @@ _IDENTITIES = {"add": _add, "sub": _sub, "mul": _mul, "strong_mul": _strong_mul,
 
 
 def values_only(program: Program) -> Program:
-    """Forget what matters to derivatives alone: `stop_gradient`."""
+    """Remove what matters to derivatives only: `stop_gradient`."""
 
     def rule(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         return args[0] if op is table.stop_gradient else builder.step(op, args)

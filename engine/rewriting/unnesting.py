@@ -1,4 +1,4 @@
-"""Move work across the borders of inner programs: what does not change leaves its loop, small calls are written out."""
+"""Move work across inner programs: what does not change leaves its loop, small calls are inlined."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Placed = tuple[Loop, tuple[int, ...]]
 
 
 def restructure(program: Program) -> Program:
-    """Write out calls that are small or the only one of their function, and hoist out of loops what stays the same.
+    """Inline calls that are small or the only one of their function, and hoist out of loops what stays the same.
 
     >>> from chainrule import exp, function, map, trace
     >>> def f(xs, w):
@@ -83,7 +83,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
 
 
 def _renumbered(program: Program, names: tuple[str, ...], new: dict[int, int], gone: set[int]) -> Program:
-    """Return the program with more inputs, of which some stand for values that are gone from it."""
+    """Return the program with more inputs, some of which replace values removed from it."""
     more = len(names) - len(program.names)
     places = {k: k if k < len(program.names) else k + more for k in range(program.offset)} | new
     count = program.offset + more

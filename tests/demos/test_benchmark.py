@@ -1,4 +1,4 @@
-"""The benchmark measures what it says: all engines compute the same, and a difference or a missing engine is told."""
+"""The benchmark measures what it says: all engines compute the same; a difference or a missing engine is reported."""
 
 import os
 import subprocess
@@ -30,7 +30,7 @@ def check(key, name):
 
 
 def run(*arguments, folder):
-    """Run the script in a folder, with the modules that lie there before those installed."""
+    """Run the script in a folder, where its modules take precedence over installed ones."""
     paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.run(
         [sys.executable, "-W", "error", str(DEMOS / "benchmark.py"), *arguments],

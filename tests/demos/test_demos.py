@@ -60,12 +60,12 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def plain(name):
-    """Return a distribution's name as packages are compared by."""
+    """Return a distribution's name in the form used to compare packages."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def extras_of(name, extra):
-    """Return the distributions that an extra of one asks for."""
+    """Return the distributions that an extra of another requires."""
     found = set()
     for line in metadata.requires(name) or []:
         if f'extra == "{extra}"' in line:
@@ -77,7 +77,7 @@ def extras_of(name, extra):
 
 
 def hidden_but(names):
-    """List the modules that are installed beside what these distributions bring."""
+    """List the installed modules that these distributions do not bring."""
     allowed = with_all_that_they_need(names)
     owners = metadata.packages_distributions()
     return [module for module, names in owners.items() if not allowed.intersection(map(plain, names))]
@@ -88,7 +88,7 @@ def first_name(line):
 
 
 def with_all_that_they_need(names):
-    """Add what distributions that are installed need without extras."""
+    """Add what installed distributions need without extras."""
     found, left = set(), set(names)
     while left:
         name = left.pop()
@@ -103,7 +103,7 @@ def with_all_that_they_need(names):
 
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_what_is_missing_is_said_in_one_line(script, tmp_path):
-    """Without anything that chainrule itself does not ask for, a demo names what to install."""
+    """With nothing but chainrule's own dependencies installed, a demo names what to install."""
     command = [sys.executable, "-c", HIDE, *hidden_but({"chainrule"}), "--", str(DEMOS / script)]
     environment = os.environ | {"PATH": str(tmp_path)}  # where no dot is
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100)
@@ -118,7 +118,7 @@ def test_what_is_missing_is_said_in_one_line(script, tmp_path):
 
 
 def check_picture(path):
-    """Read the file far enough to know that it is a picture."""
+    """Read enough of the file to know that it is a picture."""
     data = path.read_bytes()
     start, end = ENDS[path.suffix]
     assert data.startswith(start) and data.endswith(end), path
@@ -129,7 +129,7 @@ def check_picture(path):
 # test_benchmark.py runs the benchmark.
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script != "benchmark.py"])
 def test_demo_runs(script, tmp_path):
-    """With what its page says is installed, and nothing else."""
+    """With only what its page says installed."""
     extra = "viz" if script in ("gates.py", "layers.py") else "all"
     hidden = hidden_but({"chainrule", *extras_of("chainrule", extra), *BESIDE.get(script, [])})
     command = [sys.executable, "-W", "error", "-c", HIDE, *hidden, "--", str(DEMOS / script)]

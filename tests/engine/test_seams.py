@@ -61,7 +61,7 @@ class Polynomial:
         return Polynomial(terms)
 
     def replace(self, *arguments):
-        """Put polynomials in place of the last variables, so many as there are arguments, from `first` on."""
+        """Substitute polynomials for the last variables, as many as there are arguments, from `first` on."""
         first, values = arguments[0], arguments[1:]
         total = Polynomial({})
         for powers, factor in self.terms.items():
@@ -210,7 +210,7 @@ RULES = {
 
 
 def _body(body, scope, point, *arguments):
-    """Return a body as a polynomial in one or two variables more, at arguments whose values choose branches."""
+    """Return a body as a polynomial in one or two more variables, at arguments whose values choose branches."""
     first = len(scope)
     own = [Polynomial.variable(first + k) for k in range(len(arguments))]
     values = [argument.at(*point)[0] for argument in arguments]
@@ -299,7 +299,7 @@ TIMES = {0: 0, 1: 1, 2: 2, "forward": 1, "series": 3}
 
 
 def expected(term, order):
-    """Return the exact derivative, and how large an error rounding may make of it."""
+    """Return the exact derivative, and the largest error that rounding may cause."""
     point = list(map(Fraction, POINT))
     found = as_polynomial(term, [Polynomial.variable(0), Polynomial.variable(1)], point)
     for _ in range(TIMES[order]):

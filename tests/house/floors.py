@@ -50,14 +50,14 @@ def draw(floors, arrows, sentences, theme):
 
 
 def expected(arrows, sentences):
-    """List what a picture has to say: the words of each room, and the title of each arrow."""
+    """List what a picture must show: the words of each room, and the title of each arrow."""
     rooms = [(room, f"{named(room)} {sentence}") for room, sentence in sentences.items()]
     titles = [f"{room} is built on {other}" for room, below in arrows.items() for other in below]
     return sorted(rooms), sorted(titles)
 
 
 def shown(svg):
-    """List what a picture says. Where it says so depends on the fonts of the machine that made it."""
+    """List what a picture shows; the layout depends on the fonts of the machine that made it."""
     rooms, titles = [], []
     for group in ElementTree.fromstring(svg).iter(f"{SVG}g"):
         title = group.findtext(f"{SVG}title")

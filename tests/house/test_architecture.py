@@ -76,7 +76,7 @@ def order(folder):
 
 
 def located(path):
-    """Return the module or the folder's face that has this path; None where it is but a name in a module."""
+    """Return the module or the folder's face at this path; None if it is only a name in a module."""
     if (path / "__init__.py").exists():
         return path / "__init__"
     return path if any(path.with_name(path.name + suffix).exists() for suffix in (".py", ".pyx")) else None
@@ -117,14 +117,14 @@ def test_files_of_the_generator_for_loops_hand_each_other_typed_things():
 
 
 def open_modules(face):
-    """Return the modules that a folder's face lists whole: others may import from them, too."""
+    """Return the modules that a folder's face lists as a whole: others may import from them, too."""
     listed = [node for node in ast.parse(face.with_suffix(".py").read_text()).body if isinstance(node, ast.ImportFrom)]
     return {face.with_name(alias.name) for node in listed if node.module is None for alias in node.names}
 
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_other_folders_are_entered_by_their_faces(folder):
-    """A module imports what lies in its folder and those around it; of others the faces, and modules listed there."""
+    """A module imports from its own folder and those around it; from others, faces and the modules listed there."""
     for path in modules(folder):
         for module in imported(path):
             face = module if module.name == "__init__" else module.with_name("__init__")
@@ -156,13 +156,13 @@ def floor(room):
 
 
 def floors():
-    """List the rooms of each floor from the top; one lies above all that it imports from."""
+    """List the rooms of each floor, top first; a room lies above everything it imports from."""
     rooms = [room for room in needs() if room != "__main__"]
     return [[room for room in rooms if floor(room) == k] for k in reversed(range(1 + max(map(floor, rooms))))]
 
 
 def arrows():
-    """Return for each room those that it is built on, without those that others of them are built on."""
+    """Return for each room those that it is built on directly, not only by way of others."""
 
     @cache
     def below(room):

@@ -1,4 +1,4 @@
-"""Models and samples for the tests of training: one that can be compiled, and two that cannot."""
+"""Models and samples for tests of training: one model that can be compiled, and two that cannot."""
 
 import random
 

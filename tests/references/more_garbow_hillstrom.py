@@ -1,4 +1,4 @@
-"""Offer the 35 least-squares problems of Moré, Garbow and Hillstrom, with their starting points and minima.
+"""The 35 least-squares problems of Moré, Garbow and Hillstrom, with their starting points and minima.
 
 Source: J. J. Moré, B. S. Garbow, K. E. Hillstrom (1981), "Testing Unconstrained Optimization Software", ACM
 Transactions on Mathematical Software 7(1), pp. 17-41; the numbers are those of its list. The residuals take the

@@ -1,4 +1,4 @@
-"""Offer the nonlinear regression problems of NIST's Statistical Reference Datasets: data, starts, certified results.
+"""The nonlinear regression problems of NIST's Statistical Reference Datasets: data, starts, certified results.
 
 Source: National Institute of Standards and Technology, Information Technology Laboratory, "Statistical Reference
 Datasets", Nonlinear Regression, https://www.itl.nist.gov/div898/strd/nls/nls_main.shtml. Data, starting points and

@@ -1,4 +1,4 @@
-"""Hold our derivatives for the problems of Moré, Garbow and Hillstrom against mpmath, and solve them with SciPy."""
+"""Compare our derivatives for the problems of Moré, Garbow and Hillstrom with mpmath, and solve them with SciPy."""
 
 import functools
 import math
@@ -44,7 +44,7 @@ def sum_of_squares(problem):
 
 
 def agrees(value, printed):
-    """Tell whether a minimum found shows the printed digits, which are cut off and not rounded."""
+    """Return whether a minimum has the printed digits, which are truncated, not rounded."""
     if "." not in printed:  # exact: 0, 1, 10
         return abs(value - float(printed)) <= 1e-20 + 1e-12 * float(printed)
     lowest = Decimal(printed)

@@ -1,4 +1,4 @@
-"""Hold gradient, Hessian and their product for Rosenbrock's function against SciPy's, and minimise with ours."""
+"""Compare gradient, Hessian and their product for Rosenbrock's function with SciPy's, and minimise with ours."""
 
 import itertools
 
@@ -31,7 +31,7 @@ def points(size, count):
 
 
 def rounding(x, order):
-    """Return how far two correct evaluations of a derivative of that order may lie apart at `x`."""
+    """Return how far apart two correct evaluations of a derivative of that order may be at `x`."""
     size = 1.0 + np.abs(x).max()
     return 400 * size ** (4 - order) * len(x) * 4e-16
 

@@ -182,7 +182,7 @@ COMMANDS = {
 
 
 def in_shell(folder, words, redirection):
-    """Run the command in a shell and return its own exit status and what the errors are."""
+    """Run the command in a shell and return its exit status and error output."""
     script = f'"$0" -m chainrule "$@" {redirection}'
     done = subprocess.run(["bash", "-c", script, sys.executable, *words], cwd=folder, capture_output=True, text=True)
     return done.returncode, done.stderr

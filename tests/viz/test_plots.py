@@ -1,4 +1,4 @@
-"""Plots: what stands at axes and in legends, what is drawn where, in both themes; what is refused."""
+"""Plots: what axes and legends say, what is drawn where, in both themes; what is refused."""
 
 import importlib.util
 import math

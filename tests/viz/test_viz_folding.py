@@ -173,7 +173,7 @@ def recurrence(steps: int) -> Var:
 
 
 def test_inputs_used_far_away_are_drawn_again() -> None:
-    """Else Graphviz takes minutes over 40 steps, for reasons of its own."""
+    """Otherwise Graphviz takes minutes for 40 steps."""
     pytest.importorskip("pygraphviz")
     short, long = viz.draw(recurrence(2)).source, viz.draw(recurrence(40))
     assert "class=again" not in short

@@ -1,4 +1,4 @@
-"""Check that pictures say what the graph says, whatever its labels hold, and appear whole or not at all."""
+"""Check that pictures show what the graph says, whatever its labels hold, and are written completely or not at all."""
 
 from __future__ import annotations
 

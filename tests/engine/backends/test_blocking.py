@@ -13,7 +13,7 @@ from chainrule.backends.llvm.loops.blocking import blocked
 
 
 def map_of(body, length):
-    """Trace a map whose body returns a number of its own, one of two rows, one that is summed, and one all share."""
+    """Trace a map whose body returns its own number, one of two rows, one that is summed, and a shared one."""
     reverse = cr.grad(lambda rows, shared: cr.sum(cr.map(body, rows, shared)), (0, 1))
     program = cr.trace(reverse, [[1.0] * 3] * length, [0.5] * 4)
     return max((loop for loop, _ in program.steps if hasattr(loop, "body")), key=lambda loop: loop.sums)

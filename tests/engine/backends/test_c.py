@@ -1,4 +1,4 @@
-"""The C file that compile() exports: gcc takes it without a warning, and it computes what eager code does."""
+"""The C file that compile() exports: gcc compiles it without a warning, and it computes what eager code does."""
 
 import ctypes
 import math
@@ -34,7 +34,7 @@ def library(directory, source):
 
 
 def given_work(text):
-    """Read how many numbers the caller must give the function to work in."""
+    """Read how many numbers of working memory the caller must give the function."""
     return int(re.search(r"^#define \w+_WORK (\d+)$", text, re.MULTILINE)[1])
 
 
@@ -116,7 +116,7 @@ def test_recognised_loops(tmp_path_factory, eager_recognition, f, rows):
 
 @pytest.fixture
 def short_parts(monkeypatch):
-    """Split functions as if they were long, and keep nothing on the stack."""
+    """Split functions as if they were long, with nothing kept on the stack."""
     monkeypatch.setattr("chainrule.backends.c_functions._PART", 2)
     monkeypatch.setattr("chainrule.backends.c._ON_STACK", 0)
 

@@ -1,4 +1,4 @@
-"""The short way into native code takes arrays and numbers as they are; all else takes the long way, same result."""
+"""The quick entry takes arrays and numbers as they are; everything else goes the long way, with the same result."""
 
 import collections
 import dataclasses

@@ -1,4 +1,4 @@
-"""What runs as machine code can be stopped, keeps what it needs while it runs, and tells its own caller of errors."""
+"""Running machine code can be stopped, keeps what it needs, and reports errors to its own caller."""
 
 import os
 import subprocess
@@ -124,7 +124,7 @@ print(len(seen) > 0)
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("reduce", ["None", "'sum'"])
 def test_what_runs_keeps_its_code_when_the_call_is_interrupted(form, reduce):
-    """Each round drops its compiled function and its arrays, as a notebook's cell does that is run again."""
+    """Each round drops its compiled function and its arrays, like a notebook cell that is run again."""
     code = f"""
 import random
 def interrupt(*args):
@@ -149,7 +149,7 @@ print(count > 5)
 
 
 def test_code_is_kept_while_another_thread_waits_to_run_it(monkeypatch):
-    """A thread of the pool may come to a part of a call that is over; it holds all that it reads."""
+    """A thread of the pool may reach a part of a call that is over; it holds all that it reads."""
     kept = []
     monkeypatch.setattr(kernel.workers, "submit", lambda count, function: kept.append(function) or [])
     f = cr.compile(lambda x: cr.sin(x), batch="x", backend="llvm", threads=2)

@@ -1,4 +1,4 @@
-"""Machine code: tails, threads, long programs, the cache on disk, Python's own functions called back."""
+"""Machine code: tails, threads, long programs, the cache on disk, Python functions called back."""
 
 import dataclasses
 import math
@@ -42,7 +42,7 @@ def test_threads_share_a_batch_of_any_size(n, reduce):
 
 
 def test_nothing_is_read_beyond_the_arrays():
-    """Batches end right before a page that nobody may read; a fault would end the process."""
+    """Batches end right before an unreadable page; a fault would end the process."""
     code = (
         "import ctypes, mmap, numpy as np, chainrule as cr\n"
         "page = mmap.PAGESIZE\n"

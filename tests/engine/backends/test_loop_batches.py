@@ -81,7 +81,7 @@ def test_loops_count_in_what_is_worth_a_thread():
 @pytest.mark.parametrize("batch", [(), (0,)])
 @pytest.mark.parametrize("count", [200, 255, 256, 257, 1000])
 def test_long_logsumexp_alone_and_in_a_batch(count, batch):
-    """The greatest number is found in another way in each."""
+    """The greatest number is found differently in each."""
     draw = np.random.default_rng(count)
     xs = draw.normal(size=(5, count)) * 10.0
     xs[1, 0], xs[2, -1], xs[3, 130] = 60.0, 60.0, np.inf

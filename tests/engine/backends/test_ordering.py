@@ -1,4 +1,4 @@
-"""The order of steps and the values in registers: what may come first, what stays, what both leave unchanged."""
+"""The order of steps and the values in registers: what may come first, what stays, and that results do not change."""
 
 import itertools
 
@@ -35,7 +35,7 @@ def test_every_step_comes_once_and_after_what_it_takes(program, room, stored):
 
 
 def fetches(taken, room):
-    """Count what has to be brought into registers, with the best choice of what stays."""
+    """Count the loads into registers under the best choice of what stays."""
     registers, held, count = Registers(room, taken, []), set(), 0
     for position, values in enumerate(taken):
         count += len(set(values) - held)

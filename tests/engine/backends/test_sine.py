@@ -17,7 +17,7 @@ def no_cache(monkeypatch):
 
 
 def points():
-    """Draw arguments of every size, the doubles next to multiples of pi/2 and of pi/4, and the limit."""
+    """Draw arguments of every size, including doubles next to multiples of pi/2 and pi/4, and the limit."""
     rng = np.random.default_rng(0)
     near = [k * math.pi / 4 for k in (*range(-40, 41), *rng.integers(-(2**25), 2**25, 300).tolist())]
     near += [math.nextafter(x, math.inf) for x in near] + [sine.LIMIT, math.nextafter(sine.LIMIT, 0.0)]

@@ -1,4 +1,4 @@
-"""Where numbers cancel, compiled results are as near as `compile` promises: beside what is added up, not the result."""
+"""Where numbers cancel, compiled results are as near as `compile` promises: relative to the terms, not the sum."""
 
 from fractions import Fraction
 
@@ -59,7 +59,7 @@ def test_sums_of_products_are_near_beside_the_sum_of_their_sizes(backend, point)
 
 
 def near_zero(x):
-    """Return the number whose exponential completes that of x to 1, as near as doubles get."""
+    """Return y with exp(x) + exp(y) nearest to 1 in doubles."""
     return float(mpmath.log1p(-mpmath.exp(x)))
 
 

@@ -50,7 +50,7 @@ def test_each_row_at_edges(row, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("row", ROWS)
 def test_each_derivative_at_edges(row, backend):
-    """The same nan, infinities and zeros as eager code, which passes over what a zero cuts off."""
+    """The same nan, infinities and zeros as eager code, which skips what a zero cuts off."""
     points = special_points(row.arity)
     slope = cr.grad(call(row), argnums=tuple(range(row.arity)))
     eager = [slope(*point) for point in points]
@@ -62,7 +62,7 @@ def test_each_derivative_at_edges(row, backend):
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(data=st.data())
 def test_random_expressions_at_edges(backend, data):
-    """Values and derivatives: nan and infinities stand in the same places."""
+    """Values and derivatives: nan and infinities are in the same places."""
     f = data.draw(expressions())
     point = [
         data.draw(st.sampled_from([0.0, -0.0, 1.0, -1.0, 0.5, math.inf, -math.inf, math.nan])) for _ in range(f.inputs)

@@ -137,7 +137,7 @@ def test_reading_is_refused(read, message):
 
 
 def scaled(k):
-    """Make a row anew, under the name that others had."""
+    """Make a new row under a name used before."""
 
     @cr.primitive(partials=lambda y, x: (k * cr.cos(x),), name="scaled")
     def row(x):

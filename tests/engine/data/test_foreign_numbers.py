@@ -14,7 +14,7 @@ from helpers import BACKENDS
 
 
 class Half:
-    """Stand for an array type whose dtype NumPy does not know, as bfloat16 of JAX is."""
+    """An array type whose dtype NumPy does not know, such as JAX's bfloat16."""
 
     shape = ()
 

@@ -52,7 +52,7 @@ CONSTANTS = (None, "twice", "", Mode.TWICE)
 
 
 def unchecked(kind, w, b, how):
-    """Make what the class itself refuses, as a gradient may be."""
+    """Make an instance that the class itself refuses, as a gradient may be."""
     made = kind(1.0, b, how)
     object.__setattr__(made, "w", w)
     return made

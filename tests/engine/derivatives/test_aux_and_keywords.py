@@ -1,4 +1,4 @@
-"""Keyword arguments of derivatives are the function's; has_aux hands on what it has to tell beside its result."""
+"""Keyword arguments of derivatives are passed to the function; has_aux returns its auxiliary result."""
 
 import functools
 import inspect

@@ -1,4 +1,4 @@
-"""Taylor series: every smooth row to order 20 against mpmath, and series that are known by heart."""
+"""Taylor series: every smooth row to order 20 against mpmath, and well-known series."""
 
 import math
 

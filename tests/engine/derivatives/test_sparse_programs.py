@@ -83,7 +83,7 @@ def test_jacobians_and_hessians(f, backend):
 
 @pytest.mark.parametrize("f", FUNCTIONS)
 def test_no_place_too_many(f):
-    """Places of the program are those where a slope is not 0 at some point, but for branches not taken there."""
+    """The program's places are those where a slope is not 0 at some point, except for branches not taken there."""
     flattened = lambda x: flat(f(x))  # noqa: E731
     program = trace(jacobian(f, sparse=True), POINT)
     draw = np.random.default_rng(1)

@@ -87,7 +87,7 @@ class TestStructures:
 
 
 class TestNesting:
-    """The cases in which perturbations are confused elsewhere."""
+    """Cases in which other libraries confuse perturbations."""
 
     def test_inner_derivative_sees_only_its_own_variable(self):
         assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(1.0) == 1.0

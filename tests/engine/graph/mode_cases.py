@@ -1,4 +1,4 @@
-"""The two modes, and how to tell from outside whether each is on."""
+"""The two modes, and how tests see whether each is on."""
 
 import gc
 import math
@@ -23,6 +23,6 @@ MODES = {"no_grad": (cr.no_grad, lambda: not recorded()), "strict": (cr.strict, 
 
 
 def none_is_on():
-    """Tell that no mode is left on, and that no operation asks for one."""
+    """Assert that no mode is left on, and that no operation asks for one."""
     gc.collect()
     return recorded() and not searched() and inside.blocks == 0

@@ -153,7 +153,7 @@ class TestStrongZero:
 
 class TestDepth:
     def test_a_million_operations_without_the_collector(self):
-        """Built, swept, printed and freed in a process of its own; further rounds take no more memory."""
+        """Built, swept, printed and freed in a separate process; further rounds take no more memory."""
         script = """
 import gc, resource, sys
 gc.disable()

@@ -1,4 +1,4 @@
-"""strict() and TraceError name the user's line, whatever stands between it and the operation."""
+"""strict() and TraceError name the user's line, whatever lies between it and the operation."""
 
 import contextlib
 import functools

@@ -108,7 +108,7 @@ def test_outside_a_copy_is_new(way):
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_copied_leaf_from_outside_is_a_new_leaf(way):
-    """The model's parameter is no argument: its copy is a leaf of its own, whose value a program reads at each call."""
+    """The model's parameter is not an argument: its copy is a new leaf, whose value a program reads at each call."""
     w = Var(3.0)
     slope = grad(lambda x: WAYS[way](w) * x * x)(2.0)
     assert getattr(slope, "value", slope) == 12.0

@@ -1,4 +1,4 @@
-"""A machine that builds, shares, drops, mutates and sweeps, compared at every step with a naive recursive engine."""
+"""A state machine that builds, shares, drops, mutates and sweeps, compared at every step with a naive engine."""
 
 import math
 
@@ -105,7 +105,7 @@ class Engine(RuleBasedStateMachine):
 
     @rule(node=consumes(nodes))
     def drop(self, node):
-        """Nodes above keep what they need of it; the rest is freed."""
+        """Nodes above it keep what they need; the rest is freed."""
         self.pairs = [pair for pair in self.pairs if pair is not node]
 
     @invariant()

@@ -244,7 +244,7 @@ class TestOneObject:
 
 
 class TestInside:
-    """What chainrule itself switches: transforms record inside no_grad, rules compute with infinities in strict."""
+    """Modes that chainrule itself switches: transforms record inside no_grad, rules may use infinities in strict."""
 
     def test_transforms_record_and_tell_the_surroundings(self):
         with cr.no_grad():

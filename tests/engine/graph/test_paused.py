@@ -62,7 +62,7 @@ class TestPausedGenerators:
         assert not on()
 
     def test_that_overlap_leave_no_trace(self, mode):
-        """A pipeline in which the next generator begins before the last one ends holds no chain of old blocks."""
+        """A pipeline whose next generator begins before the last one ends keeps no chain of old blocks."""
         block, on = mode
 
         def numbers():

@@ -1,4 +1,4 @@
-"""Branches: what `cond` and `switch` compute, that nothing else runs, and who is asked for in loops and batches."""
+"""Branches: what `cond` and `switch` compute, that nothing else runs, and which rows run in loops and batches."""
 
 import itertools
 import math
@@ -19,7 +19,7 @@ asked: list[float] = []
 
 @cr.primitive(partials=lambda y, x: (positive_slope(x),))
 def positive_root(x):
-    """A square root that refuses what is not positive."""
+    """A square root that refuses numbers that are not positive."""
     asked.append(x)
     if not x > 0.0:
         raise ValueError(f"root of {x}")
@@ -81,7 +81,7 @@ def rooted(c, w):
 
 
 def deeply(w, x):
-    """Such rows in loops, calls and branches inside of branches and of loops that end early."""
+    """Such rows in loops, calls and branches, inside branches and loops that end early."""
 
     def far(x):
         beside = cr.map(lambda k: positive_root(x * k) * w, [1.0, 2.0, 4.0, 3.0], reduce="sum")
@@ -148,7 +148,7 @@ def test_iterations_of_a_map_take_their_own_branches(f, backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("f", [lazily, deeply])
 def test_rows_of_the_users_are_asked_for_samples_that_are_there(f, backend):
-    """Eager code asks for these numbers; compiled code for no others, in a batch, a map, and their derivatives."""
+    """Compiled code asks rows for no numbers that eager code does not, in a batch, a map, and their derivatives."""
     computed = cr.value_and_grad(f, (0, 1))
     asked.clear()
     for x in XS:

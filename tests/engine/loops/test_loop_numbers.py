@@ -1,4 +1,4 @@
-"""Eager loops compute in floats, whatever numbers come in: what they give is what the compiled ones give."""
+"""Eager loops compute in floats, whatever numbers are passed in, and give what compiled ones give."""
 
 import math
 

@@ -354,7 +354,7 @@ def test_loops_need_no_numpy():
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_higher_derivatives_take_all_that_a_scan_stacks(backend):
-    """Where a derivative has the iterations stack what they stack already, two nodes stand for one result."""
+    """If a derivative stacks what the iterations stack already, two nodes represent one result."""
 
     def cube(x):
         last, kept = cr.scan(lambda c, _: (cr.sin(c) * x, c), x, [1.0] * 3)

@@ -119,7 +119,7 @@ def _at(a):
 
 
 def total(f):
-    """Weigh the results, so that each counts."""
+    """Add the results with weights, so that each counts."""
 
     def weighed(a):
         found = np.ravel(f(a))

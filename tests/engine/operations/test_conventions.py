@@ -129,7 +129,7 @@ CASES = [
 
 
 def same(x, y):
-    """Equal, also nan to nan, but for the last bit."""
+    """Return whether numbers are equal up to the last bit; nan equals nan."""
     return x == pytest.approx(y, rel=2.3e-16, abs=0.0, nan_ok=True)
 
 

@@ -122,7 +122,7 @@ class TestAnyNumberOfArguments:
 
 
 class TestTraits:
-    """What rows of the user's own say of themselves is used as of the table's."""
+    """The traits of the user's own rows are used like those of the table's."""
 
     @pytest.fixture
     def near(self):

@@ -1,4 +1,4 @@
-"""Derivatives of higher order at and beside 0 and on axes, where a rule that is right to second order may not be."""
+"""Higher derivatives at and beside 0 and on axes, where a rule that is right to second order may be wrong."""
 
 import itertools
 import math
@@ -18,7 +18,7 @@ ROWS = {name: row for name, row in PRIMITIVES.items() if not row.custom and row 
 
 
 def is_smooth(row, point, position):
-    """Tell whether a point stands on no edge, kink or jump, nor right beside one."""
+    """Return whether a point is neither on an edge, kink or jump, nor right beside one."""
     for step in (-1e-8, 0.0, 1e-8):
         moved = [x + step if k == position else x for k, x in enumerate(point)]
         if not all(x in interval for x, interval in zip(moved, row.domain, strict=True)):

@@ -1,4 +1,4 @@
-"""Values and derivatives over the whole double range against mpmath; the full scan is demos/accuracy.py.
+"""Values and derivatives over the whole double range, against mpmath; the full scan is demos/accuracy.py.
 
 No operation is named but in data: a new row is scanned without a new line.
 """

@@ -26,7 +26,7 @@ def root_of(row):
 
 
 def written(row):
-    """Yield a power of the root in every spelling, and what it should be."""
+    """Yield a power of the root in every spelling, and its true value."""
     root, (_, degree, power) = root_of(row), ROOTED[row]
     for times in (1, 2):
         exponent = times * degree

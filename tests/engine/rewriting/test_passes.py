@@ -1,4 +1,4 @@
-"""Passes leave values and derivatives as they are, and do what they are named for."""
+"""Passes do not change values or derivatives, and do what they are named for."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""Loops that were written out become maps: which are found, that nothing else is, and that no number changes."""
+"""Unrolled loops become maps: which are found, that nothing else is, and that no number changes."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The checkers: right rules pass, wrong ones fail with a message that helps, strategies draw what they say."""
+"""The checkers: right rules pass, wrong ones fail with a helpful message, strategies draw what they promise."""
 
 import functools
 import math

@@ -33,7 +33,7 @@ def blocked(loop: Loop, most: int) -> Loop:
 
 
 def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
-    """Return the program of several iterations; what it sums is added up as soon as it is there."""
+    """Return the program of several iterations; what it sums is added up as soon as it is computed."""
     names = (*body.names[:rows] * count, *body.names[rows:])
     steps: list[Step] = []
     made = len(names) + len(body.constants)

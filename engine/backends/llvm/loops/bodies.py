@@ -1,4 +1,4 @@
-"""Write programs that hold loops as LLVM IR: for each inner program functions of some hundred steps.
+"""Write programs with loops as LLVM IR: functions of a few hundred steps for each inner program.
 
 A function gets pointers: to runs of numbers that it reads or writes, and to a frame of memory for what it keeps. What a
 loop takes stands in memory at equal distances from one iteration to the next, so an iteration's pointers are those of
@@ -86,7 +86,7 @@ class Body(Writer):
         return Written(names, self.hand_over(texts))
 
     def _left_over(self) -> list[int]:
-        """List the outputs that are written at the end: carried ones, and those that no step here computes."""
+        """List the outputs written at the end: carried ones, and those that no step here computes."""
         program = self.program
         computed = {
             first for (op, _), first in zip(program.steps, program.firsts, strict=True) if not isinstance(op, Loop)
@@ -96,7 +96,7 @@ class Body(Writer):
         ]
 
     def _fuse(self, chunk_of: Sequence[int]) -> None:
-        """Find the sums that take a product of the same function and as many lanes, see `fusion`."""
+        """Find the sums of a product in the same function and with the same lanes, see `fusion`."""
         program = self.program
         made = {
             first: (op.name, args, chunk)
@@ -153,7 +153,7 @@ class Body(Writer):
     # ---- outputs ----
 
     def _only_added(self, value: int) -> Sink | None:
-        """Return where a product goes that nothing but one sum takes."""
+        """Return the target of a product that is used by one sum only."""
         sinks = self.sinks.get(value, ())
         return sinks[0] if len(sinks) == 1 and self.uses[value] == 1 and sinks[0].adds and not sinks[0].late else None
 
@@ -183,7 +183,7 @@ class Body(Writer):
         self.store(self.sum(text, sink.spot) if sink.adds else text, sink.spot)
 
     def _finish(self) -> None:
-        """Write what is left; the carry at the end, since it is what others are read from."""
+        """Write the remaining outputs; the carry last, since others are read from it."""
         copied: dict[bool, list[moves.Move]] = {False: [], True: []}
         late = []
         for value in self.waiting:
@@ -200,7 +200,7 @@ class Body(Writer):
 
 
 def _in_blocks(lines: list[str]) -> list[str]:
-    """Cut a long run of instructions into basic blocks."""
+    """Split a long run of instructions into basic blocks."""
     found: list[str] = []
     for start in range(0, len(lines), _BLOCK):
         if start:

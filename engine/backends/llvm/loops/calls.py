@@ -1,4 +1,4 @@
-"""Write the call of one loop as LLVM IR: lay out what goes in and comes out.
+"""Write the call of one loop as LLVM IR: lay out its inputs and outputs.
 
 Without a batch the iterations of a map take the vector's lanes, where that is worth the gathering.
 """
@@ -69,7 +69,7 @@ class LoopCall:
         return 8 * self.lanes if differs else 8
 
     def _blocks(self, flags: Sequence[bool], rows: int = 1) -> list[Placed]:
-        """Make room for rows of numbers, those that differ from lane to lane apart from the others.
+        """Make room for rows of numbers; those that differ between lanes are kept apart from the others.
 
         Where iterations may take the lanes, those of one column stand side by side, else those of one row.
         """
@@ -90,7 +90,7 @@ class LoopCall:
         return found
 
     def _carry(self) -> list[Placed]:
-        """Place the carry where the result of the loop stands in the end, and set it to what it starts from."""
+        """Place the carry where the loop's result will be, and set it to its initial values."""
         placed = self._blocks(self.flags[: self.op.carry])
         for k, (spot, _) in enumerate(placed):
             self.parent.store(self.parent.operand(self.args[k], spot.wide), spot)
@@ -127,7 +127,7 @@ class LoopCall:
         return Spot(self.module.array(numbers[:1] if same else numbers), 0), 0 if same else 8
 
     def _in_place(self, column: Sequence[int]) -> Placed | None:
-        """Find a column at equal distances where it stands already; a gather for every iteration would cost more."""
+        """Find a column where it already lies at equal distances; gathering it in every iteration would cost more."""
         spots = [spot for spot in map(self.parent.homes.get, column) if spot is not None]
         if len(spots) < len(column) or (self.lanes > 1 and any(spot.lane for spot in spots)):
             return None
@@ -168,7 +168,7 @@ class LoopCall:
         return [found[k] for k in range(len(values))]
 
     def _in_columns(self, values: Sequence[int]) -> dict[int, Placed]:
-        """Lay out what maps inside read column by column, where it does not stand so already."""
+        """Lay out column by column what inner maps read, unless it lies so already."""
         homes, found = self.parent.homes, dict[int, Placed]()
         columns = shared_columns(self.op, self.columns_of) if self.columns_of else ()
         fresh = [column for column in columns if self._strided([homes.get(values[k]) for k in column])]
@@ -179,12 +179,12 @@ class LoopCall:
         return found
 
     def _strided(self, spots: Sequence[Spot | None]) -> bool:
-        """Tell whether numbers stand in memory, but not side by side."""
+        """Return whether numbers are in memory, but not contiguous."""
         known = [spot for spot in spots if spot is not None]
         return not known or len(known) < len(spots) or progression(known) != 8
 
     def _new_columns(self, columns: Iterable[Sequence[int]]) -> list[tuple[Sequence[int], Spot]]:
-        """Make room for columns, in one block; of a number in several the first one's place counts."""
+        """Make room for columns, in one block; a number in several columns belongs to the first."""
         seen: set[int] = set()
         chosen = []
         for column in columns:
@@ -199,7 +199,7 @@ class LoopCall:
         return found
 
     def _outputs(self) -> list[Result]:
-        """Place what is stacked and summed: where it is wanted, if that is one regular place, else in the frame."""
+        """Place what is stacked and summed: at its target, if that is one regular place, else in the frame."""
         op, parent, first = self.op, self.parent, self.first
         end = first + op.carry + op.length * op.stacked
         columns = [range(first + op.carry + j, end, op.stacked) for j in range(op.stacked)]
@@ -238,7 +238,7 @@ class LoopCall:
         return [(found[value], 0, True) for value in values]
 
     def _summed_columns(self, values: Sequence[int]) -> dict[int, Spot]:
-        """Place sums that maps inside add to column by column, if they are not wanted side by side."""
+        """Place column by column the sums that inner maps add to, unless they are wanted contiguous."""
         found = dict[int, Spot]()
         columns = summed_columns(self.op, self.columns_of) if self.columns_of else ()
         fresh: list[Sequence[int]] = []
@@ -252,7 +252,7 @@ class LoopCall:
         return found
 
     def _wanted(self, column: Sequence[int]) -> Result | None:
-        """Return where all of a column goes, if it goes to one place only, at equal distances."""
+        """Return the target of a column, if it has only one, at equal distances."""
         parent = self.parent
         sinks: list[Sequence[Sink]] = [parent.sinks.get(value, ()) for value in column]
         if any(len(own) != 1 or own[0].late for own in sinks) or any(parent.uses[value] != 1 for value in column):
@@ -270,7 +270,7 @@ class LoopCall:
     # ---- as seen by the loop's functions ----
 
     def _seen(self, spot: Spot, step: int) -> Spot:
-        """Return a spot as seen from one of the pointers that are handed over."""
+        """Return a spot relative to one of the pointers that are passed."""
         block = self.parent.room.block_of(spot.offset) if spot.base == "%frame" else -1
         key = (spot.base, block, step)
         if key not in self._region_of:
@@ -280,7 +280,7 @@ class LoopCall:
         return spot.moved(f"%r{place}", spot.offset - self.regions[place][1])
 
     def _takes_lanes(self, placed: Sequence[Placed], outputs: Sequence[Result]) -> bool:
-        """Tell whether it pays that the iterations of a map take the lanes."""
+        """Return whether running a map's iterations in the lanes pays off."""
         op = self.op
         if not self.across:
             return False
@@ -290,7 +290,7 @@ class LoopCall:
         return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
     def _lanes_taken(self, adds: bool) -> int:
-        """Choose how many iterations go side by side: several vectors where few operations leave registers free."""
+        """Choose how many iterations run side by side: several vectors if the few operations leave registers free."""
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)
         for side in (4, 2) if op.work <= _SHORT * op.length else ():

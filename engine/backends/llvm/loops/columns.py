@@ -1,4 +1,4 @@
-"""Say which numbers of a program should stand side by side, so that the iterations of its maps can take the lanes.
+"""Find which numbers of a program should be contiguous, so that its maps can run one iteration per vector lane.
 
 A map over the rows of a matrix reads one column of it for a vector of iterations. Where the matrix is shared by a loop
 around the map, it is laid out once, outside, with each column side by side, and so are the sums of its gradient.
@@ -14,7 +14,7 @@ Column = tuple[int, ...]
 
 
 def takes_lanes(loop: Loop, lanes: int) -> bool:
-    """Tell whether the iterations of a loop could take the lanes.
+    """Return whether a loop could run one iteration per vector lane.
 
     >>> from chainrule import map, trace
     >>> ((loop, _),) = trace(lambda xs: map(lambda x: x * x, xs), [1.0, 2.0, 3.0, 4.0]).steps
@@ -25,7 +25,7 @@ def takes_lanes(loop: Loop, lanes: int) -> bool:
 
 
 def input_columns(program: Program, lanes: int) -> Iterator[Column]:
-    """Yield the numbers of the inputs that should stand side by side, an input perhaps in several columns."""
+    """Yield the numbers of the inputs that should be contiguous; an input may be in several columns."""
     inputs = len(program.names)
     for op, args in program.steps:
         if not isinstance(op, Loop):
@@ -44,7 +44,7 @@ def _taken(loop: Loop, args: Sequence[int], lanes: int) -> Iterator[Column]:
 
 
 def shared_columns(loop: Loop, lanes: int) -> Iterator[Column]:
-    """Yield which of the numbers that a loop shares should stand side by side, counted among these."""
+    """Yield which of a loop's shared numbers should be contiguous, counted among these."""
     first = loop.carry + loop.rows
     for column in input_columns(loop.body, lanes):
         if min(column) >= first:
@@ -52,7 +52,7 @@ def shared_columns(loop: Loop, lanes: int) -> Iterator[Column]:
 
 
 def output_columns(program: Program, lanes: int) -> Iterator[Column]:
-    """Yield the places of the outputs that should stand side by side, of those that are put out once."""
+    """Yield the places of the outputs that should be contiguous, of those that are output once."""
     places = {value: place for place, value in enumerate(program.outputs)}
     for (op, _), first in zip(program.steps, program.firsts, strict=True):
         if not isinstance(op, Loop):
@@ -72,7 +72,7 @@ def _given(loop: Loop, first: int, lanes: int) -> Iterator[Sequence[int]]:
 
 
 def summed_columns(loop: Loop, lanes: int) -> Iterator[Column]:
-    """Yield which of the sums of a loop should stand side by side, counted among these."""
+    """Yield which of a loop's sums should be contiguous, counted among these."""
     first = loop.carry + loop.stacked
     for column in output_columns(loop.body, lanes):
         if min(column) >= first:

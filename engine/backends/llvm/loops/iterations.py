@@ -49,7 +49,7 @@ class Iterations:
         return Written([name], body.size)
 
     def _in_lanes(self) -> Written:
-        """Run as many iterations at a time as there are lanes; some come twice in the end, but are added once."""
+        """Run as many iterations at a time as there are lanes; at the end some run twice, but are added once."""
         op, inputs, sinks, steps, lanes = self.op, self.inputs, self.sinks, self.steps, self.lanes
         width = 8 * lanes
         count, rest = len(steps), op.length % lanes
@@ -104,7 +104,7 @@ class Iterations:
         return text
 
     def _while(self) -> Written:
-        """Run while any lane goes on; lanes that have ended keep their carry."""
+        """Iterate while any lane goes on; lanes that have ended keep their carry."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
         differs = any(spot.wide for spot in inputs[: op.carry])
         width = 8 * self.lanes if differs else 8
@@ -147,7 +147,7 @@ class Iterations:
         return Written([name], own + max(condition.size, body.size))
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
-        """Write the loop over iterations, so many at a time, in such a way that it can be stopped."""
+        """Write the loop over iterations, so many at a time, so that it can be stopped."""
         cost = self._cost(lanes)
         return watched("i", "0", stop, lanes, inside, watch.turns(cost, -(-self.op.length // lanes)), cost)
 
@@ -163,7 +163,7 @@ class Iterations:
 
 
 def _contiguous(spots: Sequence[Spot]) -> list[tuple[int, int]]:
-    """Return first and last of each run of doubles that stand one behind the other."""
+    """Return the first and last of each run of contiguous doubles."""
     starts = [k for k, spot in enumerate(spots) if not k or spot != spots[k - 1].further(8)]
     return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []
 

@@ -1,4 +1,4 @@
-"""Say where the numbers of a program with loops stand in memory."""
+"""Where the numbers of a program with loops are stored in memory."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Spot(NamedTuple):
-    """Say where one number stands, in bytes from a pointer.
+    """Where one number is stored, in bytes from a pointer.
 
     `base` is the pointer as LLVM IR writes it. A number is one double for all lanes; or, if `wide`, a vector; or, with
     `lane`, one double for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
@@ -27,7 +27,7 @@ class Spot(NamedTuple):
         return self.wide or self.lane != 0
 
     def moved(self, base: str, offset: int) -> Spot:
-        """Return the spot as seen from another pointer."""
+        """Return the spot relative to another pointer."""
         return Spot(base, offset, self.wide, self.lane, self.fold)
 
     def further(self, distance: int) -> Spot:
@@ -36,7 +36,7 @@ class Spot(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """Say where an output goes: it is stored there, or added to what stands there; at the end where it is carried."""
+    """The target of an output: it is stored there or added to what is there; a carried one is written at the end."""
 
     spot: Spot
     adds: bool = False
@@ -44,7 +44,7 @@ class Sink(NamedTuple):
 
 
 class Room:
-    """Hand out places in a frame of memory, in bytes; `size` is how much there must be."""
+    """Allocate places in a frame of memory, in bytes; `size` is how much is needed."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -59,7 +59,7 @@ class Room:
         return place
 
     def block_of(self, place: int) -> int:
-        """Return where the block begins that a place lies in."""
+        """Return the beginning of the block that contains a place."""
         return self._starts[bisect.bisect(self._starts, place) - 1]
 
     def slot(self, width: int) -> int:
@@ -72,7 +72,7 @@ class Room:
 
 
 def progression(spots: Sequence[Spot]) -> int | None:
-    """Return how many bytes each spot is behind the one before it, None where they do not stand at equal distances.
+    """Return the distance in bytes between consecutive spots, or None if it is not constant.
 
     >>> progression([Spot("%r0", 8), Spot("%r0", 24), Spot("%r0", 40)])
     16

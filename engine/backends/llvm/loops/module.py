@@ -12,7 +12,7 @@ from ..machine import Machine
 
 
 class Written(NamedTuple):
-    """Name functions that were written, to be called one after another, and tell how many bytes their frame takes."""
+    """The names of written functions, to be called one after another, and the size of their frame in bytes."""
 
     names: list[str]
     size: int
@@ -32,7 +32,7 @@ class Module:
         self._names = itertools.count()
 
     def operations(self, lanes: int) -> Operations:
-        """Return what writes operations on so many lanes."""
+        """Return the writer of operations on so many lanes."""
         if lanes not in self._operations:
             self._operations[lanes] = Operations(self.machine, lanes, self.callbacks)
         return self._operations[lanes]
@@ -49,7 +49,7 @@ class Module:
         return self.constants[key]
 
     def declare(self, text: str) -> None:
-        """Note a declaration that the text needs."""
+        """Add a declaration that the text needs."""
         self._declared[text] = None
 
     def mover(self, type_: str, adds: bool, lane: int) -> str:
@@ -61,7 +61,7 @@ class Module:
         return self._movers[key]
 
     def text(self) -> str:
-        """Return all that was written."""
+        """Return the module's text."""
         declared = {k: v for operations in self._operations.values() for k, v in operations.declarations.items()}
         arrays = [
             f"{name} = internal constant [{len(key)} x double] [{', '.join(f'double {x}' for x in key)}]\n"

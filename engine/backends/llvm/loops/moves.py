@@ -16,7 +16,7 @@ Move = tuple[int, Spot]  # a value, and where it goes
 
 
 class _Piece(NamedTuple):
-    """Hold what was read: its type, how many bytes behind the first, and what it is called."""
+    """A piece that was read: its type, its offset in bytes, and its name."""
 
     type: str
     place: int
@@ -24,7 +24,7 @@ class _Piece(NamedTuple):
 
 
 def move(writer: Writer, moves: Sequence[Move], *, adds: bool = False) -> None:
-    """Copy values, or add them to what stands there; nothing that is read here may be written here."""
+    """Copy values, or add them to what is there; sources and targets must not overlap."""
     if not adds:
         clear(writer, [spot for value, spot in moves if _is_zero(writer, value)])
         moves = [(value, spot) for value, spot in moves if not _is_zero(writer, value)]
@@ -70,7 +70,7 @@ def _is_zero(writer: Writer, value: int) -> bool:
 
 
 def exchange(writer: Writer, moves: Sequence[Move]) -> None:
-    """Copy values where places that are written may be those of others: all are read first."""
+    """Copy values whose sources and targets may overlap: all are read first."""
     read: list[tuple[Spot, str | list[_Piece]]] = []
     for run in _runs(writer, moves):
         value, target = run[0]
@@ -86,14 +86,14 @@ def exchange(writer: Writer, moves: Sequence[Move]) -> None:
 
 
 def _contiguous(writer: Writer, run: Sequence[Move]) -> bool:
-    """Tell whether both what a run reads and what it writes stands side by side."""
+    """Return whether both the sources and the targets of a run are contiguous."""
     homes, width = [writer.homes[value] for value, _ in run], _width(writer, run[0][1])
     is_spread = homes[0].lane and writer.lanes > 1
     return not is_spread and _step(homes) == width == _step([spot for _, spot in run])
 
 
 def _runs(writer: Writer, moves: Sequence[Move]) -> list[list[Move]]:
-    """Cut moves into runs, in each of which sources and targets stand at equal distances in memory."""
+    """Split moves into runs, each with sources and targets at equal distances in memory."""
     found: list[list[Move]] = []
     steps = (0, 0)
     last: Spot | None = None  # where the value before stands
@@ -113,7 +113,7 @@ def _runs(writer: Writer, moves: Sequence[Move]) -> list[list[Move]]:
 
 
 def _copies(writer: Writer, source: Spot, target: Spot) -> bool:
-    """Tell whether what stands in memory can be copied as it is."""
+    """Return whether numbers can be copied from memory unchanged."""
     if source.fold or target.fold:
         return False
     if writer.lanes > 1 and (source.lane or target.lane):
@@ -134,7 +134,7 @@ def _width(writer: Writer, spot: Spot) -> int:
 
 
 def _cut(size: int, lanes: int) -> list[tuple[str, int]]:
-    """Cut bytes into vectors and what is left: types and where they begin."""
+    """Split bytes into vectors and a remainder: types and offsets."""
     found, place = [], 0
     while place < size:
         while place + 8 * lanes > size:

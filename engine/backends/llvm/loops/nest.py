@@ -49,7 +49,7 @@ class Nest:
         yield driver.driver(layout, frame, ["shared_0"], ["sample_0"] if layout.has_batch else [], slots), 0
 
     def _exported(self) -> list[int]:
-        """List what the part that runs once leaves: values that samples read, and results that are no sample's."""
+        """List what the part that runs once has to keep: values that samples read, and results of no sample."""
         layout = self.layout
         if not layout.has_batch:
             return []
@@ -57,7 +57,7 @@ class Nest:
         return sorted({value for value in layout.exported() if value >= layout.base} | set(results))
 
     def _spots(self, lanes: int) -> list[Spot]:
-        """Say where each input stands: argument k begins at %rk."""
+        """Return where each input is stored: argument k begins at %rk."""
         layout, found = self.layout, []
         for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
             lane = 8 * size if flag and lanes > 1 else 0
@@ -65,7 +65,7 @@ class Nest:
         return found
 
     def _once(self, module: Module, exported: Sequence[int]) -> Written:
-        """Write what does not differ between samples; it leaves what samples read."""
+        """Write what does not differ between samples; it keeps what samples read."""
         layout = self.layout
         outputs = exported if layout.has_batch else layout.program.outputs
         program = part(layout.program, layout.shared_steps, (), outputs)
@@ -123,7 +123,7 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
 
 
 def _entry(name: str, body: Written, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:
-    """Write the function that finds the addresses that cursors hold and calls a body's functions.
+    """Write the function that reads the addresses in the cursors and calls a body's functions.
 
     These get the first `arguments` of the addresses (all if it is -1), then `more`, then the pointers to their frame
     and to the watch.

@@ -15,7 +15,7 @@ _CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, unti
 
 
 class Writer(ABC):
-    """Hold where the numbers of a program are while its functions are written, and the lines of the present one.
+    """Where the numbers of a program are while its functions are written, and the lines of the current one.
 
     Attributes:
         module: collects the functions.
@@ -74,18 +74,18 @@ class Writer(ABC):
         self._splats: dict[int, str] = {}
 
     def temporary(self) -> int:
-        """Return a number that no other name of this program's functions has."""
+        """Return a number unused by any other name in this program's functions."""
         return next(self._temporary)
 
     # ---- values ----
 
     def constant(self, value: int) -> float | None:
-        """Return the number that a value is, None where it is not a constant."""
+        """Return the constant that a value holds, or None if it is not a constant."""
         place = value - len(self.program.names)
         return self.program.constants[place] if 0 <= place < len(self.program.constants) else None
 
     def operand(self, value: int, differs: bool) -> str:
-        """Bring a value into reach, as one double or, where lanes differ, as a vector."""
+        """Return a value as an operand: one double or, if lanes differ, a vector."""
         constant = self.constant(value)
         if constant is not None:
             return (self.wide if differs else self.plain).literal(constant)
@@ -118,7 +118,7 @@ class Writer(ABC):
         return f"%p{key}"
 
     def load(self, spot: Spot) -> str:
-        """Read what stands at a spot."""
+        """Load the number at a spot."""
         if spot.lane and spot.lane != 8:
             return self._gather(spot)
         pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
@@ -138,7 +138,7 @@ class Writer(ABC):
         return before
 
     def store(self, text: str, spot: Spot) -> None:
-        """Write a double, or a vector where the spot is one for all lanes or for each."""
+        """Store a double, or a vector, whether the spot is shared by all lanes or one per lane."""
         if spot.lane and spot.lane != 8:
             for lane in range(self.lanes):
                 pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
@@ -151,7 +151,7 @@ class Writer(ABC):
         self.lines.append(f"store {type_} {text}, ptr {self.pointer(spot.base, spot.offset)}, align 8")
 
     def keep(self, value: int) -> None:
-        """Keep a value in the frame for functions to come."""
+        """Keep a value in the frame for later functions."""
         differs = self.differs[value]
         spot = Spot("%frame", self.room.slot(8 * self.lanes if differs else 8), differs)
         self.store(self.known[value], spot)
@@ -173,7 +173,7 @@ class Writer(ABC):
     # ---- sums ----
 
     def sum(self, text: str, spot: Spot) -> str:
-        """Return the sum of a value and what stands at a spot."""
+        """Return the sum of a value and the number at a spot."""
         type_ = self.wide.type if spot.varies else "double"
         if self.dead:
             text = self.alive(text)
