@@ -7,8 +7,8 @@ import contextlib
 import graphviz
 from chainrule import Var
 
+from .images import to_svg
 from .picture import collect
-from .render import to_svg
 
 # A summary of more would take seconds, and nobody asked for one who only ends a cell with a Var.
 _LARGEST = 100_000

@@ -13,6 +13,7 @@ import graphviz
 from chainrule.data import whole_number
 from chainrule.errors import describe
 
+from ..theme import THEMES, Scale, Theme
 from .cards import (
     again_label,
     caption,
@@ -27,11 +28,10 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .fold import LEVELS, Box, Folding, boxes, fold
+from .folding import LEVELS, Box, Folding, boxes, fold
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
 from .ranks import far_uses
-from .theme import THEMES, Scale, Theme
 from .units import Path, Units, labelled_units, units_of
 
 DIRECTIONS = {"LR": "left to right", "RL": "right to left", "TB": "top to bottom", "BT": "bottom to top"}

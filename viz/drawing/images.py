@@ -20,8 +20,8 @@ from chainrule import Var
 from chainrule.data import write_whole
 from chainrule.errors import describe, missing
 
+from .dot import draw
 from .svg import tidy
-from .text import draw
 
 FORMATS = ("svg", "png", "pdf")
 
