@@ -17,7 +17,7 @@ NOTE = "not_compiled.txt"
 
 
 def extensions() -> list[Extension]:
-    """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and entry.pyx."""
+    """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and calls of code."""
     if os.environ.get("CHAINRULE_PURE", "") not in ("", "0"):
         return []
     from Cython.Build import cythonize
@@ -25,8 +25,9 @@ def extensions() -> list[Extension]:
     # Cython finds a .pxd by the name of the package, which the folder does not have.
     package = Path("build/cython/chainrule")
     typed = ("operations/primitive", "graph/var", "graph/backward")
-    sources = (*(f"{name}.py" for name in typed), "backends/llvm/entry.pyx")
-    for name in (*sources, *(f"{name}.pxd" for name in typed), "graph/nodes.h"):
+    native = ("backends/llvm/arguments", "backends/llvm/entry")
+    sources = (*(f"{name}.py" for name in typed), *(f"{name}.pyx" for name in native))
+    for name in (*sources, *(f"{name}.pxd" for name in (*typed, native[0])), "graph/nodes.h"):
         target = package / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(Path("engine") / name, target)  # with its time: what is compiled already stays
@@ -48,8 +49,8 @@ def extensions() -> list[Extension]:
         module.optional = True  # cythonize drops it: without a compiler, install the .py alone
         if os.name == "posix":
             # Python's own flags, -O3 -g on many systems, take the compiler twice the time and make nothing faster.
-            # Where graphs are built and swept, -O1 would cost some percent.
-            is_hot = module.name in ("chainrule.var", "chainrule.backward")
+            # Where graphs are built and swept, and in a call of next to nothing, -O1 would cost some percent.
+            is_hot = module.name.rpartition(".")[2] in ("var", "backward", "entry")
             module.extra_compile_args = ["-O2" if is_hot else "-O1", "-g0"]
     return modules
 

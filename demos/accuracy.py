@@ -33,7 +33,7 @@ Columns = Sequence[Sequence[float]]
 
 
 class Point(NamedTuple):
-    """Hold what a function should give at a point, and how far off chainrule is."""
+    """What a function should give at a point, and chainrule's error there."""
 
     arguments: tuple[float, ...]
     exact: dict[tuple[int, ...], Any]  # () the value, (i,) the derivative by argument i
@@ -41,7 +41,7 @@ class Point(NamedTuple):
 
 
 def examine(task: tuple[str, int, int]) -> list[Point]:
-    """Scan one function: this is what each process does."""
+    """Scan one function: the task of each process."""
     name, count, seed = task
     points = []
     for arguments, found in scan(ROWS[name], count, seed=seed):
@@ -178,7 +178,7 @@ class Autograd(NumpyLike):
 
 
 def load(names: Sequence[str]) -> dict[str, Any]:
-    """Import those of the other libraries that are installed."""
+    """Import the other libraries, as far as they are installed."""
     loaded: dict[str, Any] = {}
     for name, peer in zip(PEERS, (Torch, Jax, Autograd), strict=True):
         try:
@@ -190,7 +190,7 @@ def load(names: Sequence[str]) -> dict[str, Any]:
 
 
 def errors_of(peer: Any, name: str, points: Sequence[Point]) -> list[float] | None:
-    """Return another library's greatest error at each point; None where it has no such function or derivative."""
+    """Return another library's greatest error at each point; None if it lacks the function or derivative."""
     function = peer.own[name] if name in peer.own else NumpyLike.find(peer, name)
     if function is None:
         return None
@@ -239,7 +239,7 @@ def table(errors: dict[str, dict[str, list[float] | None]], points: dict[str, li
 
 
 def draw(errors: dict[str, dict[str, list[float] | None]], path: Path) -> None:
-    """Save which share of the points has an error above any given one."""
+    """Save a chart of the share of points whose error exceeds a given one."""
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
     for peer, own in errors.items():

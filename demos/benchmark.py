@@ -82,7 +82,7 @@ def explain(error: Exception) -> str:
 
 
 class Worker:
-    """Measure one engine in this process; the garbage collector stays as Python sets it."""
+    """Measure one engine in this process, with Python's default garbage collection."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -163,7 +163,7 @@ def resident(kind: str) -> int:
 
 
 class Peer:
-    """Hold the process of one engine."""
+    """The process of one engine."""
 
     def __init__(self, key: str) -> None:
         context = multiprocessing.get_context("spawn")
@@ -174,7 +174,7 @@ class Peer:
         self.name = self.trouble = ""
 
     def ask(self, *request: Any) -> Any:
-        """Have a request answered; without one, wait until the engine is imported. Return None where it cannot."""
+        """Send a request and return its answer; without one, wait until the engine is imported. None if it cannot."""
         try:
             if request:
                 self.pipe.send(request)
@@ -200,7 +200,7 @@ def end(peers: dict[str, Peer]) -> None:
 
 
 def check(peers: dict[str, Peer], method: str, workload: Any) -> dict[str, dict[str, Any]]:
-    """Ask all engines for values and gradients; end the run where two differ."""
+    """Ask all engines for values and gradients; exit if two differ."""
     answers = {}
     for key, peer in peers.items():
         if peer.trouble != MISSING:
@@ -230,7 +230,7 @@ def compare(answers: dict[str, dict[str, Any]]) -> None:
 
 
 def measure_time(peers: dict[str, Peer], workload: Any, repeats: int, seconds: float) -> dict[str, float]:
-    """Compare the engines, let them take turns, print the table; return the milliseconds of a step of each."""
+    """Compare the engines in turns and print the table; return each one's milliseconds per step."""
     answers = check(peers, "check", workload)
     turns: dict[str, list[list[float]]] = {key: [] for key in answers}
     for _ in range(repeats):
@@ -261,7 +261,7 @@ def measure_time(peers: dict[str, Peer], workload: Any, repeats: int, seconds: f
 
 
 def measure_memory(peers: dict[str, Peer], workload: Any) -> dict[str, float]:
-    """Compare the engines, print the table; return the bytes of a node of each."""
+    """Compare the engines and print the table; return each one's bytes per node."""
     answers = check(peers, "memory", workload)
     graph = {key: answers[key]["graph"] for key in answers}
     rows = []
@@ -298,7 +298,7 @@ def print_table(title: str, heads: list[str], rows: list[list[str]], peers: dict
 
 
 def print_header(quick: bool) -> None:
-    """Say on what machine and with which versions this was measured."""
+    """Print the machine and the versions that were measured."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -316,7 +316,7 @@ def print_header(quick: bool) -> None:
 
 
 def draw(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """Save one chart of bars for each workload."""
+    """Save a bar chart for each workload."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9, 1 + 2 * len(results)), layout="constrained")

@@ -1,4 +1,4 @@
-"""See a 1-2-1 linear network discover how to turn degrees Celsius into degrees Fahrenheit from 100 examples."""
+"""Watch a 1-2-1 linear network learn to convert degrees Celsius to Fahrenheit from 100 examples."""
 
 from pathlib import Path
 
@@ -36,7 +36,7 @@ def worst_error(model: nn.Module, celsius: list[float]) -> float:
 
 
 def line_of(model: nn.Module) -> tuple[float, float]:
-    """Return the shift and the slope of the line that a linear network is."""
+    """Return the intercept and slope of the line that a linear network represents."""
     at_0, at_1 = predict(model, [0.0, 1.0])
     return at_0, at_1 - at_0
 

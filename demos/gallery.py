@@ -59,7 +59,7 @@ def expression() -> list[Path]:
 
 
 def formats() -> list[Path]:
-    """Draw it from top to bottom, as PNG and as PDF."""
+    """Draw the example from top to bottom, as PNG and as PDF."""
     return [viz.render(tutorial(), OUT / f"expression.{kind}", direction="TB") for kind in ("png", "pdf")]
 
 
@@ -115,13 +115,13 @@ def network() -> list[Path]:
 
 
 def folded() -> list[Path]:
-    """Draw it folded: each neuron, each layer, and all of it to one box."""
+    """Draw the network folded: each neuron, each layer, and the whole to one box."""
     names = {"neuron": "neurons", "layer": "layers", "module": "module"}
     return [path for level, name in names.items() for path in both(name, network_loss(), collapse=level)]
 
 
 def batch() -> list[Path]:
-    """Draw the loss over 100 samples: what is computed alike is one box with its number."""
+    """Draw the loss over 100 samples: equal parts are one box with a count."""
     return both("batch", network_loss(100))
 
 
@@ -129,7 +129,7 @@ def batch() -> list[Path]:
 
 
 def chain(nodes: int) -> list[Path]:
-    """Draw a long chain: what is far from the result is summed up."""
+    """Draw a long chain: its far end is summed up."""
     x = Var(0.5, label="x")
     y = x
     for k in range(nodes // 2):
@@ -171,7 +171,7 @@ def program() -> list[Path]:
 
 
 def compiled() -> list[Path]:
-    """Draw what runs in a compiled function: a loss and its derivatives."""
+    """Draw a compiled function: a loss and its derivatives."""
     step = cr.compile(cr.value_and_grad(lambda w, x, y: cr.square(cr.tanh(cr.dot(w, x)) - y)), backend="python")
     step([0.3, -0.2], [1.0, 2.0], 0.5)
     return both("compiled", step)
@@ -195,7 +195,7 @@ def sine() -> nn.History:
 
 
 def rings() -> nn.History:
-    """Part three rings of points around each other."""
+    """Separate three concentric rings of points."""
     rows, classes = [], []
     for k in range(90):
         turn, ring = 2.4 * k, k % 3

@@ -1,4 +1,4 @@
-"""See gates learned by trial differences, then by backpropagation, then by networks of any depth."""
+"""Learn logic gates by finite differences, then by backpropagation, then with networks of any depth."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ def loss_of(model: nn.Module, targets: Sequence[int]) -> Var:
 
 
 def by_finite_differences(model: nn.Module, targets: Sequence[int], step: float = 1e-6) -> None:
-    """Set each gradient by nudging the parameter both ways: two whole evaluations for every parameter."""
+    """Set each gradient by nudging its parameter both ways: two full evaluations for every parameter."""
     for parameter in model.parameters():
         value = parameter.value
         with cr.no_grad():
@@ -53,7 +53,7 @@ def train(model: nn.Module, targets: Sequence[int], find_gradients: Callable[...
 
 
 def print_truth_table(name: str, model: nn.Module, targets: Sequence[int]) -> None:
-    """Print each row's prediction beside its target; stop the program if one rounds to the wrong side."""
+    """Print each row's prediction beside its target; exit if one rounds to the wrong side."""
     print(f"  a  b | a {name} b | prediction | rounded")
     for (a, b), target, prediction in zip(ROWS, targets, model.predict(ROWS), strict=True):
         print(f"  {a}  {b} | {target:^7} | {prediction:^10.3f} | {round(prediction):^7}")
@@ -92,7 +92,7 @@ def draw_graph(model: nn.Module) -> Path:
 
 
 def learn_at_any_depth() -> None:
-    """Let `nn.fit` do the same for deeper networks."""
+    """Do the same for deeper networks with `nn.fit`."""
     print("\nXOR by nn.fit, with 1, 2 and 4 hidden layers of three neurons:")
     for depth in (1, 2, 4):
         model = nn.MLP(2, [3] * depth + [1], activation="tanh", output_activation="sigmoid", seed=1)
@@ -104,7 +104,7 @@ def learn_at_any_depth() -> None:
 
 
 def draw_borders(models: dict[str, tuple[nn.Module, Sequence[int]]]) -> Path:
-    """Save what each model answers between the four rows, too."""
+    """Save each model's answers between the four rows, too."""
     figure = Figure(figsize=(5 * len(models), 4), layout="constrained")
     for axes, (name, (model, targets)) in zip(figure.subplots(1, len(models)), models.items(), strict=True):
         viz.plot_decision_boundary(model, ROWS, targets, ax=axes, xlabel="a", ylabel="b")

@@ -1,4 +1,4 @@
-"""See a small network tell three species of iris apart by real measurements, and where it errs."""
+"""Watch a small network tell three species of iris apart by real measurements, and see where it errs."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""See a network of 337 scalars learn to part two interleaved half moons, and watch the border move."""
+"""Watch a network of 337 scalars learn to separate two interleaved half moons."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ LABELS = {"xlabel": "first coordinate", "ylabel": "second coordinate"}
 
 
 def train(model: nn.Module, points: list[list[float]], labels: list[int]) -> nn.History:
-    """Take steps over all points at once, ever smaller ones."""
+    """Take ever smaller steps over all points at once."""
 
     def report(history: nn.History) -> None:
         step = len(history.loss)

@@ -1,4 +1,4 @@
-"""Say in one line what a demo needs where it is not installed: ``with needed("matplotlib"):`` around its imports."""
+"""Report in one line what a demo needs if it is not installed: ``with needed("matplotlib"):`` around its imports."""
 
 import contextlib
 import sys
@@ -10,7 +10,7 @@ HERE = Path(__file__).resolve().parent
 
 @contextlib.contextmanager
 def needed(*packages: str) -> Iterator[None]:
-    """Turn a missing module into a line that names the packages to install; pip leaves those that are there."""
+    """Turn a missing module into one line that names the packages to install; pip skips those already there."""
     try:
         yield
     except ModuleNotFoundError as error:

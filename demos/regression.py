@@ -1,4 +1,4 @@
-"""See a regression class with fit, predict and a learning curve learn a curved surface from 100,000 rows."""
+"""Watch a regression class, with fit, predict and a learning curve, learn a curved surface from 100,000 rows."""
 
 import argparse
 import math
@@ -35,7 +35,7 @@ class Regression:
         self.history: nn.History | None = None
 
     def fit(self, X: Rows, y: Sequence[float], epochs: int, validation_share: float = 0.2) -> None:
-        """Train on all rows but the held-out share, each once per epoch, in random order."""
+        """Train on all rows except the held-out share, each once per epoch, in random order."""
         steps = epochs * math.ceil((1 - validation_share) * len(X) / BATCH_SIZE)
         self.history = nn.fit(
             self.model,
@@ -59,14 +59,14 @@ class Regression:
 
 
 def generate(rows: int, source: random.Random) -> tuple[list[tuple[float, ...]], list[float]]:
-    """Draw rows of features, and targets that bend with the first three and are noisy."""
+    """Draw rows of features, and noisy targets that depend nonlinearly on the first three."""
     X = [tuple(source.uniform(-1, 1) for _ in range(FEATURES)) for _ in range(rows)]
     y = [math.sin(2 * a) + b * b - abs(c) + 0.5 * d - 0.3 * e + source.gauss(0, NOISE) for a, b, c, d, e in X]
     return X, y
 
 
 def variance_of(numbers: Sequence[float]) -> float:
-    """Return the mean squared error of the best constant."""
+    """Return the mean squared error of the best constant prediction."""
     mean = sum(numbers) / len(numbers)
     return nn.mse([mean] * len(numbers), numbers)
 

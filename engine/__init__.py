@@ -35,8 +35,10 @@ from .graph import strict as strict
 from .loops import cond as cond
 from .loops import fori_loop as fori_loop
 from .loops import function as function
+from .loops import log_softmax as log_softmax
 from .loops import map as map
 from .loops import scan as scan
+from .loops import softmax as softmax
 from .loops import switch as switch
 from .loops import while_loop as while_loop
 from .operations import PRIMITIVES as PRIMITIVES
@@ -44,10 +46,8 @@ from .operations import Interval as Interval
 from .operations import Primitive as Primitive
 from .operations import custom_primitive as custom_primitive
 from .operations import hardtanh as hardtanh
-from .operations import log_softmax as log_softmax
 from .operations import prod as prod
 from .operations import selu as selu
-from .operations import softmax as softmax
 from .operations import take as take
 from .operations.table import *  # noqa: F403  # the rows, by table.__all__
 from .programs import Program as Program

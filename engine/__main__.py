@@ -1,4 +1,4 @@
-"""Run the command line as ``python -m chainrule``."""
+"""Run the command line with ``python -m chainrule``."""
 
 import importlib
 import sys

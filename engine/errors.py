@@ -1,4 +1,4 @@
-"""Catch what chainrule raises: each exception also is the builtin that it refines.
+"""What chainrule raises: each exception is also the builtin that it refines.
 
     Exception
     ├── RuntimeError

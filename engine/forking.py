@@ -1,4 +1,4 @@
-"""Share state between threads so that a process forked meanwhile goes on: `open_in_children` and `kept`.
+"""Keep locks usable in forked processes: `open_in_children` and `kept`.
 
 A forked process has the thread that forked and no other, but all the locks that others held: nobody would ever release
 them.

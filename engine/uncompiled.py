@@ -1,4 +1,4 @@
-"""Run the engine's source as plain Python where Cython is not installed: what it reads of the module `cython`."""
+"""Stand in for Cython where it is not installed: what the engine's source reads of the module `cython`."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ cclass = final = no_gc = _same
 
 
 def tell_once(note: str = NOTE) -> None:
-    """Say on the error output that the core was to be compiled but could not be, once for an installation."""
+    """Report on stderr, once per installation, that the core was to be compiled but could not be."""
     # Who removes the note tells; where it cannot be removed everybody would, again and again: there `core` tells.
     with contextlib.suppress(OSError):
         os.unlink(note)

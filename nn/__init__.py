@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are asked for: scikit-learn takes a second, and is not needed otherwise."""
+    """Import the estimators when they are first used: scikit-learn takes a second, and is not needed otherwise."""
     if name not in ("MLPClassifier", "MLPRegressor"):
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     with _needing(f"nn.{name}", "scikit-learn"):

@@ -1,4 +1,4 @@
-"""Name an activation, and get the function: any function of one argument that chainrule has, or your own."""
+"""Find an activation by name: any chainrule function of one argument, or your own."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Activation = Callable[[Any], Any]
 
 
 def linear(x: Any) -> Any:
-    """Return `x` itself: the activation of a neuron that has none.
+    """Return `x` unchanged: the activation of a neuron that has none.
 
     >>> linear(0.5)
     0.5
@@ -22,7 +22,7 @@ def linear(x: Any) -> Any:
 
 
 def find_activation(activation: str | Activation | None) -> Activation:
-    """Return the function that `activation` names; None is "linear", and a function is itself.
+    """Return the function that `activation` names; None means "linear", and a function is returned unchanged.
 
     Errors: `ValueError` for a name that is no one-argument function of chainrule, `TypeError` for anything else.
 
@@ -56,7 +56,7 @@ def find_activation(activation: str | Activation | None) -> Activation:
 
 
 def find_stage(name: str) -> Callable[[Any], Any]:
-    """Return the function of chainrule that `name` stands for: one of a number, or of a list of them.
+    """Return the chainrule function called `name`: one of a number, or of a list of numbers.
 
     Errors: those of `find_activation`.
 
@@ -68,7 +68,7 @@ def find_stage(name: str) -> Callable[[Any], Any]:
 
 
 def activation_name(activation: Activation) -> str:
-    """Return the name under which the activation chooses an initialisation.
+    """Return the name by which an activation determines the initialisation.
 
     >>> activation_name(find_activation("relu"))
     'relu'
@@ -77,7 +77,7 @@ def activation_name(activation: Activation) -> str:
 
 
 def activation_title(activation: Activation) -> str:
-    """Return the name as a class name would have it, for printing.
+    """Return the name in the style of a class name, for printing.
 
     >>> [activation_title(find_activation(name)) for name in ("tanh", "relu", "log_sigmoid", None)]
     ['Tanh', 'ReLU', 'LogSigmoid', 'Linear']
@@ -96,7 +96,7 @@ def _takes_one_number(function: Any) -> bool:
 
 
 def _takes(function: Any, example: Any) -> bool:
-    """Tell whether this gives a number or a list; asked of the function itself, so that no list need be kept."""
+    """Return whether a function accepts such an argument; it is called to find out, so no list of names is needed."""
     if isinstance(function, type) or not callable(function):
         return False
     try:

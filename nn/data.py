@@ -1,4 +1,4 @@
-"""Divide samples: into those to train on and those held out, and into the batches of an epoch."""
+"""Divide samples into those to train on and those held out, and into the batches of an epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Samples = tuple[list[Row], list[Any]]
 
 
 def samples_of(X: Any, y: Any, reader: str, width: int | None = None, mark: str = "") -> Samples:
-    """Return rows and as many targets, both checked; `mark` goes before their names in messages.
+    """Return rows and the same number of targets, both checked; `mark` precedes their names in messages.
 
     >>> samples_of([[1, 2]], [3], "fit")
     ([[1, 2]], [3])
@@ -28,7 +28,7 @@ def samples_of(X: Any, y: Any, reader: str, width: int | None = None, mark: str 
 
 
 def split(samples: Samples, validation: Any, source: random.Random) -> tuple[Samples, Samples | None]:
-    """Return the samples to train on and those held out: a share, chosen at random, or a pair that was given.
+    """Return the samples to train on and those held out: a share chosen at random, or a given pair.
 
     >>> kept, held_out = split(([[1], [2], [3], [4]], [1, 2, 3, 4]), 0.25, random.Random(0))
     >>> len(kept[0]), len(held_out[0])
@@ -48,7 +48,7 @@ def split(samples: Samples, validation: Any, source: random.Random) -> tuple[Sam
 
 
 def held_out(reader: str, name: str, share: Any, count: int) -> int:
-    """Return how many of `count` samples a share of them is; `ValueError` where that leaves none on one side.
+    """Return how many of `count` samples a share is; `ValueError` if that leaves none on one side.
 
     >>> held_out("fit", "validation", 0.25, 4)
     1
@@ -63,7 +63,7 @@ def held_out(reader: str, name: str, share: Any, count: int) -> int:
 
 
 def batches(count: int, size: int, source: random.Random) -> Iterator[list[int]]:
-    """Yield the positions of samples, `size` at a time: each once, in random order; one batch of all in theirs.
+    """Yield the positions of samples, `size` at a time: each once, in random order; a single batch keeps their order.
 
     >>> [len(batch) for batch in batches(5, 2, random.Random(0))]
     [2, 2, 1]

@@ -1,4 +1,4 @@
-"""Use a network where scikit-learn expects an estimator: in pipelines, grid searches and cross-validation."""
+"""Use networks as scikit-learn estimators: in pipelines, grid searches and cross-validation."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}  # scikit-learn's n
 
 
 class _MLPEstimator(BaseEstimator):  # type: ignore[misc]
-    """Hold what both estimators share: the arguments, which scikit-learn reads from the signature, and training."""
+    """What both estimators share: the arguments, which scikit-learn reads from the signature, and training."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Read how a training went: the `History` that `fit` returns."""
+"""The record of a training: the `History` that `fit` returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .module import Module
 
 @dataclasses.dataclass
 class History:
-    """Hold what `fit` measured, one item for each epoch unless said otherwise.
+    """What `fit` measured, one item per epoch unless said otherwise.
 
     Attributes:
         model: the model that was trained.
@@ -57,7 +57,7 @@ class History:
 
     @property
     def best_epoch(self) -> int:
-        """The epoch with the least validation loss, or training loss where there is none."""
+        """The epoch with the lowest validation loss, or training loss if there is no validation."""
         watched = self.validation_loss or self.loss
         if not watched:
             raise ValueError("best_epoch expected a History of at least one epoch but got one of none")

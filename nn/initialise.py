@@ -1,4 +1,4 @@
-"""Choose how weights start: by the activation they feed, by name, or by a function of your own.
+"""Choose initial weights: by the activation they feed, by name, or by a function of your own.
 
 All are uniform around 0 and differ in their bound, which keeps the size of signals (Glorot) or of what is left
 of them by an activation that cuts half away (He) the same from layer to layer. Biases start at 0.
@@ -18,7 +18,7 @@ Initialiser = Callable[[random.Random, int, int], float]
 
 
 def uniform(source: random.Random, nin: int, nout: int) -> float:
-    """Draw within 1/sqrt(nin): for activations of which nothing is known.
+    """Draw within 1/sqrt(nin): for activations about which nothing is known.
 
     >>> abs(uniform(random.Random(0), 4, 1)) <= 0.5
     True
@@ -28,7 +28,7 @@ def uniform(source: random.Random, nin: int, nout: int) -> float:
 
 
 def xavier(source: random.Random, nin: int, nout: int) -> float:
-    """Draw within sqrt(6 / (nin + nout)): for tanh, sigmoid and their like.
+    """Draw within sqrt(6 / (nin + nout)): for tanh, sigmoid and the like.
 
     Source: Glorot and Bengio 2010, "Understanding the difficulty of training deep feedforward neural networks".
 
@@ -40,7 +40,7 @@ def xavier(source: random.Random, nin: int, nout: int) -> float:
 
 
 def he(source: random.Random, nin: int, nout: int) -> float:
-    """Draw within sqrt(6 / nin): for relu and its like.
+    """Draw within sqrt(6 / nin): for relu and the like.
 
     Source: He, Zhang, Ren and Sun 2015, "Delving deep into rectifiers".
 
@@ -96,7 +96,7 @@ def find_initialiser(initialise: str | Initialiser | None, activation: str) -> I
 
 
 def random_source(seed: int | random.Random | None) -> random.Random:
-    """Return a source of random numbers of its own; the state that all programs share is never touched.
+    """Return a separate random generator; the global one is never touched.
 
     Args:
         seed: a whole number for the same numbers every time, None for others each time, or a source to draw from.

@@ -59,7 +59,7 @@ class Neuron(Module):
         return self.forward(_inputs(x, self.nin, "Neuron"))
 
     def forward(self, row: Sequence[Any]) -> Any:
-        """Return the output for a row that has been checked."""
+        """Return the output for a checked row."""
         # One node for the sum: the bias is the weight of an input that is always 1.
         return self.activation(chainrule.dot([*self.weights, self.bias], [*row, 1.0]))
 
@@ -69,7 +69,7 @@ class Neuron(Module):
 
 @final
 class Layer(Module):
-    """Give the same inputs to `nout` neurons.
+    """Feed the same inputs to `nout` neurons.
 
     Args are those of `Neuron`, and the number of neurons.
 
@@ -112,7 +112,7 @@ class Layer(Module):
         return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
 
     def forward(self, row: Sequence[Any]) -> list[Any]:
-        """Return the list of outputs for a row that has been checked."""
+        """Return the list of outputs for a checked row."""
         return [neuron.forward(row) for neuron in self.neurons]
 
     def __repr__(self) -> str:

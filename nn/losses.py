@@ -146,7 +146,7 @@ def cross_entropy(logits: Iterable[Any], target: Any) -> Scalar:
 
 
 def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: float = 0.0) -> float:
-    """Return the share of samples whose class is predicted: no loss, as its derivative is 0, but what is reported.
+    """Return the share of samples whose class is predicted: a metric, not a loss, since its derivative is 0.
 
     Args:
         predictions: a row of scores for each sample, of which the greatest tells the class; or one number for each, or
@@ -180,7 +180,7 @@ def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: f
 
 
 def _unwrapped(name: str, value: Any) -> Any:
-    """Return a row as a list, one of a single number as that number."""
+    """Return a row as a list, or its number if there is only one."""
     if not _is_row(value):
         return value
     row = _items("accuracy", name, value)

@@ -1,4 +1,4 @@
-"""Derive your models from `Module`: it finds their parameters, forgets their gradients, saves and restores them."""
+"""Base class of models: `Module` finds their parameters, clears their gradients, saves and restores them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .predicting import predictions
 
 
 class Module:
-    """Hold parameters, and other modules that do, as ordinary attributes.
+    """Hold parameters, and other modules, as ordinary attributes.
 
     A parameter is a leaf `Var` that requires a gradient. It is found in attributes, and in lists, tuples, dicts and
     NumPy object arrays in them, however deep; nothing needs to be registered. A subclass defines ``__call__``.
@@ -75,7 +75,7 @@ class Module:
         return [parameter for _, parameter in self.named_parameters()]
 
     def zero_grad(self) -> None:
-        """Forget the gradient of every parameter.
+        """Clear the gradient of every parameter.
 
         >>> from chainrule.nn import Neuron
         >>> neuron = Neuron(1, activation=None)
@@ -141,7 +141,7 @@ class Module:
         return copy.deepcopy(self, memo)
 
     def state_dict(self) -> dict[str, float]:
-        """Return the value of every parameter by its name: plain data, to keep or to write to a file.
+        """Return the value of every parameter by name: plain data, to keep or to write to a file.
 
         Leaves that require no gradient, such as frozen weights, are among them.
 
@@ -198,7 +198,7 @@ class Module:
 
 
 def _parts(item: object) -> Iterable[tuple[object, object]]:
-    """Name the parts of what can hold parameters; anything else has none."""
+    """Name the parts of anything that can hold parameters; other objects have none."""
     if isinstance(item, Module):
         return vars(item).items()
     if isinstance(item, dict):

@@ -1,4 +1,4 @@
-"""Move parameters against their gradients: make an optimiser of `model.parameters()` and call `step()`.
+"""Move parameters against their gradients: make an optimiser for `model.parameters()` and call `step()`.
 
 An optimiser is one scalar rule, `update`, from a parameter's value, gradient and memory to its new value and
 memory. To write your own, derive from `Optimiser` and define that rule.
@@ -82,7 +82,7 @@ class Optimiser:
         self.steps += 1
 
     def zero_grad(self) -> None:
-        """Forget the gradient of every parameter: `backward` adds to what is there.
+        """Clear the gradient of every parameter: `backward` adds to what is there.
 
         >>> x = Var(3.0)
         >>> (x * x).backward()
@@ -223,7 +223,7 @@ class Adagrad(Optimiser):
 
 
 class Adam(Optimiser):
-    """Step along a running mean of gradients, divided by the root of one of their squares; both freed of their bias.
+    """Step along a running mean of gradients, divided by the root of a running mean of squares; both bias-corrected.
 
     Args:
         parameters: leaf Vars that require gradients.
@@ -273,7 +273,7 @@ class Adam(Optimiser):
 
 @final
 class AdamW(Adam):
-    """Do what `Adam` does, and draw values to 0 apart from it: ``value -= lr * weight_decay * value`` comes first.
+    """`Adam` with decoupled weight decay: ``value -= lr * weight_decay * value`` comes first.
 
     Args: those of `Adam`.
 

@@ -1,4 +1,4 @@
-"""Predict from many rows at once: as machine code, where that is possible and gives what graphs give."""
+"""Predict many rows at once: as machine code where that is possible and gives the same as graphs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def predictions(model: Any, parameters: Sequence[Var], rows: list[Any]) -> list[
 
 
 def _compiled(model: Any, parameters: Sequence[Var], rows: list[Any]) -> list[Any] | None:
-    """Return the same from a compiled function; None for a model or rows that it cannot do justice to."""
+    """Return the same from a compiled function; None for a model or rows that it cannot compile."""
     numpy = importlib.import_module("numpy")
     try:
         function = chainrule.compile(lambda values, x: model.with_parameters(values)(x), batch="x")
@@ -63,7 +63,7 @@ def _same(found: Any, wanted: Any) -> bool:
 
 
 def _value(output: Any) -> Any:
-    """Return numbers in place of Vars, in lists however deep."""
+    """Replace Vars by numbers, in lists of any depth."""
     if isinstance(output, Var):
         return output.value
     if isinstance(output, list | tuple):

@@ -22,7 +22,7 @@ _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
 def save(model: Module, path: str | os.PathLike[str]) -> None:
-    """Write the parameters of a model to a file, all digits of them, and how it is built if `nn` can build it.
+    """Write a model's parameters to a file, exactly, and how it is built if `nn` can build it.
 
     Args:
         model: any `Module`.
@@ -52,7 +52,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
 
 def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLike[str] | None = None) -> Module:
-    """Read what `save` wrote, and return the model.
+    """Read a file that `save` wrote, and return the model.
 
     Args:
         path: the file.
@@ -94,7 +94,7 @@ def _check_path(reader: str, path: Any) -> None:
 
 
 def _architecture(model: object) -> Any:
-    """Describe how a model is built in plain data; None where that would not build it again."""
+    """Describe how a model is built, as plain data; None if that could not build it again."""
     description = _described(model)
     if description is None:
         return None
@@ -117,7 +117,7 @@ def _described(stage: object) -> Any:
 
 
 def _named(description: dict[str, Any], activation: Any, find: Any = find_activation) -> dict[str, Any] | None:
-    """Add an activation that its name alone finds again."""
+    """Add an activation to a description; None if its name alone would not find it again."""
     name = activation_name(activation)
     try:
         found = find(name)
@@ -127,7 +127,7 @@ def _named(description: dict[str, Any], activation: Any, find: Any = find_activa
 
 
 def _build(description: Any) -> Any:
-    """Build the model described; whatever is wrong with the description raises."""
+    """Build the model described; raise for anything wrong with the description."""
     kind = description["type"]
     if kind in ("MLP", "Sequential"):
         parts = [_build(part) for part in description["parts"]]

@@ -1,4 +1,4 @@
-"""Let the learning rate change with the number of steps taken: give a schedule as the `lr` of an optimiser.
+"""Change the learning rate with the number of steps taken: pass a schedule as the `lr` of an optimiser.
 
 A schedule is any function from a number of steps, 0 or above, to a learning rate, 0 or above.
 
@@ -48,7 +48,7 @@ def cosine_schedule(first: float, last: float, steps: int) -> Schedule:
 
 
 def exponential_schedule(first: float, factor: float, steps: int = 1) -> Schedule:
-    """Multiply by `factor` once every `steps` steps, evenly in between; what exceeds all doubles is infinite.
+    """Multiply by `factor` every `steps` steps, smoothly in between; beyond the range of doubles it is infinite.
 
     >>> rate = exponential_schedule(1.0, 0.5, steps=10)
     >>> rate(0), rate(10), rate(20)
@@ -60,7 +60,7 @@ def exponential_schedule(first: float, factor: float, steps: int = 1) -> Schedul
 
 
 def step_schedule(first: float, changes: Mapping[int, float]) -> Schedule:
-    """Start at `first`, and take the rates of `changes` from the steps on that they stand under.
+    """Start at `first`, and switch to each rate of `changes` at the step that is its key.
 
     >>> rate = step_schedule(0.1, {100: 0.01, 200: 0.001})
     >>> rate(99), rate(100), rate(500)

@@ -30,7 +30,7 @@ _LEAST_WORK = 100_000  # parameters times samples
 
 
 class Steps(Protocol):
-    """Compute gradients over some of the samples, and move the parameters by them."""
+    """Compute gradients over some samples, and move the parameters by them."""
 
     def take(self, batch: list[int]) -> float:
         """Return the loss over the samples at these positions; `move` uses its gradients."""
@@ -39,10 +39,10 @@ class Steps(Protocol):
         """Take one step of the optimiser."""
 
     def write_back(self) -> None:
-        """Bring values and gradients of the parameters up to date."""
+        """Update the values and gradients of the parameters."""
 
     def read_again(self) -> None:
-        """Go on from the values that the parameters have now."""
+        """Continue from the current values of the parameters."""
 
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
@@ -71,10 +71,10 @@ class EagerSteps:
         self.optimiser.step()
 
     def write_back(self) -> None:
-        """Do nothing: the parameters are all there is."""
+        """Nothing to do: the parameters are the only state."""
 
     def read_again(self) -> None:
-        """Do nothing, for the same reason."""
+        """Nothing to do, for the same reason."""
 
     def predict(self, rows: list[Row]) -> Any:
         return self.model.predict(rows)
@@ -115,7 +115,7 @@ class CompiledSteps:
         return self.optimiser.update(value, grad, memory, lr)
 
     def _columns(self) -> tuple[Any, ...]:
-        """Return what the optimiser remembers as arrays over the parameters."""
+        """Return the optimiser's memory as arrays over the parameters."""
         return tuple(self.array(column) for column in zip(*self.optimiser.memories, strict=True))
 
     def take(self, batch: list[int]) -> float:
@@ -165,7 +165,7 @@ class CompiledSteps:
 
 
 def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int) -> tuple[Steps, str]:
-    """Return the steps to take, and why they are not compiled where they are not.
+    """Return the steps to take and, if they are not compiled, the reason.
 
     Args:
         compiled: what `fit` was asked for.

@@ -124,7 +124,7 @@ def fit(
 
 
 def _go_through(steps: Steps, portions: list[list[int]], history: History) -> None:
-    """Take one step for each batch of an epoch; the parameters are up to date also where that is broken off."""
+    """Take one step for each batch of an epoch; the parameters are up to date even if that is interrupted."""
     losses: list[float] = []
     try:
         for portion in portions:
@@ -149,7 +149,7 @@ def _mean(losses: list[float], portions: list[list[int]]) -> float:
 
 
 def _current_loss(steps: Steps, portions: list[list[int]]) -> float:
-    """Return the training loss at the values that the parameters have now."""
+    """Return the training loss at the current values of the parameters."""
     steps.read_again()
     try:
         return _mean([steps.take(portion) for portion in portions], portions)
@@ -165,7 +165,7 @@ def _record(history: History, epoch: int) -> None:
 
 
 def find_loss(loss: str | Loss) -> Loss:
-    """Return the loss that a name stands for; a function is itself.
+    """Return the loss of that name; a function is returned unchanged.
 
     >>> find_loss("mse")([1.0], [3.0])
     4.0
@@ -180,7 +180,7 @@ def find_loss(loss: str | Loss) -> Loss:
 
 
 class _Best:
-    """Remember the parameters of the best epoch, and tell when patience is at its end.
+    """Remember the parameters of the best epoch, and when patience runs out.
 
     A training loss is measured before the steps of its epoch, so that it speaks of the parameters before them, in one
     batch of all samples exactly. Whether the steps lowered it once more, `restore` finds out.
@@ -211,7 +211,7 @@ class _Best:
         return self.epochs_since >= self.patience
 
     def restore(self, current_loss: Callable[[], float]) -> None:
-        """Go back to the best epoch; where that leaves two states, to that of the lower loss."""
+        """Go back to the best epoch; of two candidate states, to the one of lower loss."""
         losses = []
         for state in self.states:
             self._assign(state)
@@ -250,7 +250,7 @@ def _measure(
     metrics: dict[str, Metric],
     loss: Loss,
 ) -> None:
-    """Append what is measured after an epoch."""
+    """Append the measurements of an epoch."""
     if not is_held_out and not metrics:
         return
     rows, targets = samples

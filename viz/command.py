@@ -63,7 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 class _Unsaid(Exception):
-    """Report an output that takes no text."""
+    """Report an output that cannot be written to."""
 
     def __init__(self, reason: str | None, nobody_listens: bool = False) -> None:
         super().__init__(reason)
@@ -71,14 +71,14 @@ class _Unsaid(Exception):
 
 
 class _Parser(argparse.ArgumentParser):
-    """Print as the rest of the command does."""
+    """Print in the same way as the rest of the command."""
 
     def _print_message(self, message: str, file: Any = None) -> None:
         _tell(file, message.rstrip("\n"))
 
 
 def _tell(stream: Any, text: str) -> None:
-    """Print a text at once, so that a failure is found here and not when Python ends."""
+    """Print a text and flush, so that a failure shows here and not when Python exits."""
     if stream is None:
         raise _Unsaid("the output is closed")
     # What the output cannot hold is spelled out, such as ∂ in a file on some systems.
@@ -99,7 +99,7 @@ def _complain(message: str) -> int:
 
 
 def _marked(given: Sequence[str]) -> list[str]:
-    """Put a space before an expression that begins with a minus, which argparse would take for an option."""
+    """Put a space before an expression that begins with a minus: argparse would take it for an option."""
     marked, options_end = [], False
     for text in given:
         if text == "--" and not options_end:
@@ -117,7 +117,7 @@ def _is_option(text: str) -> bool:
 
 
 def _answer(options: argparse.Namespace) -> str:
-    """Do what is asked and return what to print."""
+    """Carry out the command and return what to print."""
     values = _values(options.values)
     _check_names(options.expression, values)
     root = evaluate(options.expression, values)
@@ -160,7 +160,7 @@ def _values(texts: list[str]) -> dict[str, Var]:
 
 
 def _check_names(expression: str, values: dict[str, Var]) -> None:
-    """Refuse values for names that the expression has not: most often one of the two is mistyped."""
+    """Refuse values for names that are not in the expression: usually one of the two is mistyped."""
     wanted = variables(expression)
     unused = [name for name in values if name not in wanted]
     if unused:

@@ -1,4 +1,4 @@
-"""Choose the colours of pictures: two themes, and a scale that shows a gradient's size and sign without red and green.
+"""The colours of pictures: two themes, and a scale for a gradient's size and sign without red and green.
 
 Blue and orange stay apart under every kind of colour blindness; what else colours tell is also told by a border.
 """
@@ -17,7 +17,7 @@ DECADES = 3  # gradients smaller than the largest by more than that are as pale 
 
 @dataclass(frozen=True)
 class Theme:
-    """Hold the colours of a picture, each as ``#rrggbb``."""
+    """The colours of a picture, each as ``#rrggbb``."""
 
     background: str
     ink: str
@@ -81,7 +81,7 @@ THEMES = {"light": LIGHT, "dark": DARK}
 
 
 class Scale:
-    """Turn gradients into colours: the sign gives the hue, the power of ten below the largest the strength.
+    """Map gradients to colours: the sign gives the hue, the order of magnitude below the largest the strength.
 
     >>> scale = Scale(LIGHT, [0.5, -20.0, 0.0])
     >>> scale.fill(-20.0) == LIGHT.negative, scale.fill(0.0) == LIGHT.zero
@@ -109,14 +109,14 @@ class Scale:
         return mix(self.theme.zero, self.theme.negative if grad < 0 else self.theme.positive, strength)
 
     def steps(self) -> list[tuple[float, str]]:
-        """List gradients to explain the colours with, from the least to the greatest."""
+        """List gradients that explain the colours, from the least to the greatest."""
         sizes = [] if self.top == 0.0 else [self.top, self.top / 10, self.top / 100]
         found = {sign * size for sign in self.signs for size in sizes} | {0.0}
         return [(number, self.fill(number)) for number in sorted(found)]
 
 
 def mix(one: str, other: str, share: float) -> str:
-    """Go from one colour towards another.
+    """Mix two colours: a share of 0 gives the first, 1 the second.
 
     >>> mix("#000000", "#ff8000", 0.5)
     '#804000'

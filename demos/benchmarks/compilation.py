@@ -7,6 +7,7 @@ that of a whole Python call. Contenders take turns, since a machine's speed chan
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import statistics
 import subprocess
@@ -35,7 +36,7 @@ _SHARED = 100_000  # samples, of which two threads take their share
 
 
 class Network:
-    """Hold an MLP with ReLU layers, its parameters in one array: for each neuron its weights, then its bias."""
+    """An MLP with ReLU layers, its parameters in one array: for each neuron its weights, then its bias."""
 
     def __init__(self, sizes: list[int], samples: int) -> None:
         self.sizes, self.samples = sizes, samples
@@ -125,7 +126,7 @@ class Network:
         return call
 
     def c_source(self) -> str:
-        """Write what one writes by hand: loops over layers, samples and weights, all sizes constants."""
+        """Write C as one would by hand: loops over layers, samples and weights, all sizes constant."""
         sizes, lines = self.sizes, []
         lines.append("#include <stddef.h>\n#include <string.h>")
         lines.append("void step(const double *p, const double *x, const double *y, size_t n, double *out) {")
@@ -163,7 +164,7 @@ class Network:
 
 
 class Sines:
-    """Hold a chain of 50 sines: value and derivative for each sample."""
+    """A chain of 50 sines: value and derivative for each sample."""
 
     def __init__(self, samples: int) -> None:
         self.samples = samples
@@ -204,7 +205,7 @@ class Sines:
 
 
 def compare(calls: dict[str, Call]) -> None:
-    """Exit where a contender's numbers differ from chainrule's."""
+    """Exit if a contender's numbers differ from chainrule's."""
     value, gradient = calls["chainrule"]()
     for name, call in calls.items():
         v, g = call()
@@ -214,7 +215,7 @@ def compare(calls: dict[str, Call]) -> None:
 
 
 def measure(calls: dict[str, Call], turns: int, seconds: float = _TURN) -> dict[str, float]:
-    """Return the median microseconds of a call of each contender; they take turns."""
+    """Return the median microseconds per call of each contender; they take turns."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(turns):
         for name, call in calls.items():
@@ -232,18 +233,37 @@ def report(title: str, times: dict[str, float]) -> None:
 
 
 def overhead(turns: int, seconds: float) -> None:
-    """Print what a call costs in which next to nothing is computed."""
+    """Print the cost of a call that computes next to nothing."""
     network = Network([2, 16, 16, 1], 100)
     f = cr.compile(lambda p, x, y: p[0] * x[0] + y, batch=("x", "y"), reduce="mean", backend="llvm")
     g = cr.compile(lambda x: x + 1.0, backend="llvm")
-    times = measure({"arrays": lambda: f(network.p, network.x, network.y), "number": lambda: g(2.0)}, turns, seconds)
+    total = cr.compile(cr.sum, backend="llvm")
+    pair = cr.compile(lambda p: p[0] * p[1], backend="llvm")
+    line = cr.compile(lambda p: p["w"] * p["x"] + p["b"], backend="llvm")
+    hundred = np.arange(100.0)
+    calls: dict[str, tuple[Any, ...]] = {
+        "337 parameters, batches of shapes (100, 2) and (100,)": (f, network.p, network.x, network.y),
+        "the same batches as lists": (f, network.p, network.x.tolist(), network.y.tolist()),
+        "a float": (g, 2.0),
+        "an int": (g, 2),
+        "a np.float64": (g, np.float64(2.0)),
+        "a np.float32": (g, np.float32(2.0)),
+        "an array of 100": (total, hundred),
+        "every other of 200": (total, np.arange(200.0)[::2]),
+        "a float32 array of 100": (total, hundred.astype(np.float32)),
+        "an int array of 100": (total, np.arange(100)),
+        "a list of 100": (total, hundred.tolist()),
+        "a tuple of 2": (pair, (2.0, 3.0)),
+        "a dict of 3": (line, {"w": 2.0, "x": 3.0, "b": 1.0}),
+    }
+    timed = {name: functools.partial(call, *args) for name, (call, *args) in calls.items()}
     print("\na call of next to nothing")
-    print(f"  337 parameters, batches of shapes (100, 2) and (100,)  {times['arrays']:9.2f} us")
-    print(f"  one number                                             {times['number']:9.2f} us")
+    for name, number in measure(timed, turns, seconds).items():
+        print(f"  {name:54} {number:9.2f} us")
 
 
 def compile_times(network: Network) -> None:
-    """Print how long compilation takes: without and with the cache on disk, and JAX on the same scalar code."""
+    """Print how long compilation takes, without and with the cache on disk, and JAX's time for the same scalar code."""
     code = (
         "import sys, time, numpy as np; sys.path.insert(0, sys.argv[1])\n"
         "import chainrule as cr; from benchmarks import compilation\n"

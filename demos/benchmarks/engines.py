@@ -1,4 +1,4 @@
-"""Read how `benchmark.py` drives each engine through a workload: every one as its users would, in the same parts."""
+"""How `benchmark.py` drives each engine through a workload: as its users would, in the same phases."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .workloads import Functions, Value
 
 
 class Engine:
-    """Drive `Value` through a workload, as its users would, in parts that can be timed apart."""
+    """Drive `Value` through a workload, as its users would, in phases that can be timed separately."""
 
     name = "plain Value class"
     package = ""  # where its version is looked up
@@ -117,7 +117,7 @@ class Pure(Chainrule):
 
 
 class SourceFirst:
-    """Find the modules of chainrule by their .py files, also where a compiled one lies beside them.
+    """Find chainrule's modules by their .py files, even if compiled ones lie beside them.
 
     Python itself prefers the compiled file; a finder in front of `sys.meta_path` is asked before it.
     """
@@ -153,7 +153,7 @@ class Torch(Engine):
                 parameter.fill_(value)
 
     def nodes(self) -> None:
-        """Count nothing: a long graph whose nodes Python has seen overflows the stack when PyTorch frees it."""
+        """Count nothing: freeing a long graph whose nodes Python has seen overflows PyTorch's stack."""
 
 
 class Autograd(Engine):

@@ -1,4 +1,4 @@
-"""Run the workloads of `compilation` with other tools: each function returns a call, or None without the tool.
+"""Run the workloads of `compilation` with other tools; each function returns a callable, or None without the tool.
 
 Arguments are put into a tool's own arrays beforehand, and a call is the shortest that it offers.
 """
@@ -35,7 +35,7 @@ def optional(name: str) -> Any:
 
 
 def compiled_c(source: str) -> Any:
-    """Compile C with gcc for this machine; None where there is no gcc."""
+    """Compile C with gcc for this machine; None without gcc."""
     if shutil.which("gcc") is None:
         return None
     folder = Path(tempfile.mkdtemp())
@@ -254,7 +254,7 @@ def _serve(make: Callable[[Any], Call], workload: Any, pipe: Connection) -> None
 
 
 def turn(call: Call, seconds: float) -> list[float]:
-    """Return the microseconds of as many calls as fit into that time, at least one; the first is not counted."""
+    """Return the microseconds of each call that fits into that time, at least one; the first is not counted."""
     call()
     times: list[float] = []
     clock, end = time.perf_counter, time.perf_counter() + seconds
@@ -266,7 +266,7 @@ def turn(call: Call, seconds: float) -> list[float]:
 
 
 class Elsewhere:
-    """Hold a contender that runs in a process of its own."""
+    """A contender that runs in its own process."""
 
     def __init__(self, make: Callable[[Any], Any], workload: Any) -> None:
         context = multiprocessing.get_context("spawn")

@@ -1,4 +1,4 @@
-"""Read what `benchmark.py` measures: computations written once for every engine, and a plain `Value` class.
+"""What `benchmark.py` measures: computations written once for every engine, and a plain `Value` class.
 
 A workload has `start` values of its parameters, makes a `model` of an engine's numbers, computes its `loss` from
 it, and says how gradients `update` the values. It calls only operators and the few functions of `Functions`.
@@ -19,7 +19,7 @@ Number = Any  # a float, or what an engine records it with
 
 
 class Functions(NamedTuple):
-    """Hold what an engine spells its own way."""
+    """The functions that each engine spells its own way."""
 
     relu: Callable[[Number], Number]
     exp: Callable[[Number], Number] | None = None  # micrograd has neither exp nor log
@@ -108,7 +108,7 @@ class MoonsInArrays(Moons):
 
 
 def objects(nested: list[Any]) -> Any:
-    """Return an array of the very objects of a list, or a list of lists; NumPy would read some of them as numbers."""
+    """Return an array of the objects in a list, or list of lists; NumPy would convert some of them to numbers."""
     wide = isinstance(nested[0], list)
     array = numpy.empty((len(nested), len(nested[0])) if wide else len(nested), object)
     for k, item in enumerate(nested):
@@ -228,7 +228,7 @@ class GPT:
         values: list[list[Number]],
         functions: Functions,
     ) -> list[Number]:
-        """Let this place look at the places up to it, by every head; keys and values grow by one."""
+        """Let this position attend to those up to it, with every head; keys and values grow by one."""
         query = multiply(model["query"], x)
         keys.append(multiply(model["key"], x))
         values.append(multiply(model["value"], x))
@@ -259,7 +259,7 @@ def add(a: list[Number], b: list[Number]) -> list[Number]:
 
 
 def normalise(x: list[Number]) -> list[Number]:
-    """Divide by the root of the mean square."""
+    """Divide by the root mean square."""
     scale = (inner_product(x, x) * (1.0 / len(x)) + 1e-5) ** -0.5
     return [xi * scale for xi in x]
 
@@ -289,7 +289,7 @@ class Adam:
 
 
 class Value:
-    """Hold a number, the Values it was computed from and the derivative by each; `backward` is the chain rule."""
+    """A number, the Values it was computed from and the derivative by each; `backward` is the chain rule."""
 
     __slots__ = ("children", "data", "grad", "local_grads")
 
@@ -333,7 +333,7 @@ class Value:
         return Value(max(0.0, self.data), (self,), (float(self.data > 0),))
 
     def backward(self) -> None:
-        """Add the derivative of this Value by every other below it to that one's `grad`."""
+        """Add the derivative of this Value by every Value below it to that one's `grad`."""
         order, seen, stack = [], set(), [(self, False)]
         while stack:
             node, done = stack.pop()

@@ -1,4 +1,4 @@
-"""Run or write programs, each backend in a module of its own: Python, NumPy, C, LLVM; `lower` spells what one lacks."""
+"""Run programs or write them as code: Python, NumPy, C, LLVM; `lower` spells out what a backend lacks."""
 
 from . import buffers as buffers
 from .layout import Layout as Layout

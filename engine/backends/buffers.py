@@ -1,4 +1,4 @@
-"""Move numbers between what users hand over and the contiguous memory that kernels read and write.
+"""Move numbers between users' arguments and the contiguous memory that kernels read and write.
 
 With NumPy arrays of doubles in C order go to the kernel as they are. Without NumPy the standard library's arrays serve.
 """
@@ -20,7 +20,7 @@ ARRAY: Any = None  # numpy.ndarray, None where NumPy is missing
 
 
 def load() -> None:
-    """Import NumPy if it is there: when something is compiled, so that ``import chainrule`` need not."""
+    """Import NumPy if it is installed, when something is compiled, so that ``import chainrule`` does not have to."""
     global np, DOUBLE, ARRAY
     try:
         np = importlib.import_module("numpy")
@@ -37,7 +37,7 @@ def pack(numbers: Sequence[float]) -> Any:
 
 
 def chain(pieces: Sequence[Any]) -> Any:
-    """Return arrays and lists of floats one after another."""
+    """Return arrays and lists of floats concatenated."""
     if len(pieces) == 1:
         return pack(pieces[0]) if type(pieces[0]) is list else convert(pieces[0])
     if np is None:
@@ -46,14 +46,14 @@ def chain(pieces: Sequence[Any]) -> Any:
 
 
 def convert(item: Any) -> Any:
-    """Return a NumPy array as doubles in C order, itself where it is so already."""
+    """Return a NumPy array as doubles in C order, unchanged if it is that already."""
     if item.dtype.kind not in "fiub":
         raise TypeError(f"expected an array of real numbers but got dtype {item.dtype}")
     return np.ascontiguousarray(item, dtype=DOUBLE)
 
 
 def join(parts: Sequence[Any], rows: int) -> Any:
-    """Return arrays with the same number of rows as one, side by side."""
+    """Join arrays with the same number of rows side by side."""
     return np.ascontiguousarray(np.hstack([convert(part).reshape(rows, math.prod(part.shape[1:])) for part in parts]))
 
 
@@ -63,7 +63,7 @@ def empty(size: int) -> Any:
 
 
 def has_nan(out: Any) -> bool:
-    """Tell whether there is a nan among results."""
+    """Return whether results contain nan."""
     if np is None:
         return any(number != number for number in out)
     # Squares add up to nan only where one is nan; the call costs less than isnan and any, and unlike dot does not warn
@@ -73,7 +73,7 @@ def has_nan(out: Any) -> bool:
 
 
 def reader(result: Structure, per_sample: bool) -> Callable[[Any, int], Any]:
-    """Return the function that makes the result of what a kernel wrote for n samples, in the result's structure."""
+    """Return the function that turns what a kernel wrote for n samples into the result's structure."""
     if np is None:
         return lambda out, n: _plain(result, out, n if per_sample else None, [0])
     if per_sample:
@@ -82,7 +82,7 @@ def reader(result: Structure, per_sample: bool) -> Callable[[Any, int], Any]:
 
 
 def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], Any]:
-    """Return the reader of one number for each output; made once, since small calls are counted in microseconds."""
+    """Return the reader of one number per output; made once, since small calls take microseconds."""
     if result.kind == "number":
         place = next(places)
         return lambda out, n: out.item(place)
@@ -115,7 +115,7 @@ def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], An
 
 
 def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
-    """Return views of the blocks of n rows, one for each number or array of the result; of sparse ones a list."""
+    """Return views of the blocks of n rows, one for each number or array of the result; a list for sparse ones."""
     if result.kind in ("number", "array"):
         start = place[0]
         place[0] += result.size
@@ -129,7 +129,7 @@ def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
 
 
 def _plain(result: Structure, out: Any, n: int | None, place: list[int]) -> Any:
-    """Do without NumPy: numbers are floats, and over a batch lists of them."""
+    """Read results without NumPy: floats, or over a batch lists of floats."""
     if result.kind == "number":
         start = place[0]
         place[0] += 1

@@ -55,12 +55,13 @@ _ON_STACK = 1024
 
 
 def supported(row: Primitive) -> bool:
-    """Tell whether a row is an operator, a function of C's math.h or one of special.c."""
-    return not row.custom and (row.name in _OPERATORS or row.name in _FUNCTIONS or row.name in _SPECIAL)
+    """Return whether a row is an operator, a function of C's math.h or one of special.c, or says how C writes it."""
+    named = row.name in _OPERATORS or row.name in _FUNCTIONS or row.name in _SPECIAL
+    return "c" in row.code or (named and not row.custom)
 
 
 def source(program: Program, batched: Sequence[bool] = (), reduce: str | None = None, name: str = "f") -> str:
-    """Return C99 source with one function, which its leading comment documents; it allocates nothing.
+    """Return C99 source with one function, documented by its leading comment; it allocates nothing.
 
     Args:
         program: what to compute.
@@ -76,13 +77,14 @@ def source(program: Program, batched: Sequence[bool] = (), reduce: str | None = 
 def files(
     program: Program, batched: Sequence[bool] = (), reduce: str | None = None, name: str = "f"
 ) -> tuple[str, str]:
-    """Return what `source` does and a header for C and C++, which tells how much memory the function works in."""
+    """Return the source and a header for C and C++, which defines how much memory the function works in."""
     batched = tuple(batched) or (False,) * len(program.arguments.parts)
     lowered = lower(program, supported)
     unknown = next((op for op in lowered.rows() if not supported(op)), None)
     if unknown is not None:
         raise BackendError(
-            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend'
+            f'the backend "c" has no operation {unknown.name!r}, since math.h lacks it; use another backend, '
+            'or give a row of your own its expression: primitive(..., code={"c": "{0} * exp(-{0})"})'
         )
     function = _Exported(lowered, Layout(lowered, batched, reduce), _word(name))
     return "\n".join(function.source()), "\n".join(function.header())
@@ -127,7 +129,7 @@ def expression(op: Primitive, words: Iterable[str]) -> str:
     >>> expression(hypot, ["x", "y"])
     'hypot(x, y)'
     """
-    text = _OPERATORS.get(op.name) or (_SPECIAL[op.name][0] if op.name in _SPECIAL else None)
+    text = op.code.get("c") or _OPERATORS.get(op.name) or (_SPECIAL[op.name][0] if op.name in _SPECIAL else None)
     return f"{_FUNCTIONS[op.name]}({', '.join(words)})" if text is None else text.format(*words)
 
 
@@ -170,12 +172,12 @@ class _Exported:
         self.work = frame.own + frame.scratch
 
     def _rows(self) -> dict[str, str]:
-        """Return what is defined in the loop over the samples, where it is used."""
+        """Return the definitions inside the loop over samples that are used there."""
         sizes = enumerate(self.layout.sizes)
         return {f"row{k}": f"const double *const row{k} = a{k} + i * {size};" for k, size in sizes}
 
     def _targets(self) -> Iterator[tuple[Sequence[int], Target]]:
-        """Yield the outputs, as many as stand in one way, and where they go."""
+        """Yield groups of outputs that are stored alike, and where they go."""
         outputs, layout = self.program.outputs, self.layout
         if not layout.per_sample:
             yield outputs, array("out")
@@ -230,7 +232,7 @@ class _Exported:
         yield f"{self.prototype};\n\n#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"
 
     def comment(self) -> Iterator[str]:
-        """Tell what the function takes and gives."""
+        """Return the comment that documents the function's arguments and results."""
         program, layout = self.program, self.layout
         yield f"/* {self.name}: {len(program.steps)} operations, written by chainrule."
         yield " *"
@@ -264,7 +266,7 @@ def _block(start: int, size: int) -> Target:
 
 
 def _column(start: int) -> Target:
-    """Return where numbers go that are alone in their blocks, one block after another."""
+    """Return the target of numbers that are alone in their blocks, one block after another."""
     return Target(lambda index, *steps: f"out[n * ({moved(start + index, *steps)}) + i]", ("out", "n", "i"), False)
 
 

@@ -1,4 +1,4 @@
-"""Write the body of a C function from the steps of a program, in parts where it is long."""
+"""Write the body of a C function from the steps of a program, split into parts if it is long."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ class Body:
         self._sections: list[list[Statement]] = [[]]
 
     def begin_samples(self) -> None:
-        """Say that what follows is done for each sample."""
+        """Begin the statements that run for each sample."""
         self._sections.append([])
 
     def text(self, lines: str, *names: str) -> None:
-        """Add lines as they are."""
+        """Add lines unchanged."""
         self._add([Statement(lambda: self._marked(lines, names), ())])
 
     def move(self, values: Sequence[int], target: Target, sign: str = "=") -> None:
-        """Add what writes values to a target."""
+        """Add the statements that write values to a target."""
         self._add(self.frame.move(values, target, sign))
 
     def steps(self, places: Sequence[int]) -> None:
-        """Add the steps of the program that stand in these places."""
+        """Add the steps of the program at these places."""
         at = 0
         while at < len(places):
             (op, args), value = self.program.steps[places[at]], self.program.firsts[places[at]]
@@ -69,7 +69,7 @@ class Body:
             at += count
 
     def _alike(self, places: Sequence[int], at: int) -> tuple[int, list[int]]:
-        """Count the steps from one on that do the same to numbers further and further on, and return by how much."""
+        """Count the steps from one on that do the same to numbers at constant distances; return those, too."""
         op, args = self.program.steps[places[at]]
         strides: list[int | None] = []
         count = 1
@@ -123,7 +123,7 @@ class Body:
     # ---- writing ----
 
     def lines(self, functions: list[str], of_samples: Mapping[str, str]) -> Iterator[str]:
-        """Yield the lines of the body; a long one calls parts, which are added to `functions`.
+        """Yield the lines of the body; a long body calls parts, which are added to `functions`.
 
         `of_samples` says how arrays that each sample has for itself are defined, where they are used.
         """
@@ -160,7 +160,7 @@ class Body:
             yield "    }"
 
     def _keep_what_crosses(self, parts: Sequence[Sequence[Statement]]) -> None:
-        """Give values that another part reads than makes them a place in memory."""
+        """Give a place in memory to values that one part computes and another reads."""
         home: dict[int, int] = {}
         places = self.frame.places
         for number, part in enumerate(parts):
@@ -185,7 +185,7 @@ def inner_functions(
     written: list[str],
     found: dict[Program, Function] | None = None,
 ) -> dict[Program, Function]:
-    """Write a function for each inner program, those that it calls first, and return what they are called.
+    """Write a function for each inner program, callees first, and return their names.
 
     Each takes x, what the program takes, and y for what it returns, and memory to work in where it needs any.
     """

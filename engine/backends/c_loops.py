@@ -11,18 +11,18 @@ from .c_places import Frame, Place, Statement, array, copied, moved, runs, step_
 
 
 class Function(NamedTuple):
-    """Hold what callers of the function for an inner program need to know."""
+    """What callers of the function of an inner program need to know."""
 
     name: str
     work: int  # how many doubles it works in
 
     def call(self, x: str, y: str) -> str:
-        """Write a call; what the function works in is called ``more`` where it is called."""
+        """Write a call; the caller's name for the function's working memory is ``more``."""
         return f"{self.name}({x}, {y}{', more' if self.work else ''});"
 
 
 class _Column(NamedTuple):
-    """Tell where one number of a row stands in each iteration."""
+    """Where one number of a row is found in each iteration."""
 
     first: int  # the value in the first iteration, -1 for one in scratch memory
     stride: int
@@ -32,7 +32,7 @@ class _Column(NamedTuple):
 def loop(
     op: Loop, args: Sequence[int], value: int, frame: Frame, functions: Mapping[Program, Function]
 ) -> Iterator[Statement]:
-    """Yield the statements of a loop; its results are the values from `value` on, which get their places here.
+    """Yield the statements of a loop; its results are the values from `value` on, whose places are chosen here.
 
     In scratch memory stand, one after another, what the inner program takes, what it returns, columns of rows that no
     stride leads through, and what inner functions work in.
@@ -74,7 +74,7 @@ def loop(
 
 
 def _stride(places: Sequence[Place]) -> int | None:
-    """Return the one stride that leads through all places, None where there is none."""
+    """Return the stride between all places, or None if they are not equally spaced."""
     if len(places) < 2:
         return 0
     stride = step_between(places[0], places[1])
@@ -103,7 +103,7 @@ def _counted(
 
 
 def _rows(first: int, columns: Sequence[_Column], frame: Frame) -> Iterator[str]:
-    """Yield the lines that take one row; numbers that stand side by side come at once."""
+    """Yield the lines that load one row; adjacent numbers are loaded at once."""
     places = [column.place if column.first < 0 else frame.places[column.first] for column in columns]
     # Where strides differ no run leads from one to the next.
     named = [(f"{place[0]} {column.stride}", place[1]) for place, column in zip(places, columns, strict=True)]

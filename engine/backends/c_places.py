@@ -1,4 +1,4 @@
-"""Say in C where numbers stand, and move many of them at once: as a copy of memory, as a loop, or one by one."""
+"""Write in C where numbers are stored, and move many at once: by copying memory, by a loop, or one by one."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Place = tuple[str, int | None]
 
 
 class Run(NamedTuple):
-    """Describe values side by side: the first in a list, how many, and how far apart they stand in one array."""
+    """A run of values: the first in a list, how many, and their distance in one array."""
 
     start: int
     length: int
@@ -20,7 +20,7 @@ class Run(NamedTuple):
 
 
 class Statement(NamedTuple):
-    """Hold a few lines that belong together.
+    """A few lines that belong together.
 
     Attributes:
         lines: yields them, once it is settled where each value stands.
@@ -34,7 +34,7 @@ class Statement(NamedTuple):
 
 
 def step_between(one: Place, next_: Place) -> int | None:
-    """Return how far two numbers are apart in one array, 0 for the same number, None for no relation."""
+    """Return the distance of two numbers in one array, 0 for the same number, None for no relation."""
     if one == next_:
         return 0
     if one[0] != next_[0] or one[1] is None or next_[1] is None:
@@ -43,7 +43,7 @@ def step_between(one: Place, next_: Place) -> int | None:
 
 
 def runs(places: Sequence[Place]) -> Iterator[Run]:
-    """Split places into runs of one stride each; only runs of several are worth a loop.
+    """Split places into runs of constant stride; only runs of several are worth a loop.
 
     >>> list(runs([("a", 0), ("a", 1), ("a", 2), ("a", 3), ("v1", None)]))
     [Run(start=0, length=4, stride=1), Run(start=4, length=1, stride=0)]
@@ -79,13 +79,13 @@ class Target(NamedTuple):
 
 
 def array(name: str, first: int = 0, *more: tuple[int, str]) -> Target:
-    """Return an array from an index on as a target; `more` moves it on (see `moved`)."""
+    """Return an array from an index on as a target; `more` advances the index (see `moved`)."""
     names = (name, *[counter for _, counter in more])
     return Target(lambda index, *steps: f"{name}[{moved(first + index, *more, *steps)}]", names)
 
 
 def copied(source: Target, target: Target, count: int, sign: str = "=") -> Iterator[str]:
-    """Yield lines that copy numbers side by side, or add them (sign "+=")."""
+    """Yield lines that copy adjacent numbers, or add them (sign "+=")."""
     if count < _ALIKE:
         yield from (f"{target.write(k)} {sign} {source.write(k)};" for k in range(count))
     elif sign == "=":
@@ -96,7 +96,7 @@ def copied(source: Target, target: Target, count: int, sign: str = "=") -> Itera
 
 
 class Frame:
-    """Hold where the values of one C function stand, and the memory that it works in.
+    """Where the values of one C function are stored, and the memory that it works in.
 
     Attributes:
         places: of each value.
@@ -112,17 +112,17 @@ class Frame:
         self.used: set[str] = set()
 
     def take(self, count: int) -> int:
-        """Take memory that keeps its numbers until the function returns."""
+        """Reserve memory that keeps its numbers until the function returns."""
         first = self.own
         self.own += count
         return first
 
     def text(self, value: int, *steps: tuple[int, str]) -> str:
-        """Write a value, or one that stands further on in the same array (see `moved`)."""
+        """Write a value, or one further on in the same array (see `moved`)."""
         return self.element(self.places[value], *steps)
 
     def element(self, place: Place, *steps: tuple[int, str]) -> str:
-        """Write what stands in a place, or further on."""
+        """Write the element at a place, or one further on."""
         name, index = place
         if index is None:
             return name
@@ -147,7 +147,7 @@ class Frame:
 
 
 def moved(index: int, *steps: tuple[int, str]) -> str:
-    """Write an index that goes on by a stride for each count of a counter.
+    """Write an index that advances by a stride for each count of a counter.
 
     >>> moved(3), moved(0, (1, "k")), moved(9, (-2, "k"), (3, "row"))
     ('3', 'k', '9 - 2 * k + 3 * row')

@@ -1,4 +1,4 @@
-"""Decide what of a program runs once and what for every sample, and where its numbers stand in memory.
+"""Decide what of a program runs once and what for every sample, and where its numbers are stored.
 
 A kernel is called as ``kernel(arrays, n, out)``: one contiguous array of doubles for each positional argument, its
 numbers in order, with n rows where the argument carries a batch; and the array that results are written to. Without a
@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def per_sample(self) -> bool:
-        """Whether each sample has results of its own."""
+        """Whether each sample has its own results."""
         return self.has_batch and self.reduce is None
 
     def places(self, sample: int, n: int) -> Iterator[int]:
@@ -77,7 +77,7 @@ class Layout:
             yield from range(first, first + size)
 
     def finish(self, total: float, n: int) -> float:
-        """Make the result of a sum over the batch."""
+        """Turn a sum over the batch into the result."""
         if self.reduce != "mean":
             return total
         return total / n if n else math.nan

@@ -1,4 +1,4 @@
-"""Rewrite a program so that a backend with few operations can run it: `lower` spells rows out in more basic rows.
+"""Rewrite a program for a backend with few operations: `lower` spells out rows in more basic ones.
 
 `DEFINITIONS` says how: one function for each row, written with operators and rows as the rules of the table are,
 and equal to the row's ``evaluate`` to a few units in the last place, with the same nan and infinities; but `logaddexp`
@@ -68,12 +68,12 @@ def lower(program: Program, supported: Callable[[Primitive], bool]) -> Program:
 
 
 def place_of(builder: Builder, item: Any) -> int:
-    """Return the number that a term or a constant has in the program being built."""
+    """Return the number of a term or a constant in the program being built."""
     return item.place if type(item) is _Term else builder.constant(float(item))
 
 
 class _Term(Operators):
-    """Stand for a value while a definition runs: what is done to it becomes steps."""
+    """A value while a definition runs: operations on it become steps."""
 
     __slots__ = ("builder", "emit", "place")
     __apply_rank__ = 100
@@ -114,7 +114,7 @@ def _remainder(x: Any, y: Any) -> Any:
 
 
 def _floor_divide(x: Any, y: Any) -> Any:
-    """Follow CPython's float_floor_div step by step, so that rounding falls alike."""
+    """Follow CPython's float_floor_div step by step, so that rounding is the same."""
     rest = fmod(x, y)
     quotient = (x - rest) / y
     turned = where(rest, not_equal(less(y, 0.0), less(rest, 0.0)), 0.0)
@@ -182,7 +182,7 @@ def _celu(x: Any, alpha: Any) -> Any:
 
 
 def _power_of(x: Any) -> Any:
-    """Return exp(-2 |x|), which sech² and tanh of x, and a sigmoid of 2 x, can all be made of."""
+    """Return exp(-2 |x|), from which sech² and tanh of x, and the sigmoid of 2 x, can all be computed."""
     step = x.builder.step_of(x.place)
     if step is not None and step.op is table.mul and x.builder.constant_of(step.args[0]) == 0.5:
         # Twice the half of a number, as in the slope of a sigmoid, is the number.

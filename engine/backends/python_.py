@@ -63,7 +63,7 @@ def function(program: Program) -> Callable[..., tuple[float, ...]]:
 
 
 def source(program: Program) -> str:
-    """Return the program as a Python function `f` of its flat inputs; functions of the table go by their row's name.
+    """Return the program as source of a Python function `f` of its flat inputs; rows are called by name.
 
     Each inner program of a loop is a function of its own before it.
     """
@@ -129,7 +129,7 @@ def _loop(op: Loop, args: Sequence[str], name: str, functions: dict[Program, str
 
 
 def _names(program: Program) -> dict[Primitive, str]:
-    """Name the rows of a program, each differently: several of a user's own may have the same name."""
+    """Give each row of a program a unique name: several of a user's own may share one."""
     found: dict[Primitive, str] = {}
     taken: set[str] = set()
     for op in dict.fromkeys(program.rows()):

@@ -1,4 +1,4 @@
-"""Load the backend that a compiled function runs on: the one asked for, or the fastest that is installed."""
+"""Choose the backend of a compiled function: the one asked for, or the fastest that is installed."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def backend_module(name: str) -> Any:
 
 
 def choose(backend: str, program: Program, most: int) -> str:
-    """Name the backend for a program; machine code of more than `most` steps would take long to generate."""
+    """Name the backend for a program; machine code for more than `most` steps would take long to generate."""
     steps = len(program)
     if backend != "auto":
         return backend

@@ -68,7 +68,8 @@ def compile(
             pass on to them (inside `no_grad` floats). Give such a Var another value; one put in its place is not seen.
             Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
             decorator comes back.
-        batch: names or positions of the arguments that carry a leading batch axis; the others are shared.
+        batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
+            batch, one number in the place of another is that of all samples.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
@@ -83,6 +84,10 @@ def compile(
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
     Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
+    ``f(..., out=arrays)`` writes results to arrays of doubles in the structure of the result, best to an earlier call's
+    result, and returns it: large ones need not be made anew. They are contiguous and writable, of the result's shapes;
+    None stands for a part that is made anew, as single numbers always are. A call that raises may have written some.
+
     Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
     through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
     that a backend lacks. Within `strict`, a result that is nan or infinite makes the function run again on Vars, to
@@ -113,7 +118,7 @@ def compile(
 
 
 class Compiled:
-    """Hold a compiled function: call it like the function that it was made of.
+    """A compiled function: call it like the function it was made from.
 
     Attributes:
         program: what the latest call or `trace` traced, after all passes.
@@ -172,6 +177,8 @@ class Compiled:
             result = self._enter(args)
             if result is not None:
                 return result
+        if "out" in named and "out" not in self._parameters:
+            return self._call_into(named.pop("out"), args, named)
         if self._static is not None:
             own, rest = self._static.of(args, named)
             result = own(*rest)
@@ -219,7 +226,7 @@ class Compiled:
 
     @property
     def program(self) -> Program:
-        """What the latest call compiled."""
+        """The program that the latest call compiled."""
         return self._plan().program
 
     def source(self, language: str) -> str:
@@ -236,7 +243,7 @@ class Compiled:
         return text
 
     def export_c(self, path: Any) -> Path:
-        """Write the latest call's program as a C99 file and a header for C and C++; return the path of the first.
+        """Write the latest call's program as a C99 file and a header for C and C++; return the path of the C file.
 
         The header, beside it and named alike, documents the function. Where it works in more than fits on a small
         stack, its caller gives it the memory: ``NAME_WORK`` numbers, of each thread its own.
@@ -251,7 +258,7 @@ class Compiled:
         return f"<compiled {function_name(self.f)}: {len(self._plans)} programs, backend {self.backend}>"
 
     def _like(self, f: Function, dropped: frozenset[int]) -> Compiled:
-        """Return another function compiled in the same way, which lacks some of the arguments."""
+        """Return another function compiled with the same options, without some of the arguments."""
         batch, static = (
             tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
             for places in (self._batch, self._fixed)
@@ -266,7 +273,7 @@ class Compiled:
     # ---- from arguments to a plan ----
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
-        """Do what `__call__` does for any kind of arguments."""
+        """Call with arguments of any kind."""
         packed = self._packed(args, flags)
         n = self._samples(packed)
         if n and any(argument.symbolic for argument in packed):
@@ -280,8 +287,29 @@ class Compiled:
             return call_on_numbers(plan, packed, arrays, n)
         return plan.run(arrays, n)
 
+    def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
+        """Do what `__call__` does, with results in the arrays of `out`."""
+        if self._static is not None:
+            own, rest = self._static.of(args, named)
+            result = own._call_into(out, tuple(rest), {})
+            self._latest = own._latest
+            return result
+        args = positional(self.f, args, named, function_name(self.f)) if named else args
+        if modes.blocks and is_strict():
+            self._search(args)
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = self._samples(packed)
+        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
+            raise TypeError(
+                f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
+                "Vars; call it without out"
+            )
+        return plan.run_into(out, plan.arrays(packed, n), n)
+
     def _search(self, args: tuple[Any, ...]) -> Any:
-        """Do what `__call__` does within `strict`: say which operation made a result nan or infinite."""
+        """Call within `strict`: name the operation that made a result nan or infinite."""
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
         n = self._samples(packed)
@@ -293,7 +321,7 @@ class Compiled:
         return self._call(args, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
-        """Return the plan for such arguments; None where what `f` closes over belongs to this call alone."""
+        """Return the plan for such arguments; None if what `f` closes over belongs to this call alone."""
         key = tuple([argument.key for argument in packed])
         plan = self._plans.get(key)
         if plan is None:
@@ -329,6 +357,11 @@ class Compiled:
                         f"and {argument.name} with {argument.rows}"
                     )
                 n, first = argument.rows, argument
+            elif argument.spread and first is None and not any(other.rows is not None for other in packed):
+                raise TypeError(
+                    f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
+                    f"another argument with one, but got {describe(argument.name, argument.value)}"
+                )
         return n
 
     def _flags_for(self, count: int) -> tuple[bool, ...]:

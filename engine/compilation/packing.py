@@ -1,10 +1,11 @@
-"""Take the arguments of a compiled function apart: structure, batch, and numbers in contiguous memory."""
+"""Unpack the arguments of a compiled function: structure, batch, and numbers in contiguous memory."""
 
 from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from numbers import Real
 from typing import Any
 
 from ..backends import buffers
@@ -13,30 +14,28 @@ from ..errors import describe
 
 
 class Argument:
-    """Take one argument apart: the structure of a sample, how many samples there are, and the numbers."""
+    """One argument, unpacked: the structure of a sample, the number of samples, and the numbers."""
 
     def __init__(self, value: Any, batched: bool, name: str) -> None:
         self.value = value
         self.name = name
         self.rows: int | None = None
+        self.spread = batched and _is_number(value)  # one number for all samples
         self.symbolic = False
         self.samples: list[list[Any]] = []  # of what is no array
         self.parts: list[Any] = []  # of a batch of arrays
         self.pieces: list[Any] = []  # of what is shared: arrays, and lists of the numbers between them
-        if batched:
+        if batched and not self.spread:
             self.structure = self._batch(value)
         else:
             self.structure = self._shared(value, name)
         lists = [piece for piece in self.pieces if type(piece) is list]
         self.symbolic = not kinds((*self.samples, *lists)) <= {float}
         # What `Compiled.__call__` asks by.
-        self.key = self.structure.shape if self.structure.kind == "array" else self._shape_key()
-
-    def _shape_key(self) -> Any:
-        return () if self.structure is NUMBER and self.parts else self.structure
+        self.key = self.structure.shape if self.structure.kind in ("array", "number") else self.structure
 
     def _shared(self, value: Any, name: str) -> Structure:
-        """Take apart what all samples share; arrays of numbers stay whole."""
+        """Unpack what all samples share; arrays of numbers stay whole."""
         whole = buffers.ARRAY
         if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
@@ -63,8 +62,6 @@ class Argument:
         value = held(value, "compile", self.name)
         shape = getattr(value, "shape", None)
         if shape is not None and not hasattr(type(value), "__apply__"):
-            if not shape:
-                raise ValueError(f"{self.name} expected a leading batch axis but got {describe(self.name, value)}")
             if value.dtype.kind not in "fiubO":
                 raise TypeError(f"{self.name} expected an array of real numbers but got dtype {value.dtype}")
             own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
@@ -98,7 +95,7 @@ class Argument:
         )
 
     def _take(self, rows: Iterable[Any], structure: Structure | None = None) -> Structure:
-        """Keep the numbers of samples that are all of one structure, that of the first if none is given."""
+        """Keep the numbers of samples of one structure: that of the first unless one is given."""
         found = [flatten(row, "compile", f"{self.name}[{k}]") for k, row in enumerate(rows)]
         expected = structure or (found[0][1] if found else NUMBER)
         for k, (numbers, own) in enumerate(found):
@@ -120,6 +117,8 @@ class Argument:
 
     def memory(self, n: int) -> Any:
         """Return the numbers as contiguous memory."""
+        if self.spread:
+            return buffers.pack(self.pieces[0] * n)
         if self.rows is None:
             return buffers.chain(self.pieces)
         if not self.parts:
@@ -133,13 +132,17 @@ class Argument:
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real) or hasattr(type(value), "__apply__") or getattr(value, "shape", None) == ()
+
+
 def kinds(lists: Iterable[Iterable[Any]]) -> set[type]:
-    """Return the types of all items of all lists: 20 nanoseconds an item."""
+    """Return the types of all items of all lists, in 20 nanoseconds per item."""
     return set(map(type, chain.from_iterable(lists)))
 
 
 def stacked(result: Structure, rows: Sequence[Sequence[Any]], place: list[int]) -> Any:
-    """Return the results of all samples as arrays of objects, or lists where the result has no arrays."""
+    """Return the results of all samples as arrays of objects, or as lists if the result has no arrays."""
     if result.places is not None:
         start, make = place[0], result.places.array
         place[0] += result.size

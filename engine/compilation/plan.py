@@ -1,4 +1,4 @@
-"""Hold what a compiled function runs for arguments of one kind: a program after all passes, and its machine code."""
+"""What a compiled function runs for arguments of one kind: a program after all passes, and its machine code."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ..backends import Layout, buffers
 from ..programs import Program, drop
 from ..rewriting import hoist, optimise, recognise, relax, restructure, values_only
 from .choosing import BACKENDS, backend_module, choose
+from .given_arrays import Given
 from .packing import Argument
 from .recorded_calls import with_slopes
 
@@ -19,7 +20,7 @@ MAX_STEPS = 200_000
 
 
 class Options(NamedTuple):
-    """Say how a function is compiled, as `compile` takes it."""
+    """How a function is compiled: the options of `compile`."""
 
     reduce: str | None
     backend: str
@@ -28,7 +29,7 @@ class Options(NamedTuple):
 
 
 class Plan:
-    """Run one program: optimised, built by a backend, results put in structure."""
+    """Run one program: optimised, built by a backend, results returned in their structure."""
 
     def __init__(self, traced: Program, flags: tuple[bool, ...], options: Options) -> None:
         self.traced = traced
@@ -66,12 +67,11 @@ class Plan:
             return build(program, self.flags, self.reduce, self.options.threads, tell)
 
     def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
-        """Return the kernel's native entry, None where there is none for such arguments."""
-        parts = self.program.arguments.parts
-        if self.name != "llvm" or any(part.kind not in ("number", "array") for part in parts):
+        """Return the kernel's native entry, or None if there is none for such arguments."""
+        if self.name != "llvm":
             return None
         results = self.layout.units, self.layout.per_sample
-        return kernel.entry([part.shape for part in parts], self.flags, *results, self.read, exact)
+        return kernel.entry(self.program.arguments.parts, self.flags, *results, self.read, exact)
 
     def _exact_entry(self) -> Any:
         return self._entry(self._exact_kernel(), None)
@@ -89,19 +89,25 @@ class Plan:
         return self._slopes[0]
 
     def arrays(self, packed: Sequence[Argument], n: int) -> list[Any]:
-        """Return what the kernel reads: the arguments, and the numbers that the function closes over."""
+        """Return the arrays that the kernel reads: the arguments and the numbers that the function closes over."""
         arrays = [argument.memory(n) for argument in packed]
         if self.closed:
             arrays.append(buffers.pack([number.value for number in self.closed]))
         return arrays
 
     def run(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel, and put its results in structure."""
+        """Run the kernel, and return its results in their structure."""
         return self.read(self.numbers(arrays, n), n)
 
-    def numbers(self, arrays: Sequence[Any], n: int) -> Any:
-        """Run the kernel, and return what it wrote."""
-        out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+    def run_into(self, out: Any, arrays: Sequence[Any], n: int) -> Any:
+        """Do what `run` does, with results in the arrays of `out`."""
+        given = Given(out, self.program.result, n if self.layout.per_sample else None)
+        return given.filled(self.read(self.numbers(arrays, n, given.memory(self.layout.units, arrays)), n))
+
+    def numbers(self, arrays: Sequence[Any], n: int, out: Any = None) -> Any:
+        """Run the kernel, and return what it wrote, to `out` if there is one."""
+        if out is None:
+            out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
             # A plain product may have made it of 0 and infinity (see passes.relax).

@@ -1,4 +1,4 @@
-"""Pass derivatives through calls of a compiled function: on Vars or traced numbers, or where it closes over Vars.
+"""Pass derivatives through calls of a compiled function: on Vars or traced numbers, or if it closes over Vars.
 
 On nodes the function itself runs, a sample at a time. On plain numbers a program finds the results together with
 their derivatives by what the function closes over, and each result is one node that holds them.
@@ -19,7 +19,7 @@ from .packing import Argument, stacked
 
 
 def call_on_nodes(f: Callable[..., Any], packed: Sequence[Argument], n: int, reduce: str | None) -> Any:
-    """Run a function on each of n samples, and put together what it returns."""
+    """Run a function on each of n samples, and combine what it returns."""
     rows: list[list[Any]] = []
     result = None
     for k in range(n):
@@ -68,7 +68,7 @@ def with_slopes(program: Program) -> Program | None:
 
 
 def moving_outputs(program: Program) -> list[bool]:
-    """Tell which results depend on a Var that the program closes over."""
+    """Return which results depend on a Var that the program closes over."""
     known = [False] * program.offset
     first = len(program.names) - len(program.closed)
     known[first : len(program.names)] = [True] * len(program.closed)
@@ -79,7 +79,7 @@ def moving_outputs(program: Program) -> list[bool]:
 
 
 def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any], n: int) -> Any:
-    """Run a plan, and record each of its results as a function of what it closes over."""
+    """Run a plan, and record each result as a function of what it closes over."""
     program: Program = plan.traced
     slopes = plan.slopes()
     if slopes is None or not n:
@@ -116,7 +116,7 @@ def _record(
     value: float,
     slopes: Sequence[float],
 ) -> Var:
-    """Make the node of one result; higher derivatives run the program again on its samples."""
+    """Make the node of one result; for higher derivatives the program runs again on its samples."""
     output = program.outputs[place]
 
     def result_of(closed: Sequence[Any]) -> Any:

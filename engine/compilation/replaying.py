@@ -1,4 +1,4 @@
-"""Run a compiled call again, operation by operation, to say in `strict` which one made nan or inf, and in which sample.
+"""Rerun a compiled call operation by operation, so that `strict` can name the one that made nan or inf, and the sample.
 
 Machine code looks at nothing while it runs. Only where a result is nan or infinite does the function run once more, on
 Vars, sample by sample: the operation that is to blame then raises as it would have without `compile`.
@@ -18,7 +18,7 @@ from .packing import Argument
 
 
 def blame(compiled: Any, plan: Any, packed: Sequence[Argument], n: int, out: Sequence[float]) -> None:
-    """Raise where an operation, or the sum over a batch, made nan or inf; return if all goes back to the arguments.
+    """Raise if an operation, or the sum over a batch, made nan or inf; return if the arguments explain them all.
 
     Args:
         compiled: what was called: a function (which knows the user's lines), and the options it was compiled with.
@@ -41,7 +41,7 @@ def blame(compiled: Any, plan: Any, packed: Sequence[Argument], n: int, out: Seq
 
 
 def _run_again(f: Callable[..., Any], traced: Program, packed: Sequence[Argument], k: int) -> None:
-    """Run one sample on Vars, which raise: the function, and its program, lest the function does something else now."""
+    """Run one sample on Vars, which raise: the function, then its program, in case the function has changed."""
     samples = [argument.sample(k) for argument in packed]
     try:
         f(*[unflatten(a.structure, _constants(numbers)) for a, numbers in zip(packed, samples, strict=True)])
@@ -52,7 +52,7 @@ def _run_again(f: Callable[..., Any], traced: Program, packed: Sequence[Argument
 
 
 def _bad_samples(result: Structure, out: Sequence[float], n: int) -> list[int]:
-    """List the samples with a number that is nan or infinite among n samples' results, as kernels lay them out."""
+    """List the samples that have a nan or infinite number in n samples' results, as kernels lay them out."""
     return sorted({k for k, number in zip(_samples(result, n), out, strict=True) if not math.isfinite(number)})
 
 

@@ -1,4 +1,4 @@
-"""Compile a function for each value of the arguments that decide its code, and for each object whose method it is."""
+"""Compile a function anew for each value of its static arguments, and for each object whose method it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ from typing import Any
 
 from ..data import is_index
 from ..errors import describe
-from ..graph import derivative, is_derivative
 from ..programs import Program
 
 Function = Callable[..., Any]
 
 
 def parameters_of(f: Function) -> list[str]:
-    """Name the arguments of a function, in order; none where it does not tell."""
+    """Name the arguments of a function, in order; none if it has no signature."""
     if isinstance(f, Program):
         return [f"argument {k}" for k in range(len(f.arguments.parts) - bool(f.closed))]
     try:
@@ -33,7 +32,7 @@ def listed_names(names: Any) -> tuple[Any, ...]:
 
 
 def positions(f: Function, parameters: Sequence[str], option: str, items: Sequence[Any]) -> frozenset[int]:
-    """Return the positions of arguments that an option of `compile` names; `ValueError` for what is no argument."""
+    """Return the positions of arguments that an option of `compile` names; `ValueError` for anything else."""
     found = []
     for item in items:
         if is_index(item) and (0 <= item < len(parameters) if option == "static" else item >= 0):
@@ -49,7 +48,7 @@ def positions(f: Function, parameters: Sequence[str], option: str, items: Sequen
 
 
 class Static:
-    """Keep, for each value of a function's static arguments, what `make` makes of the function with these given.
+    """Keep, for each value of a function's static arguments, what `make` makes of the function with them fixed.
 
     Args:
         f: a function with a signature.
@@ -68,7 +67,7 @@ class Static:
         self._order = [(name, k in positions) for k, name in enumerate(self.signature.parameters)]
 
     def of(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, Sequence[Any]]:
-        """Return what was made for such a call, and the arguments that are left."""
+        """Return what was made for such a call, and the remaining arguments."""
         if self._plain and not named and len(args) == len(self._order):
             pairs = list(zip(self._order, args, strict=True))
             fixed = {name: value for (name, is_static), value in pairs if is_static}
@@ -118,15 +117,13 @@ class Static:
 
 
 class Fixed:
-    """Call a function with some of its arguments given."""
+    """A function with some of its arguments fixed."""
 
     def __init__(self, f: Function, given: dict[str, Any]) -> None:
         functools.update_wrapper(self, f, updated=())
         self._f, self._given = f, given
         self._parameters = inspect.signature(f).parameters
         self.__signature__ = inspect.Signature([p for name, p in self._parameters.items() if name not in given])
-        if is_derivative(f):
-            derivative(self)
 
     def __call__(self, *args: Any) -> Any:
         waiting = iter(args)
@@ -171,7 +168,7 @@ class Methods:
 
 
 class _Method:
-    """Call a function as a method of an object that it does not keep alive."""
+    """A function as the method of an object that it does not keep alive."""
 
     def __init__(self, f: Function, reference: weakref.ref[Any]) -> None:
         functools.update_wrapper(self, f, updated=())
@@ -183,7 +180,7 @@ class _Method:
 
 
 class Bound:
-    """Call a compiled method of one object, which it keeps alive; its attributes are those of what was compiled."""
+    """A compiled method of one object, which it keeps alive; it has the attributes of what was compiled."""
 
     def __init__(self, compiled: Any, instance: Any) -> None:
         self.__func__, self.__self__ = compiled, instance

@@ -1,4 +1,4 @@
-"""What users hand over and get back: numbers, nested structures, tables of samples, files."""
+"""What users pass in and get back: numbers, nested structures, tables of samples, files."""
 
 from .csr import Places as Places
 from .csr import Sparse as Sparse

@@ -1,4 +1,4 @@
-"""Make SciPy's sparse arrays of numbers whose places are known: what the sparse derivatives of a program are.
+"""Make SciPy sparse arrays of numbers whose places are known, for the sparse derivatives of a program.
 
 Which numbers may differ from 0 is found once, when a function is traced; each call fills these places.
 """
@@ -17,7 +17,7 @@ from .numbers import is_symbolic
 
 @dataclass(frozen=True)
 class Places:
-    """List the places of a matrix that may differ from 0, row by row: those of row r are ``columns[r]``, in order.
+    """List the entries of a matrix that may differ from 0, row by row: those of row r are ``columns[r]``, in order.
 
     >>> places = Places((2, 3), ((0, 2), (1,)))
     >>> places.size, list(places)
@@ -50,7 +50,7 @@ class Places:
         return indices, numpy.cumsum(counts, dtype=numpy.int32)
 
     def array(self, numbers: Any) -> Any:
-        """Return a SciPy CSR array of floats at these places, with memory of its own; of traced ones, a `Sparse`.
+        """Return a SciPy CSR array of floats at these places, with its own memory; for traced numbers, a `Sparse`.
 
         Errors: `TypeError` for Vars, of which SciPy makes no arrays.
         """
@@ -67,13 +67,13 @@ class Places:
 
 @dataclass(frozen=True)
 class Sparse:
-    """Hold the numbers of a sparse matrix, row by row, while they are traced."""
+    """The numbers of a sparse matrix, row by row, while they are traced."""
 
     places: Places
     numbers: Sequence[Any]
 
 
 def scipy_sparse() -> Any:
-    """Return SciPy's module of sparse arrays."""
+    """Return SciPy's `sparse` module."""
     with needing("sparse=True", "scipy"):
         return importlib.import_module("scipy.sparse")

@@ -1,4 +1,4 @@
-"""Write files whole or not at all, for every module that keeps something on disk."""
+"""Write a file completely or not at all, for every module that keeps something on disk."""
 
 from __future__ import annotations
 

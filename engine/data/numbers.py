@@ -1,4 +1,4 @@
-"""Check the numbers that a caller gives: what is in range comes back, anything else is named with what was expected.
+"""Check numbers that a caller passes: return those in range, and name what was expected of any other.
 
 `describe` writes what came, for every message of the package.
 """
@@ -15,7 +15,7 @@ from .reading import real_of
 
 
 def whole_number(reader: str, name: str, number: Any, least: int = 1, noun: str = "whole number") -> int:
-    """Return a whole number of any kind, NumPy's too, as Python's; False and True are none.
+    """Return a whole number of any type, NumPy's included, as an int; False and True are refused.
 
     Errors: `ValueError` for other numbers and for anything else.
 
@@ -29,7 +29,7 @@ def whole_number(reader: str, name: str, number: Any, least: int = 1, noun: str 
 
 
 def is_index(number: Any) -> bool:
-    """Tell whether something is a whole number of any kind, NumPy's too, but neither False nor True.
+    """Return whether something is a whole number of any type, NumPy's included, other than False and True.
 
     >>> is_index(3), is_index(True), is_index(3.0)
     (True, False, False)
@@ -67,14 +67,14 @@ def number_within(reader: str, name: str, number: Any, below: float = math.inf, 
 
 
 def number_in(value: Any) -> Any:
-    """Return what a NumPy array of objects without dimensions holds; anything else as it is."""
+    """Return the item of a zero-dimensional NumPy array of objects; anything else unchanged."""
     if getattr(value, "shape", None) == () and getattr(value.dtype, "kind", "") == "O":
         return value[()]
     return value
 
 
 def to_float(value: Any, function: str, argument: str) -> float:
-    """Convert a real number of any kind, also a scalar of another library's, to float.
+    """Convert a real number of any type, another library's scalars included, to float.
 
     Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
     derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
@@ -102,5 +102,5 @@ def to_float(value: Any, function: str, argument: str) -> float:
 
 
 def is_symbolic(x: Any) -> bool:
-    """Tell whether `x` is a number whose value is not known yet, so that no code may branch on it."""
+    """Return whether `x` is a number whose value is not known yet, so that code cannot branch on it."""
     return getattr(type(x), "__symbolic__", False)

@@ -12,7 +12,7 @@ from ..errors import describe
 
 
 def held(value: Any, function: str, name: str) -> Any:
-    """Return what holds several numbers as a NumPy array, memory as lists of numbers, anything else as it is.
+    """Return a container of numbers as a NumPy array, a memoryview as lists of numbers, anything else unchanged.
 
     Tensors of PyTorch, arrays of JAX, and what has ``to_numpy`` (Series and frames of pandas, polars) become arrays;
     names of rows and columns are not kept. Errors: `TypeError` names masked arrays with masked numbers, which would be
@@ -45,7 +45,7 @@ def held(value: Any, function: str, name: str) -> Any:
 
 
 def _unmasked(value: Any, function: str, name: str) -> Any:
-    """Return the array below a masked one that masks nothing."""
+    """Return the data of a masked array that masks nothing."""
     count = int(value.mask.sum())
     if count:
         advice = f"of which {count} are masked; fill them with filled(number), or drop them with compressed()"
@@ -58,7 +58,7 @@ def _refuse(value: Any, function: str, name: str, advice: str) -> NoReturn:
 
 
 def real_of(value: Any) -> Any:
-    """Return the real number that a scalar array, a tensor of one or a `Decimal` holds; None where there is none."""
+    """Return the real number in a scalar array, a one-element tensor or a `Decimal`; None if there is none."""
     decimal = sys.modules.get("decimal")
     if decimal is not None and isinstance(value, decimal.Decimal):
         return value

@@ -1,4 +1,4 @@
-"""Read what users hold their data in (lists, arrays, data frames) as checked rows of numbers, for `nn` and `viz`."""
+"""Read users' data (lists, arrays, data frames) as checked rows of numbers, for `nn` and `viz`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PLAIN = frozenset((float, int))
 
 
 def plain(data: Any, reader: str = "nn", name: str = "data") -> Any:
-    """Return arrays, tensors, columns and data frames as nested lists; anything else as it is.
+    """Return arrays, tensors, columns and data frames as nested lists; anything else unchanged.
 
     Errors: `TypeError` of the reader for masked numbers, and for tensors that PyTorch differentiates by.
 

@@ -42,7 +42,7 @@ class Structure:
 
     @kept
     def size(self) -> int:
-        """How many numbers it holds."""
+        """The number of numbers in it."""
         if self.kind == "number":
             return 1
         if self.places is not None:
@@ -52,8 +52,16 @@ class Structure:
             count *= length
         return count if self.kind == "array" else sum(part.size for part in self.parts)
 
+    def __hash__(self) -> int:
+        # By what a glance tells: there may be a million parts.
+        return hash((self.kind, len(self.parts), self.keys, self.shape, self.made))
+
+    def kinds(self) -> set[str]:
+        """Return the kinds of all that it holds, its own among them."""
+        return {self.kind}.union(*[part.kinds() for part in {id(part): part for part in self.parts}.values()])
+
     def build(self, items: Sequence[Any]) -> Any:
-        """Put together what holds others, from what its parts have become."""
+        """Build a container of this kind from its rebuilt parts."""
         if self.kind == "list":
             return list(items)
         if self.kind == "tuple":
@@ -65,7 +73,7 @@ class Structure:
         return self.keys[0] if self.kind == "constant" else None
 
     def units(self) -> Iterator[Structure]:
-        """Yield the numbers, arrays and sparse matrices in order: what a block of a Jacobian belongs to."""
+        """Yield the numbers, arrays and sparse matrices in order; each has a block of the Jacobian."""
         if self.kind in ("number", "array", "sparse"):
             yield self
         for part in self.parts:
@@ -95,12 +103,12 @@ NONE = Structure("none")
 
 
 def constant(value: Any) -> Structure:
-    """Describe what is no number: it comes back as it is."""
+    """Describe something that is not a number and is returned unchanged."""
     return NONE if value is None else Structure("constant", keys=(value,))
 
 
 def flatten(tree: Any, function: str, name: str, others: bool = False) -> tuple[list[Any], Structure]:
-    """List the numbers of a nested structure, and describe it; `TypeError` names what is no number.
+    """List the numbers of a nested structure and describe it; a `TypeError` names anything that is not a number.
 
     Vars and other number types stay as they are, all else becomes a float. With `others`, what is no number is a
     constant of the structure, whatever it is.
@@ -164,14 +172,14 @@ def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], other
 
 
 def is_constant(value: Any) -> bool:
-    """Tell whether something is kept as it is: None, a string, a member of an `Enum` that is no number."""
+    """Return whether something is kept unchanged: None, a string, a member of an `Enum` that is not a number."""
     if not isinstance(value, (str, enum.Enum)):
         return value is None
     return not isinstance(value, (int, float))
 
 
 def record_fields(value: Any) -> tuple[str, ...] | None:
-    """Name the fields of a named tuple or dataclass that its class is called with; None for anything else."""
+    """Name the fields that a named tuple or dataclass is constructed with; None for anything else."""
     if isinstance(value, tuple):
         return getattr(value, "_fields", None)
     if not hasattr(type(value), "__dataclass_fields__"):
@@ -192,7 +200,7 @@ def _record(kind: Any, fields: dict[str, Any]) -> Any:
 
 
 def all_numbers(items: Iterable[Any]) -> bool:
-    """Tell whether all items are floats, Vars and the like; a long list takes nanoseconds for each."""
+    """Return whether all items are floats, Vars and the like; a long list takes nanoseconds for each."""
     return all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, items)))
 
 
@@ -204,7 +212,7 @@ def _items(array: Any) -> Iterable[Any]:
 
 
 def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
-    """Put numbers together as `structure` says; arrays are of floats, or of objects where there are Vars.
+    """Build a nested structure from numbers; arrays hold floats, or objects if there are Vars.
 
     >>> unflatten(flatten(({"a": 1},), "f", "x")[1], [5.0])
     ({'a': 5.0},)
@@ -225,7 +233,7 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
 
 
 def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
-    """Yield what stands in the place of each number, as it came; None for each number of an array."""
+    """Yield the leaf given in place of each number; None for each number of an array."""
     if structure.kind == "number":
         yield tree
     elif structure.kind == "array":
@@ -239,7 +247,7 @@ def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
 
 
 def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> Sequence[Any] | None:
-    """Return numbers in the order of the expected structure, where theirs has the keys of dicts in another; else None.
+    """Reorder numbers for a structure whose dicts list the same keys in another order; None if it differs otherwise.
 
     >>> xs, found = flatten({"b": 1, "a": 2}, "f", "x")
     >>> arranged(xs, found, flatten({"a": 0, "b": 0}, "f", "x")[1])
@@ -252,7 +260,7 @@ def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> S
 
 
 def _order(found: Structure, expected: Structure, start: int) -> list[int] | None:
-    """Place the numbers of one structure, which begin at `start`, in another; None where they are no match."""
+    """Map the numbers of one structure, counted from `start`, to their places in another; None if they do not match."""
     if found == expected:
         return list(range(start, start + found.size))
     parts, count = dict(enumerate(found.parts)), len(found.parts)
@@ -310,12 +318,12 @@ def array(data: Any) -> Any:
 
 @functools.cache
 def _arrays() -> Any:
-    """Import the module that needs NumPy: when there is an array."""
+    """Import the module that needs NumPy, once there is an array."""
     return importlib.import_module("..operations.arrays", __package__)
 
 
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
-    """Make a NumPy array of that shape; NumPy is loaded, since only an array asks for one."""
+    """Make a NumPy array of that shape; NumPy is loaded already, since only an array leads here."""
     numpy = sys.modules["numpy"]
     if set(map(type, numbers)) <= {float}:
         return numpy.array(numbers, float).reshape(shape)
@@ -325,7 +333,7 @@ def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
 
 
 def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    """Return arguments as a tuple, also where the one comes alone, and the numbers of a direction like them."""
+    """Return the arguments as a tuple, also a single one, and the numbers of a direction of the same structure."""
     if not isinstance(args, tuple) or hasattr(args, "_fields"):
         args, tangents = (args,), (tangents,)
     elif (not isinstance(tangents, tuple) or hasattr(tangents, "_fields")) and len(args) == 1:

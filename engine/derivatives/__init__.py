@@ -1,4 +1,4 @@
-"""Derivatives of functions, and the rules by which they pass through graphs and loops."""
+"""Derivatives of functions: `grad` and its kin, and how they pass through graphs and loops."""
 
 from . import loop_rules as loop_rules  # gives loops their derivatives
 from . import loop_series as loop_series  # gives loops their series

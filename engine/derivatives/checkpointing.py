@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, flatten, unflatten
-from ..graph import Var, begin, born_since, gradients_since, inside, is_tracing, recording
+from ..graph import Var, begin, born_since, gradients_since, inside, is_recording, is_tracing
 from ..operations import Interval, Primitive, Scalar, table
 from ..programs import made_of_function
 from .running import traced_copy
@@ -18,7 +18,7 @@ __all__ = ["checkpoint"]
 
 @made_of_function
 def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return `f`, made to keep the derivatives by its arguments instead of all that it computed.
+    """Return `f`, changed to keep only the derivatives by its arguments, not all that it computed.
 
     The function is recorded and swept when it is called, and the record is dropped: each number it returns is one node
     that holds a partial by each argument. A first derivative needs no second run; higher ones run `f` again. What `f`
@@ -45,26 +45,35 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         if named:
             return checkpoint(functools.partial(f, **named))(*args)
         numbers, structure = flatten(args, "checkpoint", "args")
-        with recording() as outside:
-            if not outside:
-                return _without_record(f, structure, numbers)
-            start = begin()
-            inputs = [_copy(number) if is_node(number) else number for number in numbers]
-            with inside(start):
-                results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
-            found = []
-            for place, result in enumerate(results):
-                if type(result) is not Var or not result.requires_grad:
-                    found.append(result)
-                    continue
-                slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
-                own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
-                # Leaves that `f` made are of no interest to anybody else.
-                closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
-                outer, others = zip(*closed, strict=True) if closed else ((), ())
-                key = (structure, place, len(outer))
-                row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
-                found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))
+        if is_tracing():
+            # A trace keeps no record, and sees through the function what it closes over.
+            results, shape = flatten(f(*unflatten(structure, numbers)), "checkpoint", "the result")
+            return unflatten(shape, results)
+        if not is_recording():
+            return f(*unflatten(structure, numbers))
+        start = begin()
+        inputs = [_copy(number) if is_node(number) else number for number in numbers]
+        with inside(start):
+            results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
+        found = []
+        for place, result in enumerate(results):
+            if type(result) is not Var or not result.requires_grad:
+                found.append(result)
+                continue
+            if result.op is None and born_since(result, start) and all(result is not node for node in inputs):
+                found.append(result)  # a leaf that `f` made leaves nothing to drop
+                continue
+            slopes = {id(node): (node, slope) for node, slope in gradients_since(result, start)}
+            own = [slopes.pop(id(number), (None, 0.0))[1] for number in inputs]
+            # Leaves that `f` made are of no interest to anybody else.
+            closed = [(node, slope) for node, slope in slopes.values() if not born_since(node, start)]
+            outer, others = zip(*closed, strict=True) if closed else ((), ())
+            if not outer and not any(map(is_node, numbers)):
+                found.append(Var(result.value, None, False))
+                continue
+            key = (structure, place, len(outer))
+            row = rows.setdefault(key, _row(f, structure, place, len(numbers), len(outer)))
+            found.append(Var.record(row, result.value, (*numbers, *outer), (*own, *others)))
         return unflatten(shape, found)
 
     return checkpointed
@@ -75,16 +84,12 @@ def _copy(number: Any) -> Any:
     return Var(number.value) if type(number) is Var else traced_copy(number)
 
 
-def _without_record(f: Callable[..., Any], structure: Structure, numbers: Sequence[Any]) -> Any:
-    return f(*unflatten(structure, [Var(n.value, None, False) if type(n) is Var else n for n in numbers]))
-
-
 def _is_constant(x: Any) -> bool:
     return not is_node(x) or (type(x) is Var and not x.requires_grad and not is_tracing())
 
 
 def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, outer: int) -> Primitive:
-    """Make the operation that one result of `f` is of its arguments and of what it closes over."""
+    """Make the operation that computes one result of `f` from its arguments and what it closes over."""
 
     def result_of(inputs: Sequence[Any]) -> Any:
         return flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")[0][place]
@@ -93,7 +98,7 @@ def _row(f: Callable[..., Any], structure: Structure, place: int, count: int, ou
 
 
 def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[Any]], Any]) -> Primitive:
-    """Make the operation of a function that runs again for derivatives of higher order.
+    """Make an operation from a function that runs again for derivatives of higher order.
 
     Args:
         name: the operation's name.

@@ -28,14 +28,13 @@ from ..programs import (
     reached_outputs,
     traced,
 )
-from .sparsity import pattern
-from .sweeps import between, forward, reverse
+from .sweeps import between, forward, reverse, use_loop_rules
 
 Flags = tuple[bool, ...]
 
 
 def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
-    """Return the gradient by each argument of a loop, 0 where none is wanted, from those of some of its results.
+    """Return the gradient by each argument of a loop, 0 if not wanted, from those of some of its results.
 
     `gradients` has them by the results' places, see `Loop.result_at`.
     """
@@ -81,7 +80,7 @@ def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
 
 
 def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> list[Any]:
-    """Give every argument its gradient: found are those of the active carry, rows and shared numbers."""
+    """Assign every argument its gradient, from those found for the active carry, rows and shared numbers."""
     carry, rows, length = loop.carry, loop.rows, loop.length
     moving, own = sum(active[:carry]), sum(active[carry : carry + rows])
     end = moving + length * own
@@ -95,9 +94,9 @@ def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> li
 
 @functools.lru_cache(maxsize=512)
 def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, tuple[int, ...]]:
-    """Return the loop that finds the gradients by the active inputs from those of the given outputs.
+    """Return the loop that computes the gradients by the active inputs from those of the given outputs.
 
-    It takes some values of the body, too, whose numbers come last: what is dear to compute again is kept.
+    It takes some values of the body, too, whose numbers come last: what is expensive to recompute is kept.
     """
     carry, rows, body = loop.carry, loop.rows, loop.body
     moving = [k for k in range(carry) if active[k]]
@@ -110,7 +109,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _dear(body, values, outputs, since, _DEAR_IN_SCAN if moving else _DEAR, loop.length)
+    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else _EXPENSIVE, loop.length)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
@@ -122,24 +121,24 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
-_DEAR = 24
+_EXPENSIVE = 24
 """Operations that a number must take for it to be kept, not computed again. In a layer of 128 neurons with 64 inputs
 kept sums took 9.0 ms, sums computed again 14.3 ms."""
 
-_DEAR_IN_SCAN = 400
+_EXPENSIVE_IN_SCAN = 400
 """The same in a scan, which as a rule is long, so that its trace grows with what is kept: 10,000 steps of Runge-Kutta
 took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
 _KEPT = 100_000
-"""How many numbers may be kept of what an inner loop computes, each by `_DEAR` operations. An LSTM cell of 14 units,
-1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
+"""How many numbers may be kept of what an inner loop computes, each by `_EXPENSIVE` operations. An LSTM cell of 14
+units, 1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
 
 
-def _dear(
+def _expensive(
     body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int, length: int
 ) -> tuple[int, ...]:
-    """List the values of a body that its derivative, traced since then, uses, and that take many operations."""
+    """List the values of a body that its derivative, traced since then, uses and that take many operations."""
     used: set[int] = set()
     seen: set[int] = set()
     stack = [item for item in outputs if isinstance(item, Tracer)]
@@ -158,7 +157,7 @@ def _dear(
         total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
         own = [k for k in range(first, first + op.results) if id(values[k]) in used and type(values[k]) is Tracer]
         if isinstance(op, Loop):
-            wanted = op.work >= _DEAR * op.results and len(own) * length <= _KEPT
+            wanted = op.work >= _EXPENSIVE * op.results and len(own) * length <= _KEPT
         else:
             wanted = total >= least
         if own and wanted:
@@ -169,7 +168,7 @@ def _dear(
 
 
 def _pull_branch(loop: Loop, args: Sequence[Any], gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
-    """Do what `pull` does, for a branch: gradients of the carry go through its body or past it."""
+    """The `pull` of a branch: gradients of the carry go through its body or past it."""
     carry = loop.carry
     moved = tuple([k for k in range(carry) if k in gradients or wanted[k]])
     given = tuple([k in gradients for k in moved])
@@ -183,7 +182,7 @@ def _pull_branch(loop: Loop, args: Sequence[Any], gradients: dict[int, Any], wan
 
 @functools.lru_cache(maxsize=512)
 def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Flags) -> Loop:
-    """Return the branch that replaces gradients of carried numbers after a branch by those before it.
+    """Return the branch that turns gradients of carried numbers after a branch into those before it.
 
     It carries the gradients of the `moved` ones, of which some are `given`, and those by shared numbers, from 0.
     """
@@ -207,7 +206,7 @@ def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Fl
 
 
 def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
-    """Return the tangent of each result of a loop, by their places, from those of its arguments."""
+    """Return the tangents of a loop's results, by their places, from those of its arguments."""
     loop, args = node.loop, node.args
     moves = [type(tangent) is not float or tangent != 0.0 for tangent in tangents]
     if not any(moves):
@@ -273,7 +272,7 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
 
 
 def bounded(loop: Loop) -> Loop:
-    """Return the scan of as many branches as a while loop has iterations at most; after its end none is taken."""
+    """Return a while loop as a scan of as many branches as it may have iterations; after its end none is taken."""
     if not loop.length:
         raise ValueError(
             f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
@@ -285,11 +284,4 @@ def bounded(loop: Loop) -> Loop:
     return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 
-@functools.lru_cache(maxsize=512)
-def needs(program: Program) -> list[list[int]]:
-    """List for each output of a program the inputs that it can depend on smoothly."""
-    inputs = [Tracer(name) for name in program.names]
-    return pattern(between(inputs, program.run(inputs)), symbolic=True)
-
-
-Loop.pull, Loop.push, Loop.needs = pull, push, needs
+use_loop_rules(pull, push)

@@ -1,4 +1,4 @@
-"""Expand loops in Taylor series: the series of a loop come from one loop that carries and stacks their coefficients.
+"""Expand loops in Taylor series: one loop carries and stacks the coefficients of a loop's results.
 
 Each number of the loop that depends on the variable becomes its coefficients up to the order, and the body what it
 makes of these; numbers that do not depend on it stay single. So the code grows with the order, not with the length of
@@ -14,11 +14,11 @@ from typing import Any
 
 from ..programs import Loop, input_flags, reached_outputs, traced
 from .loop_rules import Flags
-from .series import Expansion, Series
+from .series import Expansion, Series, use_loop_series
 
 
 def expand(loop: Loop, args: Sequence[Any]) -> list[Any]:
-    """Return the results of a loop of which some arguments are series, in the order of `Loop.apply`."""
+    """Return the results of a loop some of whose arguments are series, in the order of `Loop.apply`."""
     expansion = next(arg.expansion for arg in args if type(arg) is Series)
     order = expansion.order
     active = tuple(input_flags(loop, [type(arg) is Series for arg in args]))
@@ -33,7 +33,7 @@ def expand(loop: Loop, args: Sequence[Any]) -> list[Any]:
 
 @functools.lru_cache(maxsize=512)
 def _expanded(loop: Loop, active: Flags, order: int) -> tuple[Loop, Flags]:
-    """Return the loop that runs on coefficients where inputs are active, and which outputs have coefficients."""
+    """Return the loop that runs on coefficients of the active inputs, and which outputs have coefficients."""
     carry, rows, body = loop.carry, loop.rows, loop.body
     # A carried number that is constant in the end has coefficients, too, if it starts with some.
     reached = (*active[:carry], *reached_outputs(body, active)[carry:])
@@ -60,7 +60,7 @@ def _expanded(loop: Loop, active: Flags, order: int) -> tuple[Loop, Flags]:
 
 
 def _coefficients(items: Iterable[Any], flags: Iterable[bool], order: int) -> Iterator[Any]:
-    """Yield the coefficients of those that have a flag, and the others themselves."""
+    """Yield the coefficients of flagged items, and the others themselves."""
     for item, flag in zip(items, flags, strict=True):
         if not flag:
             yield item
@@ -71,7 +71,7 @@ def _coefficients(items: Iterable[Any], flags: Iterable[bool], order: int) -> It
 
 
 def _series(numbers: Iterator[Any], flags: Iterable[bool], expansion: Expansion) -> Iterator[Any]:
-    """Yield series of the next coefficients for those that have a flag, and single numbers for the others."""
+    """Yield series of the next coefficients for flagged items, and single numbers for the others."""
     for flag in flags:
         if flag:
             yield Series(expansion, coefficients=list(islice(numbers, expansion.order + 1)))
@@ -79,4 +79,4 @@ def _series(numbers: Iterator[Any], flags: Iterable[bool], expansion: Expansion)
             yield next(numbers)
 
 
-Loop.expand = expand
+use_loop_series(expand)

@@ -1,4 +1,4 @@
-"""Run a function on recorded copies of its arguments, and settle what its derivatives are: floats or Vars."""
+"""Run a function on recorded copies of its arguments, and decide whether its derivatives are floats or Vars."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, begin, current, inside
+from ..graph import Var, current
 from ..operations import table
+from ..programs import Tracer, listed, numbers_in_tuple, session
+from ..rewriting import recognise
 from .sweeps import is_closed_over, settle
 
 Function = Callable[..., Any]
@@ -18,7 +20,7 @@ Places = int | tuple[int, ...]
 
 @dataclass
 class Run:
-    """Hold one run of a function on recorded copies of its arguments."""
+    """One run of a function on recorded copies of its arguments."""
 
     inputs: list[Any]
     results: list[Any]
@@ -26,15 +28,18 @@ class Run:
     result: Structure
     beside: list[Any]  # the numbers of what came back beside the result
     aux: Structure | None
+    # When the outermost function began that is being differentiated. The sweeps belong to it: rules that run a function
+    # again copy numbers as its first run did.
+    start: float
 
     def with_aux(self, found: tuple[Any, ...], outside: bool) -> Any:
-        """Append what came back beside the result, if anything was to."""
+        """Append the auxiliary result, if there is one."""
         if self.aux is not None:
             found = (*found, unflatten(self.aux, settle(self.beside, self.inputs, outside)))
         return found if len(found) > 1 else found[0]
 
     def close(self) -> None:
-        """Make constants of the inputs, now that their derivatives are found: nobody else differentiates by them."""
+        """Turn the inputs into constants once their derivatives are found: nobody else differentiates by them."""
         self._set_requires_grad(False)
 
     def reopen(self) -> None:
@@ -87,37 +92,30 @@ def run_recorded(
         return _flatten_result(function, f, result)
 
     inputs, results, shape = run_on_copies(call, numbers)
-    traced = next((type(item) for item in results if is_symbolic(item)), None)
-    if traced is not None and inputs:
+    if inputs and any(isinstance(item, Tracer) for item in results):
         # What is repeated becomes a loop first: then its derivative is one, too.
-        restated = traced.restate(inputs, [*results, *beside])
+        restated = _restated(inputs, [*results, *beside])
         results, beside = restated[: len(results)], restated[len(results) :]
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
-    return Run(inputs, results, argument, shape, beside, aux)
+    return Run(inputs, results, argument, shape, beside, aux, current.since)
+
+
+def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
+    """Return traced results that are equal, with loops in place of what was written out between inputs and results."""
+    lifted: list[Tracer] = []
+    structures = numbers_in_tuple(len(inputs)), numbers_in_tuple(len(results))
+    program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
+    found = recognise(program, session.alone)
+    return list(results) if found is program else found.run([*inputs, *lifted])
 
 
 def run_on_copies(
     call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
 ) -> tuple[list[Any], list[Any], Structure]:
     """Run a function on a node of its own for each input; return these nodes, its results and their structure."""
-    if current.since:
-        return _run_on_copies(call, numbers)
-    with inside(begin()):
-        return _run_on_copies(call, numbers)
-
-
-def _run_on_copies(
-    call: Callable[[list[Any]], tuple[list[Any], Structure]], numbers: Sequence[Any]
-) -> tuple[list[Any], list[Any], Structure]:
-    unseen, current.unseen = current.unseen, frozenset()
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
-    if hasattr(only, "__copies__"):
-        places = set(map(id, numbers)) if unseen else set()
-        # Inputs that nobody else can reach are as good as copies of them.
-        inputs = list(numbers) if len(places) == len(numbers) and places <= unseen else only.__copies__(numbers)
-    else:
-        inputs = [traced_copy(number) for number in numbers]
+    inputs = only.__copies__(numbers) if hasattr(only, "__copies__") else [traced_copy(number) for number in numbers]
     results, shape = call(inputs)
     kind = next((type(item) for item in results if is_symbolic(item)), None)
     if kind is not None and any(type(node) is Var for node in inputs):
@@ -128,7 +126,7 @@ def _run_on_copies(
 
 
 def _read(node: Var) -> Any:
-    """Return what an input copies: a number, or a Var from outside."""
+    """Return the original of an input: a number, or a Var from outside."""
     return node.value if node.op is None else node.args[0]
 
 

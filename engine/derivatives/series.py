@@ -15,13 +15,21 @@ from typing import Any
 
 from ..data import flatten, is_symbolic, unflatten, whole_number
 from ..errors import describe
-from ..graph import Var, ask_rule, recording
+from ..graph import Var, ask_rule, begin, inside, recording
 from ..operations import PRIMITIVES, Operators, Primitive, Scalar, table
 from ..programs import Loop
 from .running import run_on_copies
 from .sweeps import Recorded, between, chain, is_node, plus, settle
 
 __all__ = ["taylor"]
+
+_expand_loop: Callable[[Loop, Sequence[Any]], list[Any]]  # loop_series.py gives it
+
+
+def use_loop_series(expand: Callable[[Loop, Sequence[Any]], list[Any]]) -> None:
+    """Say how loops run on series: by series of their inner programs, so that knows this module."""
+    global _expand_loop
+    _expand_loop = expand
 
 
 def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
@@ -37,7 +45,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     [1.0, 1.0, 1.0, 1.0, 1.0]
     """
     order = whole_number("taylor", "order", order, least=0)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
         (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
         (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
@@ -60,7 +68,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
 
 
 def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], symbolic: bool) -> None:
-    """Find the series of all nodes between inputs, whose series are known, and results."""
+    """Compute the series of all nodes between inputs, whose series are known, and results."""
     found_by: dict[int, list[Any]] = {}  # the results of each loop
     for node in graph.order:
         if node.op.record is not None:
@@ -80,7 +88,7 @@ def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], sy
 
 
 def _expand_again(expansion: Expansion, node: Any, series: dict[int, Series], symbolic: bool) -> Series:
-    """Find the series of a checkpointed result from what its function records when it runs again."""
+    """Compute the series of a checkpointed result from what its function records when it runs again."""
     graph = node.op.record(node.args)
     expansion.alive.append(graph)  # series are kept by the identity of their nodes
     for copy, arg in zip(graph.inputs, node.args, strict=True):
@@ -102,7 +110,7 @@ def _plain(source: Any) -> Any:
 
 
 class Expansion:
-    """Keep one series for each operation on given series, and the order that all are wanted to."""
+    """Keep one series for each operation on given series, and the order they are all needed to."""
 
     def __init__(self, order: int) -> None:
         self.order = order
@@ -111,7 +119,7 @@ class Expansion:
         self.alive: list[Any] = []  # keys name arguments by identity
 
     def run(self, program: Any, args: Sequence[Any]) -> list[Any]:
-        """Run a program on series, each operation to the end before the next."""
+        """Run a program on series, finishing each operation before the next."""
         self.in_order = True
         try:
             found: list[Any] = program.run(args)
@@ -140,7 +148,7 @@ class Expansion:
 
 
 class Series(Operators):
-    """Hold a truncated power series whose coefficients are found when they are asked for."""
+    """A truncated power series whose coefficients are computed when they are asked for."""
 
     __slots__ = ("args", "coefficients", "expansion", "row", "rule")
 
@@ -171,8 +179,8 @@ class Series(Operators):
 
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
-        """Return the results of a loop on series: of a loop that runs on their coefficients."""
-        return Loop.expand(loop, args)
+        """Return the results of a loop on series, from a loop on their coefficients."""
+        return _expand_loop(loop, args)
 
     def coefficient(self, k: int) -> Scalar:
         """Return the coefficient of t**k."""
@@ -277,7 +285,7 @@ def _power_by_recurrence(z: Series, k: int) -> Scalar:
 
 
 def _composed_power(z: Series, k: int) -> Scalar:
-    """Sum up what each derivative of the power at x_0 gives, which is right at x_0 = 0 too, but O(order**3).
+    """Sum the contributions of the power's derivatives at x_0: right at x_0 = 0 too, but O(order**3).
 
     With h = x - x_0 it is the sum over m of binomial(n, m) x_0**(n - m) h**m. The rule of the series is a table of
     the powers' coefficients: its k-th row has those of t**k in h, h**2, ..., h**k.
@@ -302,7 +310,7 @@ def _composed_power(z: Series, k: int) -> Scalar:
 
 
 def _binomial(n: float, m: int) -> float:
-    """Return n (n - 1) ... (n - m + 1) / m! for any number n."""
+    """Return n (n - 1) ... (n - m + 1) / m! for any real n."""
     if n.is_integer() and m <= n:
         m = min(m, int(n) - m)
     product = 1.0
@@ -312,7 +320,7 @@ def _binomial(n: float, m: int) -> float:
 
 
 def _chosen(z: Series, k: int) -> Scalar:
-    """Choose coefficient by coefficient: the condition is not known yet."""
+    """Choose each coefficient: the condition is not known yet."""
     condition, x, y = z.args
     return table.where(_at_zero(condition), _coefficient(x, k), _coefficient(y, k))
 

@@ -8,13 +8,14 @@ numbers: a program has the same places at each call.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from ..data import Places, Sparse, is_symbolic, scipy_sparse
 from ..graph import Var
-from ..programs import WHILE, Loop
-from .sweeps import Recorded, forward, is_node, partials_of, reverse
+from ..programs import WHILE, Loop, Program, Tracer
+from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
 
 
 def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
@@ -41,7 +42,7 @@ def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
 def _through(loop: Loop, args: Sequence[int]) -> list[int]:
     """Return the inputs that each result of a loop can depend on, as bits, from those of its arguments."""
     first, rows, stacked = loop.carry, loop.rows, loop.stacked
-    needs = Loop.needs(loop.body)
+    needs = _needs(loop.body)
     carry, shared = list(args[:first]), args[first + loop.length * rows :]
 
     def run(inputs: Sequence[int]) -> list[int]:
@@ -68,6 +69,13 @@ def _through(loop: Loop, args: Sequence[int]) -> list[int]:
     return [*carry, *[bits for row in kept for bits in row], *totals]
 
 
+@functools.lru_cache(maxsize=512)
+def _needs(program: Program) -> list[list[int]]:
+    """List for each output of a program the inputs that it can depend on smoothly."""
+    inputs = [Tracer(name) for name in program.names]
+    return pattern(between(inputs, program.run(inputs)), symbolic=True)
+
+
 def _places(bits: int) -> list[int]:
     places = []
     while bits:
@@ -78,7 +86,7 @@ def _places(bits: int) -> list[int]:
 
 
 def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
-    """Give each column a colour, such that columns of one colour have no row in common.
+    """Colour the columns so that those of one colour share no row.
 
     >>> colour([[0, 1], [1, 2], [2, 3]], 4)
     [0, 1, 0, 1]
@@ -97,12 +105,14 @@ def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
     return colours
 
 
-def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = False) -> tuple[Any, int]:
-    """Return the derivative of each result by each input, and how many sweeps it took.
+def sparse_jacobian(
+    graph: Recorded, symbolic: bool = False, symmetric: bool = False, mode: str | None = None
+) -> tuple[Any, int]:
+    """Return the derivative of each result by each input, and the number of sweeps that it took.
 
     It is a SciPy CSR array, or with `symbolic` the traced numbers of one. Of a `symmetric` one, a Hessian, the part
-    below the diagonal counts, as in the dense one. Of two modes that take as many sweeps it is the one that the dense
-    one uses, so that both have nan in the same places.
+    below the diagonal counts, as in the dense one. Without a `mode` it is the one with fewer sweeps; of two that
+    take as many, the one that the dense one uses, so that both have nan in the same places.
     """
     scipy_sparse()
     rows = pattern(graph, symbolic)
@@ -113,7 +123,8 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
             columns[column].append(row)
     by_column, by_row = colour(rows, width), colour(columns, height)
     entries: dict[tuple[int, int], Any] = {}
-    if (max(by_column, default=0), width) < (max(by_row, default=0), height):
+    fewer = "forward" if (max(by_column, default=0), width) < (max(by_row, default=0), height) else "reverse"
+    if (mode or fewer) == "forward":
         sweeps = max(by_column, default=-1) + 1
         for chosen in range(sweeps):
             found = forward(graph, [1.0 if c == chosen else 0.0 for c in by_column], symbolic)
@@ -136,10 +147,10 @@ def sparse_jacobian(graph: Recorded, symbolic: bool = False, symmetric: bool = F
     return Sparse(filled, numbers) if symbolic else filled.array(numbers), sweeps
 
 
-def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any]) -> Any:
-    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` where an input is a Var."""
+def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any], mode: str | None = None) -> Any:
+    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
     if any(map(is_symbolic, inputs)):
-        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian")[0]
+        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian", mode=mode)[0]
     if any(type(node) is not Var or node.op is not None for node in inputs):
         raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
-    return sparse_jacobian(graph, symmetric=function == "hessian")[0]
+    return sparse_jacobian(graph, symmetric=function == "hessian", mode=mode)[0]

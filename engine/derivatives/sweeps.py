@@ -8,7 +8,7 @@ graph, not by an epsilon that another derivative could mistake for its own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,20 +17,29 @@ from ..graph import Var, ask_rule, born_since, check_gradient, current, is_stric
 from ..operations import Scalar, table
 from ..programs import Loop
 
+_pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
+_push_loop: Callable[[Any, Sequence[Any]], list[Any]]
+
+
+def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]]) -> None:
+    """Say how gradients and tangents pass through a loop: by sweeps along its inner program, so that knows this one."""
+    global _pull_loop, _push_loop
+    _pull_loop, _push_loop = pull, push
+
 
 def is_node(x: Any) -> bool:
-    """Tell whether `x` is a recorded number, not a plain one."""
+    """Return whether `x` is a recorded number rather than a plain one."""
     return hasattr(type(x), "__apply__")
 
 
 def is_closed_over(leaf: Any) -> bool:
-    """Tell whether a leaf comes from outside the trace that runs: even as a constant its value is read at each call."""
+    """Return whether a leaf comes from outside the running trace: even a constant's value is read at each call."""
     return current.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, current.tracing)
 
 
 @dataclass
 class Recorded:
-    """Hold the part of a graph that leads from some inputs to some results."""
+    """The part of a graph that leads from some inputs to some results."""
 
     inputs: Sequence[Any]
     results: Sequence[Any]
@@ -41,7 +50,7 @@ class Recorded:
 
 
 def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
-    """Find the nodes between inputs and results, in order."""
+    """List the nodes between inputs and results, in order."""
     sources = {id(node) for node in inputs}
     active = set(sources)
     others: list[Any] = []
@@ -72,7 +81,7 @@ def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
 
 
 def chain(gradient: Scalar, partial: Scalar) -> Scalar:
-    """Multiply two factors of the chain rule: exactly 0 wins over inf and nan, and 1 costs nothing."""
+    """Multiply two factors of the chain rule: an exact 0 wins over inf and nan, and 1 costs nothing."""
     if type(gradient) is float:
         if gradient == 0.0 or gradient == 1.0:
             return partial if gradient else 0.0
@@ -87,14 +96,14 @@ def chain(gradient: Scalar, partial: Scalar) -> Scalar:
 
 
 def plus(left: Scalar, right: Scalar) -> Scalar:
-    """Add, where exactly 0 costs nothing."""
+    """Add; an exact 0 costs nothing."""
     if type(left) is float and left == 0.0:
         return right
     return left if type(right) is float and right == 0.0 else left + right
 
 
 def partials_of(node: Any, symbolic: bool) -> Sequence[Scalar]:
-    """Return the derivative of a node by each argument: those stored there, or `symbolic` ones of the row's rule."""
+    """Return the derivative of a node by each argument: as stored there, or `symbolic`, by the row's rule."""
     if not symbolic:
         return node.partials
     with lenient():
@@ -102,7 +111,7 @@ def partials_of(node: Any, symbolic: bool) -> Sequence[Scalar]:
 
 
 def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scalar:
-    """Return one product of the chain rule, and raise in strict mode where it first is nan or inf."""
+    """Return one product of the chain rule; in strict mode, raise if it is the first nan or inf."""
     if not is_strict() or any(map(is_symbolic, (gradient, partial, node))):
         return chain(gradient, partial)
     with lenient():
@@ -137,14 +146,14 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
 
 
 def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int]) -> None:
-    """Pass on the gradient of a loop's result to the loop, or those of all results to the loop's arguments."""
+    """Pass the gradient of a loop's result to the loop, or those of all its results to its arguments."""
     if node.place >= 0:
         # Several nodes may stand for one result.
         own = gradients.setdefault(id(node.args[0]), {})
         own[node.place] = plus(own.get(node.place, 0.0), gradient)
         return
     wanted = [id(arg) in active for arg in node.args]
-    for arg, product in zip(node.args, Loop.pull(node, gradient, wanted), strict=True):
+    for arg, product in zip(node.args, _pull_loop(node, gradient, wanted), strict=True):
         if id(arg) in active:
             known = gradients.get(id(arg))
             gradients[id(arg)] = product if known is None else plus(known, product)
@@ -161,7 +170,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
             continue
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if isinstance(node.op, Loop):
-            moved[id(node)] = Loop.push(node, tangents_in)
+            moved[id(node)] = _push_loop(node, tangents_in)
         elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
             total: Scalar = 0.0
             for position, (tangent, partial) in enumerate(zip(tangents_in, partials_of(node, symbolic), strict=True)):
@@ -178,10 +187,10 @@ def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
     return second
 
 
-def matrix_of(graph: Recorded, symbolic: bool) -> list[list[Scalar]]:
-    """Return the derivative of each result by each input, by whichever mode has fewer sweeps."""
+def matrix_of(graph: Recorded, symbolic: bool, mode: str | None = None) -> list[list[Scalar]]:
+    """Return the derivative of each result by each input, in the given mode or the one that takes fewer sweeps."""
     rows, columns = len(graph.results), len(graph.inputs)
-    if rows <= columns:
+    if mode == "reverse" or (mode is None and rows <= columns):
         units = _units(rows)
         return [reverse(graph, unit, symbolic) for unit in units]
     transposed = [forward(graph, unit, symbolic) for unit in _units(columns)]
@@ -193,17 +202,19 @@ def _units(count: int) -> list[list[float]]:
 
 
 def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> list[Scalar]:
-    """Make floats of the Vars that depend on nothing but the function's own inputs."""
+    """Turn Vars that depend only on the function's own inputs into floats, and all Vars if nobody records."""
     settled = []
     for number in numbers:
         if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
             number = number.value
+        elif not outside and is_symbolic(number):
+            number = table.stop_gradient(number)
         settled.append(number)
     return settled
 
 
 def _depends_on_others(number: Var, inputs: Sequence[Any]) -> bool:
-    """Look for a leaf of somebody else's below `number`; an input that copies an outer Var counts as one."""
+    """Return whether `number` depends on a foreign leaf; an input that copies an outer Var counts as one."""
     own = {id(node): node.op is not None for node in inputs}
     seen: set[int] = set()
     stack = [number]

@@ -1,4 +1,4 @@
-"""Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, and nest them at will.
+"""Turn a function into its derivative: `grad`, `jacobian`, `hessian`, `jvp`, `vjp`, `hvp`, in any nesting.
 
 A function takes positional arguments, each a number or a nested list, tuple, named tuple, dict, dataclass or array of
 numbers. It runs once on recorded copies of its arguments; sweeps over what it recorded give the derivatives. Results
@@ -14,7 +14,8 @@ from __future__ import annotations
 from typing import Any
 
 from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
-from ..graph import Var, derivative, gradients, is_tracing, recording
+from ..errors import describe
+from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
@@ -43,7 +44,6 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
     """
     both = _both(f, argnums, has_aux)
 
-    @derivative
     def gradient(*args: Any, **named: Any) -> Any:
         value, found = both(*args, **named)
         return (found, value[1]) if has_aux else found
@@ -53,7 +53,7 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
 
 @made_of_function
 def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function:
-    """Return the function that computes the value of `f` and its gradient in one run.
+    """Return the function that computes the value and the gradient of `f` in one run.
 
     With ``has_aux=True``, where `f` returns (number, aux), they come as ((value, aux), gradient).
 
@@ -64,9 +64,8 @@ def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -
 
 
 def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
-    @derivative
     def both(*args: Any, **named: Any) -> tuple[Any, Any]:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("grad", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
@@ -87,33 +86,40 @@ def _both(f: Function, argnums: Places, has_aux: bool) -> Function:
 
 
 @made_of_function
-def jacobian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: bool = False) -> Function:
+def jacobian(
+    f: Function, argnums: Places = 0, *, mode: str | None = None, sparse: bool = False, has_aux: bool = False
+) -> Function:
     """Return the function that computes all first derivatives of `f`.
 
     Args:
         f: a function of numbers that returns a number or a structure of numbers.
         argnums: the position of the argument to differentiate by, or a tuple of positions.
+        mode: "forward" takes a sweep for each number of the argument, "reverse" one for each number of the result (with
+            `sparse` for each colour of them); None whichever has fewer sweeps.
         sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
             argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
             Compiled, the array has an entry wherever the code can make one, at the same places in each call.
         has_aux: `f` returns (result, aux); the derivatives come as (jacobian, aux).
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the
-    argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). The mode with fewer sweeps is used.
+    argument; an array of shape (m,) by one of shape (n,) gives an array (m, n). Try both modes where results
+    are about as many as arguments, or what is common to all sweeps differs; only "forward" differentiates a
+    `while_loop` without a limit.
 
-    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]])([2.0, 3.0])
+    >>> jacobian(lambda x: [x[0] * x[1], x[0] + x[1]], mode="forward")([2.0, 3.0])
     [[3.0, 2.0], [1.0, 1.0]]
     """
+    if mode not in (None, "forward", "reverse"):
+        raise ValueError(f'jacobian expected mode to be "forward", "reverse" or None but got {describe("mode", mode)}')
 
-    @derivative
     def rows(*args: Any, **named: Any) -> Any:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("jacobian", f, args, argnums, named, has_aux)
             graph = between(run.inputs, run.results)
             if sparse:
-                return run.with_aux((sparse_rows("jacobian", graph, run.inputs),), outside)
+                return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
             symbolic = graph.foreign and outside
-            matrix = matrix_of(graph, symbolic)
+            matrix = matrix_of(graph, symbolic, mode)
             settled = [settle(row, run.inputs, outside) for row in matrix]
             found = run.with_aux((blocks(run.result, run.argument, settled),), outside)
             run.close()
@@ -135,7 +141,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
     """
 
     def table_of(*args: Any, **named: Any) -> Any:
-        with recording() as outside:
+        with recording() as outside, inside(begin()):
             run = run_recorded("hessian", f, args, argnums, named, has_aux)
             if run.result is not NUMBER:
                 raise TypeError(
@@ -168,7 +174,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
     (6.0, 3.0)
     """
     args, direction = direction_of("jvp", args, tangents)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("jvp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         symbolic = (graph.foreign or any(map(is_node, direction))) and outside
@@ -181,7 +187,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
 
 
 def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[Any, ...]:
-    """Return the value of `f` and the function that pulls a cotangent of it back to all arguments.
+    """Return the value of `f` and the function that pulls its cotangent back to all arguments.
 
     Keyword arguments are those of `f`; with ``has_aux=True``, where it returns (result, aux), aux comes third.
 
@@ -189,7 +195,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
     >>> value, pull([1.0, 10.0])
     ([6.0, 5.0], (13.0, 12.0))
     """
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("vjp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
         value = unflatten(run.result, settle(run.results, run.inputs, outside))
@@ -201,7 +207,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
         seeds = arranged(numbers, structure, run.result)
         if seeds is None:
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
-        with recording() as outside:
+        with recording() as outside, inside(run.start):
             symbolic = (graph.foreign or any(map(is_node, seeds))) and outside
             run.reopen()
             try:
@@ -228,7 +234,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     [6.0, 4.0]
     """
     args, direction = direction_of("hvp", args, vector)
-    with recording() as outside:
+    with recording() as outside, inside(begin()):
         run = run_recorded("hvp", f, args, tuple(range(len(args))), named)
         if run.result is not NUMBER:
             raise TypeError(f"hvp expected {name_of(f)} to return one number but got {run.result}")
@@ -241,7 +247,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
 
 
 def _numbers(run: Run) -> list[float] | None:
-    """Return the gradient by the stored partials, at the speed of `backward`; None where Vars are involved."""
+    """Return the gradient from the stored partials, at the speed of `backward`; None if Vars are involved."""
     (root,) = run.results
     if is_tracing():
         return None  # constants of somebody else's count, too

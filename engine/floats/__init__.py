@@ -1,4 +1,4 @@
-"""Plain floating point, which rows evaluate: IEEE 754 versions of math functions, special functions, decimals."""
+"""Plain floating-point functions, which rows evaluate: those of `math` as IEEE 754 has them, special ones, decimals."""
 
 from . import ieee as ieee
 from . import special as special

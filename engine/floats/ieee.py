@@ -1,4 +1,4 @@
-"""Use Python's floats as IEEE 754 asks: every function here is total, and returns inf or nan where `math` raises."""
+"""IEEE 754 versions of math functions: each is total, and returns inf or nan where `math` raises."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SILU_ZERO, _SILU_ZERO_MORE, _SILU_EXP = -1.2784645427610737, -1.094699418309343
 
 
 def total(function: Callable[..., float], pole: float = nan, overflow: float = inf) -> Callable[..., float]:
-    """Turn the exceptions of a `math` function into values: `pole` for a domain error, `overflow` for that.
+    """Make a `math` function total: return `pole` for a domain error and `overflow` for an overflow.
 
     >>> total(math.log, pole=nan)(-1.0)
     nan
@@ -70,7 +70,7 @@ log1p = _logarithm(math.log1p, -1.0)
 
 
 def div(x: float, y: float) -> float:
-    """Divide; by zero gives an infinity with the sign of the quotient, and 0/0 nan.
+    """Divide; division by zero gives an infinity with the sign of the quotient, and 0/0 gives nan.
 
     >>> div(1.0, -0.0)
     -inf
@@ -139,7 +139,7 @@ def minimum(x: float, y: float) -> float:
 
 
 def clip(x: float, low: float, high: float) -> float:
-    """Bring `x` into the range from `low` to `high`; nan if any argument is."""
+    """Limit `x` to the range from `low` to `high`; nan if any argument is."""
     return minimum(maximum(x, low), high)
 
 
@@ -333,7 +333,7 @@ def cosine_pi(x: float) -> float:
 
 
 def total_sum(*xs: float) -> float:
-    """Add from left to right, as a chain of ``+`` would."""
+    """Add from left to right, like a chain of ``+``."""
     value = 0.0
     for x in xs:
         value += x

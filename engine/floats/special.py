@@ -208,7 +208,7 @@ def sinc_derivative(n: float, x: float) -> float:
 
 
 def exp_remainder(x: float) -> float:
-    """Return expm1(x) - x exp(x), which is -x**2/2 at first, without cancellation."""
+    """Return expm1(x) - x exp(x), about -x**2/2 near 0, without cancellation."""
     if abs(x) > 0.5:
         if x > 700.0:
             return -exp(x + math.log(x - 1.0))

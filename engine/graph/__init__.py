@@ -1,4 +1,4 @@
-"""What happens when an operation runs on Vars: the node that records it, the reverse sweep, modes."""
+"""Vars and the graph that they record: nodes, the reverse sweep, modes."""
 
 from . import copying as copying  # gives Var its pickles
 from . import modes as modes
@@ -17,9 +17,7 @@ from .modes import recording as recording
 from .modes import strict as strict
 from .modes import uncollected as uncollected
 from .runs import current as current
-from .runs import derivative as derivative
 from .runs import inside as inside
-from .runs import is_derivative as is_derivative
 from .runs import is_tracing as is_tracing
 from .runs import while_tracing as while_tracing
 from .var import Var as Var

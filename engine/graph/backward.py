@@ -1,4 +1,4 @@
-"""Find the derivatives: visit the nodes of a graph so that each comes before its arguments, and apply the chain rule.
+"""Sweep a graph in reverse: visit each node before its arguments, and apply the chain rule.
 
 At each node (gradient of the node) x (partial) is added to the gradient of the argument. Compiled, nodes are visited
 as they stand in memory, latest first; otherwise the graph is sorted. Nothing here recurses on the graph.
@@ -39,7 +39,7 @@ _sweeping = open_in_children(threading.RLock())
 
 
 def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
-    """Return the derivatives by some leaves and change none of their gradients; None if there are more leaves.
+    """Return the derivatives by the given leaves without changing any gradient; None if there are other leaves.
 
     >>> from chainrule import Var
     >>> x, y = Var(2.0), Var(3.0)
@@ -56,7 +56,7 @@ def gradients(root: Var, inputs: Sequence[Var]) -> list[float] | None:
 
 
 def gradients_since(root: Var, start: float) -> list[tuple[Var, float]]:
-    """List leaves, and what was computed before a call began, with the derivative of a Var by each; change nothing.
+    """List leaves, and Vars older than a call, each with the derivative of a Var by it; change no gradient.
 
     The Var must require grad; `start` is what `begin` returned when the call began. Where a leaf or older Var stands
     below another one, the search ends at the first.
@@ -74,7 +74,7 @@ def gradients_since(root: Var, start: float) -> list[tuple[Var, float]]:
 
 
 def _add_gradients(root: Var, seed: float) -> None:
-    """Run the reverse sweep, and add what it brings to each leaf."""
+    """Run the reverse sweep and add its result to the gradient of each leaf."""
     if is_tracing():
         raise TraceError(
             f"backward was called at {user_line()}, in a function that is being traced: the gradients that it leaves "
@@ -103,7 +103,7 @@ use_reverse_sweep(_add_gradients)
 
 
 def _derivatives(root: Var, only: Any, start: float) -> Any:
-    """Run the reverse sweep and leave all nodes as they were; None where a leaf is not one of those asked for."""
+    """Run the reverse sweep and restore all nodes; None if there is a leaf that was not asked for."""
     leaves: list[Var] = []
     state: list[Any] = []
     with _sweeping:
@@ -130,14 +130,14 @@ def _set_gradients(leaves: list[Var], gradients: list[float]) -> None:
 
 
 def _add_up(leaves: list[Var], before: list[float]) -> None:
-    """Add what a sweep brought to each leaf at once, so that a second sweep adds exactly as much as the first."""
+    """Add a sweep's total to each leaf at once, so that a second sweep adds exactly as much as the first."""
     for position, item in enumerate(leaves):
         leaf: Var = item
         before[position] += leaf._grad
 
 
 def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
-    """Apply the chain rule at each node in the order of memory, latest first; tell whether all were found.
+    """Apply the chain rule to each node in memory order, latest first; return whether all were found.
 
     Compiled, nodes stand in memory as they were computed (nodes.h), so that no graph needs to be sorted. Only where
     that does not hold, `_order` and `_propagate` do the work.
@@ -186,7 +186,7 @@ def _read_back(root: Var, seed: float, leaves: Any, before: Any) -> Any:
 
 
 def _reach(arg: Var, seen: Any, leaves: Any, before: Any) -> Any:
-    """Mark a node that a sweep comes to first, and set its gradient to 0; return 1 if it was computed."""
+    """Mark a node that a sweep reaches for the first time, and set its gradient to 0; return 1 if it was computed."""
     arg._mark = seen
     if arg._op is None:
         before.append(arg._grad)
@@ -283,7 +283,7 @@ def _propagate(order: Any) -> Any:
 
 
 def _propagate_strictly(order: list[Var]) -> None:
-    """Do what `_propagate` does, and raise where a gradient first becomes nan or inf."""
+    """Do what `_propagate` does, but raise where a gradient first becomes nan or inf."""
     for item in reversed(order):
         node: Var = item
         row: Any = node._op

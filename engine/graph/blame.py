@@ -1,4 +1,4 @@
-"""Say in `strict` which operation first made nan or inf, and of any code which line of the user's ran it."""
+"""Find the operation that first made nan or inf (for `strict`), and the user's line that ran it."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def check_value(row: Primitive, value: float, values: Sequence[float]) -> None:
-    """Raise if an operation made nan or inf of operands that had none."""
+    """Raise if an operation made nan or inf from operands that had none."""
     if is_to_blame(value, values):
         raise NonFiniteError(f"{row.name} made {value} of {operands(row, values)} at {user_line()}")
 
 
 def is_to_blame(value: float, values: Sequence[float]) -> bool:
-    """Tell whether a value is nan or infinite and none of the operands explains it."""
+    """Return whether a value is nan or infinite and none of the operands explains it."""
     return not (math.isfinite(value) or any(x != x or (math.isinf(x) and value == value) for x in values))
 
 
 def check_gradient(
     node: Any, row: Primitive, position: int, values: Sequence[float], gradient: float, partial: float, product: float
 ) -> None:
-    """Raise if a sweep made nan or inf at one argument of a node, out of a gradient and operands that had none."""
+    """Raise if a sweep made nan or inf at an argument of a node, from a gradient and operands that had none."""
     if not is_to_blame(product, (gradient, *values)):
         return
     _, line = places().get(id(node), (None, None))
@@ -43,12 +43,12 @@ def check_gradient(
 
 
 def remember(node: Any) -> None:
-    """Keep, until the block ends, which line of the user's recorded a node."""
+    """Remember, until the block ends, which line of the user's code recorded a node."""
     places()[id(node)] = (node, user_line())
 
 
 def operands(row: Primitive, values: Sequence[float]) -> str:
-    """Name the operands of a row and their values, the first six."""
+    """Format the names and values of a row's operands, the first six."""
     shown = [f"{row.name_of(position)}={value!r}" for position, value in enumerate(values[:6])]
     return ", ".join(shown) + (f" and {len(values) - 6} more" if len(values) > 6 else "")
 
@@ -65,7 +65,7 @@ def user_line() -> str:
 
 
 def called_by_us() -> bool:
-    """Tell whether the line that reads a property of a Var stands in this package."""
+    """Return whether the line that reads a property of a Var belongs to this package."""
     frame = sys._getframe(2)  # compiled code has no frames
     while frame.f_code.co_filename.endswith("var.py") and frame.f_back is not None:
         frame = frame.f_back
@@ -74,7 +74,7 @@ def called_by_us() -> bool:
 
 @functools.cache
 def _is_library(filename: str) -> bool:
-    """Tell whether a file is chainrule's (nn and viz too), Python's own or an installed package's."""
+    """Return whether a file is chainrule's (nn and viz too), Python's own or an installed package's."""
     # Frozen modules, and code that chainrule's Python backend or NumPy generated.
     if filename.startswith(("<frozen ", "<chainrule ", "<__array_function__")):
         return True
@@ -87,7 +87,7 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 @functools.cache
 def _folders() -> tuple[str, ...]:
-    """List where libraries stand, each with a separator at its end."""
+    """List the folders that hold libraries, each with a separator at its end."""
     import site  # imported here, since only a message needs them
     import sysconfig
 

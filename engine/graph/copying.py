@@ -1,4 +1,4 @@
-"""Copy and pickle graphs of any depth: a graph goes as one flat list, so nothing recurses.
+"""Copy and pickle graphs of any depth: a graph becomes one flat list, so nothing recurses.
 
 Leaves go as themselves, so that a model and a loss in one pickle still share their parameters; computed Vars
 that two pickled roots share are doubled.
@@ -34,7 +34,7 @@ _keys = itertools.count()
 
 @functools.cache
 def _process() -> bytes:
-    """Return what this process, and those forked off it, know pickles of their own by."""
+    """Return the mark by which this process, and those forked off it, recognise their own pickles."""
     return os.urandom(16)
 
 
@@ -48,7 +48,7 @@ def _reduce(root: Var) -> _Reduced:
 
 
 def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
-    """Describe, for a pickle, a number of a running function: `row` is applied to it, or `make` called elsewhere."""
+    """Describe a running function's number for a pickle: apply `row` to it, or call `make` in another process."""
     key = _process(), os.getpid(), next(_keys)
     current.links[key] = number, row
     return _linked, (key, make, args)
@@ -67,7 +67,7 @@ def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: 
 
 
 def _copying(node: Var) -> Primitive | None:
-    """Return the operation that a copy is made by; None where it is a new leaf, or a graph of its own."""
+    """Return the operation that makes a copy; None if the copy is a new leaf or a graph of its own."""
     if not current.since:
         return None
     if node.op is not None or born_since(node, current.since):
@@ -84,7 +84,7 @@ def _applied(node: Any, row: Primitive) -> Any:
 
 
 def _copy(node: Var, memo: dict[int, Any] | None) -> Any:
-    """Do what `copy.copy`, or with a memo `copy.deepcopy`, is to do."""
+    """Implement `copy.copy`, or with a memo `copy.deepcopy`."""
     row = _copying(node)
     if row is not None:
         return _applied(node, row)

@@ -1,4 +1,4 @@
-"""Switch recording off (`no_grad`) or the search for nan on (`strict`), for a block of code and nothing beside it.
+"""Switch recording off (`no_grad`) or the search for nan on (`strict`), for a block of code and nothing else.
 
 A block counts in its own thread, in its own task of asyncio and in tasks that were made inside it, and for as long as
 it is open. Entered in a generator, it counts only while the generator runs, not while it is paused: what uses a
@@ -30,7 +30,7 @@ _listeners: list[Callable[[int], None]] = []
 
 
 def listen(listener: Callable[[int], None]) -> None:
-    """Have the number of open blocks told to a module that keeps it where it is quick to read."""
+    """Register a module that keeps the number of open blocks where it is quick to read."""
     _listeners.append(listener)
 
 
@@ -39,7 +39,7 @@ _collects_nothing = 0  # the thread that holds the collector off
 
 @contextlib.contextmanager
 def uncollected() -> Iterator[None]:
-    """Hold the garbage collector off: a trace makes many small objects that stay, which it would visit again and again.
+    """Pause the garbage collector: it would visit a trace's many lasting objects again and again.
 
     Programs of 5,000 steps and more take a tenth to a fifth less time to compile.
     """
@@ -57,7 +57,7 @@ def uncollected() -> Iterator[None]:
 
 
 def _collect_again() -> None:
-    """Switch the collector on in a forked process if a thread that is not there switched it off."""
+    """Switch the collector on in a forked process if a thread of the parent had switched it off."""
     if _collects_nothing not in (0, threading.get_ident()):
         gc.enable()
 
@@ -66,7 +66,7 @@ at_fork(after_in_child=_collect_again)
 
 
 def watch(step: int) -> None:
-    """Have operations ask what is in effect while so many more blocks are open."""
+    """Change the number of open blocks; while it is not 0, operations ask what is in effect."""
     global blocks
     with _lock:
         blocks += step
@@ -78,7 +78,7 @@ def watch(step: int) -> None:
 
 
 class _Block:
-    """Hold one block that was entered: what it switches, what surrounds it, and the frame that it belongs to."""
+    """An entered block: what it switches, the blocks around it, and the frame that it belongs to."""
 
     __slots__ = ("frame", "is_open", "no_grad", "outer", "places", "strict", "task")
 
@@ -92,13 +92,13 @@ class _Block:
         self.task: Any = None  # of asyncio, where a coroutine entered the block
 
     def counts(self) -> bool:
-        """Tell of a block with a frame whether what runs now is inside it."""
+        """Return whether the code that runs now is inside this block, which has a frame."""
         # A frame that is paused hangs on no other. A task that was made inside the block inherits it, paused or not.
         frame = self.frame
         return frame is None or frame.f_back is not None or (self.task is not None and self.task is not _task())
 
     def runs_elsewhere(self) -> bool:
-        """Tell of a block with a frame whether that runs here, in another context than the one where it was entered."""
+        """Return whether this block's frame runs here, in a context other than the one it was entered in."""
         wanted = self.frame
         if wanted is None or wanted.f_back is None:
             return False
@@ -115,7 +115,7 @@ _innermost: ContextVar[_Block | None] = ContextVar("_innermost", default=None)
 
 
 def in_effect() -> tuple[bool, bool]:
-    """Tell whether what runs now is recorded, and whether it is searched for nan and inf."""
+    """Return whether operations are recorded now, and whether they are searched for nan and inf."""
     no_grad = strict = None
     block = _innermost.get()
     while block is not None:
@@ -135,12 +135,12 @@ def in_effect() -> tuple[bool, bool]:
 
 
 def is_recording() -> bool:
-    """Tell whether what runs now is recorded."""
+    """Return whether operations are recorded now."""
     return in_effect()[0]
 
 
 def is_strict() -> bool:
-    """Tell whether what runs now is searched for nan and inf."""
+    """Return whether operations are searched for nan and inf now."""
     return in_effect()[1]
 
 
@@ -175,7 +175,7 @@ def _leave(block: _Block) -> None:
 
 
 def _without_closed(block: _Block | None) -> _Block | None:
-    """Unlink what was closed, which changes nothing for other contexts that hold the same blocks."""
+    """Drop closed blocks; other contexts that hold the same blocks see no change."""
     while block is not None and not block.is_open:
         block = block.outer
     inner = block
@@ -187,7 +187,7 @@ def _without_closed(block: _Block | None) -> _Block | None:
 
 
 def _task() -> Any:
-    """Return the task of asyncio that runs now, None where there is none."""
+    """Return the asyncio task that runs now, or None."""
     asyncio = sys.modules.get("asyncio")
     return None if asyncio is None or asyncio._get_running_loop() is None else asyncio.current_task()
 
@@ -240,7 +240,7 @@ class Mode:
         watch(-1)
 
     def _latest(self, frame: types.FrameType | None) -> _Block:
-        """Return the block that is left by a frame, where several are open: of its own context, as a rule."""
+        """Return the block that a frame leaves when several are open: usually the latest of its own context."""
         own = set()
         block = _innermost.get()
         while block is not None:
@@ -249,7 +249,7 @@ class Mode:
         return max(reversed(self._entered), key=lambda block: (block.frame is frame, id(block) in own))
 
     def __call__(self, function: F) -> F:
-        """Return the function, which runs inside a block of its own; generators do so step by step."""
+        """Decorate a function so that it runs inside a block of its own; generators do so step by step."""
         run: Callable[..., Any]
         if inspect.isasyncgenfunction(function):
 
@@ -312,7 +312,8 @@ def no_grad() -> Mode:
     """Record nothing inside the block, or the decorated function, generator or coroutine.
 
     It holds for this thread and this task of asyncio, and for tasks made inside the block until the block ends. In a
-    generator it holds while the generator runs. What it returns can be entered again, also while it is open.
+    generator it holds while the generator runs. What it returns can be entered again, also while it is open. Inside a
+    function that is traced or compiled, what runs within the block passes no derivative on.
 
     >>> from chainrule import Var
     >>> x = Var(2.0)
@@ -348,7 +349,7 @@ recorded at <doctest chainrule.graph.modes.strict[2]>, line 2
 
 
 class recording:
-    """Record inside the block even within `no_grad`, and tell whether the surroundings record."""
+    """Record inside the block even within `no_grad`; the block's value tells whether the surroundings record."""
 
     __slots__ = ("_block",)
 
@@ -363,7 +364,7 @@ class recording:
 
 
 class lenient:
-    """Let the numbers inside a derivative rule be infinite even within `strict`, and tell whether it is on."""
+    """Let numbers inside a derivative rule be infinite even within `strict`; the block's value says if that is on."""
 
     __slots__ = ("_block",)
 

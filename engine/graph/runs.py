@@ -1,28 +1,22 @@
-"""Know which function is being traced or differentiated in this thread, and since when."""
+"""Keep track of the function being traced or differentiated in this thread, and since when."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
-import weakref
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Iterator
+from typing import Any
 
 from .modes import watch
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 
 class _Runs(threading.local):
-    """Hold what runs in a thread."""
+    """What runs in a thread."""
 
     # When the trace that runs began, and when the outermost function did that is being differentiated, checkpointed or
     # traced (`var.begin`; 0 where there is none): what is copied of Vars made since then stays connected.
     tracing = 0.0
     since = 0.0
-
-    # Inputs of a trace, by identity, that nothing but the derivative which is traced has in hand.
-    unseen: frozenset[int] = frozenset()
 
     def __init__(self) -> None:
         # What pickles made inside that outermost function stand for, by their keys (see copying.py): a node and a row.
@@ -33,7 +27,7 @@ current = _Runs()
 
 
 class inside:  # a generator would cost a small derivative a tenth of its time
-    """Say that a function which began at `start` is being differentiated, checkpointed or traced."""
+    """Mark a function that began at `start` as being differentiated, checkpointed or traced."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -51,7 +45,7 @@ class inside:  # a generator would cost a small derivative a tenth of its time
 
 @contextlib.contextmanager
 def while_tracing(start: float) -> Iterator[None]:
-    """Have operations on Vars recorded even where no gradient is wanted, for a trace that began at `start` to read."""
+    """Record operations on Vars even if no gradient is wanted, so that a trace that began at `start` can read them."""
     before, current.tracing = current.tracing, start
     watch(1)
     try:
@@ -63,22 +57,5 @@ def while_tracing(start: float) -> Iterator[None]:
 
 
 def is_tracing() -> bool:
-    """Tell whether this thread traces a function."""
+    """Return whether this thread is tracing a function."""
     return current.tracing != 0.0
-
-
-_derivatives: weakref.WeakSet[Callable[..., Any]] = weakref.WeakSet()
-
-
-def derivative(function: F) -> F:
-    """Say of a function that it hands its arguments to `transforms.run_on_copies`, and to nothing else before."""
-    _derivatives.add(function)
-    return function
-
-
-def is_derivative(function: Callable[..., Any]) -> bool:
-    """Tell whether `derivative` was said of a function."""
-    try:
-        return function in _derivatives
-    except TypeError:
-        return False  # not every callable can be hashed or referred to weakly

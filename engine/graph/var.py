@@ -1,4 +1,4 @@
-"""Write scalar code with `Var`, and every operation is recorded; `backward()` then finds all derivatives.
+"""Record scalar code: `Var` remembers every operation, and `backward()` then finds all derivatives.
 
 A computed Var is a node of the graph: an operation (a row of the table), its arguments and, found when the
 operation ran, the partial derivative by each of them. `Var.backward` visits the nodes so that each comes
@@ -82,12 +82,12 @@ _SUM, _DOT = table.sum, table.dot
 
 
 def core() -> str:
-    """Tell whether the engine's core is "compiled" (by Cython, at installation) or "interpreted"; results are equal."""
+    """Return "compiled" if Cython compiled the engine's core at installation, else "interpreted"; results are equal."""
     return "compiled" if cython.compiled else "interpreted"
 
 
 def _closed(birth: float) -> float:
-    """Return the mark of a Var that wants no gradient and was made when so many calls had begun."""
+    """Return the mark of a Var that requires no gradient, made after that many calls had begun."""
     return _CLOSED - birth * _LAST_DIGIT
 
 
@@ -162,7 +162,7 @@ class Var:
 
     @property
     def has_grad(self) -> bool:
-        """Whether a sweep has come here since `zero_grad`: tells a gradient of 0 from one never computed."""
+        """Whether a sweep has reached this Var since `zero_grad`: distinguishes a gradient of 0 from none."""
         return 0.0 < self._mark < _CLOSED or self._mark >= 2.0 * _CLOSED
 
     @property
@@ -190,7 +190,7 @@ class Var:
 
     @property
     def args(self) -> tuple[Any, ...]:
-        """The arguments of the operation, in order, as they came: Vars, and floats for constants."""
+        """The arguments of the operation, in order, as given: Vars, and floats for constants."""
         if self._op is None:
             return ()
         if self._b is None:
@@ -538,7 +538,7 @@ class Var:
 
     @staticmethod
     def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
-        """Make the node of an operation that ran: its value, its arguments, the partial by each of them."""
+        """Make the node of an operation that ran: its value, its arguments and its partials."""
         if len(args) == 1 and row.arity == 1:
             return _unary(row, value, args[0], partials[0])
         if len(args) == 2 and row.arity == 2:
@@ -615,7 +615,7 @@ def _any_wants_gradient(args: Any) -> Any:
 
 
 def _operand(other: Any) -> Any:
-    """Return the other side of an operator as a float, or None where it is not a number."""
+    """Return the other operand of an operator as a float, or None if it is not a number."""
     if type(other) is float:
         return other
     if type(other) is int and -_EXACT < other < _EXACT:
@@ -631,7 +631,7 @@ def _div(x: float, y: float) -> float:
 
 
 def _leaf(value: float, requires: bool) -> Var:
-    """Make a Var, as the constructor does, of what is a float already."""
+    """Make a Var like the constructor, from a value known to be a float."""
     node: Var = Var.__new__(Var)
     if not cython.compiled:
         _blank(node)
@@ -641,20 +641,20 @@ def _leaf(value: float, requires: bool) -> Var:
 
 
 def _blank(node: Var) -> None:
-    """Set the fields that C sets by itself."""
+    """Set the fields that the compiled form initialises by itself."""
     node._grad = node._da = node._db = 0.0
     node._op = node._a = node._b = None
 
 
 def _made_at(node: Var) -> float:
-    """Return how many calls had begun when a Var was made, as a negative number; 0 where a sweep came since."""
+    """Return minus the number of calls begun before a Var was made; 0 if a sweep has reached it since."""
     if node._mark < _CLOSED:
         return node._mark if node._mark <= 0.0 else 0.0
     return (_CLOSED - node._mark) / _LAST_DIGIT if node._mark < 2.0 * _CLOSED else 0.0
 
 
 def begin() -> float:
-    """Begin a call that will ask which Vars were made in it; return what `born_since` is to be asked with.
+    """Begin a call that will ask which Vars were made in it; return its start, for `born_since`.
 
     >>> old = Var(2.0)
     >>> start = begin()
@@ -667,7 +667,7 @@ def begin() -> float:
 
 
 def born_since(node: Var, start: float) -> bool:
-    """Tell whether a Var was made after a call began; one that `backward` swept since then counts as older."""
+    """Return whether a Var was made after a call began; one that `backward` has swept since counts as older."""
     return _made_at(node) <= start
 
 
@@ -699,7 +699,7 @@ def _binary(row: Primitive, value: float, a: Var, b: Var, da: float, db: float) 
 
 
 def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
-    """Make the node of an operation on any number of arguments, or a leaf where nothing is recorded."""
+    """Make the node of an operation on any number of arguments, or a leaf if nothing is recorded."""
     recorded, searched = in_effect() if _watched else (True, False)
     if searched:
         check_value(row, value, [_number(arg) for arg in args])
@@ -765,7 +765,7 @@ def _run_dot(args: Any) -> Any:
 
 
 def _operator(row: Primitive, left: Any, right: Any) -> Any:
-    """Run a row for an operator; what is not a number is left to the other side's class."""
+    """Run a row for an operator; an operand that is not a number is left to its own class."""
     if type(left) is not Var:
         left = _operand(left)
     if type(right) is not Var:
@@ -783,7 +783,7 @@ def _compare(relation: Callable[[Any, Any], Any], left: Var, right: object) -> A
 
 
 def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Sequence[float]:
-    """Return the derivative of a row by each argument at floats.
+    """Return the derivative of a row by each argument, at floats.
 
     Rules are written with ``/`` and ``**``, at which plain floats raise where IEEE has inf or nan: there the
     rule runs again on constant Vars, whose operators follow IEEE.
@@ -797,7 +797,7 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
 
 
 def ask_rule(row: Primitive, value: Any, args: Sequence[Any]) -> Sequence[Any]:
-    """Return what a row's rule gives; where it raises for a plain float, or gets complex, it gets constant Vars."""
+    """Return a row's partials; ask its rule with constant Vars if it fails or makes complex numbers with floats."""
     try:
         partials: Sequence[Any] = row.partials(value, *args)
         if not row.custom or complex not in set(map(type, partials)):
@@ -815,19 +815,19 @@ def _set_watched(blocks: int) -> None:
 
 
 def use_reverse_sweep(sweep: Callable[[Any, float], None]) -> None:
-    """Say what `Var.backward` runs: it stands in a module of its own, which knows this one."""
+    """Set what `Var.backward` runs: a function of another module, which imports this one."""
     global _reverse_sweep
     _reverse_sweep = sweep
 
 
 def use_traces(lift: Callable[[Any], Any], check_reading: Callable[[Any], None]) -> None:
-    """Say what stands for a Var in the trace that runs, and what happens where its number is asked for."""
+    """Set what represents a Var in the running trace, and what happens when its number is read."""
     global _lift, _check_reading
     _lift, _check_reading = lift, check_reading
 
 
 def use_copies(copy: Callable[[Any, Any], Any]) -> None:
-    """Say what `copy.copy` and `copy.deepcopy` do."""
+    """Set what `copy.copy` and `copy.deepcopy` do."""
     global _copy
     _copy = copy
 

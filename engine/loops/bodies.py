@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
-from ..programs import Tracer, function_name, input_names, listed
+from ..graph import Var, is_tracing
+from ..programs import Tracer, function_name, input_names, lift, listed
 from .carries import Carry
 
 
 class Body:
-    """Run a loop's function once on symbols; `finish` makes the inner program of what it returned."""
+    """Run a loop's function once on symbols; `finish` makes the inner program from what it returned."""
 
     def __init__(
         self,
@@ -41,7 +42,7 @@ class Body:
         self.numbers, self.result = numbers_of(self.value, function, f)
 
     def finish(self, outputs: Sequence[Any], lifted: Sequence[Tracer] | None = None) -> None:
-        """Make the program; what the function closes over becomes inputs, after the others."""
+        """Make the program; what the function closes over becomes additional inputs, after the others."""
         inputs, arguments = self.inputs, self.arguments
         if lifted is not None:
             inputs = [*inputs, *lifted]
@@ -53,12 +54,19 @@ class Body:
 
 
 def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[Any], Structure]:
-    """List the numbers of what a function returned, and describe it."""
+    """List the numbers of a function's result, and describe its structure."""
     if result is None:
         raise TypeError(f"{function} expected {function_name(f)} to return a number but got None; is a return missing?")
     return flatten(result, function, f"the result of {function_name(f)}")
 
 
+def seen(numbers: Sequence[Any]) -> list[Any]:
+    """Return numbers as the trace that runs sees them: Vars that the traced function closes over are traced numbers."""
+    if not is_tracing() or Var not in builtins.set(builtins.map(type, numbers)):
+        return builtins.list(numbers)
+    return [lift(number) for number in numbers]
+
+
 def any_traced(numbers: Sequence[Any]) -> bool:
-    """Tell whether any number is traced."""
+    """Return whether any number is traced."""
     return any(getattr(kind, "__symbolic__", False) for kind in builtins.set(builtins.map(type, numbers)))

@@ -15,7 +15,7 @@ from ..data import NUMBER, flatten, unflatten
 from ..errors import describe
 from ..operations import table
 from ..programs import WHILE, Loop, function_name, traced
-from .bodies import Body, any_traced, numbers_of
+from .bodies import Body, any_traced, numbers_of, seen
 
 __all__ = ["cond", "switch"]
 
@@ -87,7 +87,7 @@ def _one_number(function: str, name: str, number: Any) -> Any:
     numbers, structure = flatten(number, function, name)
     if structure is not NUMBER:
         raise TypeError(f"{function} expected one number as {name} but got {describe(name, number)}")
-    return numbers[0]
+    return seen(numbers)[0]
 
 
 def _place(index: float, last: int) -> int:
@@ -103,7 +103,7 @@ def _fails(chosen: Any) -> Any:
 
 
 def _is_place(place: int, last: int) -> Test:
-    """Return the test of whether an index means this place; exactly one of all places passes, for nan as well."""
+    """Return the test of whether an index selects this place; exactly one place passes, for nan as well."""
     if place == 0:
         return lambda index: table.less(index, 1.0)
     if place == last:
@@ -112,7 +112,7 @@ def _is_place(place: int, last: int) -> Test:
 
 
 def _run(function: str, f: Callable[..., Any], args: Sequence[Any]) -> Any:
-    """Run the branch that is known to be taken, on numbers as `flatten` makes them."""
+    """Run a branch known to be taken, on numbers as `flatten` makes them."""
     numbers, structure = flatten(args, function, "args")
     found, shape = numbers_of(f(*unflatten(structure, numbers)), function, f)
     return unflatten(shape, found)
@@ -121,7 +121,7 @@ def _run(function: str, f: Callable[..., Any], args: Sequence[Any]) -> Any:
 def _branches(
     function: str, chosen: Any, branches: Sequence[tuple[str, Test, Callable[..., Any]]], args: Sequence[Any]
 ) -> Any:
-    """Trace all branches: a loop of at most one iteration each, which replaces the result where its test passes."""
+    """Trace all branches: each is a loop of at most one iteration, which replaces the result if its test passes."""
     numbers, structure = flatten(args, function, "args")
     bodies = []
     for _, _, f in branches:
@@ -142,7 +142,7 @@ def _branches(
 
 
 def _branch(body: Body, count: int, name: str, test: Test) -> Loop:
-    """Return the loop of one branch: its body takes results so far, which it ignores, then what is chosen by."""
+    """Return the loop of one branch: its body takes the results so far, which it ignores, then the index."""
     names = [*["result"] * count, "chosen", *body.program.names]
     program = traced(body.name, names, lambda xs: body.program.run(xs[count + 1 :]))
     return Loop(WHILE, program, 1, count, 0, 0, condition=traced(name, names, lambda xs: [test(xs[count])]))

@@ -1,4 +1,4 @@
-"""Hold what a loop hands from one iteration to the next: numbers, and truth values that stay truth values."""
+"""What a loop carries from one iteration to the next: numbers, and truth values that stay truth values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..programs import are_conditions, function_name
 
 
 class Carry:
-    """Take a carry apart, and put it together for each iteration.
+    """Flatten a carry, and rebuild it for each iteration.
 
     Attributes:
         numbers: its numbers; True and False are 1 and 0.
@@ -25,7 +25,7 @@ class Carry:
         self.truths = frozenset([k for k, leaf in enumerate(leaves(tree, self.structure)) if _is_truth(leaf)])
 
     def give(self, numbers: Sequence[Any]) -> Any:
-        """Return the carry that an iteration gets, or the loop returns."""
+        """Return the carry passed to an iteration, or returned by the loop."""
         if self.truths:
             numbers = [_truth(number) if k in self.truths else number for k, number in enumerate(numbers)]
         return unflatten(self.structure, numbers)

@@ -1,4 +1,4 @@
-"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are one step of a program each.
+"""Write loops that stay loops: `function`, `map`, `scan`, `while_loop` and `fori_loop` are each one step of a program.
 
 On floats and Vars they are ordinary Python loops, whose items and carries are floats or Vars, as they are in a trace,
 whatever small or whole numbers come in. While `trace` or `compile` runs, the body is traced once, and the
@@ -14,9 +14,22 @@ from typing import Any, TypeVar, cast
 
 from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
 from ..errors import describe
+from ..graph import recording
 from ..operations import table
-from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, session, traced
-from .bodies import Body, any_traced, numbers_of
+from ..programs import (
+    CALL,
+    MAP,
+    SCAN,
+    WHILE,
+    Loop,
+    function_name,
+    is_unrecorded,
+    made_of_function,
+    positional,
+    session,
+    traced,
+)
+from .bodies import Body, any_traced, numbers_of, seen
 from .carries import Carry
 from .leading_axis import Items, stack
 
@@ -29,7 +42,7 @@ _PAIR = Structure("tuple", (NUMBER, NUMBER))
 
 @made_of_function
 def function(f: F) -> F:
-    """Return `f`, made to stand as one step in a traced program, traced once for each structure of its arguments.
+    """Return `f` as one step of a traced program, traced once for each structure of its arguments.
 
     Outside of a trace nothing changes. What the body does must depend on its arguments, and on traced numbers that it
     closes over, alone.
@@ -51,7 +64,7 @@ def function(f: F) -> F:
     >>> grad(squash)(0.0)
     0.0
     """
-    known: dict[tuple[int, Structure], Body] = {}
+    known: dict[tuple[int, bool, Structure], Body] = {}
 
     def called(*args: Any, **named: Any) -> Any:
         if named:
@@ -59,8 +72,8 @@ def function(f: F) -> F:
         numbers, structure = flatten(args, function_name(f), "args")
         if not any_traced(numbers):
             return f(*args)
-        # Another trace may find other numbers in the closure.
-        key = (session.number, structure)
+        # Another trace may find other numbers in the closure; within no_grad the body has no derivative.
+        key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
         if body is None:
             body = Body("function", f, structure)
@@ -206,10 +219,11 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     inner.finish(inner.numbers, lifted)
     asked.finish(asked.numbers, lifted)
     loop = Loop(WHILE, inner.program, limit or 0, len(numbers), 0, 0, condition=asked.program)
-    found_numbers = loop.apply((*numbers, *lifted))
+    found_numbers = loop.apply((*seen(numbers), *lifted))
     if limit is not None:
-        (goes_on,) = asked.program.run([*found_numbers, *lifted])
-        found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
+        with recording():
+            (goes_on,) = asked.program.run([*found_numbers, *lifted])
+            found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
     return held.give(found_numbers)
 
 
@@ -231,6 +245,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
         raise TypeError(
             f"fori_loop expected numbers as bounds but got {describe('lower', lower)} and {describe('upper', upper)}"
         )
+    bounds = seen(bounds)
     start, end = (getattr(bound, "value", bound) for bound in bounds) if not any_traced(bounds) else bounds
     if any_traced(bounds):
         return while_loop(lambda own: own[0] < end, lambda own: (own[0] + 1.0, body(*own)), (start, carry), limit)[1]
@@ -244,7 +259,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
 
 
 def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
-    """Run a scan as a scan of shorter ones, so that its derivative keeps the carries that these start from only."""
+    """Run a scan as a scan of shorter ones, so that its derivative keeps only the carries that these start from."""
     length, carry, rows = loop.length, loop.carry, loop.rows
     size = math.ceil(length ** (levels / (levels + 1)))
     if not levels or size >= length or size < 2:
@@ -316,7 +331,7 @@ def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Seq
 def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
     count, numbers = 0, carry.numbers
     while True:
-        asked = cond(carry.give(numbers))
+        (asked,) = seen([cond(carry.give(numbers))])
         if any_traced([asked]):
             return None
         if not truth(asked, "while_loop", f"the result of {function_name(cond)}"):
@@ -335,7 +350,7 @@ def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carr
 
 
 def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], list[Any], Structure]:
-    """Take apart what the function of a scan returned: the carry's numbers, the result's, and its structure."""
+    """Split what the function of a scan returned: the carry's numbers, the result's, and its structure."""
     if not isinstance(value, tuple) or len(value) != 2:
         advice = "; is a return missing?" if value is None else ""
         raise TypeError(
@@ -351,7 +366,7 @@ def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], l
 def _same(
     function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure, numbers: list[Any]
 ) -> Sequence[Any]:
-    """Return the numbers in the order of the expected structure, `ValueError` if it is another."""
+    """Return the numbers in the order of the expected structure; `ValueError` if the structure differs."""
     placed = arranged(numbers, found, expected)
     if placed is None:
         raise ValueError(

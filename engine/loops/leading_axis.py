@@ -25,7 +25,7 @@ _EMPTY = Structure("list")
 
 
 class Items:
-    """See the items along the leading axis of a list, an array, or a tuple or dict of these.
+    """The items along the leading axis of a list, an array, or a tuple or dict of these.
 
     Attributes:
         count: how many there are.
@@ -112,11 +112,11 @@ class Items:
 
     @property
     def known(self) -> bool:
-        """Whether it is known what items are like, also where there are none."""
+        """Whether the structure of an item is known, even if there are no items."""
         return self.nothing or not isinstance(self.xs, list)
 
     def on_zeros(self, f: Callable[..., Any], before: Sequence[Any], shared: Sequence[Any]) -> Any:
-        """Return what a function gives that has no items to run on: it runs on zeros, as a trace runs on symbols."""
+        """Return what a function gives when there are no items: it runs on zeros, as a trace runs on symbols."""
         zeros = unflatten(self.structure, [Var(0.0, None, False)] * self.structure.size)
         try:
             with no_grad():
@@ -128,13 +128,13 @@ class Items:
             ) from error
 
     def item(self, k: int) -> Any:
-        """Return one item, of floats and Vars, whatever the numbers of the caller's are."""
+        """Return one item as floats and Vars, whatever types the caller's numbers have."""
         size = self.structure.size
         return None if self.nothing else unflatten(self.structure, self.numbers[k * size : (k + 1) * size])
 
 
 def _row(xs: Any) -> Structure:
-    """Describe what the items of something empty are like: arrays tell, those of a list may be numbers."""
+    """Describe the items of an empty container: an array's shape determines them, those of a list may be numbers."""
     keys: Any = record_fields(xs)
     if isinstance(xs, list) or is_constant(xs):
         return NUMBER if isinstance(xs, list) else constant(xs)
@@ -148,7 +148,7 @@ def _row(xs: Any) -> Structure:
 
 
 def _held(xs: Any, function: str, name: str) -> Any:
-    """Return what other libraries hold, also inside tuples, dicts and records, as arrays and lists."""
+    """Return other libraries' containers, also inside tuples, dicts and records, as arrays and lists."""
     keys = record_fields(xs)
     if keys is not None:
         parts = [_held(getattr(xs, key), function, f"{name}.{key}") for key in keys]
@@ -176,7 +176,7 @@ def _item(xs: Any, k: int) -> Any:
 
 
 def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:
-    """Put results together along a new leading axis: tuples and dicts of stacks, else a list or an array of results.
+    """Stack results along a new leading axis: tuples and dicts of stacks, else a list or an array of results.
 
     >>> stack(flatten((1, [2, 3]), "f", "x")[1], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], False)
     ([1.0, 4.0], [[2.0, 3.0], [5.0, 6.0]])

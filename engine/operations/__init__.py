@@ -1,4 +1,4 @@
-"""What an operation is: `Primitive`, the table that holds each once, functions and operators made of rows."""
+"""Operations, each defined once: `Primitive`, the table, and functions and operators made of its rows."""
 
 from . import functions as functions
 from . import table as table
@@ -6,10 +6,9 @@ from .custom import Variadic as Variadic
 from .custom import custom_primitive as custom_primitive
 from .custom import find_row as find_row
 from .functions import hardtanh as hardtanh
-from .functions import log_softmax as log_softmax
+from .functions import items_of as items_of
 from .functions import prod as prod
 from .functions import selu as selu
-from .functions import softmax as softmax
 from .functions import take as take
 from .methods import both as both
 from .methods import call_function as call_function

@@ -18,8 +18,9 @@ from . import table
 from .methods import comparisons, method_row
 from .primitive import on_register
 
-# What NumPy does right by operators of the items, and faster; 1/0 of plain floats is left to the rows.
-_ARITHMETIC = {"add", "subtract", "multiply", "divide", "power", "negative", "matmul", "vecdot", "matvec", "vecmat"}
+# What NumPy does right by operators of the items, and faster, as it does rows that have an infix operator; 1/0 of plain
+# floats is left to the rows.
+_BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
 
 
 def is_number(x: Any) -> bool:
@@ -129,10 +130,12 @@ class _Reading(NamedTuple):
 @functools.cache
 def _read(ufunc: np.ufunc) -> _Reading:
     name = ufunc.__name__
-    rule = _RULES.get(name) or method_row(name)
+    row = method_row(name)
+    rule = _RULES.get(name) or row
+    arithmetic = row is not None and row.infix != "" and not (row.compares or row.custom)
     # With None as identity several axes can be reduced in any order.
     own: Any = None if rule is None else np.frompyfunc(rule, ufunc.nin, ufunc.nout, identity=None)
-    return _Reading(rule, own, not {"d->?", "dd->?"}.isdisjoint(ufunc.types), name in _ARITHMETIC)
+    return _Reading(rule, own, not {"d->?", "dd->?"}.isdisjoint(ufunc.types), arithmetic or name in _BY_OPERATORS)
 
 
 on_register(lambda row: _read.cache_clear())

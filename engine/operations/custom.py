@@ -40,6 +40,20 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
     with the partial by each argument, written in operators and chainrule's functions, so that it can be differentiated
     again; in it, too, a number below 0 to a broken power is nan. Check it with `chainrule.testing.check_primitive`.
     Making it again replaces it; a name of the table raises `ValueError`.
+
+    What else it says of itself is used as of the table's rows: one that ``commutes`` is computed once for both orders,
+    one that ``compares`` is a condition, its ``infix`` stands in listings; by its ``code`` NumPy computes it on whole
+    arrays, and it is exported to C.
+
+    >>> @primitive(partials=lambda z, x, y: (0.0, 0.0), compares=True, commutes=True, infix="≈")
+    ... def near(x, y):
+    ...     return abs(x - y) < 0.01
+    >>> from chainrule import trace, where
+    >>> print(trace(lambda x, y: where(near(x, y), y, x), 1.0, 1.0))
+    lambda(x, y):
+        v1 = x ≈ y
+        v2 = where(v1, y, x)
+        return v2
     """
     if definition is None:
         return lambda definition: custom_primitive(definition, **columns)
@@ -64,9 +78,15 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
             f"primitive {name} expected an interval for each argument of evaluate, at least one, but got {least} "
             f"arguments and {len(intervals)} intervals"
         )
+    if columns.get("infix") and (more or least != 2):
+        raise ValueError(
+            f"primitive {name} expected infix={columns['infix']!r} to stand between two arguments but evaluate has "
+            f"{'any number' if more else least}; leave infix out"
+        )
+    _check_expression(name, (columns.get("code") or {}).get("c"), least, more)
     columns.setdefault("doc", inspect.getdoc(definition) or f"Return {name}.")
-    columns["evaluate"] = _valued(name, columns["evaluate"])
-    symbol = columns.pop("symbol", name)
+    columns["evaluate"] = _valued(name, columns["evaluate"], columns.get("compares", False))
+    symbol = columns.pop("symbol", columns.get("infix") or name)
     if more:
         return register(Variadic(name, symbol, least=max(least, 1), **columns))
     columns["partials"] = _counted(name, columns["partials"], least)
@@ -152,21 +172,39 @@ def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:
     return least, more
 
 
-def _valued(name: str, evaluate: Callable[..., float]) -> Callable[..., float]:
-    """Return the function, which raises where it does not give a real number."""
+def _check_expression(name: str, text: str | None, count: int, more: bool) -> None:
+    """Refuse a C expression that has other places than those of the arguments."""
+    if text is None:
+        return
+    try:
+        text.format(*["x"] * (0 if more else count))
+    except (IndexError, KeyError, ValueError) as problem:
+        places = "no number of places, for evaluate has any" if more else f"places {{0}} to {{{count - 1}}}"
+        raise ValueError(
+            f"primitive {name} expected code['c'] to have {places}, with other braces doubled, but got {text!r} "
+            f"({type(problem).__name__}: {problem})"
+        ) from None
+
+
+def _valued(name: str, evaluate: Callable[..., float], compares: bool) -> Callable[..., float]:
+    """Return the function, which raises where it does not give a real number, or one that compares not 0 or 1."""
 
     @functools.wraps(evaluate)
     def value(*xs: float) -> float:
         found = evaluate(*xs)
-        if type(found) is float:
-            return found
         try:
-            return to_float(found, name, "value")
+            number = found if type(found) is float else to_float(found, name, "value")
         except TypeError:
             raise TypeError(
                 f"primitive {name} expected evaluate to return a float but got {describe('value', found)} at "
                 f"{', '.join(map(repr, xs))}; return nan where there is no number"
             ) from None
+        if compares and number not in (0.0, 1.0):
+            raise ValueError(
+                f"primitive {name} expected evaluate to return 1 or 0, since it compares, but got "
+                f"{describe('value', found)} at {', '.join(map(repr, xs))}; return a bool"
+            )
+        return number
 
     return value
 

@@ -71,7 +71,13 @@ def offer(kind: type) -> None:
         assert function is not None
         add(function, name)
     _offers.append(add)
-    on_register(lambda row: add(row, row.name) if type(row) is Primitive else None)
+
+    def offered(row: Primitive) -> None:
+        for name in (row.name, _numpy_name(row)):
+            if method_row(name) is row:
+                add(row, name)
+
+    on_register(offered)
 
 
 def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
@@ -87,7 +93,15 @@ def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
 
 @functools.cache
 def _numpy_names() -> dict[str, Primitive]:
-    return {row.code["numpy"]: row for row in PRIMITIVES.values() if "numpy" in row.code}
+    # Of two rows the table's, which came first, has the name.
+    return {_numpy_name(row): row for row in reversed(PRIMITIVES.values()) if "numpy" in row.code}
+
+
+def _numpy_name(row: Primitive) -> str:
+    return row.code.get("numpy", "").rpartition(".")[2]
+
+
+on_register(lambda row: _numpy_names.cache_clear())
 
 
 def both(quotient: Any, rest: Any) -> Any:

@@ -70,7 +70,19 @@ class Primitive:
         defaults: values of trailing arguments that may be left out.
         exact: the definition in terms of mpmath, ``exact(mp, *xs)``, to check against; None where
             mpmath has a function of the same name.
-        code: names or templates by backend, where the operation's own name is not enough.
+        commutes: whether every order of the arguments gives the same number, bit for bit: programs compute such
+            steps once, drawings need not keep the order.
+        infix: the operator that Python writes between the two arguments, "" where it is a function; listings then
+            have the symbol there.
+        compares: whether the value is 1 where something holds, else 0, and its derivative 0: a condition, which
+            `&`, `|`, `^` and `~` join in traced code.
+        cheap: whether it takes about as long as an addition; a loop saves less code where steps are cheap.
+        any_constant: whether steps that differ in a constant argument do the same, as factors and summands do and
+            exponents do not: written out, they can be iterations of one loop.
+        activation: whether a neuron may apply it to its weighted sum, for drawings that find neurons in a graph.
+        code: how backends write the operation where its own name is not enough: "numpy" is the name of NumPy's
+            function, or of another ufunc with its module (``scipy.special.j0``), "c" an expression of C99 with {0},
+            {1} ... for the arguments.
         doc: one line for ``help``.
 
     >>> from chainrule import sin
@@ -79,6 +91,9 @@ class Primitive:
     """
 
     results = 1  # how many numbers come out; loops have several
+    # Of loops, which are not made as rows are.
+    commutes = compares = cheap = any_constant = activation = False
+    infix = ""
     __signature__ = _Arguments()
 
     def __init__(
@@ -92,6 +107,12 @@ class Primitive:
         smooth: Callable[..., bool] | None = None,
         defaults: tuple[float, ...] = (),
         exact: Callable[..., Any] | None = None,
+        commutes: bool = False,
+        infix: str = "",
+        compares: bool = False,
+        cheap: bool = False,
+        any_constant: bool = False,
+        activation: bool = False,
         code: Mapping[str, str] | None = None,
         doc: str = "",
     ) -> None:
@@ -103,6 +124,12 @@ class Primitive:
         self.smooth = smooth
         self.defaults = defaults
         self.exact = exact
+        self.commutes = commutes
+        self.infix = infix
+        self.compares = compares
+        self.cheap = cheap
+        self.any_constant = any_constant
+        self.activation = activation
         self.code = dict(code or {})
         self.arity = len(domain)
         self.custom = False
@@ -216,9 +243,6 @@ class Reduction(Primitive):
         super().__init__(name, symbol, **row)
         self.iterables = iterables
         self.empty = empty
-        # Set by long_sums.py: how a trace writes the row as a loop, from so many numbers on.
-        self.long: Callable[[Sequence[Any]], Any] | None = None
-        self.least = 0
 
     def __call__(self, *args: Any) -> Any:
         if len(args) != self.iterables:

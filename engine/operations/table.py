@@ -129,22 +129,23 @@ FLAG = Interval(-0.5, 1.5, integers=True)
 # ---- arithmetic ----
 
 add = primitive("add", "+", evaluate=lambda x, y: x + y, partials=lambda z, x, y: (1.0, 1.0), domain=(R, R),
-    exact=lambda mp, x, y: x + y, doc="Return x + y.")
+    exact=lambda mp, x, y: x + y, infix="+", commutes=True, cheap=True, any_constant=True, doc="Return x + y.")
 sub = primitive("sub", "−", evaluate=lambda x, y: x - y, partials=lambda z, x, y: (1.0, -1.0), domain=(R, R),
-    exact=lambda mp, x, y: x - y, code={"numpy": "subtract"}, doc="Return x - y.")
+    exact=lambda mp, x, y: x - y, infix="-", cheap=True, any_constant=True, code={"numpy": "subtract"}, doc="Return x - y.")
 mul = primitive("mul", "×", evaluate=lambda x, y: x * y, partials=lambda z, x, y: (y, x), domain=(R, R),
-    exact=lambda mp, x, y: x * y, code={"numpy": "multiply"}, doc="Return x * y.")
+    exact=lambda mp, x, y: x * y, infix="*", commutes=True, cheap=True, any_constant=True, code={"numpy": "multiply"}, doc="Return x * y.")
 div = primitive("div", "÷", evaluate=ieee.div, partials=lambda z, x, y: (1 / y, -(z / y)), domain=(R, POSITIVE),
-    exact=lambda mp, x, y: x / y, code={"numpy": "divide"}, doc="Return x / y; 1/0 is inf.")
+    exact=lambda mp, x, y: x / y, infix="/", cheap=True, code={"numpy": "divide"}, doc="Return x / y; 1/0 is inf.")
 neg = primitive("neg", "−", evaluate=lambda x: -x, partials=lambda y, x: (-1.0,), domain=(R,),
-    exact=lambda mp, x: -x, code={"numpy": "negative"}, doc="Return -x.")
-pos = primitive("pos", "+", evaluate=lambda x: x, partials=lambda y, x: (1.0,), domain=(R,), exact=lambda mp, x: x, code={"numpy": "positive"},
+    exact=lambda mp, x: -x, cheap=True, code={"numpy": "negative"}, doc="Return -x.")
+pos = primitive("pos", "+", evaluate=lambda x: x, partials=lambda y, x: (1.0,), domain=(R,), exact=lambda mp, x: x,
+    cheap=True, code={"numpy": "positive"},
     doc="Return x itself, as a node of its own.")
 # 0**0 is 1 with partials 0 and 0.
 pow = primitive("pow", "**", evaluate=ieee.pow, domain=(POSITIVE, R), partials=lambda z, x, y: _power_partials(z, x, y),
-    exact=lambda mp, x, y: x**y, code={"numpy": "power"}, doc="Return x to the power y.")
+    exact=lambda mp, x, y: x**y, infix="**", code={"numpy": "power"}, doc="Return x to the power y.")
 square = primitive("square", "x²", evaluate=lambda x: x * x, partials=lambda y, x: (2 * x,), domain=(R,),
-    exact=lambda mp, x: x * x, doc="Return x * x.")
+    exact=lambda mp, x: x * x, cheap=True, doc="Return x * x.")
 reciprocal = primitive("reciprocal", "1/x", evaluate=lambda x: ieee.div(1.0, x), partials=lambda y, x: (-y * y,),
     domain=(POSITIVE,), exact=lambda mp, x: 1 / x, doc="Return 1 / x.")
 sqrt = primitive("sqrt", "√", evaluate=ieee.sqrt, partials=lambda y, x: (0.5 / (y + 0.0),), domain=(POSITIVE,),
@@ -154,7 +155,7 @@ rsqrt = primitive("rsqrt", "1/√", evaluate=lambda x: ieee.div(1.0, ieee.sqrt(x
 cbrt = primitive("cbrt", "∛", evaluate=ieee.cbrt, partials=lambda y, x: (1 / (3 * y * y),), domain=(R,),
     smooth=lambda x: x != 0, exact=lambda mp, x: mp.sign(x) * mp.cbrt(mp.fabs(x)), doc="Return the real cube root.")
 hypot = primitive("hypot", "hypot", evaluate=ieee.hypot, partials=lambda r, x, y: (unit(x, y), unit(y, x)), domain=(R, R),
-    smooth=lambda x, y: x != 0 or y != 0, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
+    smooth=lambda x, y: x != 0 or y != 0, commutes=True, doc="Return sqrt(x*x + y*y) without overflow; partials 0 at the origin.")
 fma = primitive("fma", "fma", evaluate=ieee.fma, partials=lambda w, x, y, z: (y, x, 1.0), domain=(R, R, R),
     exact=lambda mp, x, y, z: x * y + z, doc="Return x*y + z rounded once.")
 fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1.0, -round(x / y - z / y)), domain=(R, POSITIVE),
@@ -162,15 +163,16 @@ fmod = primitive("fmod", "fmod", evaluate=ieee.fmod, partials=lambda z, x, y: (1
     doc="Return C's remainder of x / y, which has the sign of x.")
 remainder = primitive("remainder", "%", evaluate=ieee.remainder, partials=lambda z, x, y: (1.0, -floor_divide(x, y)),
     domain=(R, POSITIVE), smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: x - y * mp.floor(x / y),
-    doc="Return Python's x % y, which has the sign of y.")
+    infix="%", doc="Return Python's x % y, which has the sign of y.")
 floor_divide = primitive("floor_divide", "//", evaluate=ieee.floor_divide, partials=lambda z, x, y: (0.0, 0.0),
     domain=(R, POSITIVE), smooth=lambda x, y: ieee.fmod(x, y) != 0, exact=lambda mp, x, y: mp.floor(x / y),
-    doc="Return Python's x // y; derivative 0.")
+    infix="//", doc="Return Python's x // y; derivative 0.")
 
 # ---- steps, signs and choices: derivative 0 at the steps; abs'(0) = 0; ties of max and min share 1/2 each ----
 
 abs = primitive("abs", "|x|", evaluate=math.fabs, partials=lambda y, x: (sign(x),), domain=(R,),
-    smooth=lambda x: x != 0, exact=lambda mp, x: mp.fabs(x), code={"numpy": "absolute"}, doc="Return the absolute value; derivative 0 at 0.")
+    smooth=lambda x: x != 0, exact=lambda mp, x: mp.fabs(x),
+    cheap=True, code={"numpy": "absolute"}, doc="Return the absolute value; derivative 0 at 0.")
 sign = primitive("sign", "sign", evaluate=ieee.sign, partials=lambda y, x: (0.0,), domain=(R,),
     smooth=lambda x: x != 0, doc="Return -1, 0 or 1; derivative 0.")
 floor = primitive("floor", "⌊x⌋", evaluate=ieee.floor, partials=lambda y, x: (0.0,), domain=(R,),
@@ -187,30 +189,35 @@ copysign = primitive("copysign", "copysign", evaluate=math.copysign, partials=la
     doc="Return the size of x with the sign of y.")
 maximum = primitive("maximum", "max", evaluate=ieee.maximum, domain=(R, R), smooth=lambda x, y: x != y,
     partials=lambda z, x, y: (where(x > y, 1.0, where(x == y, 0.5, 0.0)), where(x < y, 1.0, where(x == y, 0.5, 0.0))),
-    exact=lambda mp, x, y: max(x, y), doc="Return the greater of two, nan if either is; a tie shares the derivative.")
+    exact=lambda mp, x, y: max(x, y),
+    commutes=True, cheap=True, any_constant=True, doc="Return the greater of two, nan if either is; a tie shares the derivative.")
 minimum = primitive("minimum", "min", evaluate=ieee.minimum, domain=(R, R), smooth=lambda x, y: x != y,
     partials=lambda z, x, y: (where(x < y, 1.0, where(x == y, 0.5, 0.0)), where(x > y, 1.0, where(x == y, 0.5, 0.0))),
-    exact=lambda mp, x, y: min(x, y), doc="Return the lesser of two, nan if either is; a tie shares the derivative.")
+    exact=lambda mp, x, y: min(x, y),
+    commutes=True, cheap=True, any_constant=True, doc="Return the lesser of two, nan if either is; a tie shares the derivative.")
 # At a bound all three partials are 0.
 clip = primitive("clip", "clip", evaluate=ieee.clip, domain=(R, Interval(-3.0, -1.0), Interval(1.0, 3.0)),
     partials=lambda y, x, low, high: (
         where(x > low, where(x < high, 1.0, 0.0), 0.0), where(x < low, where(low < high, 1.0, 0.0), 0.0), where(maximum(x, low) > high, 1.0, 0.0)),
     smooth=lambda x, low, high: x != low and max(x, low) != high, exact=lambda mp, x, low, high: min(max(x, low), high),
-    doc="Bring x into the range from low to high; derivative 0 at a bound.")
+    activation=True, doc="Bring x into the range from low to high; derivative 0 at a bound.")
 where = primitive("where", "where", evaluate=lambda condition, x, y: x if condition else y, domain=(FLAG, R, R),
     partials=lambda z, condition, x, y: (0.0, where(condition, 1.0, 0.0), where(condition, 0.0, 1.0)),
     exact=lambda mp, condition, x, y: x if condition else y,
-    doc="Return x where the condition holds, else y; the other branch gets derivative 0, even if its own is nan.")
+    cheap=True, doc="Return x where the condition holds, else y; the other branch gets derivative 0, even if its own is nan.")
 less = primitive("less", "<", evaluate=lambda x, y: 1.0 if x < y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
-    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x < y), doc="Return 1 where x < y, else 0: a condition for where.")
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x < y),
+    infix="<", compares=True, cheap=True, doc="Return 1 where x < y, else 0: a condition for where.")
 less_equal = primitive("less_equal", "≤", evaluate=lambda x, y: 1.0 if x <= y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
-    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x <= y), doc="Return 1 where x <= y, else 0.")
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x <= y), infix="<=", compares=True, cheap=True, doc="Return 1 where x <= y, else 0.")
 equal = primitive("equal", "=", evaluate=lambda x, y: 1.0 if x == y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
-    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x == y), doc="Return 1 where x == y, else 0.")
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x == y),
+    infix="==", commutes=True, compares=True, cheap=True, doc="Return 1 where x == y, else 0.")
 not_equal = primitive("not_equal", "≠", evaluate=lambda x, y: 1.0 if x != y else 0.0, partials=lambda z, x, y: (0.0, 0.0), domain=(R, R),
-    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x != y), doc="Return 1 where x != y, also where either is nan, else 0.")
+    smooth=lambda x, y: x != y, exact=lambda mp, x, y: mp.mpf(x != y),
+    infix="!=", commutes=True, compares=True, cheap=True, doc="Return 1 where x != y, also where either is nan, else 0.")
 stop_gradient = primitive("stop_gradient", "stop", evaluate=lambda x: x, partials=lambda y, x: (0.0,), domain=(R,),
-    exact=lambda mp, x: mp.mpf(float(x)), doc="Return x as a constant: its derivative is 0.")
+    exact=lambda mp, x: mp.mpf(float(x)), cheap=True, doc="Return x as a constant: its derivative is 0.")
 
 # ---- exponentials and logarithms ----
 
@@ -228,7 +235,7 @@ log10 = primitive("log10", "log₁₀", evaluate=ieee.log10, partials=lambda y, 
 log1p = primitive("log1p", "log1p", evaluate=ieee.log1p, partials=lambda y, x: (where(x < -1, nan, 1 / (1 + x)),),
     domain=(ABOVE_MINUS_1,), doc="Return log(1 + x) without cancellation.")
 logaddexp = primitive("logaddexp", "logaddexp", evaluate=ieee.log_add_exp, partials=lambda z, x, y: (sigmoid(strong_sub(x, y)), sigmoid(strong_sub(y, x))),
-    domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), doc="Return log(exp(x) + exp(y)) without overflow.")
+    domain=(R, R), exact=lambda mp, x, y: max(x, y) + mp.log1p(mp.exp(-mp.fabs(x - y))), commutes=True, doc="Return log(exp(x) + exp(y)) without overflow.")
 # xlogy(0, 0) is 0 with partials 0 and 0: the -inf by x is not reached.
 xlogy = primitive("xlogy", "x·ln y", evaluate=ieee.xlogy, domain=(R, POSITIVE),
     partials=lambda z, x, y: (where(y == 0, where(x == 0, 0.0, log(y)), log(y)), where(y < 0, nan, where(y == 0, strong_mul(x, 1 / y), x / y))),
@@ -236,7 +243,7 @@ xlogy = primitive("xlogy", "x·ln y", evaluate=ieee.xlogy, domain=(R, POSITIVE),
 
 # ---- trigonometric and hyperbolic functions ----
 
-sin = primitive("sin", "sin", evaluate=ieee.sin, partials=lambda y, x: (cos(x),), domain=(R,), doc="Return the sine of x (radians).")
+sin = primitive("sin", "sin", evaluate=ieee.sin, partials=lambda y, x: (cos(x),), domain=(R,), activation=True, doc="Return the sine of x (radians).")
 cos = primitive("cos", "cos", evaluate=ieee.cos, partials=lambda y, x: (-sin(x),), domain=(R,), doc="Return the cosine of x (radians).")
 tan = primitive("tan", "tan", evaluate=ieee.tan, partials=lambda y, x: (1 + y * y,), domain=(Interval(-pi / 2, pi / 2),),
     doc="Return the tangent of x (radians).")
@@ -252,7 +259,7 @@ atan2 = primitive("atan2", "atan2", evaluate=math.atan2, domain=(R, R), smooth=l
 sinh = primitive("sinh", "sinh", evaluate=ieee.sinh, partials=lambda y, x: (cosh(x),), domain=(R,), doc="Return the hyperbolic sine.")
 cosh = primitive("cosh", "cosh", evaluate=ieee.cosh, partials=lambda y, x: (sinh(x),), domain=(R,), doc="Return the hyperbolic cosine.")
 tanh = primitive("tanh", "tanh", evaluate=math.tanh, partials=lambda y, x: (sech_square(x),), domain=(R,),
-    doc="Return the hyperbolic tangent.")
+    activation=True, doc="Return the hyperbolic tangent.")
 asinh = primitive("asinh", "asinh", evaluate=math.asinh, partials=lambda y, x: (unit(1.0, x),), domain=(R,),
     code={"numpy": "arcsinh"}, doc="Return the inverse hyperbolic sine.")
 acosh = primitive("acosh", "acosh", evaluate=ieee.acosh, partials=lambda y, x: (1 / (sqrt(x - 1) * sqrt(x + 1)),), domain=(ABOVE_1,),
@@ -290,40 +297,42 @@ normal_cdf = primitive("normal_cdf", "Φ", evaluate=special.normal_cdf, partials
 # ---- activations: relu'(0) = 0, leaky_relu'(0) the slope of the left branch, elu'(0) = celu'(0) = 1 ----
 
 relu = primitive("relu", "ReLU", evaluate=lambda x: x if x > 0.0 or x != x else 0.0, partials=lambda y, x: (where(x > 0, 1.0, 0.0),), domain=(R,),
-    smooth=lambda x: x != 0, exact=lambda mp, x: max(x, mp.mpf(0)), doc="Return max(x, 0); derivative 0 at 0.")
+    smooth=lambda x: x != 0, exact=lambda mp, x: max(x, mp.mpf(0)), cheap=True, activation=True, doc="Return max(x, 0); derivative 0 at 0.")
 leaky_relu = primitive("leaky_relu", "LeakyReLU", evaluate=lambda x, slope: x if x > 0.0 else slope * x, domain=(R, POSITIVE), defaults=(0.01,),
     partials=lambda y, x, slope: (where(x > 0, 1.0, slope), where(x > 0, 0.0, x)),
-    smooth=lambda x, slope: x != 0, exact=lambda mp, x, slope: x if x > 0 else slope * x, doc="Return x above 0, slope * x below.")
+    smooth=lambda x, slope: x != 0, exact=lambda mp, x, slope: x if x > 0 else slope * x, activation=True, doc="Return x above 0, slope * x below.")
 elu = primitive("elu", "ELU", evaluate=lambda x, alpha: x if x >= 0.0 else alpha * ieee.expm1(x), domain=(R, POSITIVE), defaults=(1.0,),
     partials=lambda y, x, alpha: (where(x >= 0, 1.0, _scaled_exp(alpha, 0.5 * x)), where(x >= 0, 0.0, expm1(x))),
-    smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x), doc="Return x above 0, alpha * expm1(x) below.")
+    smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x),
+    activation=True, doc="Return x above 0, alpha * expm1(x) below.")
 celu = primitive("celu", "CELU", evaluate=ieee.celu, domain=(R, POSITIVE), defaults=(1.0,),
     partials=lambda y, x, alpha: (where(x >= 0, 1.0, exp(x / alpha)), where(x >= 0, 0.0, exp_remainder(x / alpha))),
     smooth=lambda x, alpha: x != 0, exact=lambda mp, x, alpha: x if x >= 0 else alpha * mp.expm1(x / alpha),
-    doc="Return x above 0, alpha * expm1(x / alpha) below.")
+    activation=True, doc="Return x above 0, alpha * expm1(x / alpha) below.")
 gelu = primitive("gelu", "GELU", evaluate=special.gelu, partials=lambda y, x: (gelu_slope(x),), domain=(R,),
-    exact=lambda mp, x: x * mp.ncdf(x), doc="Return x times the normal distribution function: the exact GELU.")
+    exact=lambda mp, x: x * mp.ncdf(x), activation=True, doc="Return x times the normal distribution function: the exact GELU.")
 silu = primitive("silu", "SiLU", evaluate=ieee.silu, partials=lambda y, x: (silu_slope(x),), domain=(R,),
-    exact=lambda mp, x: x / (1 + mp.exp(-x)), doc="Return x * sigmoid(x), also called swish.")
+    exact=lambda mp, x: x / (1 + mp.exp(-x)), activation=True, doc="Return x * sigmoid(x), also called swish.")
 mish = primitive("mish", "Mish", evaluate=ieee.mish, partials=lambda y, x: (_mish_slope(x),), domain=(R,),
-    exact=lambda mp, x: x * mp.tanh(mp.log1p(mp.exp(x))), doc="Return x * tanh(softplus(x)).")
+    exact=lambda mp, x: x * mp.tanh(mp.log1p(mp.exp(x))), activation=True, doc="Return x * tanh(softplus(x)).")
 sigmoid = primitive("sigmoid", "σ", evaluate=ieee.sigmoid, partials=lambda y, x: (0.25 * sech_square(0.5 * x),), domain=(R,),
-    exact=lambda mp, x: 1 / (1 + mp.exp(-x)), doc="Return 1 / (1 + exp(-x)).")
+    exact=lambda mp, x: 1 / (1 + mp.exp(-x)), activation=True, doc="Return 1 / (1 + exp(-x)).")
 log_sigmoid = primitive("log_sigmoid", "ln σ", evaluate=lambda x: -ieee.softplus(-x), partials=lambda y, x: (sigmoid(-x),), domain=(R,),
     exact=lambda mp, x: -mp.log1p(mp.exp(-x)), doc="Return log(sigmoid(x)).")
 softplus = primitive("softplus", "softplus", evaluate=ieee.softplus, partials=lambda y, x: (sigmoid(x),), domain=(R,),
-    exact=lambda mp, x: mp.log1p(mp.exp(x)), doc="Return log(1 + exp(x)).")
+    exact=lambda mp, x: mp.log1p(mp.exp(x)), activation=True, doc="Return log(1 + exp(x)).")
 softsign = primitive("softsign", "softsign", evaluate=ieee.softsign, partials=lambda y, x: (square(1 / (1 + abs(x))),), domain=(R,),
-    smooth=lambda x: x != 0, exact=lambda mp, x: x / (1 + mp.fabs(x)), doc="Return x / (1 + abs(x)).")
+    smooth=lambda x: x != 0, exact=lambda mp, x: x / (1 + mp.fabs(x)), activation=True, doc="Return x / (1 + abs(x)).")
 
 # ---- operations on any number of arguments ----
 
 sum = reduction("sum", "Σ", evaluate=ieee.total_sum, partials=lambda y, *xs: (1.0,) * len(xs), domain=(R, R, R), empty=0.0,
-    exact=lambda mp, *xs: mp.fsum(xs), doc="Return the sum of an iterable, added from left to right.")
+    exact=lambda mp, *xs: mp.fsum(xs), cheap=True, any_constant=True, doc="Return the sum of an iterable, added from left to right.")
 mean = reduction("mean", "mean", evaluate=ieee.mean, partials=lambda y, *xs: (1 / len(xs),) * len(xs), domain=(R, R, R),
-    exact=lambda mp, *xs: mp.fsum(xs) / len(xs), doc="Return the arithmetic mean of an iterable.")
+    exact=lambda mp, *xs: mp.fsum(xs) / len(xs), cheap=True, any_constant=True, doc="Return the arithmetic mean of an iterable.")
 dot = reduction("dot", "·", evaluate=ieee.dot, partials=lambda y, *xs: xs[len(xs) // 2:] + xs[:len(xs) // 2], domain=(R, R, R, R), iterables=2, empty=0.0,
-    exact=lambda mp, *xs: mp.fdot(xs[:len(xs) // 2], xs[len(xs) // 2:]), doc="Return the inner product of two iterables of the same length.")
+    exact=lambda mp, *xs: mp.fdot(xs[:len(xs) // 2], xs[len(xs) // 2:]),
+    cheap=True, any_constant=True, doc="Return the inner product of two iterables of the same length.")
 norm = reduction("norm", "‖x‖", evaluate=math.hypot, partials=lambda y, *xs: _directions(y, xs), domain=(R, R, R), empty=0.0,
     exact=lambda mp, *xs: mp.norm(xs), doc="Return the Euclidean length of an iterable; partials 0 at the origin.")
 logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=lambda y, *xs: shares(*xs), domain=(R, R, R), empty=-inf,
@@ -333,7 +342,7 @@ logsumexp = reduction("logsumexp", "LSE", evaluate=ieee.log_sum_exp, partials=la
 
 # The product of the chain rule: a factor that is exactly 0 wins over inf and nan.
 strong_mul = primitive("strong_mul", "×", evaluate=ieee.strong_mul, partials=lambda z, x, y: (y, x), domain=(R, R),
-    exact=lambda mp, x, y: x * y, doc="Return x * y, and 0 if either is exactly 0.")
+    exact=lambda mp, x, y: x * y, commutes=True, cheap=True, any_constant=True, doc="Return x * y, and 0 if either is exactly 0.")
 strong_sub = primitive("strong_sub", "−", evaluate=lambda x, y: 0.0 if x == y else x - y, partials=lambda z, x, y: (1.0, -1.0), domain=(R, R),
     exact=lambda mp, x, y: x - y, doc="Return x - y, and 0 also where both are the same infinity.")
 fraction = primitive("fraction", "x/(x+y)", evaluate=ieee.fraction, partials=lambda z, x, y: (fraction(y, x) / (x + y), -z / (x + y)),

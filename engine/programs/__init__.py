@@ -1,8 +1,9 @@
-"""A function as data: `Program`, its loops, and `trace`, which makes one of a Python function."""
+"""Functions as data: `Program`, its loops, and `trace`, which turns a Python function into one."""
 
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite
+from .closures import lift as lift
 from .closures import running_alone as running_alone
 from .closures import session as session
 from .dependence import differing as differing
@@ -10,6 +11,7 @@ from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
+from .long_sums import greatest as greatest
 from .loop import CALL as CALL
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN
@@ -25,6 +27,7 @@ from .pruning import drop as drop
 from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
 from .tracer import are_conditions as are_conditions
+from .tracer import is_unrecorded as is_unrecorded
 from .tracing import listed as listed
 from .tracing import trace as trace
 from .tracing import traced as traced

@@ -1,4 +1,4 @@
-"""Build a program step by step, with equal steps once; `rewrite` builds one anew, step for step, by a rule."""
+"""Build a program step by step, each distinct step once; `rewrite` rebuilds one by a rule for each step."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
 
-# Addition and multiplication of floats commute bit for bit, but for which of two nans comes out.
-_COMMUTATIVE = {"add", "mul", "strong_mul", "maximum", "minimum", "equal", "not_equal"}
-
 
 class Builder:
-    """Build a program step by step, with equal steps and equal constants once.
+    """Build a program step by step; equal steps and equal constants appear once.
 
     Values have numbers of the builder's own, given as they come; `finish` numbers them as a `Program` does.
     """
@@ -28,12 +25,12 @@ class Builder:
         self._known: dict[tuple[object, ...], int] = {}
 
     def constant(self, number: float) -> int:
-        """Return the value that is this number."""
+        """Return the number of the value that holds this constant."""
         return self._number((number.hex(),), number)
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
-        """Return the value of an operation; of a loop the first, others have the numbers that follow."""
-        key = tuple(sorted(args)) if op.name in _COMMUTATIVE else args
+        """Return the number of an operation's value; a loop's other values have the numbers that follow."""
+        key = tuple(sorted(args)) if op.commutes else args
         return self._number((op, key), Step(op, args))
 
     def _number(self, key: tuple[object, ...], item: float | Step) -> int:
@@ -50,17 +47,17 @@ class Builder:
         return place
 
     def constant_of(self, place: int) -> float | None:
-        """Return the number that a value is, None where it is not a constant."""
+        """Return the constant that a value holds, or None if it is not a constant."""
         item = self.made[place - self.inputs] if place >= self.inputs else None
         return item if isinstance(item, float) else None
 
     def step_of(self, place: int) -> Step | None:
-        """Return the operation that made a value, None for inputs, constants and what loops give."""
+        """Return the operation that made a value; None for inputs, constants and results of loops."""
         item = self.made[place - self.inputs] if place >= self.inputs else None
         return item if isinstance(item, Step) and not isinstance(item.op, Loop) else None
 
     def finish(self, program: Program, outputs: Sequence[int]) -> Program:
-        """Return what was built, with names and structures of `program`."""
+        """Return the program built so far, with the names and structures of `program`."""
         inputs, constants = self.inputs, self._constants
         place = list(range(inputs))
         done, before = inputs + len(constants), 0
@@ -81,7 +78,7 @@ Rule = Callable[[Builder, Primitive, tuple[int, ...]], int]
 
 
 def rewrite(program: Program, rule: Rule) -> Program:
-    """Return the program that `rule` makes of each step in turn, also of those of inner programs."""
+    """Rebuild a program by calling `rule` on each step in turn, inner programs' steps included."""
     return _rewrite(program, rule, {})
 
 

@@ -1,4 +1,4 @@
-"""Find what a traced function takes from outside: Vars that were there before it ran become inputs of its program."""
+"""Find what a traced function closes over: Vars older than the trace become inputs of its program."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TraceError
-from ..graph import Var, begin, born_since, called_by_us, use_traces, user_line
+from ..graph import Var, begin, born_since, called_by_us, recording, use_traces, user_line
 from ..operations import table
 
 
 class Outside:
-    """Put traced numbers in the place of Vars, for one trace.
+    """Replace Vars by traced numbers, for one trace.
 
     A Var from before the trace is an input, whose value a program reads at each call. One that the function computed,
     of such Vars, is computed again by the program; one that it made is a constant.
@@ -30,7 +30,13 @@ class Outside:
         self._known: dict[int, tuple[Var, Any]] = {}
 
     def lift(self, root: Var) -> Any:
-        """Return the traced number, or the float, that stands for a Var."""
+        """Return the traced number, or the float, that represents a Var."""
+        if id(root) not in self._known:
+            with recording():  # what runs now may not record, but what computed the Var did, or it wants no gradient
+                self._lift(root)
+        return self._known[id(root)][1]
+
+    def _lift(self, root: Var) -> None:
         known = self._known
         stack = [root]
         while stack:
@@ -52,11 +58,10 @@ class Outside:
                 if not node.requires_grad:
                     lifted = table.stop_gradient(lifted)
             known[id(node)] = node, lifted
-        return known[id(root)][1]
 
 
 class _Session(threading.local):
-    """Number, in each thread, the outermost trace that runs, and tell what it is for."""
+    """The outermost trace that runs in a thread: its number, and what it is for."""
 
     depth = 0
     number = 0
@@ -70,7 +75,7 @@ session = _Session()
 
 @contextlib.contextmanager
 def running_alone(alone: bool) -> Iterator[None]:
-    """Tell, while tracing, whether the program is to run without a batch."""
+    """Set, while tracing, whether the program will run without a batch."""
     before, session.alone = session.alone, alone
     try:
         yield
@@ -79,14 +84,14 @@ def running_alone(alone: bool) -> Iterator[None]:
 
 
 def lift(number: Any) -> Any:
-    """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
+    """Return what represents a number in the running trace: for a Var, an input or something computed from inputs."""
     if type(number) is not Var:
         return number
     return number.value if session.outside is None else session.outside.lift(number)
 
 
 def _check_reading(node: Var) -> None:
-    """Raise where the user's code asks for a number that may be another one when the program is called."""
+    """Raise if the user's code reads a number that may have changed when the program is called."""
     if session.outside is not None and not called_by_us() and type(session.outside.lift(node)) is not float:
         raise TraceError(
             f".value of a Var was read at {user_line()}, in a function that is being traced: the Var may have another "

@@ -1,4 +1,4 @@
-"""Find what depends on what in a program, through loops: on batched arguments, wanted inputs, the vector's lane."""
+"""Find what depends on what in a program, through loops: on batched arguments, wanted inputs, or the lane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .program import Program
 
 
 def varying(program: Program, batched: Sequence[bool]) -> bytearray:
-    """Tell of each value whether it depends on an argument that carries a batch."""
+    """Return whether each value depends on an argument that carries a batch."""
     found = bytearray()
     for part, flag in zip(program.arguments.parts, batched, strict=True):
         found += bytes([flag]) * part.size
@@ -20,7 +20,7 @@ def varying(program: Program, batched: Sequence[bool]) -> bytearray:
 
 
 def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
-    """Tell which inputs of the body depend on arguments that count."""
+    """Return which inputs of the body depend on the flagged arguments."""
     start = loop.carry + loop.length * loop.rows
     flags = [*wanted[: loop.carry], *[any(loop.column(wanted, j)) for j in range(loop.rows)], *wanted[start:]]
     while True:
@@ -32,7 +32,7 @@ def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
 
 
 def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
-    """Tell which outputs depend on the inputs that have a flag."""
+    """Return which outputs depend on the flagged inputs."""
     known = [*flags, *[False] * len(program.constants)]
     for op, args in program.steps:
         known += [any(known[k] for k in args)] * op.results
@@ -40,7 +40,7 @@ def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
 
 
 def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
-    """Tell of each value whether it differs from lane to lane where these inputs do."""
+    """Return whether each value differs between lanes if the given inputs do."""
     flags = [*inputs, *[False] * len(program.constants)]
     for op, args in program.steps:
         if isinstance(op, Loop):
@@ -51,7 +51,7 @@ def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
 
 
 def inputs_differ(loop: Loop, args: Sequence[bool], rows: bool = False) -> list[bool]:
-    """Tell of each input of a loop's body whether it differs from lane to lane; `rows` says that all rows do."""
+    """Return whether each input of a loop's body differs between lanes; `rows` says that all rows do."""
     start = loop.carry + loop.length * loop.rows
     flags = list(args[: loop.carry])
     flags += [True] * loop.rows if rows else [any(loop.column(args, j)) for j in range(loop.rows)]
@@ -68,7 +68,7 @@ def inputs_differ(loop: Loop, args: Sequence[bool], rows: bool = False) -> list[
 
 
 def results_differ(loop: Loop, inputs: Sequence[bool]) -> list[bool]:
-    """Tell of each result of a loop whether it differs, from the flags of its body's inputs."""
+    """Return whether each result of a loop differs between lanes, from the flags of its body's inputs."""
     found = _outputs(loop.body, inputs)
     end = loop.carry + loop.stacked
     return [*inputs[: loop.carry], *found[loop.carry : end] * loop.length, *found[end:]]

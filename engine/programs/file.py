@@ -39,7 +39,7 @@ def write(program: Any, path: Any) -> None:
 
 
 def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[str, Any]:
-    """Describe a program; those of its loops are appended to `contents`, equal ones once."""
+    """Describe a program; those of its loops are appended to `contents`, each distinct one once."""
     steps = [[_operation(op, inner, contents), *args] for op, args in program.steps]
     return {
         "name": program.name,
@@ -72,7 +72,7 @@ def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any
 
 
 def read(path: Any, make: Make) -> Any:
-    """Read and check a file, and `make` programs of their fields and steps, inner ones first; return the last one.
+    """Read and check a file; `make` each program from its fields and steps, inner ones first; return the last.
 
     `ValueError` names the file, the place and what stands there.
     """
@@ -94,14 +94,14 @@ def read(path: Any, make: Make) -> Any:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object, of whose members JSON itself would take the last of several of one name."""
+    """Return a JSON object; refuse duplicate members, of which JSON itself would take the last."""
     names = [name for name, _ in pairs]
     _check(len(set(names)) == len(names), "each name once in an object", names)
     return dict(pairs)
 
 
 class _Wrong(Exception):
-    """Tell what was expected where, and what came."""
+    """Report what was expected at which place, and what was found."""
 
 
 def _check(condition: bool, expected: str, got: Any) -> None:

@@ -1,4 +1,4 @@
-"""Write a program as text: one line a step, inner programs of loops indented below the step that runs them."""
+"""Write a program as text: one line per step, a loop's inner programs indented below it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _LISTED = 12  # so many values are named one by one
 
 
 def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
-    """Yield the listing of a `Program`; `shown` holds the inner programs that stand above already."""
+    """Yield the listing of a `Program`; `shown` holds the inner programs already listed."""
     shown = set() if shown is None else shown
     words = [*program.names, *map(repr, program.constants)]
     yield f"{program.name}({', '.join(_parameters(program))}):"
@@ -37,7 +37,7 @@ def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
 def _loop(
     op: Loop, args: Sequence[int], words: Sequence[str], kinds: bytes | bytearray, first: int, shown: set[Any]
 ) -> Iterator[str]:
-    """Yield a loop's line, and its inner programs where they come first."""
+    """Yield a loop's line, and its inner programs at their first occurrence."""
     results = _runs(range(first, first + op.results), words, kinds) or "nothing"
     carry, end = args[: op.carry], op.carry + op.length * op.rows
     parts = [
@@ -59,7 +59,7 @@ def _loop(
 
 
 def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
-    """Name values, those with numbers one after the other as ``first…last``; constants one by one."""
+    """Name values: consecutive ones as ``first…last``, constants one by one."""
     runs: list[list[int]] = []
     for place in places:
         last = runs[-1][1] if runs else -2
@@ -92,11 +92,8 @@ def _parameters(program: Any) -> Sequence[str]:
     return found
 
 
-_INFIX = {"add", "sub", "mul", "div", "pow", "remainder", "floor_divide", "less", "less_equal", "equal", "not_equal"}
-
-
 def _expression(op: Primitive, words: Sequence[str]) -> str:
-    if op.name in _INFIX:
+    if op.infix:
         return f"{words[0]} {op.symbol} {words[1]}"
     if op.name == "neg":
         return f"−{words[0]}"

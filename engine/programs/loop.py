@@ -1,4 +1,4 @@
-"""Hold a loop as data: a `Loop` is an operation that runs an inner program several times, in one step.
+"""A loop as data: a `Loop` is an operation that runs an inner program several times, in one step.
 
 Four kinds are one class. Its arguments come as carried numbers, a row of numbers for each iteration, and numbers that
 all iterations share; the inner program takes ``(*carry, *row, *shared)`` and returns ``(*carry, *stacked, *summed)``.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 from ..forking import kept
 from ..operations import Primitive
@@ -39,14 +39,6 @@ class Loop(Primitive):
     the stacked rows, then the sums.
     """
 
-    # How derivatives pass; set by loop_rules.py, which traces inner programs and so comes after.
-    pull: ClassVar[Callable[..., list[Any]]]
-    push: ClassVar[Callable[..., list[Any]]]
-    # The same of series; set by loop_series.py.
-    expand: ClassVar[Callable[..., list[Any]]]
-    # Which inputs each output of an inner program can depend on; set by loop_rules.py.
-    needs: ClassVar[Callable[[Any], Sequence[Sequence[int]]]]
-
     def __init__(
         self,
         kind: str,
@@ -72,11 +64,11 @@ class Loop(Primitive):
 
     @property
     def iterations(self) -> range:
-        """The order in which the rows come."""
+        """The order of the rows."""
         return range(self.length - 1, -1, -1) if self.backwards else range(self.length)
 
     def apply(self, args: tuple[Any, ...]) -> list[Any]:
-        """Return the results: as one step where a number's type has that, as traced ones do, else one by one.
+        """Return the results: in one step if a number's type supports that, as traced ones do, else one by one.
 
         Of several such types the one of the highest rank stands for the result: a series takes traced numbers as
         coefficients, and no traced number can hold a series.
@@ -117,17 +109,17 @@ class Loop(Primitive):
 
     @kept
     def work(self) -> int:
-        """About how many operations a run takes."""
+        """Roughly how many operations a run takes."""
         own = sum([op.work if isinstance(op, Loop) else len(args) for op, args in self.body.steps])
         return max(1, self.length) * int(own)
 
     def change(self, **fields: Any) -> Loop:
-        """Return the loop with other fields."""
+        """Return the loop with some fields replaced."""
         own = dict(zip(_FIELDS, self._fields(), strict=True))
         return Loop(**own | fields)
 
     def map_programs(self, rewrite: Callable[[Any], Any]) -> Loop:
-        """Return the loop with its inner programs rewritten; their inputs and outputs stay what they are."""
+        """Return the loop with its inner programs rewritten; their inputs and outputs stay the same."""
         body = rewrite(self.body)
         condition = None if self.condition is None else rewrite(self.condition)
         return (
@@ -141,11 +133,11 @@ class Loop(Primitive):
             yield self.condition
 
     def column(self, args: Sequence[Any], row: int) -> Sequence[Any]:
-        """Return what one number of the row is in each iteration."""
+        """Return the argument that one number of the row is in each iteration."""
         return args[self.carry + row : self.carry + self.length * self.rows : self.rows]
 
     def result_at(self, place: int) -> int:
-        """Return the number of a result from its place in a trace: carry, sums, then one stacked column after another.
+        """Return the number of a result from its place in a trace: carry, sums, then the stacked columns in turn.
 
         These places stay as they are when a loop is made to stack more in each row.
         """

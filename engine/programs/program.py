@@ -1,4 +1,4 @@
-"""Hold a function as data: a `Program` lists the operations of a function in order."""
+"""A function as data: a `Program` lists the operations of a function in order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Program", "Step"]
 
 
 class Step(NamedTuple):
-    """Hold one operation of a program and the numbers of the values that it takes."""
+    """One operation of a program and the numbers of the values that it takes."""
 
     op: Primitive
     args: tuple[int, ...]
@@ -142,7 +142,7 @@ class Program:
         return f"<program {self.name}: {len(self.names)} inputs, {len(self.steps)} steps, {len(self.outputs)} outputs>"
 
     def lines(self) -> Iterator[str]:
-        """Yield the listing, a step a line, inner programs of loops indented."""
+        """Yield the listing, one line per step, inner programs of loops indented."""
         yield from listing.lines(self)
 
     def save(self, path: Any) -> None:
@@ -151,7 +151,7 @@ class Program:
 
     @staticmethod
     def load(path: Any) -> Program:
-        """Read a program that `save` wrote; `ValueError` says where the file is not one. Nothing in it is executed."""
+        """Read a program that `save` wrote; a `ValueError` says where the file is wrong. Nothing in it is executed."""
         program: Program = file.read(path, lambda fields, steps: Program(**fields, steps=tuple(map(Step._make, steps))))
         return program
 

@@ -1,4 +1,4 @@
-"""Leave out of a program what no output needs: steps, constants, and of loops results, carried numbers and inputs."""
+"""Remove from a program whatever no output needs: steps, constants, and results, carries and inputs of loops."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .program import Program, Step, flat, numbers_in_tuple
 
 
 def drop(program: Program) -> Program:
-    """Leave out steps and constants that no output needs; loops too compute only what is read of them."""
+    """Remove steps and constants that no output needs; loops, too, compute only what is read."""
     needed = bytearray(program.count)
     for k in program.outputs:
         needed[k] = 1
@@ -32,7 +32,7 @@ def drop(program: Program) -> Program:
 def _renumbered(
     program: Program, steps: Sequence[Step], needed: Sequence[int], changed: dict[int, list[int]]
 ) -> Program:
-    """Return the program with these steps, numbered as they come now."""
+    """Return the program with these steps, renumbered in order."""
     inputs, offset = len(program.names), program.offset
     constants = [k for k in range(inputs, offset) if needed[k]]
     new = list(range(program.count))
@@ -56,7 +56,7 @@ def _renumbered(
 
 
 def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, list[int]]:
-    """Return the step that computes the used results of a loop only, and which these are."""
+    """Return a step that computes only the used results of a loop, and which these are."""
     carry, stacked, length = loop.carry, loop.stacked, loop.length
     end = carry + length * stacked
     outputs = [*used[:carry]]
@@ -89,7 +89,7 @@ def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, 
 
 
 def _closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bool], list[bool]]:
-    """Return the body with the wanted outputs, which outputs these are, and which inputs are read.
+    """Return the body with only the outputs that are needed, which these are, and which inputs they read.
 
     A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
     """
@@ -112,7 +112,7 @@ def _closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bo
 
 
 class _Demand:
-    """Find what the values of a program need that are asked for, step by step; nothing is visited twice."""
+    """Find what requested values of a program need, step by step; nothing is visited twice."""
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -122,7 +122,7 @@ class _Demand:
             self._maker[first : first + step.op.results] = [place] * step.op.results
 
     def ask(self, values: Sequence[int]) -> list[int]:
-        """Return the inputs that these values need and none before them did."""
+        """Return the inputs that these values need and none requested earlier did."""
         found, inputs = [], len(self.program.names)
         waiting, loops = list(values), set[int]()
         while waiting or loops:
@@ -146,14 +146,14 @@ class _Demand:
         return found
 
     def _read(self, place: int) -> Sequence[int]:
-        """Return the arguments of a loop that those of its results need which are needed."""
+        """Return the arguments of a loop that its needed results depend on."""
         (op, args), first = self.program.steps[place], self.program.firsts[place]
         assert isinstance(op, Loop)
         return narrow(op, args, self.needed[first : first + op.results])[0].args
 
 
 def _with_inputs(program: Program, kept: Sequence[int]) -> Program:
-    """Return the program with some of its inputs only; nothing reads the others."""
+    """Return the program with only some of its inputs; nothing reads the others."""
     if len(kept) == len(program.names):
         return program
     new = {old: place for place, old in enumerate(kept)}

@@ -1,4 +1,4 @@
-"""Record what a function does to numbers that are not known yet.
+"""Record what a function does with numbers that are not known yet.
 
 A `Tracer` stands for such a number. Like a computed Var it holds an operation and its arguments, so that derivatives
 (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if x > 0`` does,
@@ -9,27 +9,31 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, ClassVar, NoReturn
+from typing import Any, NoReturn
 
 from ..errors import TraceError
-from ..graph import Var, ask_rule, link, user_line
-from ..operations import Operators, Primitive, Reduction, power_of_root, table
+from ..graph import Var, ask_rule, is_recording, is_tracing, link, user_line
+from ..operations import Operators, Primitive, power_of_root, table
 from .closures import lift
 from .loop import Loop
 from .program import flat
 
 _births = itertools.count()
+_long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
+
+
+def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]]) -> None:
+    """Say which rows are traced as loops, from how many arguments on, and how: loops are traced, too."""
+    _long_forms.update(forms)
 
 
 class Tracer(Operators):
-    """Stand for a number while a function is traced: an input by its name, or the result of an operation."""
+    """A number in a traced function: an input by its name, or the result of an operation."""
 
     __slots__ = ("args", "birth", "name", "op", "place")
     __apply_rank__ = 3
     __symbolic__ = True
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
-    # Writes results anew with loops in place of what is repeated; set by rerolling.py, which rewrites programs.
-    restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
     def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
         self.name = name
@@ -40,25 +44,32 @@ class Tracer(Operators):
 
     @staticmethod
     def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
-        """Make one node of a loop on traced numbers, and return its results."""
-        return LoopNode(loop, args).results()
+        """Record a loop on traced numbers as one node, and return its results."""
+        results = LoopNode(loop, args).results()
+        if loop.sums and is_unrecorded():  # its body may record nothing to add up
+            results[-loop.sums :] = map(table.stop_gradient, results[-loop.sums :])
+        return results
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row.replay is not None:
             return row.replay(*args)
-        if isinstance(row, Reduction) and row.long is not None and len(args) >= row.least * row.iterables:
-            return row.long(args)
+        if row in _long_forms:
+            least, form = _long_forms[row]
+            if len(args) >= least:
+                return form(args)
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
+        if is_unrecorded() and not row.compares and row is not table.stop_gradient:
+            return Tracer("", table.stop_gradient, (node,))
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
-        """Return a node of its own for each of some traced numbers."""
-        return [Tracer("", table.pos, (number,)) for number in numbers]
+        """Return a node of its own for each of some traced numbers, with the same name."""
+        return [Tracer(number.name, table.pos, (number,)) for number in numbers]
 
     @property
     def partials(self) -> Sequence[Any]:
@@ -68,21 +79,21 @@ class Tracer(Operators):
         return ask_rule(self.op, self, self.args)
 
     def __copy__(self) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        return Tracer("", table.pos, (self,))
+        return table.pos.apply((self,))
 
     def __reduce__(self) -> Any:
         return link(self, table.pos)
 
     def detach(self) -> Any:
-        """Return the number as one through which no gradient flows."""
+        """Return the same number without derivatives: no gradient flows through it."""
         return table.stop_gradient(self)
 
     @property
     def label(self) -> str | None:
-        """The name of an input. Others are for drawings of graphs: code may give them, a trace does not keep them."""
+        """The name of an input; code may set other labels, for drawings of graphs, but a trace does not keep them."""
         return self.name or None
 
     @label.setter
@@ -131,7 +142,7 @@ class Tracer(Operators):
 
     @property
     def value(self) -> float:
-        """Raise: it is not known while tracing."""
+        """Raise: the value is not known while tracing."""
         self._refuse(".value was read", "compute with the number itself")
 
     def __bool__(self) -> bool:
@@ -168,17 +179,21 @@ class Tracer(Operators):
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
 
-_COMPARISONS = (table.less, table.less_equal, table.equal, table.not_equal)
+def is_unrecorded() -> bool:
+    """Return whether the code that is traced runs inside `no_grad`: no derivative passes what it does."""
+    return is_tracing() and not is_recording()
 
 
 def are_conditions(*items: Any) -> bool:
-    """Tell whether all are comparisons, or made of comparisons by `&`, `|`, `^` and `~`."""
+    """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
     return all(
         type(item) is bool
         or (
             isinstance(item, Tracer)
+            and item.op is not None
             and (
-                item.op in _COMPARISONS
+                item.op.compares
+                or (item.op is table.stop_gradient and are_conditions(*item.args))
                 or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
             )
         )
@@ -195,7 +210,7 @@ for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
 
 
 class LoopNode(Tracer):
-    """Hold a loop that stands in a trace; `Tracer`s whose argument it is stand for its results, one each."""
+    """A loop in a trace; each of its results is a `Tracer` that has it as argument."""
 
     __slots__ = ("loop",)
 
@@ -206,7 +221,7 @@ class LoopNode(Tracer):
         self.loop = loop
 
     def result_of(self, places: Iterable[int]) -> list[Tracer]:
-        """Return numbers that stand for the results with these places (see `Loop.result_at`)."""
+        """Return traced numbers for the results at these places (see `Loop.result_at`)."""
         loop, own = self.loop, (self,)
         return [Tracer("", loop, own, place) for place in places]
 
@@ -218,7 +233,7 @@ class LoopNode(Tracer):
         return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
 
     def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
-        """Have each iteration stack some values of its body, too; return these, a list for each value."""
+        """Make each iteration also stack some values of its body; return these, a list for each value."""
         loop, found = self.loop, []
         end = loop.carry + loop.stacked
         stacked = list(loop.body.outputs[loop.carry : end])

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
 from ..errors import TraceError
-from ..graph import Var, current, is_derivative, recording, uncollected, while_tracing
+from ..graph import Var, recording, uncollected, while_tracing
 from ..operations import table
 from .closures import Outside, lift, session
 from .naming import function_name, input_names
@@ -48,7 +48,6 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     enclosing, outside = session.outside, Outside(Tracer)
     session.depth += 1
     session.outside = outside
-    current.unseen = frozenset(map(id, inputs)) if is_derivative(f) else frozenset()
     try:
         with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, inputs))
@@ -62,7 +61,6 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     finally:
         session.depth -= 1
         session.outside = enclosing
-        current.unseen = frozenset()
     if not closed:
         return program
     for tracer in closed:
@@ -84,7 +82,7 @@ def listed(
     since: int = -1,
     lifted: list[Tracer] | None = None,
 ) -> Program:
-    """Number everything that the outputs need, in the order in which it was computed; `pos` is but another name.
+    """Number everything that the outputs need, in the order in which it was computed; a `pos` is only an alias.
 
     Tracers born before `since` come from outside; they are appended to `lifted`, and are inputs after the others.
     """
@@ -122,7 +120,7 @@ def listed(
 def _reached(
     name: str, inputs: Sequence[Tracer], outputs: Sequence[Any], since: int
 ) -> tuple[list[Tracer], list[Tracer], list[Any]]:
-    """List what outputs need: operations since then and tracers from before, by birth, and plain numbers."""
+    """List what outputs need: newer operations and older tracers, by birth, and plain numbers."""
     known = set(map(id, inputs))
     needed: list[Tracer] = []
     outside: list[Tracer] = []
@@ -158,7 +156,8 @@ def _plain(number: Any) -> float:
 
 
 def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
-    """Trace a function of a flat list of numbers."""
+    """Trace a function of a flat list of numbers, one that runs programs: these tell what has no derivative."""
     inputs = [Tracer(label) for label in names]
-    outputs = f(inputs)
+    with recording():
+        outputs = f(inputs)
     return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))

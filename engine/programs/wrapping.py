@@ -1,4 +1,4 @@
-"""Make functions of functions that keep name and signature, are methods where they decorate one, and can be pickled."""
+"""Wrap functions so that the result keeps name and signature, works as a method, and can be pickled."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
-from ..graph import derivative, is_derivative
-
 M = TypeVar("M", bound=Callable[..., Any])
 
 
 def made_of_function(maker: M) -> M:
-    """Decorate a function that takes a function `f` first and returns a closure: what comes back can be pickled.
+    """Decorate a function that takes a function `f` first and returns a closure, so that the closure can be pickled.
 
     A pickle holds the maker and what it was given, so `f` has to be one that can be pickled: of a module, say.
     """
@@ -28,13 +26,11 @@ def made_of_function(maker: M) -> M:
 
 
 class Wrapped:
-    """Call a function that was made of another, and be pickled as the call that made it."""
+    """A function made from another; it is pickled as the call that made it."""
 
     def __init__(self, maker: Any, f: Any, args: tuple[Any, ...], named: dict[str, Any], call: Any) -> None:
         self._maker, self._f, self._args, self._named, self._run = maker, f, args, named, call
         functools.update_wrapper(self, f, updated=())
-        if is_derivative(call):
-            derivative(self)
 
     def __call__(self, *args: Any, **named: Any) -> Any:
         return self._run(*args, **named)
@@ -54,7 +50,7 @@ def _make(maker: Any, f: Any, args: tuple[Any, ...], named: dict[str, Any]) -> A
 
 
 def by_name(wrapper: Any) -> str | None:
-    """Return the name by which pickle finds what decorates a function of a module; None for any other.
+    """Return the name by which pickle finds a decorated function of a module; None for any other.
 
     In ``__main__``, which another process may not have, the wrapper goes as what it was made of, and the function that
     it decorates gets the name by which pickle can find it where it is.
@@ -72,7 +68,7 @@ def by_name(wrapper: Any) -> str | None:
 
 
 def positional(f: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any], reader: str) -> tuple[Any, ...]:
-    """Return all arguments of a call in order, with the defaults of those left out between them.
+    """Return all arguments of a call in order, defaults filled in for those left out between them.
 
     Errors: `TypeError` names those that `f` takes by keyword only.
     """

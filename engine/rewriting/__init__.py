@@ -1,4 +1,4 @@
-"""Rewrite programs, one file a pass: loops found again, loops taken apart, steps shared, folded and made plain."""
+"""Rewrite programs, one file per pass: recover loops, unnest them, share, fold, hoist and simplify steps."""
 
 from .hoisting import hoist as hoist
 from .relaxing import relax as relax

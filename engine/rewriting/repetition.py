@@ -15,8 +15,6 @@ from ..programs import Loop, Program
 
 LEAST = 4  # steps that are worth a group
 _FEW = 3  # arguments of a step that is cheap, and goes where its result is used
-# A constant factor or summand may differ from iteration to iteration; another constant chooses what is computed.
-_ANY_CONSTANT = {"add", "sub", "mul", "strong_mul", "sum", "mean", "dot", "maximum", "minimum"}
 
 
 @dataclass(eq=False)
@@ -85,7 +83,7 @@ class Repetition:
         classes: dict[int, list[int]] = {}
         for place, (op, args) in enumerate(program.steps):
             own = [kinds[k] for k in args]
-            if op.name in _ANY_CONSTANT or isinstance(op, Loop):
+            if op.any_constant or isinstance(op, Loop):
                 own = ["" if inputs <= k < program.offset else kind for k, kind in zip(args, own, strict=True)]
             kind = known.setdefault((op, *own), len(known))
             if op is not table.pos:  # which is nothing but another name

@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 from ..data import NUMBER, Structure
 from ..operations import Primitive, table
-from ..programs import MAP, Builder, Loop, Program, Step, Tracer, drop, listed, numbers_in_tuple, session
+from ..programs import MAP, Builder, Loop, Program, Step, drop, numbers_in_tuple
 from .repetition import Group, Repetition
 
 WORK = 4_000
@@ -34,10 +33,8 @@ _OF_LOOP = 20  # operands that a loop counts for: so much code stands where it i
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 4  # of maps inside maps
 _WORDS = 3  # operations that a body is named by
-_PACK = 2  # operands that a copy of a number counts for, and a function that is no plain arithmetic:
+_PACK = 2  # operands that a copy of a number counts for, and an operation that is not cheap:
 _FUNCTION = 10
-_PLAIN = {"add", "sub", "mul", "strong_mul", "neg", "pos", "square", "abs", "div", "where", "maximum", "minimum"}
-_PLAIN |= {"relu", "less", "less_equal", "equal", "not_equal", "sum", "mean", "dot", "stop_gradient"}
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
@@ -122,7 +119,7 @@ def size(program: Program) -> int:
     total, seen = 0, set()
     for op, args in program.steps:
         if not isinstance(op, Loop):
-            total += len(args) if op.name in _PLAIN else _FUNCTION
+            total += len(args) if op.cheap else _FUNCTION
             continue
         for inner in op.programs():
             if inner not in seen:
@@ -275,15 +272,3 @@ def _frame(ops: Sequence[Primitive], rows: int, shared: int, outputs: int) -> Pr
     name = "_".join(words if len(words) <= _WORDS else [words[0], "to", words[-1]])
     result = NUMBER if outputs == 1 else numbers_in_tuple(outputs)
     return Program(tuple(names), (), (), (), Structure("tuple", tuple(structures)), result, name)
-
-
-def restate(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
-    """Return traced results that are equal, with loops in place of what was written out between inputs and results."""
-    lifted: list[Tracer] = []
-    structures = numbers_in_tuple(len(inputs)), numbers_in_tuple(len(results))
-    program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    found = recognise(program, session.alone)
-    return list(results) if found is program else found.run([*inputs, *lifted])
-
-
-Tracer.restate = restate

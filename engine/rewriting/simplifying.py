@@ -85,7 +85,7 @@ def _choose(builder: Builder, args: tuple[int, ...], step: Rule) -> int:
 def _is_flag(builder: Builder, place: int) -> bool:
     """Tell whether a value is 0 or 1, and never varies smoothly."""
     made = builder.step_of(place)
-    return made is not None and made.op in (table.less, table.less_equal, table.equal, table.not_equal)
+    return made is not None and made.op.compares
 
 
 def _is_plus_zero(builder: Builder, place: int) -> bool:

@@ -1,4 +1,4 @@
-"""Know what a row should give: its value and its derivatives at any doubles, by mpmath, right to 30 digits and more.
+"""Compute a row's true value and derivatives at any doubles with mpmath, right to 30 digits and more.
 
 A derivative is a central difference of the definition with steps so small, and digits so many, that it is right to far
 more than a double's digits; two steps must agree. Nothing here uses the rules that are to be checked.
@@ -26,7 +26,7 @@ _NOTHING = -340
 
 
 def exact_value(row: Primitive, point: Sequence[float], digits: int = 50) -> Any:
-    """Evaluate the row's definition with mpmath to that many digits; nan where it is not a real number.
+    """Evaluate the row's definition with mpmath to that many digits; nan if it is not a real number.
 
     >>> from chainrule import exp
     >>> float(exact_value(exp, [1.0]))
@@ -72,7 +72,7 @@ def exact_partial(row: Primitive, point: Sequence[float], *by: int, digits: int 
 
 
 def relative_error(exact: Any, got: float) -> float | None:
-    """Return abs(got - exact) / abs(exact); None where no bound is asked: the true number is no normal double.
+    """Return abs(got - exact) / abs(exact); None where there is no bound: the true number is not a normal double.
 
     >>> relative_error(4.0, 5.0), relative_error(0.0, 0.0), relative_error(1e-320, 0.0)
     (0.25, 0.0, None)
@@ -92,7 +92,7 @@ def show(exact: Any) -> str:
 
 
 def _difference(f: Callable[..., Any], xs: list[Any], by: tuple[int, ...], steps: Sequence[int]) -> tuple[Any, Any]:
-    """Return the central difference quotient, and what rounding in `f` can make of it."""
+    """Return the central difference quotient, and how far rounding in `f` can change it."""
     mp = _mpmath()
     if not by:
         value = _real(f, xs)
@@ -120,13 +120,13 @@ def _magnitude(x: float) -> float:
 
 
 def _spread(point: Sequence[float]) -> int:
-    """Return the decimal digits from the least to the greatest of the arguments and 1."""
+    """Return how many decimal digits lie between the least and the greatest of the arguments and 1."""
     sizes = [0.0, *map(_magnitude, point)]
     return math.ceil(max(sizes) - min(sizes))
 
 
 def is_defined(row: Primitive) -> bool:
-    """Tell whether a row has a definition to compare with: its own, or mpmath's function of that name."""
+    """Return whether a row has a definition to compare with: its own, or the mpmath function of that name."""
     return row.exact is not None or (not row.custom and hasattr(_mpmath(), row.name))
 
 

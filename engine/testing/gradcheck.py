@@ -84,7 +84,7 @@ def check_grads(
 
 
 def _directions(args: tuple[Any, ...], point: Sequence[float]) -> Iterator[tuple[str, list[float], float]]:
-    """Yield directions in the space of all numbers, scaled to the size of what they move, and that scale."""
+    """Yield directions in the space of all numbers, scaled to the size of the numbers they move, and that scale."""
     source = random.Random(0)
     scales = [abs(x) if x else 1.0 for x in point]
     start = 0
@@ -106,7 +106,7 @@ def _directions(args: tuple[Any, ...], point: Sequence[float]) -> Iterator[tuple
 
 
 def _one_number(result: Any) -> Scalar:
-    """Weigh the numbers of a result so that none can hide another."""
+    """Combine the numbers of a result with weights so that none can hide another."""
     numbers, _ = flatten(result, "check_grads", "the result")
     if len(numbers) == 1:
         return numbers[0]
@@ -140,7 +140,7 @@ def _compare(what: str, f: Callable[[Any], Any], got: float, tolerance: float, u
 
 
 def _rounding(f: Callable[[Any], Any]) -> float:
-    """Return how uncertain rounding makes a value of `f`, from its graph: the sum over nodes of what an ulp there does.
+    """Return the rounding uncertainty of a value of `f`: the sum over its graph's nodes of the effect of one ulp.
 
     A function that cancels inside (x - tanh(x) near 0) is less certain than its value's own ulp says.
     """

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 
+from ..graph import local_partials
 from ..operations import Interval, Primitive
 from .exact import is_defined, show
 from .gradcheck import check_grads
@@ -55,7 +56,8 @@ def check_primitive(
         tolerance: the greatest relative error; asked only where the true number is a normal double.
 
     Raises `AssertionError` that names the row, the point, expected and got. A row of your own without a definition in
-    column `exact` is compared with differences of its values, as `check_grads` does it.
+    column `exact` is compared with differences of its values, as `check_grads` does it. What it says of itself is
+    asked, too: that it `commutes`, that it `compares`.
 
     >>> from chainrule import tanh
     >>> check_primitive(tanh, [(0.5,), (-3.0,)])
@@ -64,6 +66,7 @@ def check_primitive(
     compared = 0
     for point in sample(row, 20) if points is None else points:
         xs = tuple([float(x) for x in point])
+        _check_traits(row, xs)
         if not is_defined(row):
             try:
                 check_grads(lambda *xs: row.apply(xs), *xs, order=order)
@@ -78,3 +81,24 @@ def check_primitive(
                 raise AssertionError(f"{name}: expected {show(exact)} but got {got!r}, relative error {error:.1e}")
             compared += 1
     return compared
+
+
+def _check_traits(row: Primitive, xs: tuple[float, ...]) -> None:
+    """Raise where the row's columns promise of its value and partials what is not so."""
+    value = row.evaluate(*xs)
+    if row.commutes:
+        for other in (xs[::-1], xs[1:] + xs[:1]):
+            got = row.evaluate(*other)
+            if _bits(got) != _bits(value):
+                raise AssertionError(f"{row.name}{xs}: it commutes, but {value!r} became {got!r} for {other}")
+    if row.compares:
+        partials = list(local_partials(row, value, xs))
+        if value not in (0.0, 1.0) or any(partials):
+            raise AssertionError(
+                f"{row.name}{xs}: it compares, but its value is {value!r} and its partials are {partials}; they should "
+                "be 0 or 1, and 0"
+            )
+
+
+def _bits(x: float) -> str:
+    return math.nan.hex() if x != x else x.hex()

@@ -1,4 +1,4 @@
-"""Draw points and random expressions with Hypothesis, to test a function or an engine on more than one thinks of.
+"""Draw points and random expressions with Hypothesis, to test a function or an engine on inputs you would not think of.
 
 Hypothesis is needed when a strategy is asked for, not to import this module.
 """
@@ -19,12 +19,11 @@ __all__ = ["Expression", "arguments", "expressions"]
 # Smooth everywhere and of bounded growth, so that a difference quotient is a fair judge.
 TAME = ("add", "sub", "mul", "neg", "sin", "cos", "tanh", "sigmoid", "atan", "asinh", "softplus", "square")
 _NAMES = "xyzuvwpqrst"
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/", "pow": "**", "remainder": "%", "floor_divide": "//"}
 
 
 @dataclass(frozen=True)
 class Expression:
-    """Hold a function of several numbers as steps: the name of a row and where its arguments stand.
+    """A function of several numbers as steps: the name of a row and the places of its arguments.
 
     An argument is the place of an input or an earlier step; so steps can be shared. Called with any number type, it
     runs the rows; ``apply`` runs something else instead, such as another library's functions.
@@ -49,7 +48,7 @@ class Expression:
         return values[-1]
 
     def __repr__(self) -> str:
-        """Write it as Python; what is used more than once gets a name."""
+        """Write it as Python; a value used more than once gets a name."""
         uses = [0] * (self.inputs + len(self.steps))
         for _, places in self.steps:
             for place in places:
@@ -79,11 +78,17 @@ def _run(name: str, args: Sequence[Any]) -> Any:
 
 def _write(name: str, args: Sequence[str], outer: Sequence[str]) -> str:
     # A minus binds less than a power only.
-    loose = {*_INFIX, "neg"} if name == "pow" else set(_INFIX)
-    bracketed = [f"({arg})" if last in loose else arg for arg, last in zip(args, outer, strict=True)]
-    if name in _INFIX:
-        return f"{bracketed[0]} {_INFIX[name]} {bracketed[1]}"
+    loose = [_operator(last) != "" or (last == "neg" and name == "pow") for last in outer]
+    bracketed = [f"({arg})" if flag else arg for arg, flag in zip(args, loose, strict=True)]
+    if _operator(name):
+        return f"{bracketed[0]} {_operator(name)} {bracketed[1]}"
     return f"-{bracketed[0]}" if name == "neg" else f"{name}({', '.join(args)})"
+
+
+def _operator(name: str) -> str:
+    """Return Python's operator for a row, "" where it has none."""
+    row = PRIMITIVES.get(name)
+    return "" if row is None or row.custom else row.infix
 
 
 def arguments(row: Primitive, edges: bool = False) -> Any:

@@ -1,4 +1,4 @@
-"""Try operations over the whole double range: points where rules break, and how far off a row is there.
+"""Try operations over the whole double range: draw points where rules break, and measure a row's error there.
 
 `scan_points` draws arguments of every magnitude, and closer and closer to the edges of domains, to poles, kinks,
 overflow and zeros; `deviations` compares a row with mpmath at one of them. The activations that have no row stand in
@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from ..derivatives import grad
 from ..graph import Var, local_partials
+from ..loops import log_softmax, softmax
 from ..operations import Interval, Primitive, functions
 from .exact import exact_partial, exact_value, relative_error
 
@@ -50,7 +51,7 @@ _EXCLUDED: dict[str, Callable[..., bool]] = {
 
 
 class Deviation(NamedTuple):
-    """Hold one comparison: `by` is () for the value, (i,) for a partial, (i, j) for a second partial."""
+    """One comparison: `by` is () for the value, (i,) for a partial, (i, j) for a second partial."""
 
     by: tuple[int, ...]
     exact: Any
@@ -78,7 +79,7 @@ def scan(
 
 
 def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[Deviation]:
-    """Compare a row with its definition at a point: its value, and where that is a normal double its partials.
+    """Compare a row with its definition at a point: its value and, if that is a normal double, its partials.
 
     Numbers that are no normal doubles are left out, and so are partials on a kink. Second partials are compared where
     the first ones are normal too.
@@ -104,7 +105,7 @@ def deviations(row: Primitive, point: Sequence[float], order: int = 1) -> list[D
 
 
 def value_error(row: Primitive, point: Sequence[float], exact: Any, got: float) -> float | None:
-    """Return the relative error of a value, as `relative_error` does; of a chain of additions beside what is added."""
+    """Return a value's relative error, as `relative_error` does; for chains of additions, relative to the summands."""
     error = relative_error(exact, got)
     if error is None or row.name not in _CHAINS:
         return error
@@ -130,7 +131,7 @@ def _second_deviations(row: Primitive, point: Sequence[float], places: Sequence[
 
 
 def _conditioned_error(row: Primitive, point: Sequence[float], by: tuple[int, ...], exact: Any, got: float) -> float:
-    """Return the error beside what arguments moved by a thousandth would change: so a zero close by is allowed for."""
+    """Return the error relative to the effect of moving arguments by a thousandth, which allows for a zero nearby."""
     # Shares depend on differences of arguments; where two are equal the zero is far from any argument's own size.
     least = 1.0 if row.name in _SHARES else 0.0
     moved = [max(abs(x), least) * abs(exact_partial(row, point, *by, k)) for k, x in enumerate(point)]
@@ -155,7 +156,7 @@ def second_partials(row: Primitive, point: Sequence[float]) -> list[list[float]]
 
 
 def scan_points(row: Primitive, seed: int = 0) -> Iterator[tuple[float, ...]]:
-    """Draw points for a row without end; the same seed gives the same points.
+    """Draw an endless series of points for a row; the same seed gives the same points.
 
     They need not lie in the row's domain: a function is tried wherever it is defined.
 
@@ -195,7 +196,7 @@ def _draw(source: random.Random, row: Primitive, position: int) -> float:
 
 
 def _near(source: random.Random, x: float) -> float:
-    """Go a power of two away from a mark, relative or absolute, or stay."""
+    """Move a power of two away from a mark, relatively or absolutely, or stay."""
     kind = source.random()
     step = source.choice((1.0, -1.0)) * 2.0 ** -source.randint(1, 60) * source.choice((1.0, source.uniform(1.0, 2.0)))
     if kind < 0.1:
@@ -206,7 +207,7 @@ def _near(source: random.Random, x: float) -> float:
 
 
 def _related(source: random.Random, others: Sequence[float], own: float) -> float:
-    """Make one argument from those before it, or leave its own."""
+    """Derive one argument from those before it, or leave it."""
     x = source.choice(others)
     kind = source.randrange(14)
     try:
@@ -236,7 +237,7 @@ def _related(source: random.Random, others: Sequence[float], own: float) -> floa
 
 @functools.cache
 def _marks(row: Primitive) -> tuple[float, ...]:
-    """List a row's special points: those of all, its domain's ends, and where it or its partial changes sign."""
+    """List a row's special points: those of every row, its domain's ends, and where it or its partial changes sign."""
     (interval,) = row.domain
     ends = [end for end in (interval.low, interval.high) if math.isfinite(end)]
     zeros: list[float] = []
@@ -261,7 +262,7 @@ def _zero(function: Callable[[float], float], a: float, b: float) -> float | Non
 
 
 def _composite(name: str, function: Callable[..., Any], domain: tuple[Interval, ...], **row: Any) -> Primitive:
-    """Make a row, outside the registry, of a function made of rows: its partials come from the transforms."""
+    """Make a row, outside the registry, from a function made of rows: its partials come from the transforms."""
     return Primitive(
         name,
         name,
@@ -286,11 +287,11 @@ COMPOSITES = (
         exact=lambda mp, x: mp.mpf(_SCALE) * (x if x > 0 else mp.mpf(_ALPHA) * mp.expm1(x)),
     ),
     _composite(
-        "softmax", lambda *xs: functions.softmax(xs)[0], (_R,) * 4,
+        "softmax", lambda *xs: softmax(xs)[0], (_R,) * 4,
         exact=lambda mp, *xs: 1 / mp.fsum(mp.exp(x - xs[0]) for x in xs),
     ),
     _composite(
-        "log_softmax", lambda *xs: functions.log_softmax(xs)[0], (_R,) * 4,
+        "log_softmax", lambda *xs: log_softmax(xs)[0], (_R,) * 4,
         exact=lambda mp, *xs: -_log_sum(mp, [x - xs[0] for x in xs]),
     ),
 )  # fmt: skip

@@ -1,9 +1,11 @@
 """Imports point one way, files stay short, and the folders hold what the design page says."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
+from floors import expected, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
@@ -20,20 +22,20 @@ LAYERS = {
     "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence closures tracer tracing wrapping __init__
+        loop naming listing file program pruning builder dependence closures tracer tracing long_sums wrapping __init__
     """,
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
-    "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",
-    "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
+    "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
+    "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
-    "engine/compilation": "packing choosing specialising replaying recorded_calls plan compiled __init__",
+    "engine/compilation": "given_arrays packing choosing specialising replaying recorded_calls plan compiled __init__",
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
         emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
-    "engine/backends/llvm/loops": "memory moves module blocking columns iterations calls bodies nest __init__",
+    "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards dot svg images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
@@ -97,6 +99,23 @@ def test_modules_import_downwards_only(folder):
             assert place[module] < place[path.with_suffix("")], f"{path} stands below {module}, which it imports"
 
 
+def test_the_two_code_generators_know_nothing_of_each_other():
+    folders = [ROOT / "engine/backends/llvm/straight", ROOT / "engine/backends/llvm/loops"]
+    for own, other in (folders, folders[::-1]):
+        crossing = [path for path in modules(own) for module in imported(path) if module.parent == other]
+        assert not crossing, f"{crossing} import {other.name}; share what both need in the folder around them"
+
+
+def test_files_of_the_generator_for_loops_hand_each_other_typed_things():
+    """An `Any` between two of them once hid that they wrote one another's fields, in a circle."""
+    for path in modules("engine/backends/llvm/loops"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+                assert "Any" not in ast.unparse(node.annotation), f"{path}, line {node.lineno}: {ast.unparse(node)}"
+            if isinstance(node, ast.FunctionDef) and node.returns is not None:
+                assert "Any" not in ast.unparse(node.returns), f"{path}, line {node.lineno}: {node.name}"
+
+
 def open_modules(face):
     """Return the modules that a folder's face lists whole: others may import from them, too."""
     listed = [node for node in ast.parse(face.with_suffix(".py").read_text()).body if isinstance(node, ast.ImportFrom)]
@@ -117,6 +136,60 @@ def test_other_folders_are_entered_by_their_faces(folder):
                 assert found, f"{path} imports {module}, which engine/ does not have"
                 near = ROOT / "engine" in (found.parent, found.parent.parent if found.name == "__init__" else None)
                 assert near or found in open_modules(found.with_name("__init__")), f"{path} imports {module}"
+
+
+@cache
+def needs():
+    """Return for each folder and file in engine/ the others that it imports from, in the order of LAYERS."""
+    ground = ROOT / "engine"
+    rooms = [name.strip("/") for name in LAYERS["engine"].split()]
+    found = {room: set() for room in rooms}
+    for path in modules("engine"):
+        room = path.relative_to(ground).with_suffix("").parts[0]
+        found[room].update(module.relative_to(ground).parts[0] for module in imported(path))
+    return {room: [other for other in rooms if other in found[room] - {room}] for room in rooms}
+
+
+@cache
+def floor(room):
+    return 1 + max(map(floor, needs()[room]), default=-1)
+
+
+def floors():
+    """List the rooms of each floor from the top; one lies above all that it imports from."""
+    rooms = [room for room in needs() if room != "__main__"]
+    return [[room for room in rooms if floor(room) == k] for k in reversed(range(1 + max(map(floor, rooms))))]
+
+
+def arrows():
+    """Return for each room those that it is built on, without those that others of them are built on."""
+
+    @cache
+    def below(room):
+        return {other for near in needs()[room] for other in (near, *below(near))}
+
+    return {
+        room: [other for other in near if not any(other in below(third) for third in near)]
+        for room, near in needs().items()
+        if room != "__main__"
+    }
+
+
+def sentences():
+    """Return what each room says of itself, up to the first colon or full stop."""
+    files = {room: ROOT / "engine" / room for room in arrows()}
+    texts = {room: (path / "__init__.py" if path.is_dir() else path.with_suffix(".py")) for room, path in files.items()}
+    openings = {room: ast.get_docstring(ast.parse(path.read_text())) for room, path in texts.items()}
+    return {room: text.replace("\n", " ").split(":")[0].split(". ")[0].strip(".") for room, text in openings.items()}
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_floors_are_those_of_the_picture(theme):
+    """`pytest -s -k floors` prints them."""
+    for height, rooms in zip(reversed(range(len(floors()))), floors(), strict=True):
+        print(height, *rooms)
+    picture = (ROOT / f"engine/floors_{theme}.svg").read_text(encoding="utf-8")
+    assert shown(picture) == expected(arrows(), sentences()), "run: python tests/house/floors.py"
 
 
 ROOMS = [

@@ -37,6 +37,7 @@ def test_every_file_is_installed():
         if path.suffix in kinds
     }
     assert installed == written, "files of the folders and of the installation differ; run: pip install -e ."
+    assert not [path for path in home.rglob("*") if path.suffix in (".md", ".svg")], "pages for readers of the source"
 
 
 def test_version_and_types():

@@ -45,5 +45,7 @@ def test_the_two_commands_stand_first():
 
 
 def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#]+)\)", README + (ROOT / "CONTRIBUTING.md").read_text()):
-        assert (ROOT / target).exists(), target
+    for page in ("README.md", "CONTRIBUTING.md", "engine/README.md", "demos/README.md"):
+        text = (ROOT / page).read_text(encoding="utf-8")
+        for target in re.findall(r"\]\(([^)#]+)\)", text) + re.findall(r' src(?:set)?="([^"]+)"', text):
+            assert (ROOT / page).parent.joinpath(target).exists(), f"{page}: {target}"

@@ -1,4 +1,4 @@
-"""Write what stands in a box of a picture: HTML-like labels for Graphviz, tooltips in full, and the caption below."""
+"""Write the contents of a picture's boxes: HTML-like labels for Graphviz, full tooltips, and the caption below."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\uff
 
 
 def card(box: Box, show: Collection[str], quiet: str) -> str | None:
-    """Write the label of a value: its name, then its number, or rows of value and gradient; None for nothing."""
+    """Write the label of a value: its name, then its number, or rows of value and gradient; None if empty."""
     node = box.node
     rows = []
     constant = node.role == "constant"
@@ -51,12 +51,12 @@ def card(box: Box, show: Collection[str], quiet: str) -> str | None:
 
 
 def fallback(box: Box) -> str:
-    """Name an input of which nothing is to be shown."""
+    """Name an input of which nothing else is shown."""
     return f"{box.times:,} inputs" if box.times > 1 else "input"
 
 
 def again_label(box: Box) -> str:
-    """Name a value that is drawn again: by its label, else by its number, and in a program by its operation."""
+    """Name a value that is drawn again: by its label, else its number, or in a program its operation."""
     name = _name(box)
     if name:
         return f"<<b>{markup(name)}</b>>"
@@ -65,7 +65,7 @@ def again_label(box: Box) -> str:
 
 
 def unit_card(box: Box, units: Units, quiet: str) -> str:
-    """Write the label of a folded part of a model: what it is, its parameters and how much is in it."""
+    """Write the label of a folded part of a model: its kind, its parameters and its size."""
     assert box.path is not None
     names = units.within(box.path)
     rows = [_cell(f"<b>{markup(units.title(box.path))}</b>")]
@@ -79,7 +79,7 @@ def unit_card(box: Box, units: Units, quiet: str) -> str:
 
 
 def rest_card(box: Box, quiet: str) -> str:
-    """Write the label of all that is too far away to be shown."""
+    """Write the label of everything too far away to be shown."""
     rows = [_cell(f"<b>… {_counted(box.ops.total(), 'operation')}</b>")]
     if box.ops:
         common = [_times(_symbol(op), op, count) for op, count in box.ops.most_common(_LISTED)]
@@ -91,7 +91,7 @@ def rest_card(box: Box, quiet: str) -> str:
 
 
 def symbol_of(box: Box) -> str:
-    """Write the operation of a box, with how many there are."""
+    """Write the operation of a box, with its count."""
     (op,) = box.ops
     in_a_row = box.ops.total() // box.times
     symbol = _symbol(op) if in_a_row == 1 else f"{in_a_row:,} {_symbol(op)} in a row"
@@ -99,7 +99,7 @@ def symbol_of(box: Box) -> str:
 
 
 def sentence(box: Box, has_numbers: bool) -> str:
-    """Say in full what the card shows rounded and cut; `has_numbers` is False for a program."""
+    """Write in full what the card shows rounded and cut; `has_numbers` is False for a program."""
     node, name = box.node, _name(box)
     start = f"{name}: " if name else ""
     if box.kind == "rest":
@@ -116,7 +116,7 @@ def sentence(box: Box, has_numbers: bool) -> str:
 
 
 def caption(lines: Iterable[str], scale: Scale | None, theme: Theme) -> str | None:
-    """Write what stands below the picture: lines of text, and what the colours mean; None for nothing."""
+    """Write the caption below the picture: lines of text, and what the colours mean; None if it would be empty."""
     rows = [f'<td align="left">{markup(part, longest=_LINE + 1)}</td>' for line in lines for part in _wrapped(line)]
     if scale is not None:
         cells = [f"<td>{_tint('gradient', theme.quiet)}</td>"]
@@ -132,7 +132,7 @@ def caption(lines: Iterable[str], scale: Scale | None, theme: Theme) -> str | No
 
 
 def explain_paths(picture: Picture, paths: Paths, name: str) -> list[str]:
-    """Tell each path with the product along it, or how many there are, and what they add up to."""
+    """List each path with the product along it, or the number of paths, and their total."""
     total = _number(paths.derivative)
     numbers = picture.has_numbers
     if paths.count == 0:
@@ -161,7 +161,7 @@ def explain_paths(picture: Picture, paths: Paths, name: str) -> list[str]:
 
 
 def markup(label: str, longest: int = _LONGEST_LABEL) -> str:
-    """Write a user's label inside an HTML-like label, where it shows as it is."""
+    """Escape a user's label so that it shows literally inside an HTML-like label."""
     if len(label) > longest:
         label = label[: longest - 1] + "…"
     # Graphviz replaces \N, \G and others by names even here, and even written as &#92;N.
@@ -169,26 +169,26 @@ def markup(label: str, longest: int = _LONGEST_LABEL) -> str:
 
 
 def tooltip(text: str) -> str:
-    """Write text as a tooltip, in which Graphviz reads backslashes twice over."""
+    """Escape text for a tooltip, in which Graphviz interprets backslashes twice."""
     quoted: str = graphviz.nohtml(html.escape(printable(text)).replace("\\", "\\" * 4))
     return quoted
 
 
 def printable(text: str) -> str:
-    """Spell out the characters that XML cannot hold, and let every kind of line break be one."""
+    """Spell out characters that XML cannot hold, and unify line breaks."""
     text = "\n".join(text.splitlines()).replace("\t", "    ")
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 def partial_label(span: Span) -> str:
-    """Write the label of an edge: its partial, or the least and the greatest of several; clear of the line."""
+    """Write the label of an edge: its partial, or the least and greatest of several, clear of the line."""
     return (
         f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="3"><tr><td>{_span(span, 4)}</td></tr></table>>'
     )
 
 
 def _name(box: Box) -> str | None:
-    """Return the label of a value, or what is the same in all labels of a folded one."""
+    """Return the label of a value, or what all labels of a folded one have in common."""
     if len(box.labels) <= 1:
         label = box.node.label
     else:
@@ -206,7 +206,7 @@ def _symbol(op: Primitive) -> str:
 
 
 def _times(symbol: str, op: Primitive, count: int) -> str:
-    """Write how often an operation stands there: by its name where its symbol is a sign, for "× × 100" is a riddle."""
+    """Write how often an operation occurs: by name if its symbol is a sign, since "× × 100" is a riddle."""
     return f"{op.name if len(symbol) == 1 and not symbol.isalpha() else symbol} × {count:,}"
 
 

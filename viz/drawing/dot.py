@@ -10,6 +10,7 @@ from collections.abc import Collection
 from typing import Any
 
 import graphviz
+from chainrule import Primitive
 from chainrule.data import whole_number
 from chainrule.errors import describe
 
@@ -28,7 +29,7 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .folding import LEVELS, Box, Folding, boxes, fold
+from .folding import LEVELS, Box, Folding, boxes, fold, takes_any_order
 from .highlight import Paths, find_start, follow
 from .picture import Picture, collector_paused, gather
 from .ranks import far_uses
@@ -55,7 +56,6 @@ NODE = {
 EDGE = {"arrowsize": "0.6", "weight": "4"}
 CIRCLE = {"fontsize": "14", "height": "0.4", "margin": "0", "shape": "circle", "width": "0.4"}
 
-_ANY_ORDER = {"add", "mul", "strong_mul", "sum", "mean", "maximum", "minimum", "hypot", "norm", "logsumexp"}
 PILL = {"height": "0.36", "margin": "0.12,0"}  # for symbols that would need a large circle
 FOLDED = {"style": "filled", "peripheries": "2"}
 
@@ -69,7 +69,7 @@ INTO_FRAME = {"minlen": "2"}
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
-    """Be a `graphviz.Digraph` that notebooks can show with no ``dot`` on the PATH."""
+    """A `graphviz.Digraph` that notebooks can show without ``dot`` on the PATH."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
         # Looked up when asked: rendering is built on this module.
@@ -153,16 +153,16 @@ def draw(
         return _Writer(picture, folding, units, paths, shown, colours).write(direction, highlight)
 
 
-def order_of(operation: str, arguments: int) -> dict[str, str]:
-    """Return the style of an operation whose arguments are to stand in their order: x - y is not y - x.
+def order_of(operation: Primitive, arguments: int) -> dict[str, str]:
+    """Return the style that keeps an operation's arguments in order: x - y is not y - x.
 
     Where the order says nothing, arrows need not go round cards to keep it.
     """
-    return {"ordering": "in"} if arguments > 1 and operation not in _ANY_ORDER else {}
+    return {"ordering": "in"} if arguments > 1 and not takes_any_order(operation) else {}
 
 
 class _Writer:
-    """Write one picture; holds what all of its parts ask for."""
+    """Write one picture; holds what all of its parts need."""
 
     def __init__(
         self,
@@ -219,7 +219,7 @@ class _Writer:
         return drawing
 
     def _nest(self, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph], upwards: bool) -> None:
-        """Put frames into those around them, in the order that the model has them in.
+        """Nest frames inside one another, in the model's order.
 
         With `upwards` Graphviz lays the parts of a frame out from the bottom to the top, but for folded ones.
         """
@@ -235,7 +235,7 @@ class _Writer:
             (frames[path[:-1]] if path else drawing).subgraph(frames[path])
 
     def _frame(self, box: Box, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph]) -> graphviz.Digraph:
-        """Return the part of the drawing that a box goes into: the frame around its unit, or the drawing itself."""
+        """Return the part of the drawing that a box belongs to: the frame of its unit, or the drawing itself."""
         if self.units is None or box.path is None or box.kind == "rest":
             return drawing
         depth = len(box.path) - (box.kind == "unit")
@@ -258,7 +258,7 @@ class _Writer:
         return frames[box.path[:depth]] if depth >= 0 else drawing
 
     def _add(self, drawing: graphviz.Digraph, box: Box) -> list[tuple[str, str, dict[str, str] | None]]:
-        """Add a box, and before it the operation that made it; return the edges that lead there."""
+        """Add a box, preceded by the operation that made it; return the edges that lead there."""
         node, lit = box.node, {"color": self.theme.path, "penwidth": "2.4"} if box.lit else {}
         entry = end = f"v{box.place}"
         if box.kind != "value":
@@ -282,7 +282,7 @@ class _Writer:
             entry, symbol = f"op{box.place}", symbol_of(box)
             end = end if label else entry
             style = self.theme.operation | (CIRCLE if len(symbol) <= 2 else PILL)
-            style |= order_of(node.op.name, len(box.args))
+            style |= order_of(node.op, len(box.args))
             style |= {"class": "operation", "tooltip": tooltip(node.op.name)} | lit
             if node.role == "root" and not label:
                 style |= self.theme.cards["root"] | {"fontcolor": self.theme.ink}
@@ -303,7 +303,7 @@ class _Writer:
         return edges
 
     def _edges(self, drawing: graphviz.Digraph, box: Box, entry: str) -> list[tuple[str, str, dict[str, str] | None]]:
-        """Return the edges that enter a box; an input that stands far away is drawn again."""
+        """Return the edges into a box; a distant input is drawn again."""
         edges = []
         own = len(self.ends) - 1
         around = box.path if box.kind == "value" and box.path else ()
@@ -334,7 +334,7 @@ class _Writer:
         return {"fillcolor": self.scale.fill(box.grads.strongest)}
 
     def _quiet(self, box: Box) -> str:
-        """Return a colour for words that stand back, which on a strong colour they cannot."""
+        """Return the colour of secondary text; on a coloured box, that of other text."""
         return self.theme.quiet if not self._fill(box) else self.theme.ink
 
 
@@ -347,7 +347,7 @@ def _shown(show: Any) -> set[str]:
 
 
 def _level(collapse: Any) -> str | None:
-    """Return what of the model is to be folded in any case."""
+    """Return the level of the model that is folded in any case."""
     if collapse is None or collapse is False or collapse == "auto":
         return None
     if collapse not in tuple(LEVELS):

@@ -1,4 +1,4 @@
-"""Fold a large picture until it can be taken in: what is alike becomes one box with a count, what is far is summed up.
+"""Fold a large picture to a readable size: equal parts become one box with a count, distant ones are summed up.
 
 Every way of folding gives each node the number of a group; `boxes` then adds up what each group shows.
 """
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from chainrule import Primitive
+from chainrule.operations import Reduction
 
 from .highlight import Paths
 from .picture import Node, Picture
@@ -27,11 +28,9 @@ _CONNECTED = 2  # arrows for each box, which is more than a network of a few neu
 _KEPT_INPUTS = 12
 _DEEPEST = 8  # boxes in a row, or the picture of a chain is a line across ten screens
 
-_ALIKE = {"add", "mul", "sum"}  # a + b + c: one operation on many
-
 
 class Span(NamedTuple):
-    """Hold the least and the greatest of several numbers, both nan where there is no number, and whether nan is among.
+    """The least and greatest of several numbers (both nan if there is none), and whether nan is among them.
 
     >>> Span.of(2.0).with_one(math.nan).with_one(-3.0)
     Span(low=-3.0, high=2.0, holds_nan=True)
@@ -47,7 +46,7 @@ class Span(NamedTuple):
         return cls(number, number, number != number)
 
     def with_one(self, number: float) -> Span:
-        """Return the span that holds one more."""
+        """Return the span extended by one number."""
         low, high, holds_nan = self
         if low != low:
             return Span(number, number, True)
@@ -57,13 +56,13 @@ class Span(NamedTuple):
 
     @property
     def strongest(self) -> float:
-        """What the colour is to tell: nan where it is among the numbers, else the one farthest from 0."""
+        """The number that determines the colour: nan if it is among them, else the one farthest from 0."""
         return math.nan if self.holds_nan else max(self.low, self.high, key=abs)
 
 
 @dataclass(slots=True)
 class Box:
-    """Hold what a picture shows as one: a value with its operation, or all the nodes that were folded into it.
+    """A box of a picture: a value with its operation, or all nodes that were folded into it.
 
     A box of the kind "unit" is part of a model, one of the kind "rest" the far end of the graph. `times` counts the
     values that are alike, `ops` the operations, `values` and `grads` reach from the least to the greatest.
@@ -87,7 +86,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Folding:
-    """Hold which nodes are drawn as one.
+    """The grouping of nodes that are drawn as one.
 
     Args:
         groups: the number of the group that each node is in.
@@ -137,15 +136,20 @@ def _attempts(least: int, units: Units | None) -> Iterator[tuple[int, bool]]:
 
 
 def _fits(picture: Picture, groups: Sequence[int], most: int) -> bool:
-    """Tell whether the groups are few enough, and not all connected with all."""
+    """Return whether the groups are few enough, and not all connected to all."""
     if len(set(groups)) > most:
         return False
     arrows = {(groups[arg], own) for node, own in zip(picture.nodes, groups, strict=True) for arg in node.args}
     return len(arrows) <= _CONNECTED * most
 
 
+def takes_any_order(operation: Primitive) -> bool:
+    """Tell whether the order of the arguments says nothing, as in a + b + c and in a mean."""
+    return operation.commutes or (isinstance(operation, Reduction) and operation.iterables == 1)
+
+
 def _chains(picture: Picture, units: Units | None) -> list[int]:
-    """Give each node the last of the row of like operations that it stands in: of a + b + c + d, or - - - x."""
+    """Map each node to the last of its chain of like operations: of a + b + c + d, or - - - x."""
     nodes = picture.nodes
     uses = [0] * len(nodes)
     for node in nodes:
@@ -156,7 +160,7 @@ def _chains(picture: Picture, units: Units | None) -> list[int]:
     heads = list(range(len(nodes)))
     for place in range(len(nodes) - 1, -1, -1):
         node = nodes[place]
-        if node.op is None or not (len(node.args) == 1 or node.op.name in _ALIKE):
+        if node.op is None or not (len(node.args) == 1 or takes_any_order(node.op)):
             continue
         for arg in node.args:
             below = nodes[arg]
@@ -167,7 +171,7 @@ def _chains(picture: Picture, units: Units | None) -> list[int]:
 
 
 def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int, by_shape: bool | None) -> Folding:
-    """Group what is computed alike, from the inputs upwards.
+    """Group nodes that are computed alike, from the inputs upwards.
 
     Two results are alike where the same operation took arguments that are alike. Constants are alike whatever
     their numbers, so that 100 samples through one network are one; inputs are alike only if `by_shape`, and there
@@ -213,7 +217,7 @@ def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int,
 
 
 def _cut(picture: Picture, folding: Folding, most: int) -> Folding:
-    """Put the groups farthest from the roots together until `most` are left.
+    """Merge the groups farthest from the roots until `most` are left.
 
     A group counts as far as the longest way from it to a root: then whatever takes a value that is shown is shown
     too. Some inputs that have names are kept however far.
@@ -248,7 +252,7 @@ def _cut(picture: Picture, folding: Folding, most: int) -> Folding:
 
 
 def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths | None) -> list[Box]:
-    """Add up what each group shows; boxes come in the order of the nodes that stand for them."""
+    """Summarise each group; boxes come in the order of the nodes that represent them."""
     nodes, groups, heads = picture.nodes, folding.groups, folding.heads
     lit = None if paths is None else paths.lit
     found: dict[int, Box] = {}
@@ -311,7 +315,7 @@ def _empty_box(place: int, own: int, node: Node, folding: Folding, units: Units 
 
 
 def _around(one: Path | None, other: Path | None) -> Path | None:
-    """Return the innermost unit that holds both; None where one of them stands outside of all."""
+    """Return the innermost unit that contains both; None if one of them is outside all units."""
     if one is None or other is None:
         return None
     shared = 0
@@ -325,7 +329,7 @@ def _is_single(box: Box) -> bool:
 
 
 def _runs(lit: list[bool] | None, arg: int, place: int) -> bool:
-    """Tell whether a highlighted path goes from one place to the next: wherever both lie on one."""
+    """Return whether a highlighted path leads from one place to the next: wherever both lie on one."""
     return lit is not None and lit[arg] and lit[place]
 
 

@@ -16,7 +16,7 @@ _MOST_COUNTED = 10**6  # paths can double at every step, and nobody reads a numb
 
 @dataclass(frozen=True)
 class Paths:
-    """Hold the paths from one node to the root.
+    """The paths from one node to the root.
 
     `lit` says of each node whether it lies on one, `count` how many there are (at most a million are counted),
     `derivative` the sum of their products, and `routes` each path as the places along it, where there are few.
@@ -85,7 +85,7 @@ def follow(picture: Picture, start: int, most: int = 8) -> Paths:
 
 
 def _reaching(picture: Picture, counts: list[int]) -> list[bool]:
-    """Keep of the nodes that paths come to those from which a root is reached."""
+    """Keep only the nodes on the paths from which a root can be reached."""
     lit = [False] * len(counts)
     for root in picture.roots:
         lit[root] = counts[root] > 0

@@ -117,7 +117,7 @@ def _run(digraph: graphviz.Digraph, picture_format: str) -> bytes:
 
 
 def _commands(picture_format: str) -> Iterator[list[str]]:
-    """List the commands at hand that turn DOT text on their input into a picture on their output."""
+    """List the available commands that turn DOT text on stdin into a picture on stdout."""
     options = [f"-Gdpi={_PNG_DPI}"] if picture_format == "png" else []
     dot = shutil.which("dot")
     if dot is not None:
@@ -130,7 +130,7 @@ def _commands(picture_format: str) -> Iterator[list[str]]:
 
 
 def _last_words(done: subprocess.CompletedProcess[bytes]) -> str:
-    """Pick from the error output of a process what says why it failed."""
+    """Extract from a process's stderr the lines that say why it failed."""
     lines = done.stderr.decode(errors="replace").splitlines()
     lines = [line for line in lines if "rror" in line and not line.startswith(" ")]
     return "; ".join(lines[-2:]) or f"{Path(done.args[0]).name} ended with code {done.returncode}"

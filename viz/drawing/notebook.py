@@ -1,4 +1,4 @@
-"""Show a `Var` as its graph where a notebook asks what it looks like."""
+"""Show a `Var` as its graph in notebooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""See what there is to draw: every value below a root, numbered so that arguments come before results.
+"""Collect what there is to draw: every value below a root, numbered so that arguments come before results.
 
 A picture is plain data. Whatever records operations can be turned into one, and whatever shows graphs
 (DOT text, a formula, a page to step through) can read one, without either knowing the other.
@@ -25,7 +25,7 @@ _DIGITS = re.compile(r"\d+")
 
 
 class Node(NamedTuple):
-    """Hold one value of the graph and the operation that made it.
+    """One value of the graph and the operation that made it.
 
     Args:
         role: ``input`` for a leaf that wants a gradient, ``constant`` for one that does not, ``root`` for
@@ -49,7 +49,7 @@ class Node(NamedTuple):
 
 @dataclass(frozen=True)
 class Picture:
-    """Hold the nodes of a graph, arguments before results, and the places of what was asked for."""
+    """The nodes of a graph, arguments before results, and the places of the roots."""
 
     nodes: list[Node]
     roots: tuple[int, ...]
@@ -58,7 +58,7 @@ class Picture:
 
     @functools.cached_property
     def kinds(self) -> list[int]:
-        """Give nodes of one operation and role whose labels differ in their digits only the same number.
+        """Number the kinds of nodes: same operation, same role, labels that differ in their digits only.
 
         >>> x, y = Var(1.0, label="x1"), Var(2.0, label="x2")
         >>> gather(x * y).kinds
@@ -79,7 +79,7 @@ class Picture:
 
 @contextmanager
 def collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector from looking through millions of new objects, none of them in a cycle."""
+    """Pause the garbage collector, which would search millions of new objects, none of them in a cycle."""
     was_on = gc.isenabled()
     gc.disable()
     try:
@@ -90,7 +90,7 @@ def collector_paused() -> Iterator[None]:
 
 
 def gather(source: Any) -> Picture:
-    """See a Var, a `Program` or anything that carries one as ``program``, such as a compiled function.
+    """Return the picture of a Var, a `Program` or anything with a ``program``, such as a compiled function.
 
     Errors: `TypeError` for anything else.
 
@@ -192,7 +192,7 @@ def _walk(root: Var, max_nodes: int | None) -> tuple[list[Node], dict[int, int]]
 
 
 def _nodes(order: list[Any], args: list[tuple[int, ...]], root: Var) -> list[Node]:
-    """Say of each Var, or plain number, what a picture shows of it; column by column, which for millions is faster."""
+    """Make the node of each Var or plain number; column by column, which is faster for millions."""
     ops = [item.op if type(item) is Var else None for item in order]
     wanted = [type(item) is Var and item.requires_grad for item in order]
     roles: list[Role] = [

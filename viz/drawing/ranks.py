@@ -1,4 +1,4 @@
-"""Tell which arrows would be so long that their start is better drawn again, since Graphviz takes very long over them.
+"""Find arrows so long that their start is better drawn again: Graphviz is very slow on long arrows.
 
 A recurrence that uses the same input at every step has an arrow from it to each. Laying 40 of them out took Graphviz
 ten seconds, 200 more than ten minutes; and who reads the picture cannot follow them either.
@@ -17,7 +17,7 @@ Arrow = tuple[int, int]  # the numbers of two boxes
 
 
 def far_uses(boxes: Sequence[Box]) -> set[Arrow]:
-    """Return (argument, user) for each use that stands far from its argument: of inputs, and of results if many are.
+    """Return (argument, user) for each use far from its argument: of inputs, and of results if there are many.
 
     An input is laid out next to its first user, so that what counts is how far the user is from that one.
     """
@@ -37,7 +37,7 @@ def _is_input(box: Box) -> bool:
 
 
 def _ranks(boxes: Sequence[Box]) -> list[int]:
-    """Return how many operations and values stand before each box, on the longest way."""
+    """Return how many operations and values precede each box, on the longest way."""
     ranks: list[int] = []
     for box in boxes:
         # In a folded part that uses itself again, an argument may come later than its use.

@@ -1,4 +1,4 @@
-"""Make the SVG that Graphviz writes fit for pages: readable titles, no document type, nothing from outside."""
+"""Make Graphviz's SVG fit for pages: readable titles, no document type, no external resources."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SPELLING = {
 
 
 def tidy(source: str) -> str:
-    """Return Graphviz's SVG as one element that can stand in a file or in a page.
+    """Return Graphviz's SVG as one element, for a file or inside a page.
 
     The graph's name becomes the title of the picture, its tooltip the description, and other tooltips the titles of
     their nodes; points become pixels. Document type, comments and empty links go.
@@ -70,7 +70,7 @@ def _retitle(group: ElementTree.Element) -> None:
 
 
 def _describe(root: ElementTree.Element) -> None:
-    """Take the graph's tooltip off its background, and put it where screen readers look for a description."""
+    """Move the graph's tooltip from its background to where screen readers look for a description."""
     graph = root.find("g")
     link = None if graph is None else graph.find("g/a")
     if graph is None or link is None or graph.get("class") != "graph":
@@ -87,7 +87,7 @@ def _describe(root: ElementTree.Element) -> None:
 
 
 def _lift_title(root: ElementTree.Element) -> None:
-    """Move the graph's title to where browsers and screen readers look for that of the picture."""
+    """Move the graph's title to where browsers and screen readers look for the picture's title."""
     graph = root.find("g")
     title = None if graph is None else graph.find("title")
     if graph is None or title is None:

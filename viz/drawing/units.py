@@ -1,4 +1,4 @@
-"""Tell which part of a model each node of a picture belongs to: by the names of its parameters, dotted as nn has them.
+"""Find the part of a model that each node of a picture belongs to, by the dotted names of its parameters.
 
 Nothing here knows a class of nn: any object with ``named_parameters()`` is a model. In the name
 ``layers.0.neurons.3.weights.1`` the part ``layers.0`` is a layer and ``layers.0.neurons.3`` a neuron in it.
@@ -19,20 +19,11 @@ from .picture import Node, Picture
 # As nn labels parameters: w2[3,1] and b2[3].
 _PARAMETER = re.compile(r"(?:w(?=\d*\[\d+,)|b(?=\d*\[\d+\]))(\d*)\[([1-9]\d*)(?:,([1-9]\d*))?\]")
 
-# What may follow a weighted sum inside a neuron of which nothing but the labels is known.
-_ACTIVATIONS = frozenset(
-    PRIMITIVES[name]
-    for name in (
-        "celu", "clip", "elu", "gelu", "leaky_relu", "mish", "relu", "sigmoid", "silu", "sin", "softplus", "softsign",
-        "tanh",
-    )
-)  # fmt: skip
-
 Path = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
 
 
 class Units:
-    """Hold the units of a model that a picture shows.
+    """The units of a model that a picture shows.
 
     Args:
         picture: what is drawn.
@@ -63,7 +54,7 @@ class Units:
         self._claim(picture, {path: activations(path) for path in self.parameters})
 
     def _claim(self, picture: Picture, activations: dict[Path, Container[Primitive]]) -> None:
-        """Give each unit the operations on its parameters, those that join them, and then its activation.
+        """Assign to each unit the operations on its parameters, those that join them, and then its activation.
 
         An operation joins a unit while parameters of the unit are still to come: the loss, which follows the last
         of them, stays outside.
@@ -87,7 +78,7 @@ class Units:
                     owner[arg] = path  # such as the 1 that a bias is multiplied by
 
     def _claimant(self, nodes: list[Node], args: tuple[int, ...]) -> Path | None:
-        """Return the one unit of which parameters are among the arguments, or else to which all arguments belong."""
+        """Return the one unit whose parameters are among the arguments, or else to which all arguments belong."""
         shared: Path | None = None
         direct: Path | None = None
         same = True
@@ -105,11 +96,11 @@ class Units:
         return direct if direct is not None else shared if same else None
 
     def folded(self, path: Path, levels: int) -> Path:
-        """Return the unit that a node of `path` falls into when the innermost `levels` levels fold."""
+        """Return the unit that a node of `path` belongs to when the innermost `levels` levels fold."""
         return path[: max(0, self.depth - levels + 1)]
 
     def count(self, levels: int) -> int:
-        """Tell how many boxes the units are when the innermost `levels` levels fold; with none, each parameter."""
+        """Return the number of boxes when the innermost `levels` levels fold; with none, each parameter is a box."""
         if levels == 0:
             return sum(map(len, self.parameters.values()))
         return len({self.folded(path, levels) for path in self.parameters})
@@ -127,7 +118,7 @@ class Units:
 
 
 def units_of(picture: Picture, module: Any) -> Units:
-    """Find the units of a model; `TypeError` for what is none, `ValueError` for one that is not in the picture."""
+    """Find the units of a model; `TypeError` if it is not one, `ValueError` if it is not in the picture."""
     if not callable(getattr(module, "named_parameters", None)):
         raise TypeError(f"draw expected a module with named_parameters() but got {describe('module', module)}")
     parameters = [(name, var.label or name, picture.places.get(id(var))) for name, var in module.named_parameters()]
@@ -139,7 +130,7 @@ def units_of(picture: Picture, module: Any) -> Units:
 
 
 def labelled_units(picture: Picture) -> Units | None:
-    """Find neurons by the labels that nn gives to their parameters; None where there are none, or two of one label.
+    """Find neurons by the labels that nn gives their parameters; None if there are none, or a label occurs twice.
 
     ``w2[3,1]`` is the weight of neuron 3 of layer 2 for its first input, ``b2[3]`` its bias; without the first number
     there is one layer. Both must be there: ``w[1,2]`` alone may be a matrix.
@@ -175,7 +166,9 @@ def labelled_units(picture: Picture) -> Units | None:
     # Weights first, as nn lists them.
     ordered = sorted(found, key=lambda key: (*key[:2], key[2] or math.inf))
     parameters = [(dotted.format(layer - 1, neuron - 1), *found[layer, neuron, k]) for layer, neuron, k in ordered]
-    return Units(picture, model, parameters, lambda path: _ACTIVATIONS)
+    # What may follow a weighted sum inside a neuron of which nothing but the labels is known.
+    activations = {row for row in PRIMITIVES.values() if row.activation}
+    return Units(picture, model, parameters, lambda path: activations)
 
 
 def path_of(name: str) -> Path:
@@ -190,7 +183,7 @@ def path_of(name: str) -> Path:
 
 
 def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
-    """Return the operation that a unit applies last, where it says so in an attribute ``activation``."""
+    """Return the operation that a unit applies last, according to its attribute ``activation``."""
     item = module
     for step in ".".join(path).split(".") if path else ():
         if isinstance(item, list | tuple):

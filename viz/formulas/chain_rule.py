@@ -1,4 +1,4 @@
-"""Write the chain rule out for one variable: a sum over paths of products of partials, down to the number."""
+"""Write out the chain rule for one variable: a sum over paths of products of partials, down to the number."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _UNCOUNTED = 10**300
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Hold how a computed value depends on one of its arguments: the sum of the partials at each place it stands.
+    """How a computed value depends on one argument: the sum of the partials of all its occurrences.
 
     It is alive where one of them is not 0, for they may cancel; `symbol` is the ``d`` to write it with, which is ``∂``
     where other arguments depend on the same variable, and are held fixed.
@@ -74,7 +74,7 @@ def chain(root: Var, x: Var | str, max_paths: int = 8) -> str:
 
 
 class _Derivation:
-    """Hold all that the text of one derivative is made of."""
+    """Everything that the text of one derivative is made of."""
 
     def __init__(self, root: Var, target: Var, nodes: list[Var]) -> None:
         self.root, self.target = root, target
@@ -95,7 +95,7 @@ class _Derivation:
         self.live, self.all = self._count_paths(live=True), self._count_paths(live=False)
 
     def text(self, limit: int) -> str:
-        """Choose the form that the number of paths allows."""
+        """Write the derivative in the form that the number of paths allows."""
         if self.root is self.target:
             return f"{self.title} = 1"
         if not self.target.requires_grad:
@@ -122,7 +122,7 @@ class _Derivation:
     # ---- the parts of the text ----
 
     def _values(self) -> Iterator[str]:
-        """Write each value on the way, and before it those it needs that have a line of their own."""
+        """Write each value on the way, preceded by those it needs that have a line of their own."""
         values = {self.script.names[id(node)]: node.value for node in self.on_way}
         wide = max(
             [len(f"{name} = {text}") for name, text in self.script.lines if name in values and len(text) < 60] or [0]
@@ -186,7 +186,7 @@ class _Derivation:
     # ---- the numbers ----
 
     def _links(self, node: Var, reached: set[int]) -> list[Link]:
-        """Return a link to each argument on the way; one that stands at several places has one link."""
+        """Return a link to each argument on the way; an argument that occurs several times has one link."""
         assert node.op is not None
         pieces = self.script.pieces
         found = partial_pieces(
@@ -213,7 +213,7 @@ class _Derivation:
         return links
 
     def _sweep(self) -> dict[int, float]:
-        """Do what `backward` does, in its order, and keep the results here."""
+        """Sweep as `backward` does, in its order, but keep the results here."""
         gradients = {id(self.root): 1.0}
         for node in reversed(walk(self.root)):
             gradient = gradients.get(id(node), 0.0)
@@ -258,7 +258,7 @@ class _Derivation:
         return [link for link in reversed(self.links[id(node)]) if link.alive and id(link.argument) in alive]
 
     def _name(self, node: Var) -> str:
-        """Return the name of a node on the way, of an end of it, or of a Var that is no part of the graph."""
+        """Return the name of a node on the way, of an end of it, or of a Var outside the graph."""
         key = id(node)
         if key in self.script.names:
             return self.script.names[key]
@@ -266,7 +266,7 @@ class _Derivation:
 
 
 def _product(pieces: list[Piece], first: bool = True) -> str:
-    """Write factors with room between them; a product among them keeps its parentheses, to be seen as one factor."""
+    """Write factors with spaces between them; a product among them keeps its parentheses, to read as one factor."""
     if len(pieces) == 1:
         return (
             pieces[0].at_least(MODULO, "text", signed=first) if pieces[0].level > SUM or not first else pieces[0].text

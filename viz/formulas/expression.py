@@ -40,7 +40,7 @@ _COMPOSITES = ("hardtanh", "prod", "selu")
 
 
 class ExpressionError(ValueError):
-    """Say what is wrong with an expression, and point at it."""
+    """Report what is wrong with an expression, and point at it."""
 
     def __init__(self, message: str, text: str, column: int) -> None:
         # A window of the line, so that the caret stands under its place in long ones too.
@@ -50,7 +50,7 @@ class ExpressionError(ValueError):
 
 
 def evaluate(text: str, names: Mapping[str, Var]) -> Var:
-    """Compute an expression of Vars and return the result; what is wrong raises `ExpressionError`.
+    """Compute an expression of Vars and return the result; a mistake in it raises `ExpressionError`.
 
     >>> x = Var(2.0, label="x")
     >>> evaluate("(x**2 + 3)**2", {"x": x}).value
@@ -64,7 +64,7 @@ def evaluate(text: str, names: Mapping[str, Var]) -> Var:
 
 
 def variables(text: str) -> list[str]:
-    """List the names in an expression that are no functions, in order; constants are among them.
+    """List the names in an expression that are not functions, in order; constants are included.
 
     >>> variables("sin(x) * pi + y")
     ['x', 'pi', 'y']
@@ -83,7 +83,7 @@ def functions() -> list[str]:
 
 
 class _Reader:
-    """Walk over a tree and compute; its depth is limited, so it may recurse."""
+    """Walk a syntax tree and compute; its depth is limited, so recursion is safe."""
 
     def __init__(self, text: str, names: Mapping[str, Var]) -> None:
         self._text = text
@@ -181,13 +181,13 @@ def _parse(text: str) -> ast.expr:
 
 
 def _column(node: ast.AST, text: str) -> int:
-    """Return the place of a node in the text; `ast` counts bytes, and from the first sign that is no space."""
+    """Return the column of a node in the text; `ast` counts bytes, from the first non-space."""
     stripped = text.lstrip()
     return len(text) - len(stripped) + len(stripped.encode()[: getattr(node, "col_offset", 0)].decode(errors="ignore"))
 
 
 def _sign(node: ast.AST) -> ast.AST:
-    """Return a place to point at: where the part before a dot, a bracket or a sign ends, else the node."""
+    """Return the column to point at: the end of the part before a dot, bracket or operator, else the node."""
     before = node.left if isinstance(node, (ast.BinOp, ast.Compare)) else getattr(node, "value", None)
     if not isinstance(before, ast.expr) or before.end_col_offset is None:
         return node

@@ -1,4 +1,4 @@
-"""Write operations as people do: infix, powers, functions, with the parentheses that are needed and no others.
+"""Write operations as people do: infix, powers, functions, with only the parentheses that are needed.
 
 A `Piece` is text and how tightly its outermost operation binds. Operations join pieces; they never parse them.
 Plain text is in Python's spelling, so that the result can be read back; LaTeX is for papers and notebooks.
@@ -48,20 +48,20 @@ _LATEX_SPECIAL = {
 
 
 class Piece(NamedTuple):
-    """Hold text and the level of its outermost operation, from `LOOSE` to `ATOM`."""
+    """Text and the precedence of its outermost operation, from `LOOSE` to `ATOM`."""
 
     text: str
     level: int
 
     def at_least(self, level: int, style: Style, *, signed: bool = False) -> str:
-        """Return the text, in parentheses where it binds less tightly; `signed` allows a minus in front."""
+        """Return the text, in parentheses if it binds less tightly; `signed` allows a leading minus."""
         if self.level >= level and (signed or not self.text.startswith("-")):
             return self.text
         return rf"\left({self.text}\right)" if style == "latex" else f"({self.text})"
 
 
 def write(row: Primitive, pieces: Sequence[Piece], style: Style = "text") -> Piece:
-    """Write an operation on what is written already.
+    """Write an operation on operands that are already written.
 
     >>> import chainrule as cr
     >>> total = write(cr.add, [Piece("x", ATOM), Piece("3", ATOM)])
@@ -71,6 +71,11 @@ def write(row: Primitive, pieces: Sequence[Piece], style: Style = "text") -> Pie
     writer = _WRITERS.get(row.name)
     if writer is not None and not row.custom:
         return writer(pieces, style)
+    if row.custom and row.infix:
+        # Nobody knows how tightly an operator of the user's own binds.
+        left, right = [piece.at_least(ATOM, style) for piece in pieces]
+        sign = row.infix if style == "text" else rf"\mathbin{{\text{{{escape_latex(row.infix)}}}}}"
+        return Piece(f"{left} {sign} {right}", LOOSE)
     if style == "text":
         inside = ", ".join([piece.text for piece in pieces])
         return Piece(f"{row.name}([{inside}])" if row.name in ("norm", "logsumexp") else f"{row.name}({inside})", ATOM)
@@ -226,7 +231,7 @@ _WRITERS: dict[str, Callable[[Sequence[Piece], Style], Piece]] = {
 
 
 class Names:
-    """Give every value a name of its own: its label where that can serve as a name, else one that is free.
+    """Give every value a unique name: its label if that can serve as a name, else a free one.
 
     >>> names = Names()
     >>> names.claim("w"), names.claim("w"), names.letter(), names.numbered("x")
@@ -239,7 +244,7 @@ class Names:
         self._counters: dict[str, Iterator[int]] = {}
 
     def claim(self, label: str) -> str:
-        """Return the label itself the first time, then with a number; one that is no name in backticks."""
+        """Return the label itself the first time, then numbered; in backticks if it is not a name."""
         name = label if is_name(label) else f"`{' '.join(label.split()).replace('`', chr(39))}`"
         if name in self._taken:
             numbers = self._counters.setdefault(name, count(2))
@@ -248,7 +253,7 @@ class Names:
         return name
 
     def letter(self) -> str:
-        """Return a letter while there are some, then numbered ones."""
+        """Return a free letter, or a numbered one when all are taken."""
         for letter in self._letters:
             if letter not in self._taken:
                 self._taken.add(letter)
@@ -264,7 +269,7 @@ class Names:
 
 
 def is_name(label: str) -> bool:
-    """Tell whether a label reads as one name inside a formula: ``w``, ``w1[1,2]``, ``weights.0``; not ``a + b``."""
+    """Return whether a label reads as one name inside a formula: ``w``, ``w1[1,2]``, ``weights.0``; not ``a + b``."""
     return _NAME.fullmatch(label) is not None
 
 
@@ -290,5 +295,5 @@ def latex_name(name: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Write text so that LaTeX shows it as it is."""
+    """Escape text so that LaTeX shows it literally."""
     return "".join([_LATEX_SPECIAL.get(sign, sign) for sign in text])

@@ -1,4 +1,4 @@
-"""Write the derivative that an operation's rule gives at some numbers: ``2*u`` for ``u**2`` at 3.
+"""Write as a formula the derivative that a rule gives at some numbers: ``2*u`` for ``u**2`` at 3.
 
 The row's own rule runs on objects that hold a number and its formula. Numbers decide every choice the rule makes,
 such as which side of a kink it is on, and the steps that change nothing there (times 1, plus 0) are left out.
@@ -19,7 +19,7 @@ _DIGITS = 6
 
 
 class Worked(Operators):
-    """Hold a number and the formula it comes from; `constant` where the formula is but the number."""
+    """A number and the formula it comes from; `constant` if the formula is just the number."""
 
     __slots__ = ("constant", "piece", "value")
 
@@ -103,7 +103,7 @@ def _compare(relation: Callable[[float, float], bool], left: Worked, right: Any)
 
 
 def _shorter(row: Primitive, terms: list[Worked]) -> Worked | None:
-    """Leave out a step that changes nothing: times or by or to the power of 1, plus or minus 0, times -1."""
+    """Simplify a trivial step: multiplied by 1 or -1, divided by 1, to the power of 1, plus or minus 0."""
     name = row.name
     if name == "stop_gradient":
         return terms[0]

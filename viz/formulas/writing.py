@@ -87,13 +87,13 @@ def left_to_right(root: Var) -> list[Var]:
 
 
 def check_style(style: Any) -> None:
-    """Refuse what is not a style."""
+    """Refuse anything that is not a style."""
     if style not in ("text", "latex"):
         raise ValueError(f"formula expected style to be 'text' or 'latex' but got {describe('style', style)}")
 
 
 def is_symbol(arg: Any) -> bool:
-    """Tell whether an argument is written as more than its number.
+    """Return whether an argument is written as more than its number.
 
     >>> is_symbol(Var(1.0)), is_symbol(Var(1.0, requires_grad=False)), is_symbol(1.0)
     (True, False, False)
@@ -102,12 +102,12 @@ def is_symbol(arg: Any) -> bool:
 
 
 def has_text(label: str | None) -> bool:
-    """Tell whether a label shows anything."""
+    """Return whether a label has visible text."""
     return label is not None and label.strip() != ""
 
 
 class Script:
-    """Hold a graph written line by line.
+    """A graph written line by line.
 
     Args:
         root: the value that is asked for.
@@ -158,7 +158,7 @@ class Script:
             self.pieces[key] = piece
 
     def piece(self, arg: Any) -> Piece:
-        """Return what to write for an argument, a Var or a float."""
+        """Return the text for an argument, a Var or a float."""
         return self.pieces[id(arg)] if type(arg) is Var else number(arg, self._style)
 
     def _name(self, node: Var, name: str) -> None:

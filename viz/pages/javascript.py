@@ -155,15 +155,15 @@ _HELPERS = {
     ),
 }  # fmt: skip
 
-_INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+_OPERATORS = ("+", "-", "*", "/")  # Python's that are JavaScript's, too
 
 
 class UntranslatableError(TypeError):
-    """Say of an operation that there is no JavaScript for it."""
+    """Report an operation that has no JavaScript translation."""
 
 
 class Recorder(Operators):
-    """Stand for a JavaScript variable; each operation on it writes a step and gives another."""
+    """A JavaScript variable; each operation on it writes a step and returns another."""
 
     __slots__ = ("name", "steps")
 
@@ -180,10 +180,10 @@ class Recorder(Operators):
         if row.name == "where":
             condition = names[0] if names[0].startswith("(") else f"{names[0]} !== 0"
             return _step(steps, f"{condition} ? {names[1]} : {names[2]}")
-        if row.name in _INFIX:
-            return _step(steps, f"{names[0]} {_INFIX[row.name]} {names[1]}")
         if row.name not in EVALUATE or row.custom:
             raise UntranslatableError(row.name)
+        if row.infix in _OPERATORS:
+            return _step(steps, f"{names[0]} {row.infix} {names[1]}")
         inside = ", ".join(names)
         return _step(steps, f"r_{row.name}([{inside}])" if isinstance(row, Reduction) else f"r_{row.name}({inside})")
 
@@ -215,7 +215,7 @@ class Recorder(Operators):
 
 
 def library(rows: Iterable[tuple[Primitive, int]]) -> tuple[str, list[str]]:
-    """Return JavaScript for operations, and the names of those that there is none for.
+    """Return JavaScript for operations, and the names of those that cannot be translated.
 
     Args:
         rows: operations, each with the number of its arguments.
@@ -260,7 +260,7 @@ def _entry(row: Primitive, arity: int) -> str:
 
 
 def _definitions(text: str) -> list[str]:
-    """Define every function that the text calls, and those that these call."""
+    """Define every function that the text calls, directly or indirectly."""
     found: dict[str, str] = {}
     wanted = set(re.findall(r"\br_\w+", text))
     while wanted:

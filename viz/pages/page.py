@@ -1,4 +1,4 @@
-"""Write pages that step through something: one HTML file each, with buttons, a slider and keys, without a network."""
+"""Write step-through pages: one self-contained HTML file each, with buttons, a slider and keys."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chainrule.errors import describe
 
 
 def page_target(reader: str, path: Any, suffixes: Sequence[str] = (".html",)) -> Path:
-    """Return where the function `reader` is to write; raise an error for what is no path of such a file.
+    """Return where the function `reader` should write; raise if that is not a path of such a file.
 
     >>> page_target("explain", "out/steps.html").name
     'steps.html'
@@ -53,7 +53,7 @@ def to_page(*, title: str, heading: str, thing: str, body: str, style: str, data
 
 
 def part(name: str) -> str:
-    """Return the text of a file of the folder assets/."""
+    """Return the text of a file of assets/."""
     return (resources.files("chainrule.viz") / "assets" / name).read_text(encoding="utf-8")
 
 

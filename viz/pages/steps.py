@@ -32,14 +32,14 @@ Template = list[str | int]
 
 @dataclass(slots=True)
 class Node:
-    """Hold what the page shows of one value.
+    """What the page shows of one value.
 
     Args:
         name: what it is called in formulas; a constant without a name is called by its number.
         value: its number.
         wanted: whether gradients flow to it.
         editable: whether the page offers to change it.
-        key: which operation made it and of how many arguments, as `library` names it; None for a leaf.
+        operation: what made it; None for a leaf.
         symbol: how drawings show the operation.
         args: the places of its arguments in the list of nodes.
         partials: the derivative by each argument.
@@ -51,12 +51,17 @@ class Node:
     value: float
     wanted: bool
     editable: bool = False
-    key: str | None = None
+    operation: Primitive | None = None
     symbol: str = ""
     args: list[int] = field(default_factory=list)
     partials: list[float] = field(default_factory=list)
     text: Template = field(default_factory=list)
     rules: list[Template | None] = field(default_factory=list)
+
+    @property
+    def key(self) -> str | None:
+        """The operation and its number of arguments, as `library` names them; None for a leaf."""
+        return None if self.operation is None else f"{self.operation.name}/{len(self.args)}"
 
 
 def explain(root: Var, path: str | os.PathLike[str] = "steps.html", max_nodes: int = 300) -> Path:
@@ -150,7 +155,7 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
         name = script.names[id(var)] if named else number(var.value, digits=6).text
         node = Node(name, var.value, var.requires_grad, editable=named and var.op is None, args=args)
         if var.op is not None:
-            node.key, node.symbol = f"{var.op.name}/{len(args)}", var.op.symbol.strip() or var.op.name
+            node.operation, node.symbol = var.op, var.op.symbol.strip() or var.op.name
             node.partials = list(var.partials)
             marks = [Piece(f"{_OPEN}{k}{_CLOSE}", ATOM) for k in range(len(args))]
             node.text = _template(write(var.op, marks))
@@ -161,7 +166,7 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
 
 
 def _rules(row: Primitive, var: Var, marks: list[Piece]) -> list[Template | None]:
-    """Return templates of the partials' formulas, where they hold whatever numbers are entered."""
+    """Return templates of the partials' formulas, if they hold for any numbers entered."""
     pieces = partial_pieces(
         row,
         var.value,
@@ -180,7 +185,7 @@ def _template(piece: Piece) -> Template:
 
 
 def _picture(nodes: list[Node]) -> graphviz.Digraph:
-    """Lay the graph out with cards of one size; the page writes names and numbers into them."""
+    """Lay out the graph with cards of one size; the page fills in names and numbers."""
     picture = graphviz.Digraph(
         "Computation graph",
         graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"},
@@ -188,10 +193,10 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
         edge_attr={"arrowsize": "0.6"},
     )
     for place, node in enumerate(nodes):
-        if node.key is not None:
+        if node.operation is not None:
             wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
             shape = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
-            order = order_of(node.key.partition("/")[0], len(node.args))
+            order = order_of(node.operation, len(node.args))
             picture.node(f"op{place}", "o", _attributes=shape | order)
         if node.key is None and not node.editable and not node.wanted:
             card = {
@@ -214,7 +219,7 @@ def _picture(nodes: list[Node]) -> graphviz.Digraph:
 
 
 def _plain(node: Node) -> dict[str, Any]:
-    """Return a node as JSON can hold it: infinities and nan as text."""
+    """Return a node as JSON-compatible data, with infinities and nan as text."""
     short = node.name if len(node.name) <= _NAME_ON_CARD else node.name[: _NAME_ON_CARD - 1] + "…"
     return {
         "name": node.name,

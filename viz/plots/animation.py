@@ -1,4 +1,4 @@
-"""Watch a model learn: `animate` turns a recorded training into a GIF, or into a page to step through."""
+"""Watch a model learn: `animate` turns a recorded training into a GIF or a page to step through."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def animate(
     ylabel: str | None = None,
     theme: str = "light",
 ) -> Path:
-    """Write an animation of what a model made of its samples from epoch to epoch, and return its path.
+    """Write an animation of a model's outputs from epoch to epoch, and return its path.
 
     Two inputs give a map of the scores with the border between the classes, one input gives the curve over the data.
 
@@ -74,7 +74,7 @@ def animate(
 
 
 def _evenly(count: int, most: int) -> list[int]:
-    """Choose at most so many of `count` places, the first and the last among them.
+    """Choose evenly spaced places, at most so many of `count`, including the first and the last.
 
     >>> _evenly(10, 4), _evenly(3, 4)
     ([0, 3, 6, 9], [0, 1, 2])

@@ -18,13 +18,13 @@ MOST_CLASSES = 12  # as many as there are colours, twice over; the second time w
 
 
 def matplotlib(reader: str, module: str) -> Any:
-    """Import a module of matplotlib for the function `reader`; say what to install where it is missing."""
+    """Import a matplotlib module for the function `reader`; if it is missing, the error says what to install."""
     with needing(reader, "matplotlib"):
         return importlib.import_module(f"matplotlib.{module}")
 
 
 def axes_for(reader: str, ax: Axes | None, theme: str | None, size: tuple[float, float] = (6.4, 4.0)) -> Any:
-    """Return the axes to draw on, and the `Theme` that they were dressed in.
+    """Return the axes to draw on, and the `Theme` applied to them.
 
     Args:
         reader: the function that draws, for messages.
@@ -47,13 +47,13 @@ def axes_for(reader: str, ax: Axes | None, theme: str | None, size: tuple[float,
 
 
 def series(theme: Theme) -> list[str]:
-    """Return colours for lines and classes, blue and orange first: they stay apart under every colour blindness."""
+    """Return colours for lines and classes, blue and orange first: every kind of colour blindness tells them apart."""
     blue, orange = theme.cards["input"]["color"], theme.cards["root"]["color"]
     return [blue, orange, theme.path, theme.quiet, mix(blue, theme.ink, 0.5), mix(orange, theme.ink, 0.55)]
 
 
 def legend(ax: Axes, theme: Theme, **options: Any) -> None:
-    """Write a legend where the data leave room."""
+    """Add a legend where the data leave room."""
     ax.legend(
         **{"loc": "best", "facecolor": theme.background, "edgecolor": theme.line, "framealpha": 0.9} | options,
         labelcolor=theme.ink,
@@ -70,7 +70,7 @@ def colourbar(ax: Axes, shades: Any, label: str, theme: Theme, **options: Any) -
 
 
 def shades_between(reader: str, colours: list[str]) -> Any:
-    """Return a colour map that goes evenly through these colours."""
+    """Return a colour map that runs evenly through these colours."""
     return matplotlib(reader, "colors").LinearSegmentedColormap.from_list("chainrule", colours)
 
 

@@ -1,4 +1,4 @@
-"""Draw where a classifier changes its mind, over two inputs: `plot_decision_boundary`."""
+"""Draw the decision boundary of a classifier of two inputs: `plot_decision_boundary`."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def plot_decision_boundary(
     ylabel: str = "second input",
     theme: str | None = None,
 ) -> Axes:
-    """Draw a classifier's scores over two inputs, the border between its classes and the samples; return the axes.
+    """Draw a classifier's scores over two inputs, the boundary between its classes and the samples; return the axes.
 
     Args:
         model: a model with ``predict``, an estimator, or a function of a row. One output is the score of two classes,
@@ -95,7 +95,7 @@ def plot_decision_boundary(
 
 @dataclass(frozen=True)
 class Samples:
-    """Hold rows of two numbers and the place of each one's class among `names`."""
+    """Rows of two numbers, and the place of each one's class among `names`."""
 
     rows: list[Row]
     classes: list[int]
@@ -116,7 +116,7 @@ class Samples:
 
 
 def check_classes(count: int, reader: str) -> None:
-    """Refuse more classes than can be told apart: most often y are the numbers of a regression."""
+    """Refuse more classes than can be told apart: usually y are the targets of a regression."""
     if count > MOST_CLASSES:
         raise ValueError(
             f"{reader} expected y to name at most {MOST_CLASSES} classes but got {count} different ones; put classes "
@@ -126,7 +126,7 @@ def check_classes(count: int, reader: str) -> None:
 
 @dataclass(frozen=True)
 class Grid:
-    """Hold points across a rectangle."""
+    """A grid of points across a rectangle."""
 
     sides: tuple[tuple[float, float], tuple[float, float]]
     across: list[float]
@@ -134,7 +134,7 @@ class Grid:
 
     @classmethod
     def around(cls, rows: list[Row], resolution: int) -> Grid:
-        """Reach a tenth beyond the rows on each side.
+        """Cover the rows and a tenth beyond them on each side.
 
         >>> Grid.around([[0.0, 0.0], [10.0, 1.0]], 2).across
         [-1.0, 11.0]
@@ -147,17 +147,17 @@ class Grid:
         return cls((sides[0], sides[1]), across, upward)
 
     def rows(self) -> list[Row]:
-        """Return all points, those furthest down first."""
+        """Return all points, lowest first."""
         return [[a, b] for b in self.upward for a in self.across]
 
     def table(self, numbers: list[float]) -> list[list[float]]:
-        """Return a number for each point as rows of the grid."""
+        """Arrange one number per point in the rows of the grid."""
         width = len(self.across)
         return [numbers[k : k + width] for k in range(0, len(numbers), width)]
 
 
 def threshold_of(scores: list[float]) -> float:
-    """Return the score between two classes: 0.5 for what seem to be probabilities, else 0.
+    """Return the score on the boundary of two classes: 0.5 for what look like probabilities, else 0.
 
     >>> threshold_of([0.2, 0.9]), threshold_of([-3.0, 0.9])
     (0.5, 0.0)
@@ -166,7 +166,7 @@ def threshold_of(scores: list[float]) -> float:
 
 
 def reach_of(scores: list[float], level: float) -> float:
-    """Return how far from the border scores get, but for a few: the colours end there."""
+    """Return how far from the boundary scores get, outliers aside: the colours end there."""
     if threshold_of(scores) == level == 0.5:
         return 0.5
     distances = sorted(abs(score - level) for score in scores if math.isfinite(score))
@@ -194,7 +194,7 @@ def _shade_scores(ax: Axes, theme: Theme, grid: Grid, scores: list[float], level
 
 
 def _shade_regions(ax: Axes, theme: Theme, colours: list[str], grid: Grid, outputs: list[list[float]]) -> None:
-    """Tint each point by its class, and draw a border around each class: where its lead over the best other is 0."""
+    """Tint each point by its class, and outline each class where its lead over the best other is 0."""
     count = len(outputs[0])
     winners = [max(range(count), key=row.__getitem__) for row in outputs]
     tints = [mix(theme.background, colours[k % len(colours)], 0.3) for k in range(count)]

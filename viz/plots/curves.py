@@ -76,7 +76,7 @@ def plot_fit(
     ylabel: str | None = None,
     theme: str | None = None,
 ) -> Axes:
-    """Plot data and what a model made of them before and after its training, and return the axes.
+    """Plot data and a model's predictions before and after training, and return the axes.
 
     With one input the data are points and the predictions lines over the input. With several inputs each prediction
     stands above its target, and a line marks where both are equal.
@@ -130,7 +130,7 @@ def plot_fit(
 
 
 class _Recorded:
-    """Be the model as it was before training."""
+    """The model as it was before training."""
 
     def __init__(self, history: Any) -> None:
         self.replay = Replay(history, "plot_fit")
@@ -141,7 +141,7 @@ class _Recorded:
 
 
 def curve_points(rows: list[Row], count: int = _POINTS) -> list[Row]:
-    """Return evenly spaced rows of one number, a little beyond the least and the greatest.
+    """Return evenly spaced rows of one number, from a little below the least to a little above the greatest.
 
     >>> curve_points([[0.0], [10.0]], 3)
     [[-0.5], [5.0], [10.5]]
@@ -224,7 +224,7 @@ def _epochs(count: int) -> str:
 
 
 def _lists(history: Any) -> dict[str, Any]:
-    """Return the lists of a history by name, those of metrics among them."""
+    """Return the lists of a history by name, including metrics."""
     if isinstance(history, Mapping):
         return dict(history)
     if hasattr(history, "loss"):
@@ -239,7 +239,7 @@ def _lists(history: Any) -> dict[str, Any]:
 
 
 def _chosen(lists: dict[str, Any], of: str) -> tuple[list[float], list[float]]:
-    """Return the values to plot, and those over held-out samples where there are any."""
+    """Return the values to plot, and those over held-out samples if there are any."""
     if of not in lists or not len(lists[of]):
         known = ", ".join(repr(name) for name, values in lists.items() if len(values)) or "nothing"
         raise ValueError(f"plot_history expected what the history holds, {known}, but got {describe('of', of)}")

@@ -29,7 +29,7 @@ _MIDDLE = 64**2 // 2 - 1
 
 @dataclass(frozen=True)
 class Film:
-    """Hold what an animation shows, in the units of its axes.
+    """What an animation shows, in the units of its axes.
 
     Attributes:
         rows, targets: the samples; a target is the output of a curve, or the place of a class in `names`.
@@ -55,11 +55,11 @@ class Film:
 
     @property
     def is_map(self) -> bool:
-        """Whether two inputs are mapped; else outputs are a curve over one."""
+        """Whether it is a map over two inputs, not a curve over one."""
         return bool(self.names)
 
     def caption(self, frame: int) -> str:
-        """Return what a frame is called."""
+        """Return the caption of a frame."""
         epoch, loss = self.epochs[frame], self.losses[frame]
         return "before training" if loss is None else f"epoch {epoch} of {self.epochs[-1]}, loss {loss:.3g}"
 
@@ -99,7 +99,7 @@ def write_gif(film: Film, fps: int, theme: str) -> bytes:
 
 
 def _palette(Image: Any, picture: Any, theme: Theme) -> Any:
-    """Choose colours for all frames: those of lines and classes, and the most frequent of one picture."""
+    """Choose a palette for all frames: the colours of lines and classes, and the most frequent of one picture."""
     meant = [theme.background, theme.ink, theme.line, theme.negative, theme.zero, theme.positive, *series(theme)]
     channels = [channel for colour in meant for channel in bytes.fromhex(colour[1:])]
     frequent = picture.quantize(_COLOURS, dither=Image.Dither.NONE).getpalette()[: 3 * _COLOURS]
@@ -172,7 +172,7 @@ def _map(ax: Any, film: Film, theme: Theme) -> Any:
 
 
 def limits(film: Film) -> tuple[float, float]:
-    """Return the ends of the vertical axis of a curve: all data and the last frame, wild ones may leave the picture."""
+    """Return the limits of a curve's vertical axis: all data and the last frame; wild frames may leave the picture."""
     shown = [*film.targets, *filter(math.isfinite, film.frames[-1])]
     margin = 0.08 * (max(shown) - min(shown)) or 1.0
     return min(shown) - margin, max(shown) + margin
@@ -188,7 +188,7 @@ def winner(scores: list[float]) -> int:
 
 
 def leads(rows: list[list[list[float]]]) -> list[list[list[float]]]:
-    """Return, for each class, how far its score is above the best other, in each place.
+    """Return, for each class, how far its score is above the best other at each place.
 
     >>> leads([[[1.0, 3.0]]])
     [[[-2.0]], [[2.0]]]
@@ -248,7 +248,7 @@ def _upward(film: Film) -> list[float]:
 
 
 def _scores(frame: list[Any], film: Film) -> str:
-    """Return two digits for each place: from -`_MIDDLE` to `_MIDDLE`, with the border at 0, counted from there.
+    """Encode each place in two digits: from -`_MIDDLE` to `_MIDDLE`, with the boundary at 0, counted from there.
 
     Of several classes the leads are taken, class by class: how far each score is above the best other.
     """
@@ -265,7 +265,7 @@ def _two_digits(share: float) -> str:
 
 
 def _rounding(sides: list[float]) -> Callable[[float], float | None]:
-    """Return what rounds to a small part of a pixel on an axis from one side to the other; None for nan and inf.
+    """Return a function that rounds to a small part of a pixel between two ends of an axis; None for nan and inf.
 
     >>> short = _rounding([10_000.0, 10_010.0])
     >>> short(10_003.14159265), short(math.nan)

@@ -105,7 +105,7 @@ def _decades(sizes: list[float]) -> tuple[int, int]:
 
 
 def _columns(epochs: list[int]) -> tuple[list[float], list[range]]:
-    """Return the edges of the columns, and which of the recorded epochs each of them stands for.
+    """Return the edges of the columns, and the recorded epoch that each represents.
 
     >>> _columns([1, 2, 3])
     ([0.5, 1.5, 2.5, 3.5], [range(0, 1), range(1, 2), range(2, 3)])
@@ -127,7 +127,7 @@ def _sizes_by_layer(gradients: list[dict[str, float]]) -> dict[str, list[list[fl
 
 
 def _histogram(sizes: list[float], low: int, top: int) -> list[float]:
-    """Return the per cent of sizes that are 0, then of those in each bin from 10**low to 10**top.
+    """Return the percentage of sizes that are 0, then of those in each bin from 10**low to 10**top.
 
     >>> _histogram([0.0, 1.0, 1e-9, 1.0], -2, 0)[::16]
     [25.0, 50.0]

@@ -1,4 +1,4 @@
-"""Ask any model for its outputs: one of `nn`, an estimator, a function, or a history of one while it was trained.
+"""Get the outputs of any model: one of `nn`, an estimator, a function, or a history of its training.
 
 Nothing here knows a class of nn: what has ``predict`` or can be called is a model, what has ``parameters`` recorded
 by name is a history.
@@ -40,12 +40,12 @@ def outputs_of(model: Any, rows: list[Row], reader: str) -> list[Any]:
 
 
 def is_history(item: Any) -> bool:
-    """Tell whether something is a record of a training, as `fit` returns it."""
+    """Return whether something is the record of a training, as `fit` returns it."""
     return hasattr(item, "loss") and hasattr(item, "model") and hasattr(item, "parameters")
 
 
 def check_recorded(history: Any, reader: str) -> None:
-    """Raise an error, which says what to do, where a history has no parameters to look back at."""
+    """Raise an error that says what to do if a history has not recorded parameters."""
     if not is_history(history):
         raise TypeError(f"{reader} expected the History that fit returns but got {describe('history', history)}")
     if not history.parameters or not history.rows:
@@ -53,7 +53,7 @@ def check_recorded(history: Any, reader: str) -> None:
 
 
 class Replay:
-    """Compute what the model of a history gives with other values of its parameters; the model stays as it is."""
+    """Compute what the model of a history gives with other parameter values; the model is not changed."""
 
     def __init__(self, history: Any, reader: str) -> None:
         check_recorded(history, reader)

@@ -1,4 +1,4 @@
-"""See the ground that a training walked over: `plot_surface` draws a loss over two parameters, and the path on it."""
+"""Draw the landscape of a training: `plot_surface` shows a loss over two parameters and the path across it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def plot_surface(
     resolution: int = 40,
     theme: str | None = None,
 ) -> Axes:
-    """Draw a loss over two parameters as a map with contours, and the path that training took; return the axes.
+    """Draw a loss over two parameters as a contour map, and the path that training took; return the axes.
 
     Args:
         loss: a function of the two parameters; where `path` is a history, a function of predictions and targets, such
@@ -90,7 +90,7 @@ def _of_history(history: Any, names: tuple[str, str], loss: Any) -> tuple[list[l
 
 
 def _draw_map(ax: Axes, theme: Theme, across: list[float], upward: list[float], table: list[list[float]]) -> None:
-    """Fill between contours; on a logarithmic scale where the loss spreads over decades."""
+    """Fill between contours, on a logarithmic scale if the loss spans decades."""
     known = [value for row in table for value in row if math.isfinite(value)]
     if not known:
         raise ValueError("plot_surface expected a loss that is finite somewhere around the path but got none")

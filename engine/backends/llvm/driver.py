@@ -13,7 +13,7 @@ _SCRATCH = 200_000  # bytes for the values of all groups, which have to stand in
 
 
 class Frame:
-    """Lay out one worker's memory, in bytes: all that native code writes beside the result.
+    """Lay out one worker's memory, in bytes: everything that native code writes apart from the result.
 
     `total` is what each worker needs; the first worker's holds the arguments' addresses and the shared values, too.
     Functions run `step` samples at a time. A sum over samples has `lanes` lanes, to which a longer vector's parts are
@@ -53,7 +53,7 @@ class Frame:
 
 
 def watched(name: str, start: str, stop: str, step: int, body: str, turns: int, cost: int) -> str:
-    """Write a counted loop that can be stopped: after so many turns, of this cost each, unless there are 0."""
+    """Write a counted loop that can be stopped after so many turns of this cost each; 0 turns never look."""
     if not turns:
         return loop(name, start, stop, step, body)
     strip = f"{name}.strip"
@@ -136,7 +136,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in sample)
 
     def target(name: str, sample_index: str) -> str:
-        """Compute where a unit's row for one sample stands in the result."""
+        """Compute the address of a unit's row for one sample in the result."""
         return (
             _item(f"{name}.i", "@starts", f"%{name}")
             + f"%{name}.start = load i64, ptr %{name}.i\n%{name}.block = mul i64 %n, %{name}.start\n"
@@ -200,7 +200,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
 
 
 def _filled(k: int, row: int, group: int, step: int) -> str:
-    """Copy the rows of an argument that are left over to where full vectors can be read.
+    """Copy the left-over rows of an argument to a place where full vectors can be read.
 
     Beside those that are live stand copies of the first, up to a group; then copies of the group, up to a step.
     """
@@ -217,7 +217,7 @@ def _filled(k: int, row: int, group: int, step: int) -> str:
 
 
 def _advance(name: str, samples: int) -> str:
-    """Move a cursor on by some samples."""
+    """Advance a cursor by some samples."""
     return (
         _item(f"{name}.i", "@strides", f"%{name}")
         + f"%{name}.stride = load i64, ptr %{name}.i\n%{name}.step = mul i64 %{name}.stride, {samples}\n"
@@ -229,7 +229,7 @@ def _advance(name: str, samples: int) -> str:
 
 
 def _block(frame: Frame, cursors: int, sample: list[str]) -> str:
-    """Run each function for all groups of a block before the next; each group has cursors and scratch of its own."""
+    """Run each function for all groups of a block before the next; each group has its own cursors and scratch."""
     copy = f"%g.first = mul i64 %g, {cursors}\n" + _item("g.row", "%group_cursors", "%g.first")
     copy += f"%g.samples = mul i64 %g, {frame.step}\n"
     one = _item("m.i", "@strides", "%m") + "%m.stride = load i64, ptr %m.i\n"
@@ -249,7 +249,7 @@ def _block(frame: Frame, cursors: int, sample: list[str]) -> str:
 
 
 def _merge_tail(frame: Frame, outputs: int) -> str:
-    """Add the lanes that hold samples, and none of the copies, to the sums; a share of what came several times."""
+    """Add only the lanes that hold samples, not copies, to the sums; of repeated ones, a share."""
     lanes, copies = frame.lanes, frame.step // frame.lanes
     type_ = f"<{lanes} x double>"
     text = f"%ri = insertelement <{lanes} x i64> poison, i64 %live, i64 0\n"

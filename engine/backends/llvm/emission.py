@@ -37,7 +37,7 @@ def build(
     threads: int = 1,
     progress: Progress | None = None,
 ) -> Kernel:
-    """Compile a program, or take its object code from the disk.
+    """Compile a program, or load its object code from disk.
 
     Args:
         program: what to compute.
@@ -69,7 +69,7 @@ def _work(program: Program) -> int:
 
 
 def _is_endless(program: Program) -> bool:
-    """Tell whether nothing in a program limits how long it runs."""
+    """Return whether a program has no limit on how long it runs."""
     loops = [op for op, _ in program.steps if isinstance(op, Loop)]
     return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
 
@@ -132,7 +132,7 @@ class _Emission:
 
 
 def _vectors(layout: Layout) -> int:
-    """Choose how many vectors of samples go side by side: more where one step has to wait for the one before.
+    """Choose how many vectors of samples run side by side: more if each step has to wait for the one before.
 
     Steps that do not depend on each other keep the processor busy by themselves, and leave no registers to spare.
     """
@@ -168,5 +168,5 @@ def _compile(
 
 
 def _own_rows(program: Program) -> list[Primitive]:
-    """List the rows that the user made, in the order in which they come."""
+    """List the user's own rows, in order of appearance."""
     return list(dict.fromkeys(op for op in program.rows() if op.custom))

@@ -1,26 +1,28 @@
-"""Call native code with arrays and numbers as they are: what a compiled function tries first.
+"""Call native code with arguments as they come: what a compiled function tries first.
+
+Arrays of doubles in C order are read where they are, all else by `arguments.Reader`.
 
 Cython builds this module where there is a C compiler; without it, calls take the longer way through ctypes.
 """
 
-from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBuffer_Release, PyObject_GetBuffer
+from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES
+from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
-from cpython.pythread cimport (
-    PyThread_acquire_lock,
-    PyThread_allocate_lock,
-    PyThread_free_lock,
-    PyThread_release_lock,
-    PyThread_type_lock,
-    WAIT_LOCK,
-)
+from cpython.pythread cimport PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock
+from cpython.pythread cimport PyThread_release_lock, PyThread_type_lock, WAIT_LOCK
 from libc.math cimport NAN
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
 
 import threading
 
+import numpy
+
+from chainrule.backends.llvm.arguments cimport Reader, copied
+
 from ...forking import at_fork
+from .arguments import KINDS_READ
 
 cdef extern from "<time.h>" nogil:
     cdef struct timespec:
@@ -42,6 +44,8 @@ cdef enum:
     PERIOD = 50_000_000  # nanoseconds between two looks at signals
 
 MOST_ARGUMENTS = MOST
+cdef object array_type = numpy.ndarray
+cdef object empty = numpy.empty
 running = threading.local()  # .work is that of the call whose code a thread runs
 cdef unsigned long main_thread = threading.main_thread().ident
 
@@ -231,12 +235,11 @@ cdef class Entry:
             whether native code calls Python's functions; the number of samples from which on threads share the work;
             how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
             function that splits a batch, the one that has other threads run a function, and the one that waits for it.
-        shapes: for each positional argument the shape of a sample; of a number, ().
+        structures: for each positional argument the structure of a sample, of the kinds that a `Reader` knows.
         batched: for each positional argument, whether it carries a leading axis of samples.
         units: where each number or array of a result starts among a sample's numbers, and how many it has.
         per_sample: whether each sample has results of its own.
-        results: the class numpy.ndarray; the function numpy.empty; the function that makes the result of the numbers
-            and how many samples there are.
+        read: makes the result of the numbers and how many samples there are.
         exact: None, or what returns the entry to call instead where a result is nan.
     """
 
@@ -244,92 +247,114 @@ cdef class Entry:
     cdef Part part
     cdef Finish finish
     cdef size_t work
-    cdef list spare, large, shapes, units
-    cdef object owner, array, empty, read, exact, split, submit, wait
+    cdef list spare, large, shapes, units, readers
+    cdef object owner, read, exact, split, submit, wait
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
+    cdef bint number[MOST]  # not batched
+    cdef bint whole[MOST]  # a number or an array
 
-    def __init__(self, native, shapes, batched, units, per_sample, results, exact):
-        if len(shapes) > MOST:
-            raise ValueError(f"Entry expected at most {MOST} arguments but got {len(shapes)}")
+    def __init__(self, native, structures, batched, units, per_sample, read, exact):
+        if len(structures) > MOST:
+            raise ValueError(f"Entry expected at most {MOST} arguments but got {len(structures)}")
         self.owner, address, self.work, self.calls_back, self.largest, sharing = native
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
             prepare, part, finish, self.split, self.submit, self.wait = sharing
             self.prepare, self.part = <Run> <uintptr_t> prepare, <Part> <uintptr_t> part
             self.finish = <Finish> <uintptr_t> finish
-        self.count, self.units, self.per_sample = len(shapes), list(units), per_sample
+        self.count, self.units, self.per_sample = len(structures), list(units), per_sample
         self.outputs = sum([size for _, size in units])
-        self.shapes = [tuple(shape) for shape in shapes]
-        self.array, self.empty, self.read = results
-        self.exact = exact
+        self.readers = [Reader(structure) for structure in structures]
+        self.shapes = [tuple(structure.shape) for structure in structures]
+        self.read, self.exact = read, exact
         for k, flag in enumerate(batched):
-            self.batched[k] = flag
+            self.batched[k], self.whole[k] = flag, structures[k].kind in ("number", "array")
+            self.number[k] = structures[k].kind == "number" and not flag
 
     def call(self, tuple args):
         """Return the result, or None where the arguments are of another kind, and nothing was done."""
         cdef Py_buffer views[MOST]
-        cdef Py_buffer target
+        cdef Py_buffer place
         cdef void *addresses[MOST]
         cdef double numbers[MOST]
-        cdef Py_ssize_t n = -1, k, held = 0, size
+        cdef Py_ssize_t n = -1, k, held = 0, size, rows, width
         cdef int axis, lead
-        cdef bint fits = len(args) == self.count, doubtful = False
+        cdef bint fits, whole = True, doubtful = False
         cdef Work memory
         cdef tuple shape
         cdef Py_buffer *view
-        if not fits:
+        cdef list copies = None  # of arguments
+        if len(args) != self.count:
             return None
         try:
             for k in range(self.count):
                 arg = args[k]
-                shape = <tuple> self.shapes[k]
-                lead = self.batched[k]
-                if type(arg) is self.array:
+                if type(arg) is array_type and self.whole[k]:
+                    shape, lead = <tuple> self.shapes[k], self.batched[k]
                     view = &views[held]
                     try:
-                        PyObject_GetBuffer(arg, view, PyBUF_FORMAT | PyBUF_C_CONTIGUOUS)
+                        PyObject_GetBuffer(arg, view, PyBUF_FORMAT | PyBUF_STRIDES)
                     except (BufferError, ValueError):
-                        return None  # not contiguous, or of a kind that no buffer has
+                        return None  # of a kind that no buffer has
                     held += 1
-                    if view.format[0] != b"d" or view.format[1] or view.ndim != len(shape) + lead or not view.ndim:
+                    if view.ndim == len(shape) + lead and view.ndim:
+                        fits = True
+                        if lead:
+                            if n >= 0 and view.shape[0] != n:
+                                return None
+                            n = view.shape[0]
+                        width = 8
+                        for axis in range(view.ndim - 1, lead - 1, -1):
+                            if view.shape[axis] != <Py_ssize_t> shape[axis - lead]:
+                                return None
+                            fits &= view.strides[axis] == width or view.shape[axis] == 1
+                            width *= view.shape[axis]
+                        if lead:
+                            fits &= view.strides[0] == width or n == 1
+                        if fits and view.format[0] == b"d" and not view.format[1]:
+                            addresses[k] = view.buf
+                            continue
+                    elif view.ndim:
                         return None
-                    if lead:
-                        if n >= 0 and view.shape[0] != n:
-                            return None
-                        n = view.shape[0]
-                    for axis in range(len(shape)):
-                        if view.shape[axis + lead] != <Py_ssize_t> shape[axis]:
-                            return None
-                    addresses[k] = view.buf
-                elif PyFloat_Check(arg) and not lead and not shape:
+                elif self.number[k] and PyFloat_Check(arg):
                     numbers[k] = PyFloat_AS_DOUBLE(arg)
                     addresses[k] = &numbers[k]
-                else:
+                    continue
+                elif self.batched[k]:
+                    rows = (<Reader> self.readers[k]).rows(arg)
+                    if rows == -2 or (rows >= 0 and n >= 0 and rows != n):
+                        return None
+                    n = max(n, rows)
+                addresses[k] = NULL
+                whole = False
+            if not whole:
+                copies = copied(self.readers, self.batched, args, n, addresses)
+                if copies is None:
                     return None
             if n < 0:
                 n = 1
             size = self.outputs * n if self.per_sample else self.outputs
-            out = self.empty(size)
-            PyObject_GetBuffer(out, &target, PyBUF_C_CONTIGUOUS)
+            out = empty(size)
+            PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
-                    doubtful = self.share(addresses, n, <double *> target.buf, (args, out))
+                    doubtful = self.share(addresses, n, <double *> place.buf, (args, copies, out))
                 else:
                     memory = self.spare.pop() if self.spare else Work(self.work, 1)
                     before = enter(memory) if self.calls_back else None
                     with nogil:
-                        self.run(addresses, n, <double *> target.buf, memory.start)
+                        self.run(addresses, n, <double *> place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(<double *> target.buf, size)
+                            doubtful = has_nan(<double *> place.buf, size)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
                         memory.check()
                     self.spare.append(memory)
             finally:
-                PyBuffer_Release(&target)
+                PyBuffer_Release(&place)
         finally:
             for k in range(held):
                 PyBuffer_Release(&views[k])

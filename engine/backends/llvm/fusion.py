@@ -12,7 +12,7 @@ Made = tuple[str, Sequence[int], int]  # an operation's name, its operands, and 
 
 
 def fused(made: Mapping[int, Made], uses: Mapping[int, int]) -> dict[int, tuple[int, int]]:
-    """Return, for each sum of one product that nobody else takes, that product and the other summand.
+    """Return, for each sum of a product that nothing else uses, that product and the other summand.
 
     `made` tells how each value is computed, `uses` how often it is taken. Both have to stand in the same function.
 

@@ -1,4 +1,4 @@
-"""Keep rows of the user's own from numbers that no sample has, where a backend runs all lanes of a vector at once.
+"""Keep the user's own rows from numbers that no sample has, where a backend runs all lanes of a vector at once.
 
 While some samples of a batch go on in a while loop, or take a branch, a vector computes for the others, too; what comes
 out is thrown away. For a row of the user's, which may raise, that is not good enough. So each such row inside a while
@@ -19,7 +19,7 @@ _LIVE = Interval(0.0, 1.0)
 
 
 def guard(program: Program) -> Program:
-    """Return the program with guarded rows in its while loops and branches; others come back as they are.
+    """Return the program with guarded rows in its while loops and branches; other programs are returned unchanged.
 
     >>> from chainrule import trace, while_loop
     >>> plain = trace(lambda x: while_loop(lambda c: c < 9.0, lambda c: c * c, x), 2.0)
@@ -39,13 +39,13 @@ def _has_own_row_in_while(program: Program) -> bool:
 
 
 class _Guarding:
-    """Rewrite a program and its inner ones; each row of the user's has one guarded form in all of them."""
+    """Rewrite a program and its inner ones; each of the user's rows has the same guarded form in all of them."""
 
     def __init__(self) -> None:
         self.rows: dict[Primitive, Primitive] = {}
 
     def program(self, program: Program, *, alive: bool) -> Program:
-        """Return a program guarded; with `alive` it takes as its last number whether the lane is alive."""
+        """Return the guarded program; with `alive`, its last input tells whether the lane is alive."""
         names = (*program.names, "alive") if alive else program.names
         builder = Builder(len(names))
         outputs = self.write(builder, program, range(len(program.names)), len(program.names) if alive else None)
@@ -53,7 +53,7 @@ class _Guarding:
         return builder.finish(replace(program, names=names, arguments=arguments), outputs)
 
     def write(self, builder: Builder, program: Program, places: Sequence[int], alive: int | None) -> list[int]:
-        """Write the steps of a program on some values; `alive` is the value that tells whether the lane is alive."""
+        """Write the steps of a program on given values; the value `alive` tells whether the lane is alive."""
         values = [*places, *[builder.constant(number) for number in program.constants]]
         for op, args in program.steps:
             own = tuple([values[k] for k in args])
@@ -82,7 +82,7 @@ class _Guarding:
         return asked if alive is None else builder.step(table.where, (alive, asked, builder.constant(0.0)))
 
     def _while(self, op: Loop) -> Loop:
-        """Return the loop that carries, before all else, whether it goes on; its condition is that number."""
+        """Return the loop with a first carry that tells whether it goes on, which is its condition."""
         names = ("alive", *op.body.names)
         frame = replace(op.body, names=names, arguments=numbers_in_tuple(len(names)))
         builder = Builder(len(names))
@@ -96,7 +96,7 @@ class _Guarding:
 
 
 def _guarded(row: Primitive) -> Primitive:
-    """Return the row that is asked only where its first argument is not 0."""
+    """Return the row that is evaluated only where its first argument is not 0."""
     evaluate = row.evaluate
 
     def evaluate_alive(alive: float, *xs: float) -> float:

@@ -28,12 +28,12 @@ NATIVE = {"neg", "where", "strong_mul", "square", *COMPARISONS, *_OPERATIONS, *_
 
 
 def supported(row: Primitive) -> bool:
-    """Tell whether a row needs no definition here."""
+    """Return whether a row needs no definition here."""
     return row.name in NATIVE and not row.custom
 
 
 def supported_in_loops(row: Primitive) -> bool:
-    """Tell the same of programs with loops: they are short, so that tanh, spelled out, may share an exponential."""
+    """Return the same for programs with loops: they are short, so a spelled-out tanh can share an exponential."""
     return row.name != "tanh" and supported(row)
 
 
@@ -70,11 +70,11 @@ class Operations:
         return f"splat (double {number(x)})" if self.lanes > 1 else number(x)
 
     def flag(self, value: int | str) -> str:
-        """Make a number of a condition: 1 where it holds."""
+        """Turn a condition into a number: 1 where it holds."""
         return f"%v{value} = select {self.mask} %c{value}, {self.type} {self.one}, {self.type} {self.zero}"
 
     def truth(self, condition: str, text: str) -> str:
-        """Make a condition of a number; nan counts as true, as in Python."""
+        """Turn a number into a condition; nan counts as true, as in Python."""
         return f"{condition} = fcmp une {self.type} {text}, {self.zero}"
 
     def template(self, op: Primitive) -> str:
@@ -114,7 +114,7 @@ class Operations:
         return self._invoke(self._intrinsic("fmuladd", 3), 3)
 
     def sine_and_cosine(self, pair: str, operand: str) -> str:
-        """Return the call that leaves the pair of both of an operand."""
+        """Return the call that computes the pair of an operand's sine and cosine."""
         for name in ("sin", "cos"):
             self.declarations[name] = f"declare double @{name}(double) #1\n"
         self._intrinsic("fma", 3)
@@ -123,7 +123,7 @@ class Operations:
         return f"{pair} = call {{{self.type}, {self.type}}} @{sine.NAME}({self.type} {operand})"
 
     def of_pair(self, value: int, pair: str, name: str) -> str:
-        """Return the text that takes sine or cosine out of a pair."""
+        """Return the text that extracts sine or cosine from a pair."""
         return f"%v{value} = extractvalue {{{self.type}, {self.type}}} {pair}, {int(name == 'cos')}"
 
     def _intrinsic(self, name: str, arity: int) -> str:
@@ -136,7 +136,7 @@ class Operations:
         return f"%v{{v}} = call {self.type} @{symbol}({operands})"
 
     def _call(self, op: Primitive) -> str:
-        """Call a vector function where there is one, else the scalar one on lane after lane."""
+        """Call a vector function if there is one, else the scalar one lane by lane."""
         arity = op.arity
         known = supported(op)
         size, attribute = 1, " #1"  # lanes that one call takes
@@ -158,7 +158,7 @@ class Operations:
         return self._invoke(helper, arity)
 
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
-        """Write the function that calls another one on some of the lanes at a time."""
+        """Write the function that calls another one on a few lanes at a time."""
         part, whole = f"<{size} x double>" if size > 1 else "double", self.type
         lines = [f"define internal {whole} @{helper}({', '.join(f'{whole} %x{k}' for k in range(arity))}) #2 {{"]
         before = "poison"

@@ -1,4 +1,4 @@
-"""Run machine code: hand it the arrays of a call, share a batch among threads, call Python's own functions back."""
+"""Run machine code: pass it a call's arrays, share a batch among threads, call Python functions back."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from ...data import Structure
 from ...operations import Primitive
-from .. import buffers
 from . import machine, work, workers
 from .machine import target
 
@@ -80,27 +80,28 @@ class Kernel:
 
     def entry(
         self,
-        shapes: Sequence[tuple[int, ...]],
+        structures: Sequence[Structure],
         batched: Sequence[bool],
         units: Sequence[tuple[int, int]],
         per_sample: bool,
         read: Callable[[Any, int], Any],
         exact: Callable[[], Any] | None,
     ) -> Any:
-        """Return the way to call the kernel with arrays and numbers as they are, None where it was not built.
+        """Return the way to call the kernel with arguments as they come; None where it was not built, or for others.
 
         The arguments are those of `entry.Entry`.
         """
         module = _entry_module()
-        if module is None or len(shapes) > module.MOST_ARGUMENTS:
+        if module is None or len(structures) > module.MOST_ARGUMENTS:
             return None
-        results = buffers.ARRAY, buffers.np.empty, read
+        if not all(module.KINDS_READ.issuperset(structure.kinds()) for structure in structures):
+            return None
         sharing = None
         if self.threads > 1:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
             sharing = *addresses, self._split, self._submit, workers.finish
         native = self, self.address, self.size, bool(self._callbacks), self.largest, sharing
-        return module.Entry(native, shapes, batched, units, per_sample, results, exact)
+        return module.Entry(native, structures, batched, units, per_sample, read, exact)
 
     def _native(self, name: str) -> Any:
         # Addresses and counts are both 64 bits wide; without argtypes ctypes spends less time on each.
@@ -138,11 +139,11 @@ class Kernel:
             self._run(*views)
 
     def _working(self, memory: Any) -> contextlib.AbstractContextManager[None]:
-        """Say for which call this thread runs code, where that calls back."""
+        """Set which call this thread works for, for code that calls back."""
         return _during(self._parts.running, memory) if self._callbacks else _SILENT
 
     def _split(self, n: int) -> tuple[int, int, int]:
-        """Return the samples of a part, how many parts there are, and for how many there must be memory.
+        """Return the samples of a part, the number of parts, and how many of them need memory at once.
 
         There are more parts than threads, so that none waits for a slower one. They depend on n alone, so that sums
         come out the same every time.
@@ -153,7 +154,7 @@ class Kernel:
         return each, -(-n // each), self._copies
 
     def _submit(self, run: Callable[[], Any]) -> Any:
-        """Have the other threads run a function, too."""
+        """Make the other threads run a function, too."""
         return workers.submit(self.threads - 1, run)
 
     def _share(self, memory: Any, views: tuple[Any, ...], n: int) -> None:
@@ -213,7 +214,7 @@ def _callback(row: Primitive, wrap: Callable[[Any], Any]) -> Any:
 
 
 def _beside(run: Callable[[], None], memory: Any) -> None:
-    """Run code that does not look at signals in another thread, so that this one, the main thread, handles them."""
+    """Run code that ignores signals in another thread, so that this one, the main thread, handles them."""
     with ThreadPoolExecutor(1, thread_name_prefix="chainrule") as pool:
         future = pool.submit(contextvars.copy_context().run, run)
         try:

@@ -1,4 +1,4 @@
-"""Ask what this machine offers: its vector width, its CPU's features, and glibc's vector functions."""
+"""Find out what this machine offers: vector width, CPU features, and glibc's vector functions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VECTOR_FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """Describe the target: what object code depends on beside the program."""
+    """The target: everything that object code depends on besides the program."""
 
     triple: str
     cpu: str
@@ -38,7 +38,7 @@ class Machine:
 
     @property
     def identity(self) -> str:
-        """Name everything that object code for this machine depends on."""
+        """A text of everything that object code for this machine depends on."""
         versions = f"llvmlite {llvmlite.__version__} llvm {llvm.llvm_version_info}"
         return repr(
             (
@@ -88,7 +88,7 @@ def _vector_functions(letter: str | None, lanes: int) -> tuple[tuple[str, str], 
 
 
 def target(level: int) -> llvm.TargetMachine:
-    """Return a code generator for this machine, at a level from 0 to 3; an engine takes possession of its own."""
+    """Return a code generator for this machine, at a level from 0 to 3; each engine takes ownership of one."""
     machine = host()
     return llvm.Target.from_triple(machine.triple).create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=level, jit=True, codemodel="jitdefault"

@@ -1,4 +1,4 @@
-"""Keep object code on disk, so that a program is compiled once per machine and not once per process.
+"""Cache object code on disk, so that a program is compiled once per machine, not once per process.
 
 Entries stand in ``$CHAINRULE_CACHE``, else ``$XDG_CACHE_HOME/chainrule``, else ``~/.cache/chainrule``;
 ``CHAINRULE_CACHE=0`` turns the cache off, as does a ``~`` that stands for no known folder.
@@ -48,7 +48,7 @@ def revision(root: str = str(Path(__file__).parents[2])) -> bytes:
 
 
 def directory() -> Path | None:
-    """Return where entries stand, or None where the cache is off."""
+    """Return the folder of the entries, or None if the cache is off."""
     chosen = os.environ.get("CHAINRULE_CACHE", "")
     if chosen == "0":
         return None
@@ -64,7 +64,7 @@ def directory() -> Path | None:
 
 
 def load(key: str) -> list[bytes] | None:
-    """Return the parts stored under a key, or None where there is no sound entry."""
+    """Return the parts stored under a key, or None if there is no valid entry."""
     folder = directory()
     if folder is None:
         return None
@@ -86,7 +86,7 @@ def load(key: str) -> list[bytes] | None:
 
 
 def store(key: str, parts: list[bytes]) -> None:
-    """Store parts under a key; a directory that cannot be written leaves the cache as it is."""
+    """Store parts under a key; if the folder cannot be written, the cache stays unchanged."""
     folder = directory()
     if folder is None:
         return
@@ -106,7 +106,7 @@ def store(key: str, parts: list[bytes]) -> None:
 
 
 def key_of(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
-    """Name the object code of a program on this machine."""
+    """Return the cache key of a program's object code on this machine."""
     digest = hashlib.sha256(revision() + host().identity.encode())
     sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
     digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())

@@ -1,4 +1,4 @@
-"""Write the function that computes sine and cosine of a vector together, as LLVM IR.
+"""Write the LLVM function that computes sine and cosine of a vector together.
 
 The argument is reduced by multiples of pi/2, held in three doubles and subtracted by fused multiply-adds, so that no
 digit is lost next to a zero; polynomials do the rest. Beyond `LIMIT` (and for nan) each lane asks libm.
@@ -37,7 +37,7 @@ _COSINE = (
 
 
 def beside(layout: Layout) -> list[int]:
-    """Return a batch's steps in an order where sine and cosine of the same value are neighbours."""
+    """Return the steps in an order in which sine and cosine of the same value are neighbours."""
     steps = layout.program.steps
     partners: dict[tuple[str, int], int] = {}
     for place in layout.sample_steps:
@@ -87,14 +87,14 @@ class _Text:
         return self.add(name, f"call {type_} @llvm.fma.v{self.lanes}f64({type_} {a}, {type_} {b}, {type_} {c})")
 
     def polynomial(self, name: str, coefficients: tuple[float, ...], x: str) -> str:
-        """Evaluate by Horner's rule: the vectors of a group keep the processor busy meanwhile."""
+        """Evaluate by Horner's rule; the vectors of a group keep the processor busy meanwhile."""
         value = self.real(coefficients[-1])
         for k in range(len(coefficients) - 2, -1, -1):
             value = self.fma(f"{name}{k}", value, x, self.real(coefficients[k]))
         return value
 
     def reduce(self) -> tuple[str, str]:
-        """Return the rest of |x| by the nearest multiple of pi/2, and which multiple that is."""
+        """Return the remainder of |x| from the nearest multiple of pi/2, and the number of that multiple."""
         type_ = self.type
         shifted = self.fma("shifted", "%size", self.real(2.0 / math.pi), self.real(_ROUND))
         multiple = self.add("multiple", f"fsub {type_} {shifted}, {self.real(_ROUND)}")
@@ -105,7 +105,7 @@ class _Text:
         return rest, self.add("quadrant", f"bitcast {type_} {shifted} to {self.bits}")
 
     def quick(self) -> tuple[str, str]:
-        """Return sine and cosine where no lane is too large."""
+        """Return sine and cosine, fast, if no lane is too large."""
         type_, bits = self.type, self.bits
         rest, quadrant = self.reduce()
         square = self.add("square", f"fmul {type_} {rest}, {rest}")

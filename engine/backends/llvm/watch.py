@@ -1,4 +1,4 @@
-"""Let machine code be stopped: loops look, every some thousand operations, whether their call was told to end.
+"""Let machine code be stopped: every few thousand operations, loops check whether their call was told to end.
 
 Each worker's memory begins with a watch: how many operations are left until the next look; the address of the call's
 flag, which is 1 once it is to end; and the address of a function that may raise the flag, since it is Python that can
@@ -21,7 +21,7 @@ _PYTHON = 1000  # operations that take as long as a function of the user's
 
 
 def cost(program: Program, places: Iterable[int], vectors: int) -> int:
-    """Estimate how many operations some steps of a program take, on so many vectors at a time."""
+    """Estimate how many operations some steps of a program take, on so many vectors at once."""
     total = 1
     for place in places:
         op = program.steps[place].op
@@ -30,21 +30,21 @@ def cost(program: Program, places: Iterable[int], vectors: int) -> int:
 
 
 def _cost_of_loop(op: Loop) -> int:
-    """Estimate a loop's operations; of one that is counted by itself those that go unseen by that."""
+    """Estimate a loop's operations; for a loop that counts its own, only those it does not count."""
     if op.kind == WHILE:
         return _STRIP
     return min(_STRIP, op.length * cost(op.body, range(len(op.body.steps)), 1))
 
 
 def turns(cost: int, length: int | None) -> int:
-    """Return how many turns of a loop are counted at once; 0 where the loop is so short that none need be."""
+    """Return how many turns of a loop are counted at once; 0 if the loop is too short to need counting."""
     if length is not None and length * cost < _SHORT:
         return 0
     return max(1, _STRIP // cost)
 
 
 def look(name: str, leave: str, cost: int) -> str:
-    """Write what counts operations, and leaves for a label if the call is to end."""
+    """Write the code that counts operations, and jumps to a label if the call is to end."""
     return (
         f"%{name}.left = load i64, ptr %watch\n%{name}.less = sub i64 %{name}.left, {cost}\n"
         f"store i64 %{name}.less, ptr %watch\n%{name}.out = icmp slt i64 %{name}.less, 0\n"
@@ -55,7 +55,7 @@ def look(name: str, leave: str, cost: int) -> str:
 
 
 def poll() -> str:
-    """Write the function that tells whether a call is to end; if not, it sets the count anew."""
+    """Write the function that tells whether a call is to end; if not, it resets the count."""
     return f"""define i1 @chainrule_poll(ptr %watch) #2 {{
 %flag.at = getelementptr i8, ptr %watch, i64 8
 %flag = load ptr, ptr %flag.at

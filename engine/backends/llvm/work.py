@@ -1,4 +1,4 @@
-"""Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
+"""The state of one call of machine code: the memory it writes, what its callbacks raised, the flag that ends it.
 
 `entry.pyx` has the same class for where Cython is at hand; machine code then looks for Ctrl-C itself (see `watch`).
 """
@@ -14,7 +14,7 @@ running = threading.local()  # .work is that of the call whose code a thread run
 
 
 class Work:
-    """Hold memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need."""
+    """Zeroed memory for a number of workers, `size` bytes each, aligned to 64 as full vectors need."""
 
     def __init__(self, size: int, copies: int) -> None:
         raw = (ctypes.c_char * (size * copies + 64))()
@@ -33,11 +33,11 @@ class Work:
         return self._flag.value != 0
 
     def stop(self) -> None:
-        """Have the code end that runs on this memory."""
+        """Make the code that runs on this memory end."""
         self._flag.value = 1
 
     def fail(self, error: BaseException) -> None:
-        """Note what a callback raised: the call ends, and raises it."""
+        """Record what a callback raised: the call ends and raises it."""
         self.errors.append(error)
         self.stop()
 
@@ -48,7 +48,7 @@ class Work:
 
 
 class Callback:
-    """Call a row's Python function for machine code; what it raises goes to the call that the thread works for."""
+    """A row's Python function, callable from machine code; what it raises goes to the call its thread works for."""
 
     def __init__(self, evaluate: Any) -> None:
         self._evaluate = evaluate

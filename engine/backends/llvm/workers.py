@@ -1,4 +1,4 @@
-"""Run functions in native threads: one pool for the process, as large as the largest number asked for so far."""
+"""Run functions in native threads: one pool per process, as large as the largest request so far."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _size = 0
 
 
 def submit(count: int, function: Callable[[], Any]) -> list[Future[Any]]:
-    """Have up to so many threads call a function, once each; those that are busy come to it later.
+    """Make up to so many threads call a function, once each; busy ones follow later.
 
     Where the system or an interpreter that is ending starts no more threads there are fewer calls, or none.
     """
@@ -34,14 +34,14 @@ def submit(count: int, function: Callable[[], Any]) -> list[Future[Any]]:
 
 
 def finish(futures: list[Future[Any]]) -> None:
-    """Wait for functions that were submitted; one that has not begun is not waited for."""
+    """Wait for submitted functions; one that has not begun is not waited for."""
     for future in futures:
         if not future.cancel():
             future.result()
 
 
 def _forget() -> None:
-    """Begin anew in a forked process: it has none of its parent's threads."""
+    """Start afresh in a forked process: it has none of its parent's threads."""
     global _pool, _size
     _pool, _size = None, 0
 

@@ -61,6 +61,30 @@ def test_every_row_that_c_has(tmp_path):
         np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-306, err_msg=row.name)
 
 
+def test_a_row_of_the_users_own_by_its_expression(tmp_path):
+    @cr.primitive(
+        partials=lambda z, x, y: (cr.sigmoid(x - y), cr.sigmoid(y - x)),
+        code={"c": "fmax({0}, {1}) + log1p(exp(-fabs({0} - {1})))"},
+    )
+    def soft_maximum(x, y):
+        return max(x, y) + math.log1p(math.exp(-abs(x - y)))
+
+    def f(x, y):
+        return soft_maximum(2 * x, -1.0) * soft_maximum(y, x)
+
+    program = cr.trace(cr.value_and_grad(f, (0, 1)), 1.0, 1.0)
+    loaded = library(tmp_path, c.source(program, (True, True), name="soft"))
+    columns, out = [np.linspace(-3.0, 3.0, 7), np.linspace(5.0, -5.0, 7)], np.empty(21)
+    loaded.soft(*map(pointer, columns), ctypes.c_size_t(7), pointer(out))
+
+    def meant(x, y):
+        return cr.logaddexp(2 * x, -1.0) * cr.logaddexp(y, x)
+
+    expected = [cr.value_and_grad(meant, (0, 1))(x, y) for x, y in zip(*map(list, columns), strict=True)]
+    np.testing.assert_allclose(out[:7], [value for value, _ in expected], rtol=1e-13)
+    np.testing.assert_allclose(out[7:], np.transpose([slopes for _, slopes in expected]).ravel(), rtol=1e-13)
+
+
 NESTS = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 three_numbers = st.lists(st.tuples(*[st.floats(-1.0, 1.0)] * 3), min_size=1, max_size=3)
 

@@ -1,5 +1,7 @@
 """The short way into native code takes arrays and numbers as they are; all else takes the long way, same result."""
 
+import collections
+import dataclasses
 import importlib.util
 import math
 import os
@@ -46,33 +48,145 @@ def test_both_ways_give_the_same(reduce, n):
     assert cr.data.structure.flatten(short, "", "")[1] == cr.data.structure.flatten(long, "", "")[1]
 
 
+CHANGES = [
+    (0, lambda w: w.astype(int)),
+    (1, lambda x: np.asfortranarray(x)),
+    (1, lambda x: np.repeat(x, 2, 0)[::2]),
+    (1, lambda x: x.astype(np.float32)),
+    (2, lambda y: y[::-1]),
+    (2, lambda y: y.tolist()),
+    (2, lambda y: [1, *map(np.float32, y[:-2]), True]),
+    (3, lambda scale: 2),
+    (3, lambda scale: True),
+    (3, lambda scale: np.float32(1.5)),
+    (3, lambda scale: np.int8(-2)),
+    (3, lambda scale: np.array(1.5)),
+    (3, lambda scale: np.array(2)),
+]
+LONG = [
+    (0, lambda w: w.tolist()),
+    (0, lambda w: w.astype(">f8")),
+    (0, lambda w: w.astype(np.float16)),
+    (0, lambda w: w.astype(np.longdouble)),
+    (0, lambda w: w.astype(object)),
+    (1, lambda x: x.tolist()),
+    (2, lambda y: [cr.Var(1.5), *y[1:]]),
+    (3, lambda scale: np.longdouble(1.5)),
+    (3, lambda scale: cr.Var(1.5)),
+]
+
+
 @needs_entry
-@pytest.mark.parametrize(
-    ("place", "change"),
-    [
-        (0, lambda w: w.tolist()),
-        (0, lambda w: w.astype(int)),
-        (0, lambda w: w.astype(">f8")),
-        (1, lambda x: np.asfortranarray(x)),
-        (1, lambda x: np.repeat(x, 2, 0)[::2]),
-        (1, lambda x: x.astype(np.float32)),
-        (1, lambda x: x.tolist()),
-        (2, lambda y: y[::-1]),
-        (3, lambda scale: 2),
-        (3, lambda scale: np.array(1.5)),
-        (3, lambda scale: cr.Var(1.5)),
-    ],
-)
-def test_other_kinds_take_the_long_way(place, change):
+@pytest.mark.parametrize(("place", "change"), [*CHANGES, *LONG])
+def test_what_is_no_double_is_read_in_either_way(place, change):
     f, args = compiled(reduce="mean"), arguments()
     f(*args)
     args[place] = change(args[place])
-    assert f._enter(tuple(args)) is None
+    short = (place, change) in CHANGES
+    assert (f._enter(tuple(args)) is not None) == short
     value, slope = f(*args)
-    plain = [np.asarray(a, float) if type(a) is not cr.Var else a.value for a in args]
+    assert f._latest is next(iter(f._plans.values())) or not short
+    number = np.vectorize(lambda x: float(getattr(x, "value", x)), otypes=[float])
+    plain = [number(np.asarray(a, object)) for a in args]
     expected = compiled(reduce="mean")(plain[0], plain[1], plain[2], float(plain[3]))
     assert float(getattr(value, "value", value)) == pytest.approx(expected[0], rel=1e-14)
     np.testing.assert_allclose([float(getattr(s, "value", s)) for s in slope], expected[1], rtol=1e-13)
+
+
+Point = collections.namedtuple("Point", "x y")
+
+
+@dataclasses.dataclass
+class Model:
+    weights: list
+    name: str
+
+
+STRUCTURES = [
+    [1.0, 2, np.float32(0.5)],
+    (1.0, 2.5),
+    {"a": 1.0, "b": [2.0, (3.0, np.arange(4.0).reshape(2, 2)[:, ::-1])], "c": None, 3: np.arange(3, dtype=np.int16)},
+    Point(1.0, [2.0, True]),
+    Model([1.5, np.ones(2, np.float32)], "m"),
+    [[1.0, 2.0], [3.0]],
+    [np.ones((2, 0)), 1.0],
+    {},
+]
+
+
+@needs_entry
+@pytest.mark.parametrize("tree", STRUCTURES, ids=repr)
+def test_structures_take_the_short_way(tree):
+    def total(tree, x):
+        numbers = cr.data.structure.flatten(tree, "", "")[0]
+        return x * cr.sum([(k + 1.0) * number for k, number in enumerate(numbers)])
+
+    f = cr.compile(total, backend="llvm")
+    expected = total(tree, 2.0)
+    assert f(tree, 2.0) == f._enter((tree, 2.0)) == pytest.approx(expected, rel=1e-14)
+    assert len(f._plans) == 1
+
+
+@needs_entry
+def test_structures_of_another_kind_are_left_to_the_long_way():
+    f = cr.compile(lambda tree: cr.sum(tree["a"]) + tree["b"], backend="llvm")
+    f({"a": [1.0, 2.0], "b": 3.0})
+    for other in (
+        {"b": 3.0, "a": [1.0, 2.0]},
+        {"a": (1.0, 2.0), "b": 3.0},
+        {"a": [1.0], "b": 3.0},
+        {"a": [1.0, 2.0, 3.0], "b": 3.0},
+        {"a": np.ones(2), "b": 3.0},
+        {"a": [1.0, 2.0], "b": [3.0]},
+        {"a": [1.0, "2"], "b": 3.0},
+        {"a": [1.0, 10**400], "b": 3.0},
+        {"a": [1.0, 2.0], "b": 3.0, "c": 1.0},
+        {"a": [1.0, cr.Var(2.0)], "b": 3.0},
+        [1.0, 2.0],
+        3.0,
+        np.ones(2),
+        None,
+    ):
+        assert f._enter((other,)) is None
+    with pytest.raises(OverflowError, match="expected a number within the range of doubles"):
+        f({"a": [1.0, 10**400], "b": 3.0})
+    g = cr.compile(lambda x, mode: x * 2 if mode == "twice" else x, backend="llvm")
+    assert g(1.5, "twice") == 3.0 and g._enter((1.5, "twice")) == 3.0
+    assert g._enter((1.5, "once")) is None and g(1.5, "once") == 1.5
+
+
+@needs_entry
+@pytest.mark.parametrize("kind", [*"fbBhHiIlLqQ?"])
+def test_arrays_of_every_kind_are_converted(kind):
+    numbers = np.array([[0, 1, 2], [3, 100, 127]]).astype(kind)
+    f = cr.compile(lambda xs: [x * 1.0 for x in xs.flat], backend="llvm")
+    g = cr.compile(lambda x: x[0] - 2.0 * x[2], batch="x", backend="llvm")
+    for array in (numbers, numbers[::-1, ::-1], numbers[:, ::2], numbers.T):
+        f(np.zeros(array.shape))
+        assert f._enter((array,)) == array.astype(float).ravel().tolist()
+    g(np.zeros((1, 3)))
+    for array in (numbers, numbers[::-1], numbers[:, ::-1], np.asfortranarray(numbers), numbers[:0]):
+        as_doubles = array.astype(float)
+        np.testing.assert_array_equal(g._enter((array,)), as_doubles[:, 0] - 2.0 * as_doubles[:, 2])
+
+
+@needs_entry
+@pytest.mark.parametrize("n", [0, 1, 7, 9000])
+def test_batches_of_structures_take_the_short_way(n):
+    rng = np.random.default_rng(n)
+    x, y = rng.normal(size=(n, 2)), rng.normal(size=n)
+    f = cr.compile(lambda d, s: s * d["x"][0] - d["y"] * d["x"][1], batch="d", backend="llvm", threads=2)
+    expected = 2.0 * x[:, 0] - y * x[:, 1]
+    for batch in ({"x": x, "y": y}, {"x": np.asfortranarray(x), "y": np.repeat(y, 3)[::3]}):
+        np.testing.assert_array_equal(f(batch, 2.0), f._enter((batch, 2)))
+        np.testing.assert_allclose(f._enter((batch, 2)), expected, rtol=1e-13, atol=1e-15)
+    assert f._enter(({"x": x, "y": y[: n // 2]}, 2.0)) is None or n == 0
+    assert f._enter(({"x": x.tolist(), "y": y}, 2.0)) is None
+    rows = cr.compile(lambda r, s: s * r[0] - r[1], batch="r", backend="llvm")
+    if n:
+        np.testing.assert_array_equal(rows(x.tolist(), 2.0), rows._enter((x.tolist(), 2.0)))
+        np.testing.assert_allclose(rows(x.tolist(), 2.0), 2.0 * x[:, 0] - x[:, 1], rtol=1e-13, atol=1e-15)
+        assert rows._enter(([*x.tolist()[1:], [1.0]], 2.0)) is None
 
 
 @needs_entry
@@ -85,7 +199,7 @@ def test_other_shapes_are_refused_and_named():
     assert f._enter((args[0][:1], *args[1:])) is None
     assert f._enter((args[0], args[1][:, :1].copy(), args[2], 1.5)) is None
     assert f._enter((args[0], args[1], args[2][:, None].copy(), 1.5)) is None
-    assert f._enter((args[0], args[1], 2.0, 1.5)) is None
+    assert f._enter((args[0], args[1], None, 1.5)) is None
     assert f._enter(tuple(args[:3])) is None
 
 

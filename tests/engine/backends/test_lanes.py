@@ -118,12 +118,12 @@ def test_columns_that_lanes_read_are_found():
 def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
     kept = []
 
-    class Noted(calls.LoopFunctions):
+    class Noted(calls.Iterations):
         def write(self):
             kept.append((self.lanes, self.steps))
             return super().write()
 
-    monkeypatch.setattr(calls, "LoopFunctions", Noted)
+    monkeypatch.setattr(calls, "Iterations", Noted)
     units = 2 * machine.host().lanes
     emission.source(recurrence(units), (False, False))
     in_lanes = [steps for lanes, steps in kept if lanes > 1]

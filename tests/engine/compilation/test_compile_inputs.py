@@ -40,6 +40,52 @@ def test_batches_are_arrays_or_lists():
         cr.compile(lambda x: x * 2, batch="x")(items)
 
 
+@pytest.mark.parametrize("reduce", [None, "sum", "mean"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_number_beside_a_batch_is_that_of_all_samples(backend, reduce):
+    f = cr.compile(
+        cr.value_and_grad(lambda w, x, y: w * cr.sin(x) - y * y), batch=("x", "y"), reduce=reduce, backend=backend
+    )
+    x = np.linspace(0.0, 1.0, 5)
+    expected = f(2.0, x, np.full(5, 3.0))
+    for number in (3.0, 3, np.float32(3.0), np.int8(3), np.array(3.0)):
+        for _ in range(2):
+            assert [np.ravel(found).tolist() for found in f(2.0, x, number)] == [np.ravel(e).tolist() for e in expected]
+    empty = {None: [], "sum": 0.0, "mean": math.nan}[reduce]
+    np.testing.assert_array_equal(f(2.0, [], 3.0)[0], empty)
+    y = cr.Var(3.0)
+    value = f(2.0, x, y)[0]
+    (value if reduce else value[2]).backward()
+    assert y.grad == pytest.approx({None: -6.0, "sum": -30.0, "mean": -6.0}[reduce])
+    with pytest.raises(
+        TypeError, match=r"x expected a batch \(.*\), or another argument with one, but got x=1.0 \(float\)"
+    ):
+        f(2.0, 1.0, 3.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_columns_and_tables_are_batches(backend):
+    f = cr.compile(cr.value_and_grad(lambda w, x, y: cr.square(cr.dot(w, x) - y[0])), batch=("x", "y"), backend=backend)
+    x = np.arange(12.0).reshape(4, 3) / 7.0
+    y = np.linspace(-1.0, 1.0, 4)[:, None]
+    w = np.array([0.5, -0.25, 2.0])
+    error = x @ w - y[:, 0]
+    columns = np.repeat(np.repeat(x, 2, 0), 2, 1)
+    for table, column in (
+        (x, y),
+        (np.asfortranarray(x), np.hstack([y, y])[:, :1]),
+        (columns[::2, ::2], np.repeat(y, 2, 0)[::2]),
+    ):
+        for _ in range(2):
+            value, slope = f(w, table, column)
+            np.testing.assert_allclose(value, error**2, rtol=1e-12)
+            np.testing.assert_allclose(slope, 2.0 * error[:, None] * x, rtol=1e-12)
+    single = x.astype(np.float32)
+    np.testing.assert_array_equal(f(w, single, y)[0], f(w, single.astype(float), y)[0])
+    whole = np.arange(12).reshape(4, 3)
+    np.testing.assert_array_equal(f(w, whole, y)[1], f(w, whole.astype(float), y)[1])
+
+
 def test_a_copy_of_a_compiled_function_compiles_again():
     scale = cr.compile(cr.sin, batch=0, backend="python")
     for again in (copy.deepcopy(scale), pickle.loads(pickle.dumps(scale))):

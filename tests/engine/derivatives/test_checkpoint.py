@@ -1,5 +1,6 @@
 """checkpoint(): the same numbers, fewer nodes, derivatives of every order, closures included."""
 
+import copy
 import subprocess
 import sys
 
@@ -72,6 +73,23 @@ def test_without_recording():
 def test_constants_and_stopped_results():
     assert checkpoint(lambda x: 3.0)(Var(1.0)) == 3.0
     assert grad(lambda x: x * checkpoint(cr.stop_gradient)(x))(2.0) == 2.0
+
+
+def test_results_of_constants_alone():
+    """What depends on no argument and on nothing outside is a constant; a Var that the function made is that Var."""
+    x = Var(3.0)
+    for f in (lambda t: t * Var(2.0), lambda t: t * copy.deepcopy(Var(2.0)), lambda t: Var(2.0) * Var(2.0)):
+        found = cr.checkpoint(f)(2.0)
+        assert (found.value, found.requires_grad) == (4.0, False)
+    assert cr.checkpoint(lambda s, t: s * t * Var(2.0))(2.0, 1.0).value == 4.0
+    copied = cr.checkpoint(lambda t: t * copy.deepcopy(x))(2.0)
+    assert (copied.value, copied.requires_grad) == (6.0, False)
+    made = cr.checkpoint(lambda: Var(2.0, "made"))()
+    assert made.is_leaf and made.requires_grad and made.label == "made"
+    found = cr.checkpoint(lambda t: [t, t * Var(2.0), 1.0, x])(x)
+    cr.sum(found).backward()
+    assert ([float(getattr(y, "value", y)) for y in found], x.grad) == ([3.0, 6.0, 1.0, 3.0], 4.0)
+    assert grad(lambda y: cr.checkpoint(lambda: Var(2.0))() * y)(3.0) == 2.0
 
 
 def test_memory_of_a_long_loop_drops():

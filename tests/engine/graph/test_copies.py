@@ -64,6 +64,34 @@ def test_copies_at_several_levels(way):
     assert taylor(f, 2.0, 2) == [24.0, 36.0, 18.0]
 
 
+@pytest.mark.parametrize("call", [cr.checkpoint, cr.compile, cr.function, lambda f: cr.checkpoint(cr.checkpoint(f))])
+@pytest.mark.parametrize("way", WAYS)
+def test_copies_of_what_an_inner_function_closes_over(way, call):
+    """Derivatives of higher order run a checkpoint again when the function that it closes over has returned."""
+    made = WAYS[way]
+
+    def f(x):
+        y = x * x
+        return (
+            call(lambda t: t * made(x) * made(y))(x) + call(lambda: made(x))() + call(lambda t: t * made(x))(2.0)
+        )  # x**4 + 3 x
+
+    assert (grad(f)(2.0), grad(grad(f))(2.0), grad(grad(grad(f)))(2.0)) == (35.0, 48.0, 48.0)
+    assert taylor(f, 2.0, 4) == [22.0, 35.0, 24.0, 8.0, 1.0]
+    assert (hessian(f)(2.0), hvp(f, 2.0, 1.0)) == (48.0, 48.0)
+    assert hessian(lambda x: f(x[0]), sparse=True)([2.0]).toarray() == [[48.0]]
+    assert jacobian(grad(f))(2.0) == jvp(grad(f), (2.0,), (1.0,))[1] == vjp(grad(f), 2.0)[1](1.0)[0] == 48.0
+    assert grad(lambda x: vjp(f, x)[1](1.0)[0])(2.0) == grad(lambda x: taylor(f, x, 1)[1])(2.0) == 48.0
+    assert cr.compile(hessian(f))(2.0) == 48.0
+    # With a Var from outside, all derivatives run it again, a pullback long after the function.
+    w = Var(1.0)
+    _, pull = vjp(lambda x: call(lambda t: t * w * made(x))(x), 3.0)
+    for slope in (pull(1.0)[0], grad(lambda x: call(lambda t: t * w * made(x))(x))(3.0)):
+        w.zero_grad()
+        slope.backward()
+        assert (slope.value, w.grad) == (6.0, 6.0)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_outside_a_copy_is_new(way):
     x = Var(2.0)

@@ -194,7 +194,7 @@ def test_taylor_goes_through_programs_with_loops():
 @pytest.mark.parametrize("name", ["sum", "mean", "dot", "logsumexp"])
 def test_long_rows_are_loops_with_the_same_results(name, backend):
     row = cr.PRIMITIVES[name]
-    xs = [math.sin(k) for k in range(row.least)]
+    xs = [math.sin(k) for k in range(cr.programs.long_sums.LONG[name])]
     args = (xs, xs[::-1]) if name == "dot" else (xs,)
     f = cr.value_and_grad(lambda *args: row(*args), tuple(range(len(args))))
     program = trace(f, *args)
@@ -206,7 +206,7 @@ def test_long_rows_are_loops_with_the_same_results(name, backend):
 @pytest.mark.parametrize("backend", ["reference", *BACKENDS])
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
 def test_softmax_of_many_numbers_is_loops_with_the_same_results(name, backend):
-    function, least = getattr(cr, name), cr.operations.functions.LEAST_MANY
+    function, least = getattr(cr, name), cr.loops.shares.LEAST_MANY
     xs = [3.0 * math.sin(k) for k in range(least)]
 
     def f(xs):

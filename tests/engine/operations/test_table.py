@@ -1,5 +1,6 @@
 """Every row against its definition; no operation is named here, so a new row is tested without a new line."""
 
+import itertools
 import math
 
 import chainrule
@@ -9,7 +10,7 @@ from chainrule.graph.var import local_partials
 from chainrule.operations import table
 from chainrule.operations.primitive import Reduction
 from chainrule.testing import check_primitive, sample
-from helpers import ROWS, special_points
+from helpers import ROWS, SPECIAL, special_points
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -53,6 +54,34 @@ def test_records_partials_and_parents(row):
     assert list(node.partials) == list(local_partials(row, node.value, point))
     node.backward()
     assert [x.grad for x in xs] == list(node.partials)
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_commutes_where_both_orders_give_the_same_bits(row):
+    if row.arity != 2 or isinstance(row, Reduction) or row.domain[0].integers:
+        assert not row.commutes
+        return
+    points = [*itertools.product(SPECIAL, repeat=2), *sample(row, 200), *[(x, -x) for x, _ in sample(row, 20)]]
+    values = [(row.evaluate(x, y), row.evaluate(y, x)) for x, y in points]
+    same = all(a.hex() == b.hex() or (math.isnan(a) and math.isnan(b)) for a, b in values)
+    assert row.commutes == same
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_compares_where_values_are_0_or_1_and_no_derivative_is(row):
+    points = [*itertools.product(SPECIAL, repeat=row.arity)][:400] + sample(row, 20)
+    values = [row.evaluate(*point) for point in points]
+    partials = [local_partials(row, value, point) for value, point in zip(values, points, strict=True)]
+    assert row.compares == ({0.0, 1.0}.issuperset(values) and not any(map(any, partials)))
+
+
+@pytest.mark.parametrize("row", [param for param in ROWS if param.values[0].infix])
+def test_the_infix_is_pythons_operator(row):
+    between = eval(f"lambda x, y: x {row.infix} y")
+    for x, y in [(-7.5, 2.0), (3.0, 3.0), (0.25, 8.0), (-2.0, 3.0)]:
+        assert between(x, y) == row.evaluate(x, y)
+        recorded = between(Var(x), Var(y))
+        assert row.compares or recorded.op is row
 
 
 @pytest.mark.parametrize("row", ROWS)

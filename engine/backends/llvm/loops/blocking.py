@@ -26,13 +26,13 @@ def blocked(loop: Loop, most: int) -> Loop:
     if count == 1:
         return loop
     return loop.change(
-        body=_side_by_side(loop.body, loop.rows, loop.stacked, count),
+        body=_several(loop.body, loop.rows, loop.stacked, count),
         length=loop.length // count,
         rows=count * loop.rows,
     )
 
 
-def _side_by_side(body: Program, rows: int, stacked: int, count: int) -> Program:
+def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     """Return the program of several iterations; what it sums is added up as soon as it is there."""
     names = (*body.names[:rows] * count, *body.names[rows:])
     steps: list[Step] = []

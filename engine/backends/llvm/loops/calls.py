@@ -6,28 +6,29 @@ Without a batch the iterations of a map take the vector's lanes, where that is w
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from ....programs import Loop, inputs_differ
 from . import moves
 from .blocking import blocked
 from .columns import shared_columns, summed_columns, takes_lanes
-from .iterations import LoopFunctions
+from .iterations import Iterations
 from .memory import Sink, Spot, progression
+from .writer import Writer
 
-_RUN = 4  # shared numbers side by side that are read where they are, not packed
+_IN_PLACE = 4  # shared numbers side by side that are read where they are, not packed, at least
 _GATHER = 16  # what it costs to gather a vector, in operations
 
 _SHORT = 60  # operations of a body that leaves registers free for several vectors
 _WASTE = 0.15  # share of vectors that may be computed twice so that several go side by side
 
 Placed = tuple[Spot, int]  # where a number stands in the first iteration, and how many bytes it moves on in each
+Result = tuple[Spot, int, bool]  # the same of what a loop returns, and whether it is added to what stands there
 
 
 class LoopCall:
-    """Write the step of a `bodies.Body` that runs a loop, and the loop's functions."""
+    """Write the step that runs a loop into the parent's function, and the loop's functions."""
 
-    def __init__(self, parent: Any, op: Loop, args: Sequence[int], first: int) -> None:
+    def __init__(self, parent: Writer, op: Loop, args: Sequence[int], first: int) -> None:
         self.module, self.lanes = parent.module, parent.lanes
         machine = self.module.machine
         if self.lanes > 1:
@@ -52,14 +53,14 @@ class LoopCall:
         sinks += [Sink(self._seen(spot, step), adds) for spot, step, adds in outputs]
         steps = tuple([step for _, _, step in self.regions])
         adds = op.sums > 0 or any(sink.adds for sink in sinks)
-        lanes = self._side_by_side(adds) if self._takes_lanes(placed, outputs) else self.lanes
+        lanes = self._lanes_taken(adds) if self._takes_lanes(placed, outputs) else self.lanes
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
         if key not in self.module.functions:
-            self.module.functions[key] = LoopFunctions(parent, op, inputs, sinks, steps, lanes).write()
-        names, size = self.module.functions[key]
+            self.module.functions[key] = Iterations(parent, op, inputs, sinks, steps, lanes).write()
+        written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
-        pointers += [parent.child_frame(size), "%watch"]
-        for name in names:
+        pointers += [parent.child_frame(written.size), "%watch"]
+        for name in written.names:
             parent.lines.append(f"call void @{name}({', '.join(f'ptr {p}' for p in pointers)})")
 
     # ---- where numbers stand, as seen by the parent ----
@@ -90,14 +91,15 @@ class LoopCall:
 
     def _carry(self) -> list[Placed]:
         """Place the carry where the result of the loop stands in the end, and set it to what it starts from."""
-        placed = self._blocks([bool(flag) for flag in self.flags[: self.op.carry]])
+        placed = self._blocks(self.flags[: self.op.carry])
         for k, (spot, _) in enumerate(placed):
             self.parent.store(self.parent.operand(self.args[k], spot.wide), spot)
             self.parent.homes[self.first + k] = spot
         return [(spot, 0) for spot, _ in placed]
 
     def _rows(self) -> list[Placed]:
-        op, found, packed = self.op, {}, []
+        op, found = self.op, dict[int, Placed]()
+        packed: list[int] = []
         for j in range(op.rows):
             column = op.column(self.args, j)
             placed = self._constant(column) or self._in_place(column)
@@ -126,9 +128,8 @@ class LoopCall:
 
     def _in_place(self, column: Sequence[int]) -> Placed | None:
         """Find a column at equal distances where it stands already; a gather for every iteration would cost more."""
-        homes = self.parent.homes
-        spots = list(map(homes.get, column))
-        if None in spots or (self.lanes > 1 and any(spot.lane for spot in spots)):
+        spots = [spot for spot in map(self.parent.homes.get, column) if spot is not None]
+        if len(spots) < len(column) or (self.lanes > 1 and any(spot.lane for spot in spots)):
             return None
         step = progression(spots)
         return None if step is None else (spots[0], step)
@@ -157,10 +158,11 @@ class LoopCall:
                 runs.append([k])
         found = self._in_columns(values)
         for run in runs:
-            if len(run) >= _RUN or (len(runs) == 1 and spots[0] is not None):
-                found.update({k: (spots[k], 0) for k in run if k not in found})
+            if len(run) >= _IN_PLACE or len(runs) == 1:
+                stand = [(k, spot) for k in run if (spot := spots[k]) is not None]
+                found.update({k: (spot, 0) for k, spot in stand if k not in found})
         packed = [k for k in range(len(values)) if k not in found]
-        own = [spot for spot, _ in self._blocks([bool(flags[k]) for k in packed])]
+        own = [spot for spot, _ in self._blocks([flags[k] for k in packed])]
         found.update({k: (spot, 0) for k, spot in zip(packed, own, strict=True)})
         self._copy([values[k] for k in packed], own)
         return [found[k] for k in range(len(values))]
@@ -196,7 +198,7 @@ class LoopCall:
             block += 8 * len(column)
         return found
 
-    def _outputs(self) -> list[tuple[Spot, int, bool]]:
+    def _outputs(self) -> list[Result]:
         """Place what is stacked and summed: where it is wanted, if that is one regular place, else in the frame."""
         op, parent, first = self.op, self.parent, self.first
         end = first + op.carry + op.length * op.stacked
@@ -214,7 +216,7 @@ class LoopCall:
                     parent.waiting.pop(value, None)
         return [*[placed for placed in found if placed is not None], *self._totals(range(end, end + op.sums))]
 
-    def _totals(self, values: Sequence[int]) -> list[tuple[Spot, int, bool]]:
+    def _totals(self, values: Sequence[int]) -> list[Result]:
         """Place the sums, and set to 0 those that are not added to others."""
         parent = self.parent
         found = self._summed_columns(values)
@@ -249,10 +251,10 @@ class LoopCall:
             found.update({value: start.further(8 * k) for k, value in enumerate(own)})
         return found
 
-    def _wanted(self, column: Sequence[int]) -> tuple[Spot, int, bool] | None:
+    def _wanted(self, column: Sequence[int]) -> Result | None:
         """Return where all of a column goes, if it goes to one place only, at equal distances."""
         parent = self.parent
-        sinks = [parent.sinks.get(value, ()) for value in column]
+        sinks: list[Sequence[Sink]] = [parent.sinks.get(value, ()) for value in column]
         if any(len(own) != 1 or own[0].late for own in sinks) or any(parent.uses[value] != 1 for value in column):
             return None
         first = sinks[0][0]
@@ -277,7 +279,7 @@ class LoopCall:
         place = self._region_of[key]
         return spot.moved(f"%r{place}", spot.offset - self.regions[place][1])
 
-    def _takes_lanes(self, placed: Sequence[Placed], outputs: Sequence[tuple[Spot, int, bool]]) -> bool:
+    def _takes_lanes(self, placed: Sequence[Placed], outputs: Sequence[Result]) -> bool:
         """Tell whether it pays that the iterations of a map take the lanes."""
         op = self.op
         if not self.across:
@@ -287,7 +289,7 @@ class LoopCall:
         scattered = sum(step not in (0, 8) for step in moved)
         return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
-    def _side_by_side(self, adds: bool) -> int:
+    def _lanes_taken(self, adds: bool) -> int:
         """Choose how many iterations go side by side: several vectors where few operations leave registers free."""
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from ....programs import CALL, WHILE, Loop
 from .. import watch
 from ..driver import at, loop, watched
 from .memory import Sink, Spot
+from .module import Written
+from .writer import Writer
 
 
-class LoopFunctions:
-    """Write a loop that a `bodies.Body`, the parent, calls.
+class Iterations:
+    """Write the functions of a loop that the parent's functions call.
 
     `inputs` and `sinks` say where the numbers of the first iteration stand, seen from the pointers that are handed
     over, `steps` by how many bytes each pointer moves on from one iteration to the next. Where `lanes` are not the
@@ -21,30 +21,34 @@ class LoopFunctions:
     """
 
     def __init__(
-        self, parent: Any, op: Loop, inputs: list[Spot], sinks: list[Sink], steps: tuple[int, ...], lanes: int
+        self,
+        parent: Writer,
+        op: Loop,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sink],
+        steps: tuple[int, ...],
+        lanes: int,
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
         self.lanes, self.module = lanes, parent.module
-        body: Callable[..., Any] = type(parent)
-        self._body = functools.partial(body, parent.module)  # writes the functions of an inner program
 
-    def write(self) -> tuple[list[str], int]:
-        """Write the functions; return the names of those to call, and how many bytes their frame takes."""
+    def write(self) -> Written:
+        """Write the functions."""
         op, inputs, sinks, steps = self.op, self.inputs, self.sinks, self.steps
         if op.kind == WHILE:
             return self._while()
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
-        body = self._body(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
+        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         if op.kind == CALL:
-            return body.names, body.size
+            return body
         name = self.module.name("loop")
         count = f"sub i64 {op.length - 1}, %i" if op.backwards else "add i64 %i, 0"
         text = f"%k = {count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
         self._define(name, len(steps), self._counted(f"{op.length}", 1, text))
-        return [name], body.size
+        return Written([name], body.size)
 
-    def _in_lanes(self) -> tuple[list[str], int]:
+    def _in_lanes(self) -> Written:
         """Run as many iterations at a time as there are lanes; some come twice in the end, but are added once."""
         op, inputs, sinks, steps, lanes = self.op, self.inputs, self.sinks, self.steps, self.lanes
         width = 8 * lanes
@@ -56,10 +60,8 @@ class LoopFunctions:
         sums = [Sink(Spot(f"%r{count}", k * width, True), True) for k in range(op.sums)]
         every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *sums]
 
-        def inner(dead: int) -> Any:
-            return self._body(op.body, lanes, list(map(lane, inputs)), [[sink] for sink in every], count + 1, dead)
-
-        body = inner(0)
+        places, targets = list(map(lane, inputs)), [[sink] for sink in every]
+        body = self.parent.inner(op.body, lanes, places, targets, count + 1)
         own = -(-op.sums * width // 64) * 64
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.sums:
@@ -73,7 +75,7 @@ class LoopFunctions:
             inside = start + _moved(steps, "%s") + _calls(body.names, pointers, "%f")
             text += self._counted(f"{op.length}", lanes, inside)
         else:
-            tail = inner(lanes - rest)
+            tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
             size = max(size, tail.size)
             inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
             text += self._counted(f"{op.length - rest}", lanes, inside)
@@ -83,7 +85,7 @@ class LoopFunctions:
         text += self._added_up(sinks[op.stacked :], lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
-        return [name], own + size
+        return Written([name], own + size)
 
     def _added_up(self, sinks: Sequence[Sink], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
@@ -91,7 +93,7 @@ class LoopFunctions:
         type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
         self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
         spots = [sink.spot for sink in sinks]
-        for first, last in _side_by_side(spots):
+        for first, last in _contiguous(spots):
             name = f"z{first}"
             text += at(f"{name}t", spots[first].base, spots[first].offset) + at(f"{name}a", "%frame", first * width)
             fold = f"%{name}b = mul i64 %{name}, {width}\n" + at(f"{name}x", f"%{name}a", f"%{name}b")
@@ -101,7 +103,7 @@ class LoopFunctions:
             text += loop(name, "0", f"{last - first}", 1, fold + f"store double %{name}s, ptr %{name}y, align 8\n")
         return text
 
-    def _while(self) -> tuple[list[str], int]:
+    def _while(self) -> Written:
         """Run while any lane goes on; lanes that have ended keep their carry."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
         differs = any(spot.wide for spot in inputs[: op.carry])
@@ -109,8 +111,8 @@ class LoopFunctions:
         own = -(-(op.carry + 1) * width // 64) * 64
         asked = Sink(Spot(f"%r{count}", op.carry * width, differs))
         fresh = [Sink(Spot(f"%r{count}", k * width, differs)) for k in range(op.carry)]
-        condition = self._body(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self._body(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
+        condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
+        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
         type_ = f"<{self.lanes} x double>" if differs else "double"
         mask = f"<{self.lanes} x i1>" if differs else "i1"
         pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
@@ -142,7 +144,7 @@ class LoopFunctions:
         text += "done:\n"
         name = self.module.name("loop")
         self._define(name, count, text)
-        return [name], own + max(condition.size, body.size)
+        return Written([name], own + max(condition.size, body.size))
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
         """Write the loop over iterations, so many at a time, in such a way that it can be stopped."""
@@ -160,7 +162,7 @@ class LoopFunctions:
         self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
 
 
-def _side_by_side(spots: Sequence[Spot]) -> list[tuple[int, int]]:
+def _contiguous(spots: Sequence[Spot]) -> list[tuple[int, int]]:
     """Return first and last of each run of doubles that stand one behind the other."""
     starts = [k for k, spot in enumerate(spots) if not k or spot != spots[k - 1].further(8)]
     return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []

@@ -63,16 +63,12 @@ class Room:
         return self._starts[bisect.bisect(self._starts, place) - 1]
 
     def slot(self, width: int) -> int:
-        """Return a place for one number, perhaps one that was given back."""
+        """Return a place for one number, beside others of the same width."""
         free = self._free.setdefault(width, [])
         if not free:
             start = self.block(max(64, width))
             free += range(start + max(64, width) - width, start - width, -width)
         return free.pop()
-
-    def give_back(self, place: int, width: int) -> None:
-        """Say that a slot may be used again."""
-        self._free.setdefault(width, []).append(place)
 
 
 def progression(spots: Sequence[Spot]) -> int | None:

@@ -12,7 +12,7 @@ from .. import driver, watch
 from ..machine import host
 from .bodies import Body
 from .memory import Sink, Spot
-from .module import Module
+from .module import Module, Written
 
 VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
 
@@ -64,16 +64,16 @@ class Nest:
             found += [Spot(f"%r{argument}", 8 * k, lane=lane) for k in range(size)]
         return found
 
-    def _once(self, module: Module, exported: Sequence[int]) -> Body:
+    def _once(self, module: Module, exported: Sequence[int]) -> Written:
         """Write what does not differ between samples; it leaves what samples read."""
         layout = self.layout
         outputs = exported if layout.has_batch else layout.program.outputs
         program = part(layout.program, layout.shared_steps, (), outputs)
         target = f"%r{len(layout.sizes)}"
         sinks = [[Sink(Spot(target, 8 * k))] for k in range(len(outputs))]
-        return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1)
+        return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1).write()
 
-    def _samples(self, module: Module, exported: Sequence[int], lanes: int) -> Body:
+    def _samples(self, module: Module, exported: Sequence[int], lanes: int) -> Written:
         """Write what runs for every sample."""
         layout, count = self.layout, len(self.layout.sizes)
         outputs, sinks = [], []
@@ -95,7 +95,7 @@ class Nest:
         program = part(layout.program, layout.sample_steps, exported, outputs)
         inputs = [*self._spots(lanes), *[Spot(f"%r{count}", 8 * k) for k in range(len(exported))]]
         pointers = count + 1 + (1 if layout.reduce else len(layout.units))
-        return Body(module, program, lanes, inputs, sinks, pointers)
+        return Body(module, program, lanes, inputs, sinks, pointers).write()
 
 
 def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: Sequence[int]) -> Program:
@@ -122,7 +122,7 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
     )
 
 
-def _entry(name: str, body: Body, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:
+def _entry(name: str, body: Written, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:
     """Write the function that finds the addresses that cursors hold and calls a body's functions.
 
     These get the first `arguments` of the addresses (all if it is -1), then `more`, then the pointers to their frame

@@ -1,4 +1,4 @@
-"""Order independent steps so that values are used while they stand in registers.
+"""Order independent steps so that values are used while they are in registers.
 
 A layer of a network computes one sum after another, and each sum takes every number of the layer before: in program
 order each number is fetched anew for each sum, and each addition waits for the one before. Here as many sums grow side
@@ -48,7 +48,7 @@ class Schedule:
         self.sums = 0  # how many of them stand in no memory
 
     def order(self) -> list[int]:
-        """Return the numbers of the steps."""
+        """Return the steps' numbers in the chosen order."""
         found = []
         for _ in self.made:
             step = self._choose()
@@ -61,7 +61,7 @@ class Schedule:
             heapq.heappush(self.able.setdefault(value, []), step)
 
     def _choose(self) -> int:
-        """Return the step that fetches least, and starts no sum beyond those that there are registers for."""
+        """Return the step that fetches least and starts no more sums than there are registers for."""
         best, least = -1, (2, 9, 0)
         for value in self.held:
             steps = self.able.get(value)

@@ -1,4 +1,4 @@
-"""Decide which values of straight-line code stay in registers: those that are needed soonest (Belady's rule).
+"""Decide which values of straight-line code stay in registers: those needed soonest (Belady's rule).
 
 LLVM's allocator sees one function after the other and stores what it cannot keep a second time, beside the slots that
 values which cross functions have anyway. Told in time what to fetch again from memory, it stores next to nothing.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 
 class Registers:
-    """Follow the values in registers through the steps of one function.
+    """Track the values in registers through the steps of one function.
 
     Args:
         size: how many values there is room for.
@@ -29,7 +29,7 @@ class Registers:
         self._held: dict[int, int] = {}  # the next step that takes a value
 
     def hold(self, values: Iterable[int], position: int) -> list[int]:
-        """Take in values that the step at a position took or made; return those that nobody needs any more."""
+        """Add the values that the step at a position used or made; return those no longer needed."""
         done = []
         for value in values:
             uses = self._uses.get(value, [])
@@ -43,7 +43,7 @@ class Registers:
         return done
 
     def surplus(self) -> list[int]:
-        """Let go, and return, what is needed last of the values that there is no room for."""
+        """Release and return the surplus values, those needed last."""
         gone = []
         while len(self._held) > self._size:
             value = max(self._held, key=self._held.__getitem__)
@@ -52,7 +52,7 @@ class Registers:
         return gone
 
     def clear(self) -> list[int]:
-        """Let go of everything, as a call of a function does; return it."""
+        """Release and return everything, as for a function call."""
         gone = list(self._held)
         self._held.clear()
         return gone

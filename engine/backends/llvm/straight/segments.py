@@ -1,4 +1,4 @@
-"""Write the steps of a program as LLVM IR: straight-line functions of some hundred steps each.
+"""Write a program's steps as LLVM IR: straight-line functions of a few hundred steps each.
 
 One large function would take time quadratic in its length to compile. Values that one segment hands to another
 stand in slots of memory, used again as soon as nobody reads them any more.
@@ -26,7 +26,7 @@ _Instruction = tuple[int, Primitive, tuple[int, ...], str]
 
 
 class Section:
-    """Write either the shared steps, on single doubles, or those of every sample, on vectors.
+    """Write either the shared steps, on scalars, or those of every sample, on vectors.
 
     `declarations` collects what the functions written so far call; `callbacks` the rows that only Python can evaluate.
     """
@@ -67,7 +67,7 @@ class Section:
     # ---- one function after another ----
 
     def write(self, shared_slots: dict[int, int]) -> Iterator[tuple[str, int]]:
-        """Yield each function's text and how many steps it has; `shared_slots` are those of the shared section."""
+        """Yield each function's text and its number of steps; `shared_slots` are those of the shared section."""
         layout, places = self.layout, self.places
         chunks = [places[k : k + self._length] for k in range(0, len(places), self._length)] or [[]]
         self._shared_slots = shared_slots
@@ -139,11 +139,11 @@ class Section:
         return f"{head} #0 {{\n" + "\n".join(self._lines) + "\nret void\n}\n"
 
     def _variables(self, args: tuple[int, ...]) -> list[int]:
-        """Leave out the constants: instructions take them from memory as they are."""
+        """Drop the constants: instructions read them from memory directly."""
         return [arg for arg in args if not self.layout.inputs <= arg < self.layout.base]
 
     def _instructions(self, chunk: list[int]) -> Iterator[_Instruction]:
-        """Yield each value that is computed, the operation, its operands and the text."""
+        """Yield each computed value, with its operation, operands and text."""
         base, steps, operations = self.layout.base, self.layout.program.steps, self.operations
         for place in chunk:
             op, args = steps[place]
@@ -155,7 +155,7 @@ class Section:
                 yield value, op, args, operations.template(op)
 
     def _in_order(self, steps: list[_Instruction]) -> list[_Instruction]:
-        """Order the steps by what is in registers."""
+        """Order the steps by what is in registers at the time."""
         made = [value for value, _, _, _ in steps]
         own, last, k = set(made), self._last, self._segment
         schedule = Schedule(
@@ -193,7 +193,7 @@ class Section:
     # ---- values ----
 
     def _put_away(self, value: int) -> None:
-        """Leave a value to memory until it is loaded again."""
+        """Spill a value to memory until it is loaded again."""
         layout = self.layout
         if value >= layout.base:
             elsewhere = self.sample and not layout.varying[value]
@@ -205,7 +205,7 @@ class Section:
         self._conditions.pop(value, None)
 
     def _load(self, value: int) -> str:
-        """Bring a value from memory; one that is loaded again has a name of its own."""
+        """Load a value from memory; each reload has a new name."""
         layout = self.layout
         if layout.inputs <= value < layout.base:
             text = self.operations.literal(layout.program.constants[value - layout.inputs])
@@ -246,7 +246,7 @@ class Section:
         )
 
     def _gather(self, value: int, argument: int, tag: str) -> None:
-        """Read one number of each sample; the samples' rows stand one behind the other."""
+        """Read one number of each sample from the samples' consecutive rows."""
         size, offset = self.layout.sizes[argument], value - self.layout.starts[argument]
         pointer = self._pointer(argument)
         if size == 1:

@@ -1,0 +1,22 @@
+# C types for arguments.pyx, read by Cython at installation.
+
+
+cdef class Memory:
+    cdef double *start
+
+
+cdef class Reader:
+    cdef int kind
+    cdef bint flat  # numbers alone
+    cdef Py_ssize_t size, count
+    cdef tuple shape, keys
+    cdef list parts
+    cdef object made, held
+
+    cdef bint read(self, value, double *target) except -1
+    cdef list items(self, value)
+    cdef Py_ssize_t rows(self, value) except -3
+    cdef bint read_batch(self, value, Py_ssize_t n, double *target, Py_ssize_t apart) except -1
+
+
+cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses)

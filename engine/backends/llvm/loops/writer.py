@@ -1,0 +1,214 @@
+"""Write what every function of a program with loops needs: operands, loads, stores and sums of numbers in memory."""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+
+from ....programs import Program, differing
+from .memory import Room, Sink, Spot
+from .module import Module, Written
+
+_CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, until that is known
+
+
+class Writer(ABC):
+    """Hold where the numbers of a program are while its functions are written, and the lines of the present one.
+
+    Attributes:
+        module: collects the functions.
+        program: whose values the numbers are.
+        lanes: how many runs of the program go side by side.
+        dead: how many of the first lanes add nothing to sums.
+        wide, plain: write operations on vectors and on doubles.
+        differs: of each value, whether it differs between lanes.
+        homes: where values are that stand in memory.
+        sinks: where outputs go; those in `waiting` are written at the end.
+        uses: how often each value is taken.
+        room: the frame of memory.
+        lines: of the present function.
+        known: what holds a value in the present function.
+    """
+
+    def __init__(
+        self,
+        module: Module,
+        program: Program,
+        lanes: int,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sequence[Sink]],
+        dead: int = 0,
+    ) -> None:
+        self.module, self.program, self.lanes, self.dead = module, program, lanes, dead
+        self.wide, self.plain = module.operations(lanes), module.operations(1)
+        self.differs = differing(program, [spot.varies for spot in inputs]) if lanes > 1 else [False] * program.count
+        self.homes: dict[int, Spot] = dict(enumerate(inputs))
+        self.sinks: dict[int, list[Sink]] = {}
+        for value, own in zip(program.outputs, sinks, strict=True):
+            self.sinks.setdefault(value, []).extend(own)
+        self.waiting: dict[int, None] = {}
+        self.uses = Counter(itertools.chain(program.outputs, *[args for _, args in program.steps]))
+        self.room = Room()
+        self._child = 0  # bytes for the frames of inner loops, one at a time
+        self._temporary = itertools.count()
+        self.begin()
+
+    @abstractmethod
+    def inner(
+        self,
+        program: Program,
+        lanes: int,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sequence[Sink]],
+        pointers: int,
+        dead: int = 0,
+    ) -> Written:
+        """Write the functions of an inner program into the same module."""
+
+    def begin(self) -> None:
+        """Begin a function."""
+        self.lines: list[str] = []
+        self.known: dict[int, str] = {}
+        self._splats: dict[int, str] = {}
+
+    def temporary(self) -> int:
+        """Return a number that no other name of this program's functions has."""
+        return next(self._temporary)
+
+    # ---- values ----
+
+    def constant(self, value: int) -> float | None:
+        """Return the number that a value is, None where it is not a constant."""
+        place = value - len(self.program.names)
+        return self.program.constants[place] if 0 <= place < len(self.program.constants) else None
+
+    def operand(self, value: int, differs: bool) -> str:
+        """Bring a value into reach, as one double or, where lanes differ, as a vector."""
+        constant = self.constant(value)
+        if constant is not None:
+            return (self.wide if differs else self.plain).literal(constant)
+        text = self.known.get(value)
+        if text is None:
+            text = self.known[value] = self.load(self.homes[value])
+        if differs and not self.differs[value]:
+            if value not in self._splats:
+                self._splats[value] = self.splat(text)
+            text = self._splats[value]
+        return text
+
+    def splat(self, text: str) -> str:
+        """Return a vector with a double in every lane."""
+        key, type_ = self.temporary(), self.wide.type
+        self.lines.append(
+            f"%i{key} = insertelement {type_} poison, double {text}, i64 0\n"
+            f"%u{key} = shufflevector {type_} %i{key}, {type_} poison, <{self.lanes} x i32> zeroinitializer"
+        )
+        return f"%u{key}"
+
+    # ---- memory ----
+
+    def pointer(self, base: str, offset: int) -> str:
+        """Return a pointer some bytes on."""
+        if not offset:
+            return base
+        key = self.temporary()
+        self.lines.append(f"%p{key} = getelementptr i8, ptr {base}, i64 {offset}")
+        return f"%p{key}"
+
+    def load(self, spot: Spot) -> str:
+        """Read what stands at a spot."""
+        if spot.lane and spot.lane != 8:
+            return self._gather(spot)
+        pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
+        type_ = self.wide.type if spot.varies else "double"
+        self.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align 8")
+        return f"%x{key}"
+
+    def _gather(self, spot: Spot) -> str:
+        before = "poison"
+        for lane in range(self.lanes):
+            pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
+            self.lines.append(
+                f"%h{key} = load double, ptr {pointer}, align 8\n"
+                f"%x{key} = insertelement {self.wide.type} {before}, double %h{key}, i64 {lane}"
+            )
+            before = f"%x{key}"
+        return before
+
+    def store(self, text: str, spot: Spot) -> None:
+        """Write a double, or a vector where the spot is one for all lanes or for each."""
+        if spot.lane and spot.lane != 8:
+            for lane in range(self.lanes):
+                pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
+                self.lines.append(
+                    f"%e{key} = extractelement {self.wide.type} {text}, i64 {lane}\n"
+                    f"store double %e{key}, ptr {pointer}, align 8"
+                )
+            return
+        type_ = self.wide.type if spot.varies else "double"
+        self.lines.append(f"store {type_} {text}, ptr {self.pointer(spot.base, spot.offset)}, align 8")
+
+    def keep(self, value: int) -> None:
+        """Keep a value in the frame for functions to come."""
+        differs = self.differs[value]
+        spot = Spot("%frame", self.room.slot(8 * self.lanes if differs else 8), differs)
+        self.store(self.known[value], spot)
+        self.homes[value] = spot
+
+    def child_frame(self, size: int) -> str:
+        """Return the pointer to the frame of an inner loop, which needs so many bytes."""
+        self._child = max(self._child, size)
+        key = self.temporary()
+        self.lines.append(f"%p{key} = getelementptr i8, ptr %frame, i64 {_CHILD}")
+        return f"%p{key}"
+
+    def hand_over(self, functions: Sequence[str]) -> int:
+        """Give functions to the module, now that the frame is complete; return its size with those of inner loops."""
+        own = self.room.size
+        self.module.texts += [text.replace(_CHILD, f"{own}") for text in functions]
+        return own + self._child
+
+    # ---- sums ----
+
+    def sum(self, text: str, spot: Spot) -> str:
+        """Return the sum of a value and what stands at a spot."""
+        type_ = self.wide.type if spot.varies else "double"
+        if self.dead:
+            text = self.alive(text)
+        total, key = self.load(spot), self.temporary()
+        self.lines.append(f"%s{key} = fadd {type_} {total}, {text}")
+        return f"%s{key}"
+
+    def alive(self, text: str) -> str:
+        """Return a vector with 0 in the lanes that add nothing."""
+        type_, key = self.wide.type, self.temporary()
+        mask = ", ".join(f"i1 {int(lane >= self.dead)}" for lane in range(self.lanes))
+        self.lines.append(f"%l{key} = select {self.wide.mask} <{mask}>, {type_} {text}, {type_} {self.wide.zero}")
+        return f"%l{key}"
+
+    def fold(self, spot: Spot, factors: Sequence[str]) -> None:
+        """Add a vector, or the product of two, to a sum over a shorter vector, part by part."""
+        size = spot.fold
+        short, pointer, key = self.module.operations(size), self.pointer(spot.base, spot.offset), self.temporary()
+        total = f"%f{key}"
+        self.lines.append(f"{total} = load {short.type}, ptr {pointer}, align 8")
+        for first in range(0, self.lanes, size):
+            parts = []
+            for factor in factors:
+                part = self.temporary()
+                chosen = ", ".join(f"i32 {k}" for k in range(first, first + size))
+                self.lines.append(
+                    f"%f{part} = shufflevector {self.wide.type} {factor}, {self.wide.type} poison, "
+                    f"<{size} x i32> <{chosen}>"
+                )
+                parts.append(f"%f{part}")
+            key = self.temporary()
+            if len(parts) == 2:
+                self.lines.append(short.fused().format(*parts, total, v=f"f{key}"))
+                total = f"%vf{key}"
+            else:
+                self.lines.append(f"%f{key} = fadd {short.type} {total}, {parts[0]}")
+                total = f"%f{key}"
+        self.lines.append(f"store {short.type} {total}, ptr {pointer}, align 8")

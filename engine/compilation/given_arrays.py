@@ -1,0 +1,131 @@
+"""Put results of a compiled function into arrays that the caller gives, so that large ones are not made anew."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+from ..backends import buffers
+from ..data import Structure, record_fields
+from ..errors import describe
+
+
+class Given:
+    """Hold what a call got as ``out``: for each number or array of the result an array, or None.
+
+    Args:
+        out: in the structure of the result, arrays of doubles, contiguous and writable. None stands for a part that is
+            made anew, as numbers are that are no batch's: anything may stand there.
+        result: the structure of the result.
+        rows: how many samples have results of their own, None without a batch or with a reduction.
+
+    Errors: `TypeError` for another structure or kind of array, `ValueError` for other shapes, and arrays that overlap.
+    """
+
+    def __init__(self, out: Any, result: Structure, rows: int | None) -> None:
+        self.result = result
+        self.lead = () if rows is None else (rows,)
+        self.arrays = [*self._arrays(out, result, "out")]
+        bounds = sorted([(_address(array), array.nbytes) for array in self.arrays if array is not None])
+        if any(start + size > after for (start, size), (after, _) in pairwise(bounds)):
+            raise ValueError(
+                "out expected arrays that do not overlap but got some that share memory; pass one for each"
+            )
+
+    def _arrays(self, out: Any, result: Structure, name: str) -> Iterator[Any]:
+        if out is None or (result.kind == "number" and not self.lead):
+            yield from [None for _ in result.units()]
+        elif result.kind in ("number", "array"):
+            yield self._checked(out, (*self.lead, *result.shape), name)
+        elif result.places is not None:
+            raise TypeError(
+                f"{name} expected None in the place of a sparse matrix, which is made anew, but got {_told(name, out)}"
+            )
+        elif result.parts:
+            for key, item, part in zip(_labels(result), _items(out, result, name), result.parts, strict=True):
+                yield from self._arrays(item, part, f"{name}{key}")
+
+    def _checked(self, array: Any, shape: tuple[int, ...], name: str) -> Any:
+        if type(array) is not buffers.ARRAY or array.dtype != buffers.DOUBLE or not array.dtype.isnative:
+            raise TypeError(f"{name} expected an array of doubles of shape {shape} but got {_told(name, array)}")
+        if array.shape != shape:
+            raise ValueError(f"{name} expected an array of shape {shape} but got one of shape {array.shape}")
+        if not array.flags.c_contiguous or not array.flags.writeable:
+            wrong = "one that is read-only" if array.flags.c_contiguous else f"one with strides {array.strides}"
+            raise ValueError(f"{name} expected a contiguous array that may be written to but got {wrong}")
+        return array
+
+    def memory(self, units: Sequence[tuple[int, int]], arguments: Sequence[Any]) -> Any:
+        """Return the memory that a kernel may write all its results to, None where results have to be copied.
+
+        That is the one array of the result, or what an earlier call's result lies in.
+
+        Args:
+            units: where each number or array starts among a sample's numbers, and how many it has.
+            arguments: what the kernel reads.
+        """
+        n = self.lead[0] if self.lead else 1
+        given = [(array, start) for array, (start, _) in zip(self.arrays, units, strict=True) if array is not None]
+        numbers = 0 if self.lead else sum(part.kind == "number" for part in self.result.units())
+        if not given or len(given) + numbers < len(units):
+            return None
+        whole = given[0][0]
+        if len(units) > 1:
+            whole = whole.base
+        size = n * sum([size for _, size in units])
+        if type(whole) is not buffers.ARRAY or whole.dtype != buffers.DOUBLE or whole.size != size:
+            return None
+        if not whole.flags.c_contiguous or not whole.flags.writeable:
+            return None
+        first = _address(whole)
+        if any(_address(array) != first + 8 * n * start for array, start in given if array.size):
+            return None
+        if any(buffers.np.may_share_memory(whole, argument) for argument in arguments):
+            return None  # arguments are read while results are written
+        return whole.reshape(-1)
+
+    def filled(self, found: Any) -> Any:
+        """Return a result with the given arrays in their places, copied to where they do not hold it yet."""
+        return self._filled(found, self.result, iter(self.arrays))
+
+    def _filled(self, found: Any, result: Structure, arrays: Iterator[Any]) -> Any:
+        if result.kind in ("number", "array", "sparse"):
+            array = next(arrays)
+            if array is None:
+                return found
+            if _address(found) != _address(array):
+                array[...] = found
+            return array
+        items = _items(found, result, "result") if result.parts else ()
+        return result.build([self._filled(item, part, arrays) for item, part in zip(items, result.parts, strict=True)])
+
+
+def _items(tree: Any, structure: Structure, name: str) -> Sequence[Any]:
+    """List what a list, tuple, dict or record of this structure holds."""
+    kind, keys = structure.kind, structure.keys
+    if kind == "record" and type(tree) is structure.made:
+        return [getattr(tree, key) for key in record_fields(tree) or ()]
+    if kind == "dict" and isinstance(tree, dict) and set(tree) == set(keys):
+        return [tree[key] for key in keys]
+    wanted = {"list": list, "tuple": tuple}.get(kind)
+    if wanted is None or not isinstance(tree, wanted) or len(tree) != len(structure.parts):
+        raise TypeError(f"{name} expected the structure of the result, {structure}, but got {_told(name, tree)}")
+    return tree
+
+
+def _labels(structure: Structure) -> list[str]:
+    if structure.kind == "record":
+        return [f".{key}" for key in structure.keys]
+    return [f"[{key!r}]" for key in structure.keys or range(len(structure.parts))]
+
+
+def _told(name: str, value: Any) -> str:
+    if type(value) is buffers.ARRAY:
+        return f"an array of {value.dtype} of shape {value.shape}"
+    return describe(name, value)
+
+
+def _address(array: Any) -> int:
+    address: int = array.__array_interface__["data"][0]
+    return address
