@@ -37,7 +37,7 @@ LAYERS = {
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
-    "viz/drawing": "picture units highlight folding ranks cards dot svg images notebook __init__",
+    "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs curves boundary gradients surface film animation __init__",
