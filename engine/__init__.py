@@ -9,7 +9,7 @@
 """
 
 import importlib
-from types import ModuleType
+from types import FunctionType, ModuleType
 
 from . import uncompiled as _uncompiled
 from .compilation import compile as compile
@@ -50,10 +50,15 @@ from .operations import prod as prod
 from .operations import selu as selu
 from .operations import take as take
 from .operations.table import *  # noqa: F403  # the rows, by table.__all__
+from .pickling import unpickled as unpickled
 from .programs import Program as Program
 from .programs import trace as trace
 
 primitive = custom_primitive  # the decorator
+
+for _item in list(globals().values()):
+    if isinstance(_item, FunctionType):
+        _item.__module__ = __name__  # by which pickles find it
 
 __version__ = "0.1.0"
 

@@ -101,16 +101,27 @@ def write(path: Any, program: Program, batched: Sequence[bool], reduce: str | No
     return target
 
 
-# What a function of ours must not be called, beside what it calls: words of C, and what math.h and string.h declare.
+# What a function of ours must not be called, beside what it calls: words of C and C++, what compilers define before a
+# file begins, what math.h and string.h declare, and what programs take from C's library.
 _TAKEN = """
     auto break case char const continue default do double else enum extern float for goto if inline int long
     register restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+    alignas alignof constexpr nullptr static_assert thread_local typeof typeof_unqual i386 linux unix
+    abort abs atexit calloc div exit free getenv labs llabs ldiv malloc printf puts qsort rand realloc srand system
+    clock raise remove rename signal time fabs strcpy strncpy strncat strncmp strspn strcspn strtok strpbrk
+    drem exp10 fork lgamma_r pow10 signgam significand sincos int8_t int16_t int32_t int64_t
+    stpcpy index rindex bcmp bcopy bzero ffs memccpy strdup strcoll strerror strxfrm fputs putchar scanf
     main memchr memcmp memcpy memmove memset strcat strchr strcmp strcpy strlen strstr fdim fmax fmin fma frexp
     ilogb isfinite isinf isnan isnormal signbit ldexp llrint llround logb lrint lround modf nan nearbyint nextafter
     nexttoward remainder remquo rint round scalbln scalbn fpclassify isgreater isless j0 j1 jn y0 y1 yn gamma
-    INFINITY NAN HUGE_VAL
+    isgreaterequal islessequal islessgreater isunordered math_errhandling float_t double_t size_t ptrdiff_t max_align_t
+    offsetof NULL INFINITY NAN HUGE_VAL HUGE_VALF HUGE_VALL MATH_ERRNO MATH_ERREXCEPT FP_NAN FP_INFINITE FP_ZERO
+    FP_SUBNORMAL FP_NORMAL FP_ILOGB0 FP_ILOGBNAN M_E M_LOG2E M_LOG10E M_LN2 M_LN10 M_PI M_PI_2 M_PI_4 M_1_PI M_2_PI
+    M_2_SQRTPI M_SQRT2 M_SQRT1_2
     asm bool catch class delete explicit export false friend inline mutable namespace new operator private protected
     public template this throw true try typeid typename using virtual wchar_t
+    and and_eq bitand bitor compl not not_eq or or_eq xor xor_eq char8_t char16_t char32_t co_await co_return co_yield
+    concept const_cast consteval constinit decltype dynamic_cast noexcept reinterpret_cast requires static_cast
 """
 
 
@@ -119,6 +130,8 @@ def _word(name: str) -> str:
     # math.h declares each function three times, as sin, sinf and sinl.
     meant = {word, word[:-1] if word.endswith(("f", "l")) else word}
     is_free = word and not word[0].isdigit() and meant.isdisjoint((*_TAKEN.split(), *_FUNCTIONS.values()))
+    # C keeps what begins with two of these, or one and a capital, for itself.
+    is_free = is_free and not (word[0] == "_" and (word[1:2] == "_" or word[1:2].isupper()))
     return word if is_free and not word.startswith("chainrule_") else f"f_{word}"
 
 

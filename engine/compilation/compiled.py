@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
@@ -11,13 +12,14 @@ from ..backends import buffers
 from ..data import unflatten, whole_number
 from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, uncollected
+from ..pickling import pickled_as, unpickled
 from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
-from .specialising import Methods, Static, listed_names, parameters_of, positions
+from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,6 +119,7 @@ def compile(
     return Compiled(f, listed_names(batch), reduce, backend, threads, max_steps, listed_names(static))
 
 
+@pickled_as("compiled")
 class Compiled:
     """A compiled function: call it like the function it was made from.
 
@@ -165,7 +168,7 @@ class Compiled:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
         batch, static = self._named
         own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
-        return by_name(self) or (Compiled, own)
+        return by_name(self) or (unpickled, ("compiled", *own))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
         return self if instance is None else self._methods.of(instance)
@@ -185,7 +188,7 @@ class Compiled:
             self._latest = own._latest
             return result
         if named:
-            args = positional(self.f, args, named, function_name(self.f))
+            args = self._positional(args, named)
         if strict:
             return self._search(args)
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
@@ -271,6 +274,13 @@ class Compiled:
         return Compiled(self.f, batch, None, self.backend, self.threads, self.max_steps, static)
 
     # ---- from arguments to a plan ----
+
+    def _positional(self, args: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        bound = inspect.signature(self.f).bind(*args, **named)
+        for name, value in bound.kwargs.items():
+            refuse_by_keyword(self.f, name, value)
+        bound.apply_defaults()
+        return bound.args
 
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Call with arguments of any kind."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import inspect
+import numbers
 import operator
 import weakref
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 from ..data import is_index
 from ..errors import describe
@@ -73,25 +75,23 @@ class Static:
             fixed = {name: value for (name, is_static), value in pairs if is_static}
             return self._made(fixed), [value for (_, is_static), value in pairs if not is_static]
         bound = self.signature.bind(*args, **named)
+        given = set(bound.arguments)
         bound.apply_defaults()
         fixed = {name: bound.arguments.pop(name) for name in self.names}
         rest: list[Any] = []
         for name, value in bound.arguments.items():
             kind = self.signature.parameters[name].kind
             if kind in (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD):
-                if kind is inspect.Parameter.KEYWORD_ONLY or value:
-                    raise TypeError(
-                        f"{_name(self.f)} expected arguments that are positional or static but got "
-                        f"{describe(name, value)}; name it in compile(..., static=...)"
-                    )
+                if name in given:
+                    name, value = next(iter(value.items())) if kind is inspect.Parameter.VAR_KEYWORD else (name, value)
+                    refuse_by_keyword(self.f, name, value)
                 continue
             rest += value if kind is inspect.Parameter.VAR_POSITIONAL else [value]
         return self._made(fixed), rest
 
     def _made(self, fixed: dict[str, Any]) -> Any:
-        # 1, 1.0 and True are equal, but may decide differently.
-        key = tuple([(type(value), value) for value in fixed.values()])
         try:
+            key = tuple(map(_as_it_is, fixed.values()))
             made = self._known.get(key)
         except TypeError:
             self._refuse(fixed)
@@ -133,7 +133,8 @@ class Fixed:
             if parameter.kind is inspect.Parameter.VAR_POSITIONAL:
                 own += waiting
             elif parameter.kind is inspect.Parameter.KEYWORD_ONLY:
-                named[name] = self._given[name]
+                if name in self._given:
+                    named[name] = self._given[name]
             elif parameter.kind is not inspect.Parameter.VAR_KEYWORD:
                 own.append(self._given[name] if name in self._given else next(waiting))
         return self._f(*own, **named)
@@ -198,6 +199,37 @@ class Bound:
 
     def __reduce__(self) -> Any:
         return getattr, (self.__self__, self.__func__.__name__)
+
+
+def refuse_by_keyword(f: Function, name: str, value: Any) -> NoReturn:
+    """Raise for an argument that is taken by keyword only: a compiled function takes it as a static one."""
+    known = inspect.signature(f).parameters.get(name)
+    if known is None or known.kind is not inspect.Parameter.KEYWORD_ONLY:
+        advice = "give it a parameter of its own"
+    else:
+        advice = f'name it in compile(..., static="{name}"), or let {_name(f)} take it by position'
+    raise TypeError(
+        f"{_name(f)} expected arguments that are positional or static but got {describe(name, value)}; {advice}"
+    )
+
+
+def _as_it_is(value: Any) -> Any:
+    """Return what two static values have in common only if they are of one type, and so is all that they hold.
+
+    1, 1.0 and True are equal, and so are 0.0 and -0.0, but they may decide differently.
+
+    >>> _as_it_is((1, 0.0)) == _as_it_is((True, 0.0)), _as_it_is(0.0) == _as_it_is(-0.0), _as_it_is(1) == _as_it_is(1)
+    (False, False, True)
+    """
+    kind = type(value)
+    if isinstance(value, (tuple, frozenset)):
+        return kind, (tuple if isinstance(value, tuple) else frozenset)(map(_as_it_is, value))
+    if isinstance(value, numbers.Number) and not isinstance(value, int):
+        return kind, repr(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = [getattr(value, field.name) for field in dataclasses.fields(value) if field.compare]
+        return kind, value, _as_it_is(tuple(fields))
+    return kind, value
 
 
 def _name(f: Function) -> str:

@@ -12,9 +12,11 @@ from typing import Any
 
 from ..errors import needing
 from ..forking import kept
+from ..pickling import Reduced, pickled_as, unpickled
 from .numbers import is_symbolic
 
 
+@pickled_as("places")
 @dataclass(frozen=True)
 class Places:
     """List the entries of a matrix that may differ from 0, row by row: those of row r are ``columns[r]``, in order.
@@ -41,6 +43,9 @@ class Places:
 
     def __hash__(self) -> int:
         return self._hash
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("places", self.shape, self.columns)
 
     @kept
     def _indices(self) -> tuple[Any, Any]:

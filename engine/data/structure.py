@@ -1,7 +1,8 @@
 """Take nested lists, tuples, dicts, dataclasses and arrays of numbers apart, and put results together in their shape.
 
 None, strings and members of an `Enum` are no numbers: they are part of the structure, and come back as they are.
-Fields that the ``__init__`` of a dataclass does not take are no part of it: its ``__post_init__`` computes them anew.
+All fields of a dataclass are data, also those that its ``__init__`` does not take; what puts it together runs neither
+``__init__`` nor ``__post_init__``.
 """
 
 from __future__ import annotations
@@ -18,19 +19,21 @@ from typing import Any
 
 from ..errors import needing
 from ..forking import kept
+from ..pickling import Reduced, pickled_as, unpickled
 from .csr import Places, Sparse
 from .numbers import number_in, to_float
 from .reading import held
 
 
+@pickled_as("structure")
 @dataclass(frozen=True)
 class Structure:
     """Describe a nested structure without its numbers.
 
     `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
     "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
-    `shape` is that of an array, `made` the class of a record, `places` where a sparse matrix has its numbers, `parts`
-    what stands inside.
+    `shape` is that of an array, `made` the class of a record or constant, `places` where a sparse matrix has its
+    numbers, `parts` what stands inside.
     """
 
     kind: str
@@ -72,6 +75,9 @@ class Structure:
             return _record(self.made, dict(zip(self.keys, items, strict=True)))
         return self.keys[0] if self.kind == "constant" else None
 
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places)
+
     def units(self) -> Iterator[Structure]:
         """Yield the numbers, arrays and sparse matrices in order; each has a block of the Jacobian."""
         if self.kind in ("number", "array", "sparse"):
@@ -104,7 +110,8 @@ NONE = Structure("none")
 
 def constant(value: Any) -> Structure:
     """Describe something that is not a number and is returned unchanged."""
-    return NONE if value is None else Structure("constant", keys=(value,))
+    # A member of an Enum may equal a string.
+    return NONE if value is None else Structure("constant", keys=(value,), made=type(value))
 
 
 def flatten(tree: Any, function: str, name: str, others: bool = False) -> tuple[list[Any], Structure]:
@@ -179,12 +186,12 @@ def is_constant(value: Any) -> bool:
 
 
 def record_fields(value: Any) -> tuple[str, ...] | None:
-    """Name the fields that a named tuple or dataclass is constructed with; None for anything else."""
+    """Name the fields of a named tuple or dataclass; None for anything else."""
     if isinstance(value, tuple):
         return getattr(value, "_fields", None)
     if not hasattr(type(value), "__dataclass_fields__"):
         return None
-    return tuple([field.name for field in dataclasses.fields(value) if field.init])
+    return tuple([field.name for field in dataclasses.fields(value)])
 
 
 def _record(kind: Any, fields: dict[str, Any]) -> Any:
@@ -194,8 +201,6 @@ def _record(kind: Any, fields: dict[str, Any]) -> Any:
     made = object.__new__(kind)
     for name, item in fields.items():
         object.__setattr__(made, name, item)  # frozen ones, too
-    if any(not field.init for field in dataclasses.fields(kind)) and hasattr(kind, "__post_init__"):
-        made.__post_init__()
     return made
 
 
@@ -284,6 +289,7 @@ def _order(found: Structure, expected: Structure, start: int) -> list[int] | Non
     return order
 
 
+@pickled_as("array")
 def array(data: Any) -> Any:
     """Return a NumPy array of Vars, traced numbers and floats, whose functions are chainrule's.
 

@@ -10,6 +10,7 @@ cos and cos needs that same sin. Only what is singular in this form has a recurr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from .running import run_on_copies
 from .sweeps import Recorded, between, chain, is_node, plus, settle
 
 __all__ = ["taylor"]
+
+_LEAST = 2.0**-1022  # normal number
 
 _expand_loop: Callable[[Loop, Sequence[Any]], list[Any]]  # loop_series.py gives it
 
@@ -270,10 +273,12 @@ def _power(z: Series, k: int) -> Scalar | None:
                 product = product * x if bit == "1" else product
             z.rule = (product,)
         return _coefficient(z.rule[0], k)
-    at_zero = x.coefficient(0) == 0.0
-    if is_symbolic(at_zero):
-        return table.where(at_zero, _composed_power(z, k), _power_by_recurrence(z, k))
-    return _composed_power(z, k) if at_zero else _power_by_recurrence(z, k)
+    # Where the power itself is out of range, at 0 and far from it, its derivatives may be in range.
+    size = table.abs(z.coefficient(0))
+    in_range = (size < math.inf) & (size >= _LEAST)
+    if is_symbolic(in_range):
+        return table.where(in_range, _power_by_recurrence(z, k), _composed_power(z, k))
+    return _power_by_recurrence(z, k) if in_range else _composed_power(z, k)
 
 
 def _power_by_recurrence(z: Series, k: int) -> Scalar:

@@ -11,7 +11,6 @@ function runs; later, or in another process, the pickle is one of the number alo
 from __future__ import annotations
 
 import copy
-import copyreg
 import functools
 import itertools
 import os
@@ -19,6 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..operations import PRIMITIVES, Primitive, table
+from ..pickling import Reduced, pickled_as, unpickled
 from .backward import walk
 from .runs import current
 from .var import Var, born_since, use_copies
@@ -26,8 +26,6 @@ from .var import Var, born_since, use_copies
 # Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
 _Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None, float | None]
 
-
-_Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
 _keys = itertools.count()
 
@@ -38,7 +36,7 @@ def _process() -> bytes:
     return os.urandom(16)
 
 
-def _reduce(root: Var) -> _Reduced:
+def _reduce(root: Var) -> Reduced:
     row = _copying(root)
     if row is None:
         return _pickled(root)
@@ -47,13 +45,14 @@ def _reduce(root: Var) -> _Reduced:
     return link(root, row, *(_pickled(root) if known else (None, ())))
 
 
-def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
+def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> Reduced:
     """Describe a running function's number for a pickle: apply `row` to it, or call `make` in another process."""
     key = _process(), os.getpid(), next(_keys)
     current.links[key] = number, row
-    return _linked, (key, make, args)
+    return unpickled, ("link", key, make, args)
 
 
+@pickled_as("link")
 def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: tuple[Any, ...]) -> Any:
     if key in current.links:
         number, row = current.links[key]
@@ -92,12 +91,15 @@ def _copy(node: Var, memo: dict[int, Any] | None) -> Any:
     return make(*(args if memo is None else copy.deepcopy(args, memo)))
 
 
-def _pickled(root: Var) -> tuple[Callable[..., Var], tuple[Any, ...]]:
+def _pickled(root: Var) -> Reduced:
     if root.op is None:
-        return _leaf, (root.value, root.label, root.requires_grad, root.grad if root.has_grad else None)
+        return unpickled, ("leaf", root.value, root.label, root.requires_grad, root.grad if root.has_grad else None)
     order: list[Var] = walk(root)
     place = {id(node): position for position, node in enumerate(order)}
-    return _graph, ([node if node.op is None else _record(node, node.op, place) for node in order],)
+    return unpickled, (
+        "graph",
+        [node if node.op is None else _record(node, node.op, place) for node in order],
+    )
 
 
 def _record(node: Var, row: Primitive, place: dict[int, int]) -> _Record:
@@ -105,6 +107,7 @@ def _record(node: Var, row: Primitive, place: dict[int, int]) -> _Record:
     return row, args, node.partials, node.value, node.label, node.grad if node.has_grad else None
 
 
+@pickled_as("leaf")
 def _leaf(value: float, label: str | None, requires_grad: bool, grad: float | None) -> Var:
     leaf = Var(value, label, requires_grad)
     if grad is not None:
@@ -112,6 +115,7 @@ def _leaf(value: float, label: str | None, requires_grad: bool, grad: float | No
     return leaf
 
 
+@pickled_as("graph")
 def _graph(records: list[Var | _Record]) -> Var:
     nodes: list[Var] = []
     for record in records:
@@ -128,5 +132,4 @@ def _graph(records: list[Var | _Record]) -> Var:
     return nodes[-1]
 
 
-copyreg.pickle(Var, _reduce)
-use_copies(_copy)
+use_copies(_copy, _reduce)

@@ -26,12 +26,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _lock = open_in_children(threading.Lock())
 blocks = 0  # open blocks in all threads: while it is 0, no operation needs to ask for its modes
-_listeners: list[Callable[[int], None]] = []
+_tell: Callable[[int], None]  # var.py gives it
 
 
-def listen(listener: Callable[[int], None]) -> None:
-    """Register a module that keeps the number of open blocks where it is quick to read."""
-    _listeners.append(listener)
+def use_watcher(tell: Callable[[int], None]) -> None:
+    """Set the function that keeps the number of open blocks where it is quick to read."""
+    global _tell
+    _tell = tell
 
 
 _collects_nothing = 0  # the thread that holds the collector off
@@ -70,8 +71,7 @@ def watch(step: int) -> None:
     global blocks
     with _lock:
         blocks += step
-        for listener in _listeners:
-            listener(blocks)
+        _tell(blocks)
 
 
 # ---- blocks ----
@@ -337,13 +337,13 @@ def strict() -> Mode:
     ...     y = log(Var(0.0))
     Traceback (most recent call last):
         ...
-    chainrule.errors.NonFiniteError: log made -inf of x=0.0 at <doctest chainrule.graph.modes.strict[1]>, line 2
+    chainrule.errors.NonFiniteError: log made -inf of x=0.0 at <doctest chainrule.strict[1]>, line 2
     >>> with strict():
     ...     sqrt(Var(0.0)).backward()
     Traceback (most recent call last):
         ...
     chainrule.errors.NonFiniteError: the gradient by x of sqrt became inf: gradient 1.0 times partial inf at x=0.0, \
-recorded at <doctest chainrule.graph.modes.strict[2]>, line 2
+recorded at <doctest chainrule.strict[2]>, line 2
     """
     return Mode(strict=True)
 

@@ -36,9 +36,10 @@ from ..operations import (
     offer,
     power_of_root,
     table,
+    use_fast,
 )
 from .blame import check_value, remember
-from .modes import in_effect, is_recording, lenient, listen
+from .modes import in_effect, is_recording, lenient, use_watcher
 from .runs import is_tracing
 
 if cython.compiled:
@@ -67,7 +68,8 @@ _FRESH = 1.0
 _birth = 0.0  # the calls that began, as a negative number
 _watched = 0  # open blocks of no_grad and strict in all threads
 _reverse_sweep: Callable[[Any, float], None]  # backward.py gives it
-_copy: Callable[[Any, Any], Any]  # copying.py gives it
+_copy: Callable[[Any, Any], Any]  # copying.py gives both
+_reduce: Callable[[Any], Any]
 _lift: Callable[[Any], Any]  # closures.py gives it, and what follows
 _check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
@@ -556,6 +558,9 @@ class Var:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return _copy(self, memo)
 
+    def __reduce__(self) -> Any:
+        return _reduce(self)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return call_ufunc(ufunc, method, inputs, options)
 
@@ -826,13 +831,13 @@ def use_traces(lift: Callable[[Any], Any], check_reading: Callable[[Any], None])
     _lift, _check_reading = lift, check_reading
 
 
-def use_copies(copy: Callable[[Any, Any], Any]) -> None:
-    """Set what `copy.copy` and `copy.deepcopy` do."""
-    global _copy
-    _copy = copy
+def use_copies(copy: Callable[[Any, Any], Any], reduce: Callable[[Any], Any]) -> None:
+    """Set what `copy.copy` and `copy.deepcopy` do, and what pickles hold."""
+    global _copy, _reduce
+    _copy, _reduce = copy, reduce
 
 
-listen(_set_watched)
+use_watcher(_set_watched)
 if cython.compiled:
     install_nodes(Var)  # nodes.h gives them memory, and frees graphs without recursion
 else:
@@ -840,6 +845,4 @@ else:
     offer(Var)
 
 
-for _name in ("exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum"):
-    _row = getattr(table, _name)
-    _row.fast, _row.fast_type = getattr(Var, _name), Var
+use_fast(Var, "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum")

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from ..data import NUMBER, flatten, unflatten
+from ..data import NUMBER, arranged, flatten, unflatten
 from ..errors import describe
 from ..operations import table
 from ..programs import WHILE, Loop, function_name, traced
@@ -123,16 +123,18 @@ def _branches(
 ) -> Any:
     """Trace all branches: each is a loop of at most one iteration, which replaces the result if its test passes."""
     numbers, structure = flatten(args, function, "args")
-    bodies = []
+    bodies: list[Body] = []
     for _, _, f in branches:
         body = Body(function, f, structure)
-        body.finish(body.numbers)
-        bodies.append(body)
-        if body.result != bodies[0].result:
+        expected = bodies[0].result if bodies else body.result
+        placed = arranged(body.numbers, body.result, expected)
+        if placed is None:
             raise ValueError(
-                f"{function} expected results of one structure but got {bodies[0].result} of "
-                f"{function_name(branches[0][2])} and {body.result} of {function_name(f)}"
+                f"{function} expected results of one structure but got {expected} of {function_name(branches[0][2])} "
+                f"and {body.result} of {function_name(f)}"
             )
+        body.finish(placed)
+        bodies.append(body)
     count = len(bodies[0].numbers)
     results: list[Any] = [0.0] * count
     for (name, test, _), body in zip(branches, bodies, strict=True):

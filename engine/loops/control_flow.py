@@ -233,7 +233,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
     Args:
         lower, upper: finite numbers. Plain ones make a `scan`, which has derivatives of every kind; with traced ones it
             is a `while_loop`, with its limits: a compiled derivative in reverse (`grad`) needs `limit`.
-        body: from i, which is a float, and the carry to a carry of the same structure.
+        body: from i, a float unless `lower` is none, and the carry to a carry of the same structure.
         carry: a number or a nested structure of numbers.
         limit: at most so many iterations, where a bound is traced; a loop that would go on gives nan.
 
@@ -245,14 +245,20 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
         raise TypeError(
             f"fori_loop expected numbers as bounds but got {describe('lower', lower)} and {describe('upper', upper)}"
         )
-    bounds = seen(bounds)
-    start, end = (getattr(bound, "value", bound) for bound in bounds) if not any_traced(bounds) else bounds
+    start, end = bounds = seen(bounds)
+
+    def once(own: tuple[Any, Any]) -> tuple[Any, Any]:
+        # Iterations are counted: a number of 2**53 and more would stay what it is when 1 is added.
+        count, found = own
+        return count + 1.0, body(count if type(start) is float and start == 0.0 else start + count, found)
+
     if any_traced(bounds):
-        return while_loop(lambda own: own[0] < end, lambda own: (own[0] + 1.0, body(*own)), (start, carry), limit)[1]
-    if not math.isfinite(end - start):
-        raise ValueError(f"fori_loop expected finite bounds but got lower={start!r} and upper={end!r}")
-    count = max(0, math.ceil(end - start))
-    return scan(lambda own, _: ((own[0] + 1.0, body(*own)), None), (start, carry), None, length=count)[0][1]
+        length = end - start
+        return while_loop(lambda own: own[0] < length, once, (0.0, carry), limit)[1]
+    first, last = (getattr(bound, "value", bound) for bound in bounds)
+    if not math.isfinite(last - first):
+        raise ValueError(f"fori_loop expected finite bounds but got lower={first!r} and upper={last!r}")
+    return scan(lambda own, _: (once(own), None), (0.0, carry), None, length=max(0, math.ceil(last - first)))[0][1]
 
 
 # ---- traced ----

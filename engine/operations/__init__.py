@@ -23,5 +23,6 @@ from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
 from .primitive import Reduction as Reduction
 from .primitive import Scalar as Scalar
+from .primitive import use_fast as use_fast
 from .roots import ROOTS as ROOTS
 from .roots import power_of_root as power_of_root

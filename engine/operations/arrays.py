@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..pickling import Reduced, unpickled
 from . import table
 from .methods import comparisons, method_row
 from .primitive import on_register
@@ -46,6 +47,9 @@ class Array(np.ndarray[Any, Any]):
 
     def __repr__(self) -> str:
         return repr(self.view(np.ndarray))
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("array", self.view(np.ndarray))
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:
         """Return where the greatest item stands, as NumPy does."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from ..data import to_float
 from ..errors import describe
+from ..pickling import Reduced, pickled_as, unpickled
 from .primitive import Interval, Primitive, Scalar, find, register
 
 
@@ -146,10 +147,11 @@ class _Row(Primitive):
         own = super().argument_names
         return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
 
-    def __reduce__(self) -> tuple[Callable[[str, int], Primitive], tuple[str, int]]:  # type: ignore[override]
-        return find_row, (self.name, self.arity)
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("row of", self.name, self.arity)
 
 
+@pickled_as("row of")
 def find_row(name: str, count: int) -> Primitive:
     """Return the operation of that name for so many arguments; `KeyError` names it where there is none."""
     row = find(name)
@@ -220,14 +222,26 @@ def _counted(name: str, rule: Callable[..., Sequence[Scalar]], count: int) -> Ca
                 f"primitive {name} expected its rule to return a tuple of {count} partials, one for each argument, "
                 f"but got {describe('partials', found)}"
             )
-        return [partial if type(partial) is float else _partial(name, k, partial) for k, partial in enumerate(found)]
+        # A float below 0 to a broken power is complex: who asked the rule asks it again, on Vars.
+        asked_again = float not in map(type, (y, *xs))
+        return [
+            partial if type(partial) is float else _partial(name, k, partial, asked_again)
+            for k, partial in enumerate(found)
+        ]
 
     return partials
 
 
-def _partial(name: str, position: int, partial: Any) -> Scalar:
-    if hasattr(type(partial), "__apply__") or isinstance(partial, complex):
-        return partial  # a float below 0 to a broken power is complex; who asked the rule asks it again, on Vars
+def _partial(name: str, position: int, partial: Any, asked_again: bool) -> Scalar:
+    if hasattr(type(partial), "__apply__"):
+        return partial
+    if isinstance(partial, complex):
+        if not asked_again:
+            return partial
+        raise TypeError(
+            f"primitive {name} expected its rule to return a real number for each argument but got "
+            f"{describe(f'partials[{position}]', partial)}; write it with chainrule's functions, which give nan there"
+        )
     try:
         return to_float(partial, name, "partial")
     except TypeError:

@@ -19,6 +19,7 @@ except ImportError:
 
 from ..data import number_in, to_float, truth
 from ..errors import describe as describe
+from ..pickling import Reduced, pickled_as, unpickled
 
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
@@ -29,6 +30,7 @@ PRIMITIVES: dict[str, Primitive] = {}
 """Every operation by name, in the order of the table."""
 
 
+@pickled_as("interval")
 @dataclass(frozen=True)
 class Interval:
     """Say where an argument may be sampled: the open interval from `low` to `high`.
@@ -43,6 +45,9 @@ class Interval:
 
     def __contains__(self, x: float) -> bool:
         return self.low < x < self.high and (not self.integers or float(x).is_integer())
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("interval", self.low, self.high, self.integers)
 
 
 class _Arguments:
@@ -133,7 +138,7 @@ class Primitive:
         self.code = dict(code or {})
         self.arity = len(domain)
         self.custom = False
-        # Set by var.py where it spells the row out: what to call when the first argument is of that type.
+        # Set by `use_fast`: what to call when the first argument is of that type.
         self.fast: Callable[..., Any] | None = None
         self.fast_type: type | None = None
         # A row made of a function of the user's: calling it again serves where partials do not (checkpoint).
@@ -216,8 +221,8 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
-        return find, (self.name,)
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("row", self.name)
 
     def __copy__(self) -> Primitive:
         return self
@@ -288,7 +293,6 @@ def reduction(name: str, symbol: str, **row: Any) -> Reduction:
 
 
 def register(row: P) -> P:
-    """Enter a row in the registry; a name of the table's is refused."""
     """Enter a row in the registry; only a row of the user's own may replace another such row."""
     known = PRIMITIVES.get(row.name)
     if known is not None and not (known.custom and row.custom):
@@ -307,6 +311,14 @@ def on_register(listener: Callable[[Primitive], None]) -> None:
     _listeners.append(listener)
 
 
+def use_fast(kind: type, *names: str) -> None:
+    """Have rows call the methods of these names where their first argument is of a type that spells them out."""
+    for name in names:
+        row = PRIMITIVES[name]
+        row.fast, row.fast_type = getattr(kind, name), kind
+
+
+@pickled_as("row")
 def find(name: str) -> Primitive:
     """Return the operation of that name; `KeyError` names it where there is none."""
     return PRIMITIVES[name]

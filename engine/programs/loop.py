@@ -16,11 +16,13 @@ from typing import Any
 
 from ..forking import kept
 from ..operations import Primitive
+from ..pickling import pickled_as, unpickled
 
 CALL, MAP, SCAN, WHILE = "call", "map", "scan", "while"
 KINDS = (CALL, MAP, SCAN, WHILE)
 
 
+@pickled_as("loop")
 class Loop(Primitive):
     """Run an inner program for each row of numbers.
 
@@ -171,7 +173,7 @@ class Loop(Primitive):
         return f"<{self.kind} of {self.body.name}, {self.length} iterations>"
 
     def __reduce__(self) -> Any:
-        return Loop, self._fields()
+        return unpickled, ("loop", *self._fields())
 
 
 _FIELDS = ("kind", "body", "length", "carry", "rows", "sums", "backwards", "condition")

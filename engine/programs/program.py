@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..data import NUMBER, Structure, flatten, unflatten
 from ..forking import kept
 from ..operations import Primitive
+from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing
 from .loop import Loop
 
@@ -135,6 +136,11 @@ class Program:
         closed = tuple(map(id, self.closed))
         return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result, closed
 
+    def __reduce__(self) -> Reduced:
+        steps = tuple(map(tuple, self.steps))
+        own = self.names, self.constants, steps, self.outputs, self.arguments, self.result, self.name, self.closed
+        return unpickled, ("program", *own)
+
     def __str__(self) -> str:
         return "\n".join(self.lines())
 
@@ -154,6 +160,11 @@ class Program:
         """Read a program that `save` wrote; a `ValueError` says where the file is wrong. Nothing in it is executed."""
         program: Program = file.read(path, lambda fields, steps: Program(**fields, steps=tuple(map(Step._make, steps))))
         return program
+
+
+@pickled_as("program")
+def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
+    return Program(names, constants, tuple(map(Step._make, steps)), *others)
 
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:

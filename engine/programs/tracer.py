@@ -162,7 +162,8 @@ class Tracer(Operators):
         return table.round(self)
 
     def __float__(self) -> float:
-        self._refuse("float() or a function of math was called", "call chainrule's functions (chainrule.sin)")
+        advice = "call chainrule's functions (chainrule.sin), and write x != x for isnan, abs(x) < inf for isfinite"
+        self._refuse("float() or a function of math was called", advice)
 
     def __int__(self) -> int:
         self._refuse("int() was called", "use chainrule.floor, trunc or round")

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
+from ..pickling import pickled_as, unpickled
+
 M = TypeVar("M", bound=Callable[..., Any])
 
 
@@ -39,12 +41,13 @@ class Wrapped:
         return self if instance is None else MethodType(self, instance)
 
     def __reduce__(self) -> Any:
-        return by_name(self) or (_make, (self._maker, self._f, self._args, self._named))
+        return by_name(self) or (unpickled, ("made of function", self._maker, self._f, self._args, self._named))
 
     def __repr__(self) -> str:
         return f"<{self._maker.__name__} of {getattr(self._f, '__qualname__', repr(self._f))}>"
 
 
+@pickled_as("made of function")
 def _make(maker: Any, f: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
     return maker(f, *args, **named)
 

@@ -3,11 +3,13 @@
 import copy
 import functools
 import importlib.util
+import io
 import multiprocessing
 import pickle
 
 import chainrule as cr
 import pytest
+from chainrule import nn
 
 
 def cube(x, scale=1.0):
@@ -92,3 +94,60 @@ def test_other_processes_run_them(method):
 def test_what_cannot_be_pickled_says_so():
     with pytest.raises((pickle.PicklingError, AttributeError), match="lambda"):
         pickle.dumps(cr.grad(lambda x: x))
+
+
+def modules_named(thing):
+    """List the modules that a pickle names; to follow its memo, it is loaded by an unpickler that notes them."""
+    found = set()
+
+    class Noting(pickle.Unpickler):
+        def find_class(self, module, name):
+            found.add(module)
+            return super().find_class(module, name)
+
+    Noting(io.BytesIO(pickle.dumps(thing))).load()
+    return {module for module in found if module.partition(".")[0] == "chainrule"}
+
+
+def nested(x):
+    return cr.scan(lambda carry, y: (carry * x + y, None), x, [1.0, 2.0])[0]
+
+
+PICKLED = {
+    "leaf": cr.Var(2.0, label="x"),
+    "graph": cr.sum([cr.sin(cr.Var(2.0)), 1.0, cr.Var(3.0) * 2.0]),
+    "rows": [cr.sin, cr.dot, cr.where],
+    "functions": [cr.softmax, cr.take, cr.grad, cr.map, cr.compile, cr.no_grad, cr.trace, cr.array],
+    "interval": cr.Interval(0, 1),
+    "program": cr.trace(cr.grad(nested), 1.0),
+    "structures": cr.trace(cr.jacobian(lambda x: [x[0] * x[1], {"a": x[1]}]), [1.0, 2.0]),
+    **{name: made for name, (made, _) in MADE.items()},
+}
+
+
+@pytest.mark.parametrize("name", PICKLED)
+def test_pickles_name_public_functions_only(name):
+    """So that files may move within the package, and pickles live on."""
+    assert modules_named(PICKLED[name]) <= {"chainrule"}
+
+
+def test_pickles_of_arrays_and_models_name_public_modules_only():
+    numpy = pytest.importorskip("numpy")
+    xs = cr.array([cr.Var(1.0), cr.Var(2.0)])
+    again = pickle.loads(pickle.dumps(xs))
+    assert type(again) is type(xs) and [x.value for x in again] == [1.0, 2.0]
+    assert modules_named(xs) == {"chainrule"}
+    assert modules_named({"a": numpy.ones(2), "x": cr.Var(1.0)}) == {"chainrule"}
+    assert {module.split(".")[1] for module in modules_named(nn.MLP(2, [2, 1])) - {"chainrule"}} == {"nn"}
+
+
+def test_programs_come_back_equal():
+    for program in (PICKLED["program"], PICKLED["structures"]):
+        again = pickle.loads(pickle.dumps(program))
+        assert again == program and hash(again) == hash(program) and str(again) == str(program)
+        assert all(type(step) is type(program.steps[0]) for step in again.steps)
+
+
+def test_pickles_of_later_versions_are_refused():
+    with pytest.raises(ValueError, match="of this version or an older one but got one of a 'hologram'"):
+        cr.unpickled("hologram", 1.0)

@@ -14,11 +14,11 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors uncompiled forking data/ floats/ operations/ graph/ programs/ rewriting/ loops/ derivatives/ backends/
-        compilation/ testing/ __init__ __main__
+        errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
+        backends/ compilation/ testing/ __init__ __main__
     """,
-    "engine/data": "reading numbers csr structure samples files __init__",
     "engine/floats": "decimals ieee special __init__",
+    "engine/data": "reading numbers csr structure samples files __init__",
     "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """

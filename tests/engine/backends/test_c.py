@@ -179,22 +179,6 @@ def test_a_hostile_name_stays_a_comment(tmp_path):
     library(tmp_path, c.source(program, name="*/ 1f"))
 
 
-@pytest.mark.parametrize(
-    "name", ["double", "nan", "rint", "remainder", "fmax", "y0", "main", "memcpy", "strlen", "sinf", "tgammal", "f"]
-)
-def test_names_that_c_has_are_not_defined_again(name, tmp_path):
-    def f(x, y):
-        return x * cr.sin(y)
-
-    f.__name__ = name
-    compiled = cr.compile(f)
-    compiled(1.0, 2.0)
-    path = compiled.export_c(tmp_path / "model.c")
-    subprocess.run(
-        ["gcc", "-std=c99", "-Wall", "-Werror", "-c", str(path), "-o", str(tmp_path / "model.o")], check=True
-    )
-
-
 # ---- derivatives of every row ----
 
 

@@ -1,6 +1,7 @@
 """compile(): arguments that decide the code, methods, and a decorator with options."""
 
 import dataclasses
+import enum
 import gc
 import math
 import weakref
@@ -146,3 +147,50 @@ def test_truth_values_are_no_positions():
         cr.compile(lambda x: x, batch=(False,))
     with pytest.raises(ValueError, match="grad expected argnums within"):
         cr.grad(lambda x, y: x, argnums=True)(1.0, 2.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Setting:
+    n: object
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda n: n, lambda n: (n,), lambda n: ((n, 2), "a"), lambda n: frozenset([n]), Setting]
+)
+def test_equal_values_inside_of_others_stay_apart(wrap):
+    calls = []
+
+    def f(x, n):
+        calls.append(n)
+        return x
+
+    compiled = cr.compile(f, static="n", backend="python")
+    for _ in range(2):
+        for n in (1, 1.0, True, 0.0, -0.0, np.float64(0.0), 0.0 + 0j, math.nan):
+            assert compiled(3.0, wrap(n)) == 3.0
+    assert [repr(n) for n in calls] == [repr(wrap(n)) for n in (1, 1.0, True, 0.0, -0.0, np.float64(0.0), 0j, math.nan)]
+
+
+class Word(enum.StrEnum):
+    A = "a"
+
+
+def test_a_string_and_a_member_that_equals_it_stay_apart():
+    f = cr.compile(lambda x, how: x if isinstance(how, Word) else -x, backend="python")
+    assert [f(1.0, how) for how in ("a", Word.A, "a")] == [-1.0, 1.0, -1.0]
+
+
+def test_keyword_only_arguments_are_static_or_left_out():
+    def f(x, n=1, *, k=2.0, **others):
+        return x * n * k
+
+    assert cr.compile(f, backend="python")(3.0) == 6.0
+    assert cr.compile(f, static="n", backend="python")(3.0, n=2) == 12.0
+    assert cr.compile(f, static="k", backend="python")(3.0, k=4.0) == 12.0
+    for static in ((), "n"):
+        with pytest.raises(
+            TypeError, match=r"but got k=4.0 \(float\); name it in compile\(..., static=\"k\"\), or let f"
+        ):
+            cr.compile(f, static=static, backend="python")(3.0, 2, k=4.0)
+        with pytest.raises(TypeError, match=r"but got z=4.0 \(float\); give it a parameter of its own"):
+            cr.compile(f, static=static, backend="python")(3.0, 2, z=4.0)

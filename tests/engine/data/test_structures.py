@@ -93,10 +93,23 @@ def test_results_keep_records_and_constants(how):
     assert by_point == Point(Point(1.0, how), how)
 
 
-def test_derived_fields_are_computed_anew():
-    """The area follows from width and height, so their gradients pass through it."""
-    gradient = cr.grad(lambda r: r.area**2)(Rectangle(2.0, 3.0))
-    assert (gradient.width, gradient.height) == (36.0, 24.0)
+@dataclasses.dataclass(frozen=True)
+class Kept:
+    a: float
+    b: float = dataclasses.field(default=2.0, init=False)
+
+
+@pytest.mark.parametrize("run", [lambda f: f, lambda f: cr.compile(f, backend="python")], ids=["eager", "compiled"])
+def test_fields_that_init_does_not_take_are_data(run):
+    """Their values are those that they have, and what comes back is a derivative, not computed anew."""
+    rectangle = Rectangle(2.0, 3.0)
+    rectangle.area = 10.0
+    gradient = run(cr.grad(lambda r: r.area**2 * r.width))(rectangle)
+    assert (gradient.width, gradient.height, gradient.area) == (100.0, 0.0, 40.0)
+    gradient = run(cr.grad(lambda k: k.a * k.b))(Kept(3.0))
+    assert (gradient.a, gradient.b) == (2.0, 3.0)
+    (value, slope) = run(lambda r: cr.jvp(lambda r: r.area * r.width, (r,), (r,)))(rectangle)
+    assert (value, slope) == (20.0, 40.0)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

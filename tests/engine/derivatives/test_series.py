@@ -178,3 +178,13 @@ def test_series_of_powers_are_differentiated_where_they_start():
         compiled = cr.compile(cr.grad(cr.grad(slope)), backend=backend)
         for x in (0.0, 2.0):
             assert cr.grad(cr.grad(slope))(x) == compiled(x) == pytest.approx(1.875 * x**-0.5 if x else math.inf)
+
+
+@pytest.mark.parametrize("n", [1e-200, 2.5, -2.5, 1.9, 0.5, 70.0])
+def test_powers_out_of_range_have_derivatives_in_range(n):
+    f = lambda x: cr.pow(x, n)  # noqa: E731
+    compiled = cr.compile(lambda x: taylor(f, x, 2), backend="python")
+    for x in (-math.inf, math.inf, 1e200, 1e-200, 0.0, 2.0):
+        expected = [f(x), cr.grad(f)(x)]
+        assert taylor(f, x, 2)[:2] == pytest.approx(expected, rel=1e-12, nan_ok=True), x
+        assert compiled(x) == pytest.approx(taylor(f, x, 2), rel=1e-12, nan_ok=True), x

@@ -282,3 +282,30 @@ def test_derivatives_nest_through_branches(first, second):
         nested = take[second](take[first](lambda x, f=f: f(0.7, x)))
         for x in (-1.5, 0.3, 0.8, 2.5):
             assert trace(nested, x)(x) == pytest.approx(nested(x), rel=1e-11, abs=1e-12)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_branches_may_order_keys_differently(backend):
+    def f(x, k):
+        one = cr.cond(x > 0, lambda: {"a": x, "b": [1.0]}, lambda: {"b": [2.0], "a": 3 * x})
+        two = cr.switch(k, [lambda: {"c": x, "d": 0.0}, lambda: {"d": x * x, "c": 1.0}])
+        return one["a"] + 10 * one["b"][0] + 100 * two["c"] + 1000 * two["d"]
+
+    compiled = cr.compile(cr.value_and_grad(f), backend=backend)
+    for point in ((1.5, 0.0), (-1.5, 1.0), (-1.5, 0.0)):
+        assert compiled(*point) == cr.value_and_grad(f)(*point)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fori_loop_counts_where_adding_1_changes_nothing(backend):
+    f = cr.compile(lambda a: cr.fori_loop(a, a + 4, lambda i, c: c + 1, 0.0, limit=50), backend=backend)
+    for a in (0.5, -3.0, 2.0**53, 1e300):
+        assert f(a) == (4.0 if a < 1e300 else 0.0) == cr.fori_loop(a, a + 4, lambda i, c: c + 1, 0.0)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_the_index_of_a_fori_loop_moves_with_its_lower_bound(backend):
+    def f(a):
+        return cr.fori_loop(a, a + 4, lambda i, c: c + i * i, 0.0, limit=10)
+
+    assert cr.grad(f)(1.0) == cr.compile(cr.grad(f), backend=backend)(1.0) == 2.0 * (1 + 2 + 3 + 4)

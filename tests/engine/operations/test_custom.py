@@ -59,6 +59,7 @@ def test_nor_is_it_complex_on_the_way_or_as_a_constant():
     ("found", "message"),
     [
         ((None, 1.0), r"return a number for each argument but got partials\[0\]=None \(NoneType\); return 0.0 where"),
+        ((1.0, 2j), r"return a real number for each argument but got partials\[1\]=2j \(complex\); write it with"),
         ((1.0, "1"), r"return a number for each argument but got partials\[1\]='1' \(str\)"),
         (None, r"return a tuple of 2 partials, one for each argument, but got partials=None"),
     ],
