@@ -8,16 +8,16 @@
 'digraph "Computation graph of 9 nodes" {'
 """
 
-from .animation import animate as animate
-from .boundary import plot_decision_boundary as plot_decision_boundary
-from .explain import explain as explain
-from .formula import formula as formula
-from .gradients import plot_gradients as plot_gradients
-from .notebook import mimebundle as mimebundle
-from .paths import chain as chain
+from .drawing import draw as draw
+from .drawing import mimebundle as mimebundle
+from .drawing import render as render
+from .drawing import to_svg as to_svg
+from .formulas import chain as chain
+from .formulas import formula as formula
+from .pages import explain as explain
+from .plots import animate as animate
+from .plots import plot_decision_boundary as plot_decision_boundary
 from .plots import plot_fit as plot_fit
+from .plots import plot_gradients as plot_gradients
 from .plots import plot_history as plot_history
-from .render import render as render
-from .render import to_svg as to_svg
-from .surface import plot_surface as plot_surface
-from .text import draw as draw
+from .plots import plot_surface as plot_surface

@@ -15,12 +15,9 @@ import chainrule
 from chainrule import MissingDependencyError, Var
 from chainrule.errors import describe
 
-from .explain import explain
-from .expression import CONSTANTS, ExpressionError, evaluate, functions, variables
-from .formula import formula
-from .notation import number
-from .paths import chain
-from .render import render
+from .drawing import render
+from .formulas import CONSTANTS, ExpressionError, chain, evaluate, formula, functions, number, variables
+from .pages import explain
 
 _EXAMPLES = """examples:
   chainrule draw "(x**2 + 3)**2 + y" x=2 y=3 -o graph.svg

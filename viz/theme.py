@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
-from .picture import Role
+Role = Literal["input", "constant", "step", "root"]  # what a value of a picture is; each has a card of its own
 
 DECADES = 3  # gradients smaller than the largest by more than that are as pale as can be
 

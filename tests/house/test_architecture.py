@@ -37,10 +37,11 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
-    "viz": """
-        picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
-        explain expression command notebook predictions axes plots boundary gradients surface film animation __init__
-    """,
+    "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
+    "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
+    "viz/formulas": "notation rules writing chain_rule expression __init__",
+    "viz/pages": "page javascript steps __init__",
+    "viz/plots": "axes outputs curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__
@@ -192,7 +193,12 @@ def test_floors_are_those_of_the_picture(theme):
     assert shown(picture) == expected(arrows(), sentences()), "run: python tests/house/floors.py"
 
 
-ROOMS = [path for path in modules("engine") if path.name == "__init__.py" and path.parent != ROOT / "engine"]
+ROOMS = [
+    path
+    for folder in FOLDERS
+    for path in modules(folder)
+    if path.name == "__init__.py" and path.parent != ROOT / folder
+]
 
 
 @pytest.mark.parametrize("face", ROOMS, ids=lambda face: face.parent.relative_to(ROOT).as_posix())

@@ -28,11 +28,13 @@ def test_every_file_is_installed():
     """A strict editable install links the files it saw: after adding one, run pip install -e . again."""
     code = "import importlib.util as u; print(u.find_spec('chainrule').submodule_search_locations[0])"
     home = Path(run(code).strip())
-    installed = {str(path.relative_to(home).with_suffix("")).replace("/", ".") for path in home.rglob("*.py")}
+    kinds = {".py", ".typed", ".pyx", ".pxd", ".h", ".c", ".css", ".js"}
+    installed = {path.relative_to(home) for path in home.rglob("*") if path.suffix in kinds}
     written = {
-        ".".join([name, *path.relative_to(ROOT / folder).with_suffix("").parts]).partition(".")[2]
+        Path(*name.split(".")[1:]) / path.relative_to(ROOT / folder)
         for folder, name in PACKAGES.items()
-        for path in (ROOT / folder).rglob("*.py")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in kinds
     }
     assert installed == written, "files of the folders and of the installation differ; run: pip install -e ."
     assert not [path for path in home.rglob("*") if path.suffix in (".md", ".svg")], "pages for readers of the source"

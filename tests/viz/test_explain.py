@@ -8,7 +8,7 @@ import pytest
 from chainrule import PRIMITIVES, GraphError, Var, nn, viz
 from chainrule.graph.var import local_partials
 from chainrule.testing import sample
-from chainrule.viz.javascript import library, literal
+from chainrule.viz.pages.javascript import library, literal
 from helpers import example, special_points
 
 # Rows that no page computes: what they are made of has no JavaScript.

@@ -6,7 +6,7 @@ import operator
 import chainrule as cr
 import pytest
 from chainrule import Var, nn, viz
-from chainrule.viz.expression import evaluate
+from chainrule.viz.formulas.expression import evaluate
 from hypothesis import example, given
 from hypothesis import strategies as st
 

@@ -1,13 +1,12 @@
 """compiled(..., out=): results in arrays that are there, the same as without; what does not fit is named."""
 
 import collections
-import importlib.util
 
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import BACKENDS
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 Pair = collections.namedtuple("Pair", "total slopes")
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 

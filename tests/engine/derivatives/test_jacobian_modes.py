@@ -1,12 +1,10 @@
 """jacobian(mode=): both modes give the same numbers, eager, compiled and sparse, in as many sweeps as they say."""
 
-import importlib.util
-
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import BACKENDS
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 MODES = ["forward", "reverse", None]
 
 

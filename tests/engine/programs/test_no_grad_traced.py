@@ -1,13 +1,12 @@
 """`no_grad` inside a function holds back the same derivatives traced and compiled as it does eagerly."""
 
 import copy
-import importlib.util
 
 import chainrule as cr
 import pytest
 from chainrule import Var
+from helpers import BACKENDS
 
-BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
 OUTER = Var(2.0)
 squared = cr.function(lambda x: x * x)
 

@@ -136,7 +136,7 @@ def labelled_units(picture: Picture) -> Units | None:
     there is one layer. Both must be there: ``w[1,2]`` alone may be a matrix.
 
     >>> from chainrule import Var
-    >>> from chainrule.viz.picture import gather
+    >>> from chainrule.viz.drawing.picture import gather
     >>> w, b = Var(0.5, label="w[1,1]"), Var(0.1, label="b[1]")
     >>> units = labelled_units(gather((w * 2 + b).tanh()))
     >>> units.parameters, units.owner[-1]

@@ -9,11 +9,11 @@ from typing import Any
 
 from chainrule.data import whole_number, write_whole
 
+from ..pages import page_target
 from .boundary import Grid, Samples, check_classes, reach_of, threshold_of
+from .curves import curve_points
 from .film import Film, write_gif, write_html
-from .page import page_target
-from .plots import curve_points
-from .predictions import Replay, check_recorded
+from .outputs import Replay, check_recorded
 
 _CURVE = 120  # points of a curve
 _GRID, _GRID_OF_SEVERAL = 48, 32  # points along each side of a map; several scores for each take more room

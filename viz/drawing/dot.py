@@ -5,7 +5,6 @@ Values are cards with label, value and gradient; operations stand between them. 
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Collection
 from typing import Any
 
@@ -14,6 +13,7 @@ from chainrule import Primitive
 from chainrule.data import whole_number
 from chainrule.errors import describe
 
+from ..theme import THEMES, Scale, Theme
 from .cards import (
     again_label,
     caption,
@@ -28,11 +28,11 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .fold import LEVELS, Box, Folding, boxes, fold, takes_any_order
+from .folding import LEVELS, Box, Folding, boxes, fold, takes_any_order
 from .highlight import Paths, find_start, follow
+from .layout import laid_out, mimebundle_of
 from .picture import Picture, collector_paused, gather
 from .ranks import far_uses
-from .theme import THEMES, Scale, Theme
 from .units import Path, Units, labelled_units, units_of
 
 DIRECTIONS = {"LR": "left to right", "RL": "right to left", "TB": "top to bottom", "BT": "bottom to top"}
@@ -72,9 +72,7 @@ class Drawing(graphviz.Digraph):  # type: ignore[misc]
     """A `graphviz.Digraph` that notebooks can show without ``dot`` on the PATH."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
-        # Looked up when asked: rendering is built on this module.
-        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
-        return bundle
+        return mimebundle_of(repr(self), lambda: laid_out(self, "svg").decode())
 
 
 def draw(

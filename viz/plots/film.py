@@ -13,9 +13,9 @@ from typing import Any
 
 from chainrule.data import Row
 
+from ..pages import part, to_page
+from ..theme import Theme, mix
 from .axes import MARKERS, axes_for, legend, matplotlib, series, shades_between
-from .page import part, to_page
-from .theme import Theme, mix
 
 _DPI = 80
 _COLOURS = 96  # of a frame of a GIF

@@ -14,9 +14,9 @@ from chainrule.data import whole_number
 from chainrule.errors import describe
 from chainrule.graph import walk
 
-from .formula import Script, is_symbol, left_to_right
 from .notation import ATOM, MODULO, SIGN, SUM, Piece, number, total
 from .rules import partial_pieces
+from .writing import Script, is_symbol, left_to_right
 
 _DIGITS = 6
 _MOST_FACTORS = 40  # on the way; a longer product is no pleasure to read

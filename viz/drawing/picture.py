@@ -13,15 +13,15 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.errors import describe
 from chainrule.programs import number_names
 
-_DIGITS = re.compile(r"\d+")
+from ..theme import Role
 
-Role = Literal["input", "constant", "step", "root"]
+_DIGITS = re.compile(r"\d+")
 
 
 class Node(NamedTuple):

@@ -10,9 +10,9 @@ from chainrule import Var, no_grad
 from chainrule.data import rows_of, whole_number
 from chainrule.errors import describe
 
+from ..theme import Theme, mix
 from .axes import Axes, axes_for, colourbar, legend, matplotlib, shades_between
-from .predictions import Replay, check_recorded, is_history
-from .theme import Theme, mix
+from .outputs import Replay, check_recorded, is_history
 
 _LEVELS = 24
 

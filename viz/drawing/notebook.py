@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import graphviz
 from chainrule import Var
 
+from .images import to_svg
+from .layout import mimebundle_of
 from .picture import collect
-from .render import to_svg
 
 # A summary of more would take seconds, and nobody asked for one who only ends a cell with a Var.
 _LARGEST = 100_000
@@ -23,9 +22,10 @@ def mimebundle(root: Var | graphviz.Digraph) -> dict[str, str]:
     >>> mimebundle(x)["text/plain"]
     'Var(2.0, grad=0.0)'
     """
-    bundle = {"text/plain": repr(root)}
-    with contextlib.suppress(ImportError, OSError, RuntimeError, ValueError):
+
+    def svg() -> str:
         if isinstance(root, Var):
             collect(root, _LARGEST)
-        bundle["image/svg+xml"] = to_svg(root)
-    return bundle
+        return to_svg(root)
+
+    return mimebundle_of(repr(root), svg)

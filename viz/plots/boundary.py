@@ -10,9 +10,9 @@ from typing import Any
 from chainrule.data import Row, plain, rows_of, whole_number
 from chainrule.errors import describe
 
+from ..theme import Theme, mix
 from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
-from .predictions import Replay, check_recorded, is_history, outputs_of
-from .theme import Theme, mix
+from .outputs import Replay, check_recorded, is_history, outputs_of
 
 _LEVELS = 16  # shades from one end of the scores to the other
 

@@ -9,10 +9,10 @@ from collections.abc import Collection, Iterable
 import graphviz
 from chainrule import Primitive
 
-from .fold import Box, Span
+from ..theme import Scale, Theme
+from .folding import Box, Span
 from .highlight import Paths
 from .picture import Node, Picture
-from .theme import Scale, Theme
 from .units import Units
 
 _LONGEST_LABEL = 40

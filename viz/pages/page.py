@@ -53,8 +53,8 @@ def to_page(*, title: str, heading: str, thing: str, body: str, style: str, data
 
 
 def part(name: str) -> str:
-    """Return the text of a file installed beside this one."""
-    return (resources.files("chainrule.viz") / name).read_text(encoding="utf-8")
+    """Return the text of a file of assets/."""
+    return (resources.files("chainrule.viz") / "assets" / name).read_text(encoding="utf-8")
 
 
 _PAGE = """<!doctype html>

@@ -6,10 +6,10 @@ import itertools
 import math
 from typing import Any
 
+from ..drawing import path_of
+from ..theme import mix
 from .axes import Axes, axes_for, colourbar, matplotlib, shades_between
-from .predictions import check_recorded
-from .theme import mix
-from .units import path_of
+from .outputs import check_recorded
 
 _BINS = 16  # of each layer
 _GAP = 3  # bins between layers

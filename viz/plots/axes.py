@@ -7,7 +7,7 @@ from typing import Any
 
 from chainrule.errors import describe, needing
 
-from .theme import DARK, LIGHT, THEMES, Theme, mix
+from ..theme import DARK, LIGHT, THEMES, Theme, mix
 
 Axes = Any
 

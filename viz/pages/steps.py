@@ -16,13 +16,10 @@ from chainrule.data import whole_number, write_whole
 from chainrule.errors import describe
 from chainrule.graph import walk
 
-from .formula import Script, is_symbol, left_to_right
+from ..drawing import order_of, to_svg
+from ..formulas import ATOM, Piece, Script, is_symbol, left_to_right, number, partial_pieces, write
 from .javascript import library
-from .notation import ATOM, Piece, number, write
 from .page import page_target, part, to_page
-from .render import to_svg
-from .rules import partial_pieces
-from .text import order_of
 
 # In a template the values of a node and of its arguments stand between these two, by place; the node's own is -1.
 _OPEN, _CLOSE = "\ue000", "\ue001"

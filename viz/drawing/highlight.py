@@ -58,7 +58,7 @@ def find_start(picture: Picture, wanted: Any) -> int:
 def follow(picture: Picture, start: int, most: int = 8) -> Paths:
     """Find the paths from `start` to the root; each is listed where there are no more than `most`.
 
-    >>> from chainrule.viz.picture import gather
+    >>> from chainrule.viz.drawing.picture import gather
     >>> x = Var(3.0)
     >>> found = follow(gather(x * x + x), 0)
     >>> found.count, found.derivative, found.products

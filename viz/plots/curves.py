@@ -8,9 +8,9 @@ from typing import Any
 from chainrule.data import Row, plain, rows_of, targets_of
 from chainrule.errors import describe
 
+from ..theme import Theme
 from .axes import Axes, axes_for, legend, series
-from .predictions import Replay, check_recorded, is_history, outputs_of
-from .theme import Theme
+from .outputs import Replay, check_recorded, is_history, outputs_of
 
 _POINTS = 200  # of a curve
 _LOG_FROM = 20.0  # the ratio of the greatest to the least from which on a scale is logarithmic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .fold import Box
+from .folding import Box
 
 _FAR = 12  # ranks, of operations and values, that an arrow may cross
 _LONG = 500  # ranks that the arrows from results may cross together before the far ones among them are cut too

@@ -1,0 +1,71 @@
+"""Write pictures of graphs as SVG, PNG or PDF."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import graphviz
+from chainrule import Var
+from chainrule.data import write_whole
+from chainrule.errors import describe
+
+from .dot import draw
+from .layout import laid_out
+
+FORMATS = ("svg", "png", "pdf")
+
+
+def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
+    """Write the graph below `root` as a picture and return its path.
+
+    Args:
+        root: a Var, or another thing that `draw` takes, or what it made of one.
+        path: where to write; its suffix chooses the format: ``.svg``, ``.png`` or ``.pdf``. Folders that are
+            missing are made. The file is there whole or not at all.
+        options: those of `draw`, where `root` is not drawn yet.
+
+    Raises `MissingDependencyError`, which says what to install, where there is neither ``dot`` nor pygraphviz,
+    and `RuntimeError` with Graphviz's own words where it fails.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     render(Var(2.0) * Var(3.0), f"{folder}/product.svg").name
+    'product.svg'
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"render expected a str or path but got {describe('path', path)}")
+    target = Path(path)
+    picture_format = target.suffix[1:].lower()
+    if picture_format not in FORMATS:
+        allowed = ", ".join(f".{name}" for name in FORMATS)
+        raise ValueError(f"render expected a path ending in one of {allowed} but got {describe('path', str(path))}")
+    if target.is_dir():
+        raise IsADirectoryError(f"render expected the path of a file but got a folder, {describe('path', str(path))}")
+    picture = laid_out(_digraph("render", root, options), picture_format)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, picture)
+    return target
+
+
+def to_svg(root: Any, **options: Any) -> str:
+    """Return the graph below `root` as an SVG element to put into a page.
+
+    Arguments and errors are those of `render`, without the path.
+
+    >>> to_svg(Var(2.0) * Var(3.0))[:5]
+    '<svg '
+    """
+    return laid_out(_digraph("to_svg", root, options), "svg").decode()
+
+
+def _digraph(function: str, root: Any, options: dict[str, Any]) -> graphviz.Digraph:
+    if isinstance(root, Var) or hasattr(root, "steps") or hasattr(root, "program"):
+        return draw(root, **options)
+    if not isinstance(root, graphviz.Digraph):
+        raise TypeError(f"{function} expected a Var or a graphviz.Digraph but got {describe('root', root)}")
+    if options:
+        got = ", ".join(options)
+        raise TypeError(f"{function} expected no options with a graphviz.Digraph but got {got}; give them to draw")
+    return root
