@@ -25,15 +25,16 @@ LAYERS = {
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",
     "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
+    "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
     "engine/compilation": "packing choosing specialising replaying recorded_calls plan compiled __init__",
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
+    "engine/backends/c": "places expressions loops functions export __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
         emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
-    "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
+    "engine/backends/llvm/loops": "memory module writer moves blocking columns iterations calls bodies nest __init__",
     "viz": """
         picture theme units highlight fold ranks cards text svg render notation formula rules paths javascript page
         explain expression command notebook predictions axes plots boundary gradients surface film animation __init__

@@ -28,13 +28,18 @@ def test_every_file_is_installed():
     """A strict editable install links the files it saw: after adding one, run pip install -e . again."""
     code = "import importlib.util as u; print(u.find_spec('chainrule').submodule_search_locations[0])"
     home = Path(run(code).strip())
-    installed = {str(path.relative_to(home).with_suffix("")).replace("/", ".") for path in home.rglob("*.py")}
+
+    def found(folder):
+        """List modules, and what is data beside them: C, Cython, styles, scripts."""
+        files = [path for path in folder.rglob("*.*") if "__pycache__" not in path.parts]
+        return {path.relative_to(folder).as_posix() for path in files if path.suffix not in (".so", ".pyd", ".txt")}
+
     written = {
-        ".".join([name, *path.relative_to(ROOT / folder).with_suffix("").parts]).partition(".")[2]
+        Path(name.replace(".", "/"), file).relative_to("chainrule").as_posix()
         for folder, name in PACKAGES.items()
-        for path in (ROOT / folder).rglob("*.py")
+        for file in found(ROOT / folder)
     }
-    assert installed == written, "files of the folders and of the installation differ; run: pip install -e ."
+    assert found(home) == written, "files of the folders and of the installation differ; run: pip install -e ."
 
 
 def test_version_and_types():
