@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from chainrule import BackendError
 from chainrule.backends import c
+from chainrule.backends.c import export
 from chainrule.rewriting.rerolling import recognise
 from chainrule.testing import sample
 from helpers import flat
@@ -117,8 +118,8 @@ def test_recognised_loops(tmp_path_factory, eager_recognition, f, rows):
 @pytest.fixture
 def short_parts(monkeypatch):
     """Split functions as if they were long, with nothing kept on the stack."""
-    monkeypatch.setattr("chainrule.backends.c_functions._PART", 2)
-    monkeypatch.setattr("chainrule.backends.c._ON_STACK", 0)
+    monkeypatch.setattr("chainrule.backends.c.functions._PART", 2)
+    monkeypatch.setattr("chainrule.backends.c.export._ON_STACK", 0)
 
 
 @NESTS
@@ -246,7 +247,7 @@ def test_600_000_numbers_on_a_small_stack(tmp_path):
         return cr.map(lambda y: y * y, cr.map(cr.sin, xs), reduce="sum")
 
     program = cr.trace(f, [0.0] * n)
-    text, header = c.files(program, name="f")
+    text, header = export.files(program, name="f")
     assert len(text) < 3000 and n <= given_work(text) < n + 100
     (tmp_path / "f.h").write_text(header)
     (tmp_path / "main.c").write_text(SMALL_STACK)

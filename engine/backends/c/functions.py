@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from ..operations import Primitive
-from ..programs import Loop, Program
-from .c_loops import Function, loop
-from .c_places import Frame, Place, Statement, Target, array, step_between
+from ...programs import Loop, Program
+from .expressions import expression, literal
+from .loops import Function, loop
+from .places import Frame, Place, Statement, Target, array, step_between
 
 _PART = 256  # statements of one function: compilers take the square of the time for longer ones, and much of the stack
 _ALIKE = 8  # steps that are alike from which on they become a loop
-
-Expression = Callable[[Primitive, Iterable[str]], str]
 
 
 class Body:
@@ -22,7 +20,6 @@ class Body:
         program: whose steps they are.
         frame: where inputs and constants stand.
         functions: those of the inner programs.
-        expression: writes an operation on operands.
         parameters: how the arrays and counters that the frame names are declared.
         name: of the function.
     """
@@ -32,11 +29,10 @@ class Body:
         program: Program,
         frame: Frame,
         functions: Mapping[Program, Function],
-        expression: Expression,
         parameters: Mapping[str, str],
         name: str,
     ) -> None:
-        self.program, self.frame, self.functions, self.expression = program, frame, functions, expression
+        self.program, self.frame, self.functions = program, frame, functions
         self.parameters = {**parameters, "work": "double *work", "scratch": "double *scratch"}
         self.name = name
         self.used: set[str] = set()  # of the parameters
@@ -95,7 +91,7 @@ class Body:
         frame.places[value] = (f"v{place}", None)
 
         def lines() -> Iterator[str]:
-            text = self.expression(op, [frame.text(arg) for arg in args])
+            text = expression(op, [frame.text(arg) for arg in args])
             yield f"{'const double ' if frame.places[value][1] is None else ''}{frame.text(value)} = {text};"
 
         return Statement(lines, args, value)
@@ -109,7 +105,7 @@ class Body:
         def lines() -> Iterator[str]:
             words = [frame.text(arg, (stride, "k")) for arg, stride in zip(args, strides, strict=True)]
             yield f"for (size_t k = 0; k < {len(places)}; k++)"
-            yield f"    {frame.element(('work', first), (1, 'k'))} = {self.expression(op, words)};"
+            yield f"    {frame.element(('work', first), (1, 'k'))} = {expression(op, words)};"
 
         return Statement(lines, args)
 
@@ -178,12 +174,7 @@ def indented(lines: Iterable[str]) -> Iterator[str]:
 
 
 def inner_functions(
-    program: Program,
-    prefix: str,
-    expression: Expression,
-    literal: Callable[[float], str],
-    written: list[str],
-    found: dict[Program, Function] | None = None,
+    program: Program, prefix: str, written: list[str], found: dict[Program, Function] | None = None
 ) -> dict[Program, Function]:
     """Write a function for each inner program, callees first, and return their names.
 
@@ -194,14 +185,14 @@ def inner_functions(
         for inner in op.programs() if isinstance(op, Loop) else ():
             if inner in found:
                 continue
-            inner_functions(inner, prefix, expression, literal, written, found)
+            inner_functions(inner, prefix, written, found)
             name = f"{prefix}_inner{len(found)}"
             places: list[Place] = [("x", k) for k in range(len(inner.names))] + [
                 (literal(x), None) for x in inner.constants
             ]
             places += [("", None)] * (inner.count - inner.offset)
             frame = Frame(places)
-            body = Body(inner, frame, found, expression, {"x": "const double *x", "y": "double *y"}, name)
+            body = Body(inner, frame, found, {"x": "const double *x", "y": "double *y"}, name)
             body.steps(range(len(inner.steps)))
             body.move(inner.outputs, array("y"))
             lines = list(body.lines(written, {}))

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..programs import WHILE, Loop, Program
-from .c_places import Frame, Place, Statement, array, copied, moved, runs, step_between
+from ...programs import WHILE, Loop, Program
+from .places import Frame, Place, Statement, array, copied, moved, runs, step_between
 
 
 class Function(NamedTuple):
