@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import Structure, flatten, unflatten
 from ..graph import Var, begin, born_since, gradients_since, inside, is_tracing, recording
-from ..operations import Interval, Primitive, Scalar, table
+from ..operations import Interval, Primitive, Scalar, Unlisted, table
 from ..programs import made_of_function
 from .running import traced_copy
 from .sweeps import Recorded, between, is_node, reverse
@@ -128,7 +128,7 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
         return value.value if type(value) is Var else value
 
     domain = (Interval(float("-inf"), float("inf")),) * (count + outer)
-    row = Primitive(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
+    row = Unlisted(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
     row.record = record
     row.replay = lambda *xs: result_of(xs[:count])
     return row

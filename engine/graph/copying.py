@@ -12,13 +12,11 @@ from __future__ import annotations
 
 import copy
 import copyreg
-import functools
-import itertools
-import os
 from collections.abc import Callable
 from typing import Any
 
-from ..operations import PRIMITIVES, Primitive, table
+from ..forking import key_of_its_own
+from ..operations import Primitive, table
 from .backward import walk
 from .runs import current
 from .var import Var, born_since, use_copies
@@ -29,27 +27,15 @@ _Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None
 
 _Reduced = tuple[Callable[..., Any], tuple[Any, ...]]
 
-_keys = itertools.count()
-
-
-@functools.cache
-def _process() -> bytes:
-    """Return what this process, and those forked off it, know pickles of their own by."""
-    return os.urandom(16)
-
 
 def _reduce(root: Var) -> _Reduced:
     row = _copying(root)
-    if row is None:
-        return _pickled(root)
-    # A row that was made here, as a checkpoint's is, cannot be found elsewhere.
-    known = all(node.op is None or PRIMITIVES.get(node.op.name) is node.op for node in walk(root))
-    return link(root, row, *(_pickled(root) if known else (None, ())))
+    return _pickled(root) if row is None else link(root, row, *_pickled(root))
 
 
 def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
     """Describe, for a pickle, a number of a running function: `row` is applied to it, or `make` called elsewhere."""
-    key = _process(), os.getpid(), next(_keys)
+    key = key_of_its_own()
     current.links[key] = number, row
     return _linked, (key, make, args)
 
@@ -60,8 +46,8 @@ def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: 
         return _applied(number, row)
     if make is None:
         raise ValueError(
-            "loads expected a pickle of plain numbers but got one of a number that belongs to a traced or checkpointed "
-            "function; load it inside that function, or pickle what a call returns"
+            "loads expected a pickle of plain numbers but got one of a number that belongs to a traced function; load "
+            "it inside that function, or pickle what a call returns"
         )
     return make(*args)
 

@@ -35,6 +35,7 @@ from ..operations import (
     method_of,
     offer,
     power_of_root,
+    record_custom,
     table,
 )
 from .blame import check_value, remember
@@ -522,7 +523,7 @@ class Var:
     __apply_rank__ = 1
 
     @staticmethod
-    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Var:
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         """Run an operation of the table on Vars and floats, and record it."""
         if row is _DOT or row is _SUM:
             found = _run_dot(args) if row is _DOT else _run_sum(args)
@@ -534,7 +535,10 @@ class Var:
             return smooth
         if not _any_wants_gradient(args) or (_watched and not is_recording()):
             return _wide(row, value, args, ())
-        return Var.record(row, value, args, local_partials(row, value, values))
+        partials = ask_rule(row, value, values)
+        if row.custom:
+            return record_custom(row, value, args, partials, Var.record, is_tracing())
+        return Var.record(row, value, args, [_number(partial) for partial in partials])
 
     @staticmethod
     def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
@@ -792,8 +796,7 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     >>> local_partials(log, float("-inf"), [0.0])
     [inf]
     """
-    partials = ask_rule(row, value, values)
-    return [_number(partial) for partial in partials] if Var in map(type, partials) else partials
+    return [_number(partial) for partial in ask_rule(row, value, values)]
 
 
 def ask_rule(row: Primitive, value: Any, args: Sequence[Any]) -> Sequence[Any]:
