@@ -18,6 +18,7 @@ from .modes import strict as strict
 from .modes import uncollected as uncollected
 from .runs import current as current
 from .runs import derivative as derivative
+from .runs import holding as holding
 from .runs import inside as inside
 from .runs import is_derivative as is_derivative
 from .runs import is_tracing as is_tracing

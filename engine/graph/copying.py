@@ -4,8 +4,8 @@ Leaves go as themselves, so that a model and a loss in one pickle still share th
 that two pickled roots share are doubled.
 
 Inside a function that is being differentiated, checkpointed or traced, a copy of what the function was given, or of
-what it computed, passes derivatives on. A pickle holds the key of such a number, which is found for as long as the
-function runs; later, or in another process, the pickle is one of the number alone.
+what it computed, passes derivatives on, in threads that it starts, too. A pickle holds the key of such a number, which
+is found for as long as the function runs; later, or in another process, the pickle is one of the number alone.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from ..forking import key_of_its_own
 from ..operations import Primitive, table
 from .backward import walk
-from .runs import current
+from .runs import current, holding
 from .var import Var, born_since, use_copies
 
 # Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
@@ -36,14 +36,16 @@ def _reduce(root: Var) -> _Reduced:
 def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> _Reduced:
     """Describe, for a pickle, a number of a running function: `row` is applied to it, or `make` called elsewhere."""
     key = key_of_its_own()
-    current.links[key] = number, row
+    running = None if current.since or type(number) is not Var else _elsewhere(number)
+    links = current.links if running is None else running.links
+    links[key] = number, row
     return _linked, (key, make, args)
 
 
 def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: tuple[Any, ...]) -> Any:
-    if key in current.links:
-        number, row = current.links[key]
-        return _applied(number, row)
+    for links in (current.links, *[running.links for running in tuple(holding.open)]):
+        if key in links:
+            return _applied(*links[key])
     if make is None:
         raise ValueError(
             "loads expected a pickle of plain numbers but got one of a number that belongs to a traced function; load "
@@ -54,12 +56,20 @@ def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: 
 
 def _copying(node: Var) -> Primitive | None:
     """Return the operation that a copy is made by; None where it is a new leaf, or a graph of its own."""
-    if not current.since:
-        return None
-    if node.op is not None or born_since(node, current.since):
+    if current.since and (node.op is not None or born_since(node, current.since)):
+        return table.pos
+    if _elsewhere(node) is not None:
         return table.pos
     # A trace reads the Var at each call, but derivatives do not pass from the copy of a leaf to it.
     return table.stop_gradient if current.tracing else None
+
+
+def _elsewhere(node: Var) -> holding | None:
+    """Return which function that runs in another thread a Var belongs to."""
+    if not holding.open:
+        return None
+    below = set(map(id, walk(node)))
+    return next((running for running in tuple(holding.open) if not running.identities.isdisjoint(below)), None)
 
 
 def _applied(node: Any, row: Primitive) -> Any:
