@@ -413,7 +413,7 @@ class Var:
 
     def __round__(self, ndigits: int | None = None) -> Any:
         # Rounding to decimals is not a row: its derivative is 0, so the rounded number is a constant.
-        return table.round(self) if ndigits is None else Var(round(self._value, ndigits), None, False)
+        return table.round(self) if ndigits is None else Var(round(self.value, ndigits), None, False)
 
     # ---- comparisons: by value; the hash is the identity, so that Vars can stand in sets and dicts ----
 

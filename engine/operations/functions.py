@@ -6,7 +6,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable
 
-from ..data import is_symbolic
+from ..data import is_unknown
 from ..errors import describe
 from . import table
 from .methods import method
@@ -69,7 +69,7 @@ def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = _listed("softmax", xs)
     if not items:
         return []
-    if any(map(is_symbolic, items)):
+    if any(map(is_unknown, items)):
         return MANY["softmax"](items) if len(items) >= LEAST_MANY else table.shares(*items)
     powers, total = _relative_powers(items)
     return [power / total for power in powers]
@@ -84,7 +84,7 @@ def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = _listed("log_softmax", xs)
     if not items:
         return []
-    if any(map(is_symbolic, items)):
+    if any(map(is_unknown, items)):
         return MANY["log_softmax"](items) if len(items) >= LEAST_MANY else _symbolic_log_softmax(items)
     top = _position_of_greatest(items)
     # Of equal items, infinite ones too, the difference is 0.

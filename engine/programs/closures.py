@@ -82,7 +82,14 @@ def lift(number: Any) -> Any:
     """Return what stands for a number in the trace that runs: for a Var, an input or what is computed of inputs."""
     if type(number) is not Var:
         return number
-    return number.value if session.outside is None else session.outside.lift(number)
+    if session.outside is not None:
+        return session.outside.lift(number)
+    if number.requires_grad:
+        raise TraceError(
+            f"a traced number met {number!r} at {user_line()} in a thread that does not trace, "
+            "where it would be frozen; compute in the thread that calls the function"
+        )
+    return number.value
 
 
 def _check_reading(node: Var) -> None:
