@@ -1,4 +1,4 @@
-"""Keep locks usable in forked processes: `open_in_children` and `kept`.
+"""Keep locks usable in forked processes, and give keys that no other process gives.
 
 A forked process has the thread that forked and no other, but all the locks that others held: nobody would ever release
 them.
@@ -6,6 +6,8 @@ them.
 
 from __future__ import annotations
 
+import functools
+import itertools
 import os
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, overload
@@ -30,6 +32,20 @@ def at_fork(**actions: Callable[[], None]) -> None:
     """Register functions to be called where processes fork, as `os.register_at_fork` does."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(**actions)
+
+
+_count = itertools.count()
+
+
+@functools.cache
+def _process() -> bytes:
+    """Return what this process, and those forked off it, have in common with no other."""
+    return os.urandom(16)
+
+
+def key_of_its_own() -> tuple[bytes, int, int]:
+    """Return a key that no other call gives, in this process or another."""
+    return _process(), os.getpid(), next(_count)
 
 
 class kept(Generic[T]):

@@ -6,6 +6,7 @@ from .csr import scipy_sparse as scipy_sparse
 from .files import write_whole as write_whole
 from .numbers import is_index as is_index
 from .numbers import is_symbolic as is_symbolic
+from .numbers import is_unknown as is_unknown
 from .numbers import number_in as number_in
 from .numbers import number_within as number_within
 from .numbers import to_float as to_float

@@ -104,3 +104,9 @@ def to_float(value: Any, function: str, argument: str) -> float:
 def is_symbolic(x: Any) -> bool:
     """Return whether `x` is a number whose value is not known yet, so that code cannot branch on it."""
     return getattr(type(x), "__symbolic__", False)
+
+
+def is_unknown(x: Any) -> bool:
+    """Tell whether code may not branch on `x`: a traced number, or a Var that the traced function closes over."""
+    # Comparisons of such a Var are traced.
+    return type(x) is not float and (is_symbolic(x) or is_symbolic(x == x))

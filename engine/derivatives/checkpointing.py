@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, flatten, unflatten
-from ..graph import Var, begin, born_since, gradients_since, inside, is_recording, is_tracing
-from ..operations import Interval, Primitive, Scalar, table
+from ..graph import Var, begin, born_since, gradients_since, holding, inside, is_recording, is_tracing
+from ..operations import Interval, Primitive, Scalar, Unlisted, table
 from ..programs import made_of_function
 from .running import traced_copy
 from .sweeps import Recorded, between, is_node, reverse
@@ -53,7 +53,7 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
             return f(*unflatten(structure, numbers))
         start = begin()
         inputs = [_copy(number) if is_node(number) else number for number in numbers]
-        with inside(start):
+        with inside(start), holding(inputs):
             results, shape = flatten(f(*unflatten(structure, inputs)), "checkpoint", "the result")
         found = []
         for place, result in enumerate(results):
@@ -111,7 +111,8 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
         with inside(begin()):
             # Constants stay constants, or their copies would be Vars from outside to an enclosing derivative.
             inputs = [x if _is_constant(x) else table.pos(x) for x in xs[:count]]
-            result = result_of(inputs)
+            with holding(inputs):
+                result = result_of(inputs)
         nodes = [x if is_node(x) else Var(x, None, False) for x in (*inputs, *xs[count:])]
         return between(nodes, [result])
 
@@ -123,7 +124,7 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
         return value.value if type(value) is Var else value
 
     domain = (Interval(float("-inf"), float("inf")),) * (count + outer)
-    row = Primitive(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
+    row = Unlisted(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")
     row.record = record
     row.replay = lambda *xs: result_of(xs[:count])
     return row

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, current
+from ..graph import Var, current, holding
 from ..operations import table
 from ..programs import Tracer, listed, numbers_in_tuple, session
 from ..rewriting import recognise
@@ -116,7 +116,8 @@ def run_on_copies(
     kinds = set(map(type, numbers))
     only: Any = kinds.pop() if len(kinds) == 1 else None
     inputs = only.__copies__(numbers) if hasattr(only, "__copies__") else [traced_copy(number) for number in numbers]
-    results, shape = call(inputs)
+    with holding(inputs):
+        results, shape = call(inputs)
     kind = next((type(item) for item in results if is_symbolic(item)), None)
     if kind is not None and any(type(node) is Var for node in inputs):
         # Traced numbers of an enclosing trace came in, to which a Var is a constant: so the inputs must be traced, too.

@@ -135,8 +135,8 @@ class Expansion:
         # In hexadecimal -0.0 differs from 0.0.
         key = (row, *[arg.hex() if type(arg) is float else id(arg) for arg in args])
         if row.replay is not None:
-            replayed: Series = row.replay(*args)
-            return replayed
+            replayed = row.replay(*args)
+            return replayed if type(replayed) is Series else Series(self, coefficients=[replayed])
         if key not in self.known:
             self.alive.append(args)
             if value is None:

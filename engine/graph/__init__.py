@@ -17,6 +17,7 @@ from .modes import recording as recording
 from .modes import strict as strict
 from .modes import uncollected as uncollected
 from .runs import current as current
+from .runs import holding as holding
 from .runs import inside as inside
 from .runs import is_tracing as is_tracing
 from .runs import while_tracing as while_tracing

@@ -4,75 +4,70 @@ Leaves go as themselves, so that a model and a loss in one pickle still share th
 that two pickled roots share are doubled.
 
 Inside a function that is being differentiated, checkpointed or traced, a copy of what the function was given, or of
-what it computed, passes derivatives on. A pickle holds the key of such a number, which is found for as long as the
-function runs; later, or in another process, the pickle is one of the number alone.
+what it computed, passes derivatives on, in threads that it starts, too. A pickle holds the key of such a number, which
+is found for as long as the function runs; later, or in another process, the pickle is one of the number alone.
 """
 
 from __future__ import annotations
 
 import copy
-import functools
-import itertools
-import os
 from collections.abc import Callable
 from typing import Any
 
-from ..operations import PRIMITIVES, Primitive, table
+from ..forking import key_of_its_own
+from ..operations import Primitive, table
 from ..pickling import Reduced, pickled_as, unpickled
 from .backward import walk
-from .runs import current
+from .runs import current, holding
 from .var import Var, born_since, use_copies
 
 # Operation, arguments (a 1-tuple is a place in the list), partials, value, label, gradient or None.
 _Record = tuple[Primitive, tuple[Any, ...], tuple[float, ...], float, str | None, float | None]
 
 
-_keys = itertools.count()
-
-
-@functools.cache
-def _process() -> bytes:
-    """Return the mark by which this process, and those forked off it, recognise their own pickles."""
-    return os.urandom(16)
-
-
 def _reduce(root: Var) -> Reduced:
     row = _copying(root)
-    if row is None:
-        return _pickled(root)
-    # A row that was made here, as a checkpoint's is, cannot be found elsewhere.
-    known = all(node.op is None or PRIMITIVES.get(node.op.name) is node.op for node in walk(root))
-    return link(root, row, *(_pickled(root) if known else (None, ())))
+    return _pickled(root) if row is None else link(root, row, *_pickled(root))
 
 
 def link(number: Any, row: Primitive, make: Callable[..., Any] | None = None, args: tuple[Any, ...] = ()) -> Reduced:
     """Describe a running function's number for a pickle: apply `row` to it, or call `make` in another process."""
-    key = _process(), os.getpid(), next(_keys)
-    current.links[key] = number, row
+    key = key_of_its_own()
+    running = None if current.since or type(number) is not Var else _elsewhere(number)
+    links = current.links if running is None else running.links
+    links[key] = number, row
     return unpickled, ("link", key, make, args)
 
 
 @pickled_as("link")
 def _linked(key: tuple[bytes, int, int], make: Callable[..., Any] | None, args: tuple[Any, ...]) -> Any:
-    if key in current.links:
-        number, row = current.links[key]
-        return _applied(number, row)
+    for links in (current.links, *[running.links for running in tuple(holding.open)]):
+        if key in links:
+            return _applied(*links[key])
     if make is None:
         raise ValueError(
-            "loads expected a pickle of plain numbers but got one of a number that belongs to a traced or checkpointed "
-            "function; load it inside that function, or pickle what a call returns"
+            "loads expected a pickle of plain numbers but got one of a number that belongs to a traced function; load "
+            "it inside that function, or pickle what a call returns"
         )
     return make(*args)
 
 
 def _copying(node: Var) -> Primitive | None:
     """Return the operation that makes a copy; None if the copy is a new leaf or a graph of its own."""
-    if not current.since:
-        return None
-    if node.op is not None or born_since(node, current.since):
+    if current.since and (node.op is not None or born_since(node, current.since)):
+        return table.pos
+    if _elsewhere(node) is not None:
         return table.pos
     # A trace reads the Var at each call, but derivatives do not pass from the copy of a leaf to it.
     return table.stop_gradient if current.tracing else None
+
+
+def _elsewhere(node: Var) -> holding | None:
+    """Return which function that runs in another thread a Var belongs to."""
+    if not holding.open:
+        return None
+    below = set(map(id, walk(node)))
+    return next((running for running in tuple(holding.open) if not running.identities.isdisjoint(below)), None)
 
 
 def _applied(node: Any, row: Primitive) -> Any:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
+from ..forking import kept
 from .modes import watch
 
 
@@ -24,6 +25,31 @@ class _Runs(threading.local):
 
 
 current = _Runs()
+
+
+class holding:
+    """Say that a function runs on some nodes, for threads that it starts: copies made there are connected, too.
+
+    Nothing tells who started a thread. But whoever has these nodes in hand, or what was computed of them, is the
+    function's own.
+    """
+
+    open: ClassVar[set[holding]] = set()  # of all threads
+
+    def __init__(self, inputs: Sequence[Any]) -> None:
+        self.inputs = inputs
+
+    def __enter__(self) -> None:
+        self.links = current.links
+        self.open.add(self)
+
+    def __exit__(self, *error: object) -> None:
+        self.open.discard(self)
+
+    @kept
+    def identities(self) -> frozenset[int]:
+        """The inputs."""
+        return frozenset(map(id, self.inputs))
 
 
 class inside:  # a generator would cost a small derivative a tenth of its time

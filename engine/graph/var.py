@@ -35,6 +35,7 @@ from ..operations import (
     method_of,
     offer,
     power_of_root,
+    record_custom,
     table,
     use_fast,
 )
@@ -414,7 +415,7 @@ class Var:
 
     def __round__(self, ndigits: int | None = None) -> Any:
         # Rounding to decimals is not a row: its derivative is 0, so the rounded number is a constant.
-        return table.round(self) if ndigits is None else Var(round(self._value, ndigits), None, False)
+        return table.round(self) if ndigits is None else Var(round(self.value, ndigits), None, False)
 
     # ---- comparisons: by value; the hash is the identity, so that Vars can stand in sets and dicts ----
 
@@ -524,7 +525,7 @@ class Var:
     __apply_rank__ = 1
 
     @staticmethod
-    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Var:
+    def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         """Run an operation of the table on Vars and floats, and record it."""
         if row is _DOT or row is _SUM:
             found = _run_dot(args) if row is _DOT else _run_sum(args)
@@ -536,7 +537,10 @@ class Var:
             return smooth
         if not _any_wants_gradient(args) or (_watched and not is_recording()):
             return _wide(row, value, args, ())
-        return Var.record(row, value, args, local_partials(row, value, values))
+        partials = ask_rule(row, value, values)
+        if row.custom:
+            return record_custom(row, value, args, partials, Var.record, is_tracing())
+        return Var.record(row, value, args, [_number(partial) for partial in partials])
 
     @staticmethod
     def record(row: Primitive, value: float, args: tuple[Any, ...], partials: Sequence[float]) -> Var:
@@ -797,8 +801,7 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
     >>> local_partials(log, float("-inf"), [0.0])
     [inf]
     """
-    partials = ask_rule(row, value, values)
-    return [_number(partial) for partial in partials] if Var in map(type, partials) else partials
+    return [_number(partial) for partial in ask_rule(row, value, values)]
 
 
 def ask_rule(row: Primitive, value: Any, args: Sequence[Any]) -> Sequence[Any]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
 from ..graph import Var, is_tracing
-from ..programs import Tracer, function_name, input_names, lift, listed
+from ..programs import Loop, Tracer, function_name, input_names, lift, listed
 from .carries import Carry
 
 
@@ -58,6 +58,11 @@ def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[
     if result is None:
         raise TypeError(f"{function} expected {function_name(f)} to return a number but got None; is a return missing?")
     return flatten(result, function, f"the result of {function_name(f)}")
+
+
+def as_step(loop: Loop, args: Sequence[Any]) -> list[Any]:
+    """Make a loop whose body was traced one step of the trace, also where it takes no traced number."""
+    return loop.apply(tuple(args)) if any_traced(args) else Tracer.__apply_loop__(loop, args)
 
 
 def seen(numbers: Sequence[Any]) -> list[Any]:

@@ -29,7 +29,7 @@ from ..programs import (
     session,
     traced,
 )
-from .bodies import Body, any_traced, numbers_of, seen
+from .bodies import Body, any_traced, as_step, numbers_of, seen
 from .carries import Carry
 from .leading_axis import Items, stack
 
@@ -125,7 +125,7 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     body.finish(body.numbers)
     sums = len(body.numbers) if reduce else 0
     loop = Loop(MAP, body.program, items.count, 0, items.structure.size, sums)
-    numbers = loop.apply((*items.numbers, *given, *body.lifted))
+    numbers = as_step(loop, (*items.numbers, *given, *body.lifted))
     if reduce is None:
         return stack(body.result, _rows(numbers, items.count), items.arrays)
     return unflatten(body.result, _mean(numbers, items.count) if reduce == "mean" else numbers)
@@ -219,7 +219,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     inner.finish(inner.numbers, lifted)
     asked.finish(asked.numbers, lifted)
     loop = Loop(WHILE, inner.program, limit or 0, len(numbers), 0, 0, condition=asked.program)
-    found_numbers = loop.apply((*seen(numbers), *lifted))
+    found_numbers = as_step(loop, (*numbers, *lifted))
     if limit is not None:
         with recording():
             (goes_on,) = asked.program.run([*found_numbers, *lifted])
@@ -269,7 +269,7 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     length, carry, rows = loop.length, loop.carry, loop.rows
     size = math.ceil(length ** (levels / (levels + 1)))
     if not levels or size >= length or size < 2:
-        return loop.apply(tuple(args))
+        return as_step(loop, args)
     count, rest = divmod(length, size)
     part = loop.change(length=size)
     start = carry + length * rows
@@ -280,7 +280,7 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     # What is left over comes last, which for a scan backwards is at the beginning.
     cut = carry + rest * rows if loop.backwards else carry + count * size * rows
     first, last = (args[cut:start], args[carry:cut]) if loop.backwards else (args[carry:cut], args[cut:start])
-    found = whole.apply((*args[:carry], *first, *shared))
+    found = as_step(whole, (*args[:carry], *first, *shared))
     if not rest:
         return found
     more = checkpointed(loop.change(length=rest), [*found[:carry], *last, *shared], levels - 1)

@@ -10,9 +10,9 @@ import functools
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ..data import is_unknown
 from ..operations import Scalar, items_of, table
 from ..programs import greatest
-from .bodies import any_traced
 from .control_flow import map, scan
 
 __all__ = ["log_softmax", "softmax"]
@@ -33,7 +33,7 @@ def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = items_of("softmax", xs)
     if not items:
         return []
-    if any_traced(items):
+    if any(is_unknown(x) for x in items):
         return _long_softmax(items) if len(items) >= LEAST_MANY else table.shares(*items)
     powers, total = _relative_powers(items)
     return [power / total for power in powers]
@@ -48,7 +48,7 @@ def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     items = items_of("log_softmax", xs)
     if not items:
         return []
-    if any_traced(items):
+    if any(is_unknown(x) for x in items):
         return _long_log_softmax(items) if len(items) >= LEAST_MANY else _symbolic_log_softmax(items)
     top = _position_of_greatest(items)
     # Of equal items, infinite ones too, the difference is 0.

@@ -5,6 +5,7 @@ from . import table as table
 from .custom import Variadic as Variadic
 from .custom import custom_primitive as custom_primitive
 from .custom import find_row as find_row
+from .custom import record_custom as record_custom
 from .functions import hardtanh as hardtanh
 from .functions import items_of as items_of
 from .functions import prod as prod
@@ -26,3 +27,4 @@ from .primitive import Scalar as Scalar
 from .primitive import use_fast as use_fast
 from .roots import ROOTS as ROOTS
 from .roots import power_of_root as power_of_root
+from .unlisted import Unlisted as Unlisted

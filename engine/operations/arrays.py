@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..data import is_unknown
 from ..pickling import Reduced, unpickled
 from . import table
 from .methods import comparisons, method_row
@@ -73,7 +74,7 @@ def values(array: Any) -> Any:
     plain = np.asarray(array)
     if plain.dtype != object:
         return plain
-    numbers = [float(x.value) if is_number(x) else float(x) for x in plain.ravel()]
+    numbers = [float((x == x).value if is_unknown(x) else x.value) if is_number(x) else float(x) for x in plain.ravel()]
     return np.array(numbers, float).reshape(plain.shape)
 
 

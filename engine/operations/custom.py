@@ -8,10 +8,11 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import to_float
+from ..data import is_symbolic, to_float
 from ..errors import describe
 from ..pickling import Reduced, pickled_as, unpickled
 from .primitive import Interval, Primitive, Scalar, find, register
+from .unlisted import Unlisted
 
 
 def custom_primitive(definition: type | Callable[..., float] | None = None, /, **columns: Any) -> Any:
@@ -39,7 +40,8 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
     Columns are those of `Primitive`; only `evaluate` and `partials` are needed. The name is that of the class or
     function, the number of arguments that of `evaluate`; one with ``*xs`` takes any number. The rule returns a tuple
     with the partial by each argument, written in operators and chainrule's functions, so that it can be differentiated
-    again; in it, too, a number below 0 to a broken power is nan. Check it with `chainrule.testing.check_primitive`.
+    again; in it, too, a number below 0 to a broken power is nan. What it closes over can be differentiated by; in a
+    loop that is traced that has to be an argument. Check the rule with `chainrule.testing.check_primitive`.
     Making it again replaces it; a name of the table raises `ValueError`.
 
     What else it says of itself is used as of the table's rows: one that ``commutes`` is computed once for both orders,
@@ -156,6 +158,51 @@ def find_row(name: str, count: int) -> Primitive:
     """Return the operation of that name for so many arguments; a `KeyError` names it if there is none."""
     row = find(name)
     return row.of(count) if isinstance(row, Variadic) else row
+
+
+def record_custom(
+    row: Primitive,
+    value: float,
+    args: tuple[Any, ...],
+    partials: Sequence[Any],
+    record: Callable[..., Any],
+    constants: bool,
+) -> Any:
+    """Record a row of the user's that ran on Vars.
+
+    The rule was asked at plain numbers: a Var among the partials depends on what the rule closes over. It becomes an
+    argument of the node, so that derivatives know of it, and ask the rule again.
+
+    Args:
+        row, value, args, partials: the operation, what it gave, of which numbers, what its rule gave.
+        record: makes a node of these.
+        constants: constant Vars count, too: a trace reads them at each call.
+    """
+    for partial in partials:
+        if is_symbolic(partial):
+            return type(partial).__apply__(row, args)
+    recorded = [x for x in partials if hasattr(type(x), "__apply__")]
+    closed = [x for x in recorded if constants or x.requires_grad]
+    numbers = [getattr(x, "value", x) for x in partials] if recorded else partials
+    if not closed:
+        return record(row, value, args, numbers)
+    return record(_closing_over(row, len(closed)), value, (*args, *closed), [*numbers, *[0.0] * len(closed)])
+
+
+def _closing_over(row: Primitive, count: int) -> Primitive:
+    """Return a row as one that takes some partials, too, on which its value does not depend."""
+    own = row.arity
+
+    def partials(y: Scalar, *xs: Scalar) -> Sequence[Scalar]:
+        return [*row.partials(y, *xs[:own]), *[0.0] * count]
+
+    domain = (*row.domain, *[Interval(-math.inf, math.inf)] * count)
+    wider = Unlisted(
+        row.name, row.symbol, evaluate=lambda *xs: row.evaluate(*xs[:own]), partials=partials, domain=domain
+    )
+    wider.custom = True
+    wider.replay = lambda *xs: row.apply(xs[:own])
+    return wider
 
 
 def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:

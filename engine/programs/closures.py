@@ -87,7 +87,14 @@ def lift(number: Any) -> Any:
     """Return what represents a number in the running trace: for a Var, an input or something computed from inputs."""
     if type(number) is not Var:
         return number
-    return number.value if session.outside is None else session.outside.lift(number)
+    if session.outside is not None:
+        return session.outside.lift(number)
+    if number.requires_grad:
+        raise TraceError(
+            f"a traced number met {number!r} at {user_line()} in a thread that does not trace, "
+            "where it would be frozen; compute in the thread that calls the function"
+        )
+    return number.value
 
 
 def _check_reading(node: Var) -> None:

@@ -138,7 +138,10 @@ def _reached(
             elif item.birth < since or (since >= 0 and item.op is None):
                 outside.append(item)
             elif item.op is None:
-                raise TraceError(f"trace expected a result of {name}'s own arguments but got {item!r} of another trace")
+                raise TraceError(
+                    f"trace expected a result of {name}'s own arguments but got {item!r} of another trace; what the "
+                    "rule of a row takes into a loop has to be an argument of the row"
+                )
             else:
                 needed.append(item)
                 waiting.append(item.args)

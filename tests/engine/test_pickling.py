@@ -2,14 +2,17 @@
 
 import copy
 import functools
+import gc
 import importlib.util
 import io
 import multiprocessing
 import pickle
+import subprocess
+import sys
 
 import chainrule as cr
 import pytest
-from chainrule import nn
+from chainrule import Var, nn
 
 
 def cube(x, scale=1.0):
@@ -151,3 +154,72 @@ def test_programs_come_back_equal():
 def test_pickles_of_later_versions_are_refused():
     with pytest.raises(ValueError, match="of this version or an older one but got one of a 'hologram'"):
         cr.unpickled("hologram", 1.0)
+
+
+def _recorded(a):
+    """List results of operations that no table has, of a leaf."""
+    compiled = cr.compile(lambda x: x * a)(3.0)
+    cubed = cr.checkpoint(lambda x: x * x * a)(a)
+    above = cr.checkpoint(lambda: cr.compile(lambda x: x * a)(3.0) * a)()
+    return [compiled, cubed, above, compiled * 4.0 * cr.checkpoint(cr.sqrt)(a * a) / 2.0]
+
+
+_IN_ANOTHER_PROCESS = """
+import pickle, sys
+import chainrule as cr
+from chainrule import viz
+a, *results = pickle.load(sys.stdin.buffer)
+for result in results:
+    a.zero_grad()
+    result.backward()
+    print(result.value, a.grad)
+    viz.draw(result)
+    again = pickle.loads(pickle.dumps(result))
+    print(again.op is result.op, cr.grad(lambda t: t * result)(2.0).value)
+try:
+    results[0].op.partials(results[0], a)
+except ValueError as error:
+    print(error)
+sys.stdout.flush()
+pickle.dump([a, *results], open(sys.argv[1], "wb"))
+"""
+
+
+def test_results_of_functions_of_ones_own_can_be_pickled(tmp_path):
+    a = Var(2.0)
+    results = _recorded(a)
+    numbers = [(6.0, 3.0), (8.0, 12.0), (12.0, 12.0), (24.0, 24.0)]
+    script = [sys.executable, "-c", _IN_ANOTHER_PROCESS, str(tmp_path / "back")]
+    answer = subprocess.run(script, input=pickle.dumps([a, *results]), capture_output=True, check=True, timeout=60)
+    *lines, message = answer.stdout.decode().splitlines()
+    assert lines == [line for y, slope in numbers for line in (f"{y} {slope}", f"True {y}")]
+    assert message.startswith("compiled lambda expected to run in the process that recorded it")
+    # Here, and back here, the operations are what they were: derivatives of every order.
+    for data in (pickle.dumps([a, *results]), (tmp_path / "back").read_bytes()):
+        leaf, *loaded = pickle.loads(data)
+        for found, result, (y, slope) in zip(loaded, results, numbers, strict=True):
+            leaf.zero_grad()
+            found.backward()
+            assert (found.value, leaf.grad, found.op) == (y, slope, result.op)
+        assert float(loaded[1].op.partials(loaded[1], leaf, leaf)[0].value) == 8.0
+
+
+def test_a_pickle_outlives_an_operation():
+    a = Var(2.0)
+    kept = pickle.dumps([a, cr.checkpoint(lambda x: x * a)(a)])
+    gc.collect()
+    leaf, result = pickle.loads(kept)
+    result.backward()
+    assert (result.value, leaf.grad) == (4.0, 4.0)
+    with pytest.raises(ValueError, match="expected to run in the process that recorded it"):
+        result.op.evaluate(2.0)
+
+
+def test_joblib_brings_results_back():
+    joblib = pytest.importorskip("joblib")
+    a = Var(3.0)
+    compiled = joblib.delayed(cr.compile(lambda x: x * a))
+    results = joblib.Parallel(n_jobs=2)(compiled(float(i)) for i in range(4))
+    cr.sum(results).backward()
+    assert [result.value for result in results] == [0.0, 3.0, 6.0, 9.0]
+    assert [result.parents[0].grad for result in results] == [0.0, 1.0, 2.0, 3.0]

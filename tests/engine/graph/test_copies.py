@@ -156,14 +156,54 @@ def test_a_pickle_of_a_traced_number_ends_with_its_trace():
         pickle.loads(kept[0])
 
 
+def _in_a_thread(f, *args):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(f(*args)))
+    thread.start()
+    thread.join()
+    return found[0]
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_copies_in_threads_pass_derivatives_on(way):
+    made = WAYS[way]
+
+    def f(x):
+        y = x * x
+        there = _in_a_thread(lambda: made(x) * made(y) + made(x))
+        return there * x + grad(lambda t: _in_a_thread(lambda: made(t) * made(x * t)))(x) - 2 * y  # x**4 + x**2
+
+    for call in (lambda f: f, cr.checkpoint, lambda f: cr.checkpoint(cr.checkpoint(f))):
+        g = call(f)
+        assert (grad(g)(2.0), hessian(g)(2.0), jvp(g, 2.0, 1.0)[1]) == (36.0, 50.0, 36.0)
+        assert taylor(g, 2.0, 3) == [20.0, 36.0, 25.0, 8.0]
+        x = Var(2.0)
+        cr.checkpoint(g)(x).backward()
+        assert x.grad == 36.0
+
+
+def test_pickles_pass_between_threads_of_a_function():
+    def f(x):
+        here = pickle.dumps([x, x * x])
+        there = _in_a_thread(lambda: pickle.dumps(pickle.loads(here)))
+        return cr.prod(pickle.loads(there))
+
+    assert (grad(f)(2.0), hessian(f)(2.0)) == (12.0, 12.0)
+
+
+def test_a_thread_that_differentiates_by_itself_knows_the_copies_of_the_function_around():
+    def f(x):
+        return _in_a_thread(lambda: grad(lambda t: copy.deepcopy(x) * t * t)(3.0))
+
+    assert grad(f)(2.0) == 6.0
+
+
 def test_other_threads_copy_as_ever():
     leaf, found = Var(1.0), []
 
     def f(x):
-        thread = threading.Thread(target=lambda: found.append(copy.copy(leaf)))
-        thread.start()
-        thread.join()
+        found.extend(_in_a_thread(lambda: [copy.copy(leaf), copy.deepcopy(leaf), copy.deepcopy(leaf * 2.0).parents[0]]))
         return x * x
 
     assert grad(f)(2.0) == 4.0
-    assert found[0].is_leaf
+    assert all(copied.is_leaf for copied in found)

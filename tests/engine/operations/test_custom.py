@@ -6,6 +6,7 @@ import pickle
 import chainrule as cr
 import pytest
 from chainrule import Var, viz
+from chainrule.errors import TraceError
 from chainrule.rewriting import rerolling, simplifying
 from helpers import BACKENDS, kept_apart
 
@@ -295,3 +296,90 @@ class TestCode:
     def test_places_that_are_none_are_refused(self, text):
         with pytest.raises(ValueError, match=r"^primitive misplaced expected code.* to have places \{0\} to \{1\}"):
             cr.primitive(partials=lambda y, a, b: (0.0, 0.0), name="misplaced", code={"c": text})(lambda a, b: a)
+
+
+# ---- rules that close over numbers ----
+
+
+@pytest.fixture
+def forgetting():
+    """Take the rows that a test makes out of the table afterwards."""
+    known = set(cr.PRIMITIVES)
+    yield
+    for name in cr.PRIMITIVES.keys() - known:
+        del cr.PRIMITIVES[name]
+
+
+def _times(w):
+    """Return x**2 and x * y as rows whose rules (not whose values) have a factor that is closed over."""
+
+    @cr.primitive(partials=lambda y, x: (2 * x * w,))
+    def scaled_square(x):
+        return x * x
+
+    @cr.primitive(partials=lambda z, *xs: [w * w * xs[1 - k] for k in range(2)])
+    def scaled_product(*xs):
+        return xs[0] * xs[1]
+
+    return scaled_square, scaled_product
+
+
+@pytest.mark.usefixtures("forgetting")
+def test_rules_close_over_numbers_that_are_differentiated_by():
+    def slope(w, derive=cr.grad):
+        square, product = _times(w)
+        return derive(lambda x: square(x) * 3.0 + product(x, 5.0) * 2.0 + product(x, 3 * x))(2.0)  # 12 w + 22 w**2
+
+    def forward(w):
+        return slope(w, lambda f: lambda x: cr.jvp(f, x, 1.0)[1])
+
+    def series(w):
+        return slope(w, lambda f: lambda x: cr.taylor(f, x, 1)[1])
+
+    for f in (slope, forward, series):
+        assert (f(2.0), cr.grad(f)(2.0), cr.hessian(f)(2.0)) == (112.0, 100.0, 44.0)
+        assert cr.taylor(f, 2.0, 2) == [112.0, 100.0, 22.0]
+        assert cr.jvp(f, 2.0, 1.0) == (112.0, 100.0)
+        assert cr.grad(cr.checkpoint(f))(2.0) == cr.grad(cr.compile(f, backend="python"))(2.0) == 100.0
+        for backend in BACKENDS:
+            assert cr.compile(f, backend=backend)(2.0) == 112.0
+            assert cr.compile(cr.grad(f), backend=backend)(2.0) == 100.0
+    # The value is that of `evaluate`, which closes over nothing.
+    assert cr.grad(lambda w: _times(w)[0](Var(3.0)) * w)(2.0) == 9.0
+    assert cr.taylor(lambda w: _times(w)[0](Var(3.0)) * w, 2.0, 2) == [18.0, 9.0, 0.0]
+
+
+@pytest.mark.usefixtures("forgetting")
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_compiled_rules_read_what_they_close_over(backend):
+    w = Var(1.0)
+    square, product = _times(w)
+    compiled = cr.compile(lambda z: cr.grad(lambda x: square(x) + product(x, z))(2.0) * z, backend=backend)
+    for w.value in (1.0, 3.0):
+        found = compiled(5.0)
+        w.zero_grad()
+        found.backward()
+        assert (found.value, w.grad) == (5 * (4 * w.value + 5 * w.value**2), 5 * (4 + 10 * w.value))
+
+
+@pytest.mark.usefixtures("forgetting")
+def test_rules_in_traced_loops_take_arguments_only():
+    def slope(w):
+        square, _ = _times(w)
+        return cr.grad(lambda x: cr.map(lambda t: square(t * x), [1.0, 2.0, 3.0], reduce="sum"))(1.0)
+
+    assert (slope(2.0), cr.grad(slope)(2.0)) == (56.0, 28.0)
+    with pytest.raises(TraceError, match="what the rule of a row takes into a loop has to be an argument of the row"):
+        cr.compile(slope)(2.0)
+
+
+@pytest.mark.usefixtures("forgetting")
+def test_nodes_of_rules_that_close_over_numbers():
+    w, x = Var(3.0), Var(2.0)
+    square, _ = _times(w)
+    for y in (square(x), pickle.loads(pickle.dumps([x, square(x)]))[1]):
+        y.backward()
+        assert (y.value, y.parents[0].grad, w.grad) == (4.0, 12.0, 0.0)
+    assert square(Var(2.0)).op is not square
+    w.requires_grad = False
+    assert square(Var(2.0)).op is square
