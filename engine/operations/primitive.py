@@ -113,6 +113,8 @@ class Primitive:
         self.replay: Callable[..., Any] | None = None
         # The same for the arguments of a node: what the function records of copies of them (see checkpointing.py).
         self.record: Callable[[Sequence[Scalar]], Any] | None = None
+        # The same of a row of the user's: how a pickle finds it (see custom.py).
+        self.found_by: Callable[[Primitive], tuple[Callable[..., Primitive], tuple[Any, ...]]] | None = None
         self.__doc__ = doc
 
     @property
@@ -189,8 +191,8 @@ class Primitive:
     def __repr__(self) -> str:
         return f"<primitive {self.name}>"
 
-    def __reduce__(self) -> tuple[Callable[[str], Primitive], tuple[str]]:
-        return find, (self.name,)
+    def __reduce__(self) -> tuple[Callable[..., Primitive], tuple[Any, ...]]:
+        return (find, (self.name,)) if self.found_by is None else self.found_by(self)
 
     def __copy__(self) -> Primitive:
         return self
