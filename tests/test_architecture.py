@@ -17,7 +17,7 @@ LAYERS = {
     """,
     "engine/data": "reading numbers csr structure samples files __init__",
     "engine/floats": "decimals ieee special __init__",
-    "engine/operations": "primitive custom table roots methods operators functions arrays __init__",
+    "engine/operations": "primitive custom table roots methods operators functions arrays array_functions __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
         loop naming listing file program pruning builder dependence closures tracer tracing wrapping __init__
