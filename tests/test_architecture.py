@@ -20,7 +20,8 @@ LAYERS = {
     "engine/operations": "primitive custom table roots methods operators functions arrays array_functions __init__",
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence closures tracer tracing wrapping __init__
+        loop naming listing file program pruning builder dependence closures tracer tracing loop_powers wrapping
+        __init__
     """,
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",

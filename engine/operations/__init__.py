@@ -25,4 +25,6 @@ from .primitive import Primitive as Primitive
 from .primitive import Reduction as Reduction
 from .primitive import Scalar as Scalar
 from .roots import ROOTS as ROOTS
+from .roots import chosen as chosen
 from .roots import power_of_root as power_of_root
+from .roots import unscaled as unscaled

@@ -28,6 +28,8 @@ class Tracer(Operators):
     __apply_rank__ = 3
     __symbolic__ = True
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
+    # Returns a power of a loop's result; set by loop_powers.py, which traces inner programs and so comes after.
+    power_of_result: ClassVar[Callable[[Loop, Sequence[Any], int, float], Any]]
     # Writes results anew with loops in place of what is repeated; set by rerolling.py, which rewrites programs.
     restate: ClassVar[Callable[[Sequence[Tracer], Sequence[Any]], list[Any]]]
 
@@ -71,6 +73,10 @@ class Tracer(Operators):
         if self.op is None:
             return ()
         return ask_rule(self.op, self, self.args)
+
+    def power(self, exponent: float) -> Any:
+        """Return a power of a loop's result as what it is at 0, where a root of the table comes out; else None."""
+        return Tracer.power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
 
     def __copy__(self) -> Any:
         return table.pos.apply((self,))
