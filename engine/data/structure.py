@@ -325,7 +325,7 @@ def array(data: Any) -> Any:
 @functools.cache
 def _arrays() -> Any:
     """Import the module that needs NumPy, once there is an array."""
-    return importlib.import_module("..operations.arrays", __package__)
+    return importlib.import_module("..operations.array_functions", __package__)
 
 
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:

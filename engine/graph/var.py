@@ -25,7 +25,6 @@ from ..data import to_float
 from ..errors import GraphError, describe
 from ..floats import ieee
 from ..operations import (
-    ROOTS,
     Primitive,
     both,
     call_function,
@@ -331,8 +330,8 @@ class Var:
     def __mul__(self, other: Any) -> Any:
         if type(other) is Var:
             rhs: Var = other
-            at_zero = rhs is self and self._value == 0.0 and self._op in ROOTS
-            if at_zero and (found := power_of_root(_MUL, (self, self))) is not None:
+            at_zero = self._value == 0.0 and rhs._value == 0.0 and self._op is not None and rhs._op is not None
+            if at_zero and (found := power_of_root(_MUL, (self, rhs))) is not None:
                 return found
             return _binary(_MUL, self._value * rhs._value, self, rhs, rhs._value, self._value)
         # The constant is at once the second argument and the partial by the first.
@@ -372,7 +371,7 @@ class Var:
             return NotImplemented
         number = None if type(other) is Var else other if type(other) is float else _operand(other)
         if number is not None:
-            at_zero = self._value == 0.0 and self._op in ROOTS
+            at_zero = self._value == 0.0 and self._op is not None
             if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
                 return found
             power = c_pow(self._value, number - 1.0)
@@ -527,7 +526,7 @@ class Var:
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         """Run an operation of the table on Vars and floats, and record it."""
-        if row is _DOT or row is _SUM:
+        if (row is _DOT and len(args) > 2) or row is _SUM:
             found = _run_dot(args) if row is _DOT else _run_sum(args)
             if found is not None:
                 return found

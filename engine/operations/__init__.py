@@ -26,5 +26,7 @@ from .primitive import Reduction as Reduction
 from .primitive import Scalar as Scalar
 from .primitive import use_fast as use_fast
 from .roots import ROOTS as ROOTS
+from .roots import chosen as chosen
 from .roots import power_of_root as power_of_root
+from .roots import unscaled as unscaled
 from .unlisted import Unlisted as Unlisted

@@ -64,6 +64,18 @@ class Array(np.ndarray[Any, Any]):
         """Return the order of the items, nan last, as NumPy does."""
         return values(self).argsort(*args, **kwargs)
 
+    def argpartition(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the order that puts one item in its place, nan last, as NumPy does."""
+        return values(self).argpartition(*args, **kwargs)
+
+    def partition(self, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> None:
+        """Put one item in its place, nan last."""
+        self[...] = np.take_along_axis(self.view(np.ndarray), self.argpartition(kth, axis, kind), axis)
+
+    def searchsorted(self, v: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return where items would be inserted, nan last, as NumPy does."""
+        return values(self).searchsorted(values(array(v)), *args, **kwargs)
+
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
@@ -71,11 +83,11 @@ class Array(np.ndarray[Any, Any]):
 
 def values(array: Any) -> Any:
     """Return the values of an array as doubles; traced numbers have none and raise `TraceError`."""
-    plain = np.asarray(array)
-    if plain.dtype != object:
-        return plain
-    numbers = [float((x == x).value if is_unknown(x) else x.value) if is_number(x) else float(x) for x in plain.ravel()]
-    return np.array(numbers, float).reshape(plain.shape)
+    items = np.asarray(array)
+    if items.dtype != object:
+        return items
+    numbers = [float((x == x).value if is_unknown(x) else x.value) if is_number(x) else float(x) for x in items.ravel()]
+    return np.array(numbers, float).reshape(items.shape)
 
 
 # ---- rules for what NumPy computes item by item ----
@@ -149,28 +161,32 @@ on_register(lambda row: _read.cache_clear())
 def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Carry out a ufunc or its method (reduce, accumulate, outer, at ...) by the row of that name."""
     rule, item_by_item, predicate, arithmetic = _read(ufunc)
-    plain_call = method == "__call__" and not options
-    if plain_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
+    simple_call = method == "__call__" and not options
+    if simple_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
         return rule(*[_item(item) for item in inputs])
-    plain = [_plain(item) for item in inputs]
-    kept, out = ({}, ()) if plain_call else _options(ufunc, predicate, options)
+    given = [plain(item) for item in inputs]
+    kept, out = ({}, ()) if simple_call else _options(ufunc, predicate, options)
     if method == "reduce" and "where" in kept and ufunc.identity is not None:
         kept.setdefault("initial", float(ufunc.identity))  # which NumPy leaves out for objects
+    if method == "reduce" and _holds_objects(kept.get("where")):
+        if "initial" not in kept:
+            raise ValueError(f"{ufunc.__name__} expected initial=, since it is traced where no item may be chosen")
+        given[0] = np.frompyfunc(table.where, 3, 1)(kept.pop("where"), given[0], kept["initial"])
     if arithmetic:
         try:
             with np.errstate(all="ignore"):
-                return _result(getattr(ufunc, method)(*plain, **kept), out)
+                return _result(getattr(ufunc, method)(*given, **kept), out)
         except (ZeroDivisionError, OverflowError):
             pass  # floats among the Vars: rows follow IEEE
-    of_objects = any(_holds_objects(item) for item in plain)
+    of_objects = any(_holds_objects(item) for item in given)
     if rule is None or not of_objects or kept.get("dtype", object) not in (object, bool):
-        return _result(getattr(ufunc, method)(*plain, **kept), out)
+        return _result(getattr(ufunc, method)(*given, **kept), out)
     kept.pop("dtype", None)
     if out and method == "__call__":
         kept["casting"] = "unsafe"  # of conditions, which become bool
     # Rows follow IEEE, as numbers alone do: there is nothing to warn of.
     with np.errstate(all="ignore"):
-        found = getattr(item_by_item, method)(*plain, **kept)
+        found = getattr(item_by_item, method)(*given, **kept)
     return _result(_conditions(found) if predicate and not out else found, out)
 
 
@@ -187,15 +203,15 @@ def _options(ufunc: np.ufunc, predicate: bool, options: dict[str, Any]) -> tuple
                 f"{ufunc.__name__} expected an array of objects to write Vars to but got one of {item.dtype}; "
                 "make it with astype(object), or compute a new array (a = a + x)"
             )
-    kept = {name: _plain(option) for name, option in options.items() if name != "out"}
+    kept = {name: plain(option) for name, option in options.items() if name != "out"}
     if kept.get("dtype", object) is None:
         del kept["dtype"]
     if out:
-        kept["out"] = tuple([None if item is None else _plain(item) for item in out])
+        kept["out"] = tuple([None if item is None else plain(item) for item in out])
     return kept, out
 
 
-def _plain(item: Any) -> Any:
+def plain(item: Any) -> Any:
     """Return an operand for NumPy's item-by-item code: an Array as a plain array, a number as a 0-d array."""
     if isinstance(item, Array):
         return item.view(np.ndarray)
@@ -235,10 +251,15 @@ def _several(found: Any) -> tuple[Any, ...]:
 
 # ---- functions that are no ufuncs ----
 
+_BLANK = {np.empty_like, np.full_like, np.ones_like, np.zeros_like}
+_NONE = np.empty(0, object).view(Array)
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+"""What stands for functions of NumPy's that are no ufuncs; array_functions.py has them."""
+
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Carry out a NumPy function on Arrays; numbers among its arguments become zero-dimensional Arrays."""
-    own = _FUNCTIONS.get(function)
+    own = FUNCTIONS.get(function)
     if own is not None:
         with np.errstate(all="ignore"):
             return _result(own(*args, **kwargs))
@@ -253,87 +274,9 @@ def _arrays(tree: Any) -> Any:
         return type(tree)(map(_arrays, tree))
     if type(tree) is dict:
         return {key: _arrays(item) for key, item in tree.items()}
-    return _plain(tree).view(Array) if is_number(tree) else tree
-
-
-def _where(condition: Any, *choices: Any) -> Any:
-    conditions = np.asarray(_plain(condition))
-    if len(choices) == 2 and conditions.dtype == object:
-        return np.frompyfunc(table.where, 3, 1)(conditions, *map(_plain, choices))
-    return np.where(conditions, *map(_plain, choices))
-
-
-def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
-    found = array(a).flatten() if axis is None else array(a).copy()
-    found.sort(-1 if axis is None else axis, kind, order, **kwargs)
-    return found
-
-
-def _quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, **kwargs: Any) -> Any:
-    """Find by value the items that a quantile lies between, and weigh these; nan if there is a nan."""
-    keepdims = kwargs.pop("keepdims", False)
-    if out is not None or kwargs.keys() - {"method"}:
-        raise TypeError("quantile of Vars takes q, axis, method and keepdims alone")
-    plain = np.asarray(_plain(array(a)))
-    axes = tuple(range(plain.ndim)) if axis is None else tuple(np.atleast_1d(axis) % plain.ndim)
-    last = np.moveaxis(plain, axes, range(-len(axes), 0)) if axes else plain
-    lines = last.reshape(*last.shape[: plain.ndim - len(axes)], -1)
-    found = values(lines)
-    ordered = np.take_along_axis(lines, found.argsort(-1), -1)
-    # Where the items were their own places, the quantile would be the place.
-    shape = np.shape(q)
-    places = np.quantile(np.arange(float(lines.shape[-1])), np.ravel(q), **kwargs)
-    below = np.floor(places).astype(int)
-    share = places - below
-    low, high = ordered[..., below], ordered[..., np.ceil(places).astype(int)]
-    mixed = np.where(share == 0, low, low * (1.0 - share) + high * share)
-    mixed = np.where(np.isnan(found).any(-1, keepdims=True), table.nan, mixed)
-    kept = tuple([1 if k in axes else n for k, n in enumerate(plain.shape)]) if keepdims else mixed.shape[:-1]
-    return np.moveaxis(mixed, -1, 0).reshape(shape + kept)
-
-
-def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
-    if np.asarray(where).dtype == object:
-        src, where = _where(where, src, dst), True
-    np.copyto(_plain(dst), _plain(src), casting, where)
-
-
-def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    most = np.finfo(float).max
-    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-
-    def number(item: Any) -> Any:
-        finite = table.where(item == table.inf, high, table.where(item == -table.inf, low, item))
-        return table.where(item != item, nan, finite)
-
-    found = np.frompyfunc(number, 1, 1)(_plain(x))
-    if copy:
-        return found
-    x[...] = found
-    return x
-
-
-_BLANK = {np.empty_like, np.full_like, np.ones_like, np.zeros_like}
-_NONE = np.empty(0, object).view(Array)
-_FUNCTIONS: dict[Any, Callable[..., Any]] = {
-    np.argmax: lambda a, *args, **kwargs: np.argmax(values(array(a)), *args, **kwargs),
-    np.argmin: lambda a, *args, **kwargs: np.argmin(values(array(a)), *args, **kwargs),
-    np.argsort: lambda a, *args, **kwargs: np.argsort(values(array(a)), *args, **kwargs),
-    np.copyto: _copyto,
-    np.median: lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
-        a, 0.5, axis, out, keepdims=keepdims
-    ),
-    # NumPy's own ask whether all are nan.
-    np.nanmax: lambda a, axis=None, **kwargs: np.fmax.reduce(array(a), axis=axis, **kwargs),
-    np.nanmin: lambda a, axis=None, **kwargs: np.fmin.reduce(array(a), axis=axis, **kwargs),
-    np.nan_to_num: _nan_to_num,
-    np.percentile: lambda a, q, *args, **kwargs: _quantile(a, np.true_divide(q, 100.0), *args, **kwargs),
-    np.quantile: _quantile,
-    np.sort: _sort,
-    np.where: _where,
-}
+    return plain(tree).view(Array) if is_number(tree) else tree
 
 
 def array(data: Any) -> Any:
-    """Return an Array from a number, nested lists of numbers, or an array (see `structure.array`)."""
-    return np.asarray(_plain(data), object).view(Array)
+    """Return an Array of a number, of nested lists of numbers, or of an array (see `structure.array`)."""
+    return np.asarray(plain(data), object).view(Array)

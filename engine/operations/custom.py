@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import math
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import is_symbolic, to_float
 from ..errors import describe
 from ..pickling import Reduced, pickled_as, unpickled
-from .primitive import Interval, Primitive, Scalar, find, register
+from .primitive import PRIMITIVES, Interval, Primitive, Scalar, find, register
 from .unlisted import Unlisted
 
 
@@ -94,7 +96,7 @@ def custom_primitive(definition: type | Callable[..., float] | None = None, /, *
         return register(Variadic(name, symbol, least=max(least, 1), **columns))
     columns["partials"] = _counted(name, columns["partials"], least)
     row = Primitive(name, symbol, **columns)
-    row.custom = True
+    row.custom, row.found_by = True, _found_by
     return register(row)
 
 
@@ -111,7 +113,7 @@ class Variadic(Primitive):
 
     def __init__(self, name: str, symbol: str, *, least: int, **columns: Any) -> None:
         super().__init__(name, symbol, **columns)
-        self.custom = True
+        self.custom, self.found_by = True, _found_by
         self.least = least
         self.columns = columns
         self.rows: dict[int, _Row] = {}
@@ -141,7 +143,10 @@ class _Row(Primitive):
         domain = (first + first[-1:] * count)[:count]
         rule = _counted(name, columns["partials"], count)
         super().__init__(name, symbol, **columns | {"domain": domain, "partials": rule})
-        self.custom = True
+        self.custom, self.found_by = True, _found_by
+
+    def __call__(self, *args: Any) -> Any:
+        return self.apply(args)
 
     @property
     def argument_names(self) -> tuple[str, ...]:
@@ -149,11 +154,7 @@ class _Row(Primitive):
         own = super().argument_names
         return (*own, *[f"x{k}" for k in range(len(own), self.arity)])
 
-    def __reduce__(self) -> Reduced:
-        return unpickled, ("row of", self.name, self.arity)
 
-
-@pickled_as("row of")
 def find_row(name: str, count: int) -> Primitive:
     """Return the operation of that name for so many arguments; a `KeyError` names it if there is none."""
     row = find(name)
@@ -203,6 +204,53 @@ def _closing_over(row: Primitive, count: int) -> Primitive:
     wider.custom = True
     wider.replay = lambda *xs: row.apply(xs[:own])
     return wider
+
+
+def _found_by(row: Primitive) -> Reduced:
+    return unpickled, ("own row", row.name, *_home(row), 0 if isinstance(row, Variadic) else row.arity)
+
+
+def _home(row: Primitive) -> tuple[str, str]:
+    """Return the module that an operation of the user's was made in, and its name there, empty where it has none."""
+    module: str = row.evaluate.__module__ or ""
+    names = row.evaluate.__qualname__
+    held = vars(sys.modules.get(module, sys)).items()
+    for place in (names, names.rpartition(".")[0], *[key for key, item in held if isinstance(item, Primitive)]):
+        found = _in_module(module, place)
+        # One row of a variadic operation has its function.
+        if isinstance(found, Primitive) and found.evaluate is row.evaluate:
+            return module, place
+    return module, ""
+
+
+def _in_module(module: str, place: str) -> Any:
+    found: Any = sys.modules.get(module)
+    for part in place.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+@pickled_as("own row")
+def find_own(name: str, module: str, place: str, count: int) -> Primitive:
+    """Return an operation of the user's from the module that made it, which is imported; the row for so many arguments.
+
+    `LookupError` says what to do where it is not there.
+    """
+    failure = None
+    try:
+        importlib.import_module(module)
+    except ImportError as error:  # who makes the row again, here, needs no such module
+        failure = error
+    row = _in_module(module, place)
+    if not isinstance(row, Primitive):
+        row = PRIMITIVES.get(name)
+    if row is None:
+        raise LookupError(
+            f"loads expected the primitive {name!r} to be made where it reads the pickle, but its module {module!r} "
+            "is not found here or does not make it when imported; make it at the top of a module that can "
+            "be imported, or run the code that makes it first"
+        ) from failure
+    return row.of(count) if isinstance(row, Variadic) and count else row
 
 
 def _arguments(name: str, evaluate: Callable[..., float]) -> tuple[int, bool]:

@@ -122,7 +122,7 @@ def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) 
 @functools.cache
 def _arrays() -> Any:
     """Import the module that needs NumPy, once NumPy asks for it."""
-    return importlib.import_module(".arrays", __package__)
+    return importlib.import_module(".array_functions", __package__)
 
 
 @method

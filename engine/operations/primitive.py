@@ -145,6 +145,8 @@ class Primitive:
         self.replay: Callable[..., Any] | None = None
         # The same for the arguments of a node: what the function records of copies of them (see checkpointing.py).
         self.record: Callable[[Sequence[Scalar]], Any] | None = None
+        # The same of a row of the user's: how a pickle finds it (see custom.py).
+        self.found_by: Callable[[Primitive], Reduced] | None = None
         self.__doc__ = doc
 
     @property
@@ -222,7 +224,7 @@ class Primitive:
         return f"<primitive {self.name}>"
 
     def __reduce__(self) -> Reduced:
-        return unpickled, ("row", self.name)
+        return (unpickled, ("row", self.name)) if self.found_by is None else self.found_by(self)
 
     def __copy__(self) -> Primitive:
         return self

@@ -6,9 +6,11 @@ derivative, whatever the square's may be. So a recorded power of a root is, at 0
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
+from ..floats import ieee
 from . import table
 from .primitive import Primitive, Scalar
 
@@ -26,18 +28,84 @@ ROOTS: dict[Primitive | None, tuple[float, Callable[..., Scalar]]] = {
 def power_of_root(row: Primitive, args: tuple[Any, ...]) -> Scalar | None:
     """Return a power, square or self-product in a form that is smooth at 0; None where the row itself is.
 
+    The number may be multiplied by constants on the way. Two numbers that are equal count as two.
+
     >>> from chainrule import Var, abs, square
     >>> power_of_root(square, (abs(Var(0.0)),)).op, power_of_root(square, (Var(0.0),))
     (<primitive square>, None)
     """
-    root: Any = args[0]
-    if root.op not in ROOTS:
-        return None
-    if row is table.square or (row is table.mul and args[1] is root):
-        exponent = 2.0
+    if row is table.square:
+        power, (factor, root) = 2.0, unscaled(args[0])
     elif row is table.pow and type(args[1]) is float:
-        exponent = args[1]
+        power, (factor, root) = args[1], unscaled(args[0])
+    elif row is table.mul or (row is table.dot and len(args) == 2) or (row is table.fma and _is_zero(args[2])):
+        (factor, root), (other, same) = unscaled(args[0]), unscaled(args[1])
+        if root is not same:
+            return None
+        power, factor = 2.0, factor * other
     else:
+        return None
+    smooth = None if getattr(root, "op", None) is None else _smooth_power(root, power)
+    if smooth is None or factor == 1.0:
+        return smooth
+    scale = factor if row not in (table.square, table.pow) else ieee.pow(factor, power)
+    return table.mul(scale, smooth) if 0.0 < abs(scale) < math.inf else None
+
+
+def unscaled(x: Any) -> tuple[float, Any]:
+    """Return the constants that a number was multiplied by, as one, and the number without them.
+
+    >>> from chainrule import Var
+    >>> unscaled(-2.0 * Var(3.0))
+    (-2.0, Var(3.0, grad=0.0))
+    """
+    factor = 1.0
+    while True:
+        op = getattr(x, "op", None)
+        if op is table.neg:
+            factor, x = -factor, x.args[0]
+        elif op is table.pos:
+            x = x.args[0]
+        elif op is table.mul and float in map(type, x.args):
+            constant, x = x.args if type(x.args[0]) is float else reversed(x.args)
+            factor *= constant
+        elif op is table.div and type(x.args[1]) is float:
+            x, constant = x.args
+            factor = ieee.div(factor, constant)
+        else:
+            return factor, x
+
+
+def _is_zero(x: Any) -> bool:
+    return type(x) is float and x == 0.0
+
+
+def chosen(x: Any) -> tuple[list[tuple[Any, ...]], Any]:
+    """Return the choices between a number and constants that `where` made, the last one first, and the number."""
+    choices: list[tuple[Any, ...]] = []
+    while getattr(x, "op", None) is table.where and [type(arg) is float for arg in x.args[1:]].count(True) == 1:
+        choices.append(x.args)
+        x = x.args[1] if type(x.args[2]) is float else x.args[2]
+    return choices, x
+
+
+def _smooth_power(root: Any, exponent: float) -> Scalar | None:
+    choices, root = chosen(root)
+    smooth = None if getattr(root, "op", None) is None else _power_of_itself(root, exponent)
+    if smooth is not None:
+        for condition, *branches in reversed(choices):
+            a, b = [ieee.pow(x, exponent) if type(x) is float else smooth for x in branches]
+            smooth = table.where(condition, a, b)
+    return smooth
+
+
+def _power_of_itself(root: Any, exponent: float) -> Scalar | None:
+    if root.op.record is not None:  # a checkpoint's: its function tells
+        return power_of_root(table.pow, (root.op.replay(*root.args), exponent))
+    if getattr(root, "place", -1) >= 0:
+        smooth: Scalar | None = root.power(exponent)
+        return smooth
+    if root.op not in ROOTS:
         return None
     if root.op is table.pow:
         x, fraction = root.args

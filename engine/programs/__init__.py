@@ -1,5 +1,6 @@
 """Functions as data: `Program`, its loops, and `trace`, which turns a Python function into one."""
 
+from . import loop_powers as loop_powers  # gives results of loops their powers
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite

@@ -27,6 +27,15 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
+_power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]  # loop_powers.py gives it
+
+
+def use_loop_powers(power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]) -> None:
+    """Set how a power of a loop's result is traced: by inner programs, so that module knows this one."""
+    global _power_of_result
+    _power_of_result = power_of_result
+
+
 class Tracer(Operators):
     """A number in a traced function: an input by its name, or the result of an operation."""
 
@@ -77,6 +86,10 @@ class Tracer(Operators):
         if self.op is None:
             return ()
         return ask_rule(self.op, self, self.args)
+
+    def power(self, exponent: float) -> Any:
+        """Return a power of a loop's result as what it is at 0, where a root of the table comes out; else None."""
+        return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
 
     def __copy__(self) -> Any:
         return table.pos.apply((self,))

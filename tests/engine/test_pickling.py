@@ -6,6 +6,7 @@ import gc
 import importlib.util
 import io
 import multiprocessing
+import os
 import pickle
 import subprocess
 import sys
@@ -223,3 +224,59 @@ def test_joblib_brings_results_back():
     cr.sum(results).backward()
     assert [result.value for result in results] == [0.0, 3.0, 6.0, 9.0]
     assert [result.parents[0].grad for result in results] == [0.0, 1.0, 2.0, 3.0]
+
+
+ROWS = """
+import chainrule as cr
+
+@cr.primitive(partials=lambda y, x: (3 * x**2,))
+def pickled_cube(x):
+    return x * x * x
+
+@cr.primitive
+class pickled_fourth:
+    def evaluate(x):
+        return x**4
+    def partials(y, x):
+        return (4 * x**3,)
+
+@cr.primitive(partials=lambda y, *xs: [2 * x for x in xs])
+def pickled_squares(*xs):
+    return xs[0] * xs[0] + xs[-1] * xs[-1]
+
+held = [cr.primitive(partials=lambda y, x: (2 * x,), name="pickled_square")(lambda x: x * x)]
+renamed = cr.primitive(partials=lambda y, x: (1.0,), name="pickled_same")(lambda x: x)
+
+def everything():
+    def both(x):
+        return pickled_squares(x, x) + held[0](x)
+    rows = [pickled_cube, pickled_fourth, pickled_squares, pickled_squares.of(1), held[0], renamed]
+    made = [cr.compile(cr.grad(row), backend="python") for row in (pickled_cube, pickled_fourth)]
+    return [*rows, *made, cr.trace(both, 1.0), cr.Var(2.0)]
+"""
+WRITE = """
+import pickle, chainrule, pickled_rows as own
+items = own.everything()
+items[-1] = own.pickled_cube(items[-1])
+pickle.dump([pickle.dumps(item) for item in items], open("pickles", "wb"))
+"""
+READ = """
+import pickle
+found = [pickle.loads(item) for item in pickle.load(open("pickles", "rb"))]
+assert [f(2.0) for f in found[:-1]] == [8.0, 16.0, 8.0, 8.0, 4.0, 2.0, 12.0, 32.0, 12.0], found
+found[-1].backward()
+assert found[-1].value == 8.0 and found[-1].op is found[0]
+import pickled_rows
+assert found[0] is pickled_rows.pickled_cube and found[2] is pickled_rows.pickled_squares
+"""
+
+
+def test_rows_of_the_users_own_are_found_where_they_were_made(tmp_path):
+    (tmp_path / "pickled_rows.py").write_text(ROWS)
+    for code in (WRITE, READ):
+        run = [sys.executable, "-c", code]
+        subprocess.run(run, cwd=tmp_path, check=True, timeout=120, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    (tmp_path / "pickled_rows.py").unlink()
+    message = r"loads expected the primitive 'pickled_cube' to be made .* its module 'pickled_rows'"
+    with pytest.raises(LookupError, match=message):
+        pickle.loads(pickle.loads((tmp_path / "pickles").read_bytes())[0])

@@ -20,10 +20,13 @@ LAYERS = {
     """,
     "engine/floats": "decimals ieee special __init__",
     "engine/data": "reading numbers csr structure samples files __init__",
-    "engine/operations": "primitive table roots methods operators functions arrays unlisted custom __init__",
+    "engine/operations": """
+        primitive table roots methods operators functions arrays array_functions unlisted custom __init__
+    """,
     "engine/graph": "modes blame runs var backward copying __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence closures tracer tracing long_sums wrapping __init__
+        loop naming listing file program pruning builder dependence closures tracer tracing loop_powers long_sums
+        wrapping __init__
     """,
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",

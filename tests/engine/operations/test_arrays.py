@@ -316,3 +316,78 @@ class TestPlainArrays:
         root.backward()
         assert root.value == pytest.approx(f(np.array(POINT)))
         assert [x.grad for x in xs] == pytest.approx(slopes(f, POINT), rel=1e-6, abs=1e-8)
+
+
+# ---- functions that NumPy itself writes for plain numbers ----
+
+NAN, INF = math.nan, math.inf
+LINES = ([3.0, 1.0, 2.0, 2.0], [3.0, NAN, 1.0, 2.0], [1.0, INF, 2.0, -INF], [[1.0, 2.0], [3.0, 5.0]])
+OF_PLAIN = {
+    **{f"norm {o}": lambda x, o=o: np.linalg.norm(np.ravel(x), o) for o in (None, 2, 1, 3, 0, INF, -INF)},
+    "norm of a matrix": lambda x: [np.linalg.norm(np.atleast_2d(x), o) for o in (None, "fro", 1, -1, INF, -INF)],
+    "norm along": lambda x: np.linalg.norm(x, axis=0),
+    "norm along, kept": lambda x: np.linalg.norm(x, INF, axis=-1, keepdims=True),
+    "searchsorted": lambda x: np.searchsorted(np.sort(np.ravel(x)), 2.0),
+    "searchsorted for": lambda x: np.searchsorted([0.0, 1.5, 2.5], np.ravel(x)),
+    "digitize": lambda x: np.digitize(x, [0.0, 1.5, 2.5]),
+    "partition": lambda x: [np.partition(np.ravel(x), k)[k] for k in range(4)],
+    "lexsort": lambda x: np.lexsort((np.ravel(x),)),
+    "percentile": lambda x: np.percentile(x, [0, 25, 50, 90, 100]),
+    "nanquantile": lambda x: np.nanquantile(x, [0.3, 0.6], axis=-1),
+    "nanpercentile": lambda x: np.nanpercentile(x, 30),
+    "nanmedian": lambda x: np.nanmedian(x),
+    "median": lambda x: [np.median(x), np.median(np.ravel(x)[:2]), np.median(np.ravel(x)[1:])],
+    "any": lambda x: [np.any(x), np.all(x), np.any(np.ravel(x)[0]), np.all(np.ravel(x)[0] * 0.0)],
+    "round": lambda x: [np.round(np.ravel(x) / 3, 1)[0], np.round(np.ravel(x)[0] / 3, 1)],
+    "cov": lambda x: np.cov(x),
+    "corrcoef": lambda x: np.corrcoef(x, np.square(x)),
+    "nanmean": lambda x: np.nanmean(x, axis=-1),
+    "nanvar": lambda x: np.nanvar(x, axis=-1, ddof=1, keepdims=True),
+    "nanstd": lambda x: np.nanstd(x),
+    "mean where": lambda x: np.mean(x, where=x > 1, axis=-1),
+    "sum where": lambda x: np.sum(x, where=x > 1),
+    "max where": lambda x: np.max(x, where=x > 1, initial=0.5),
+    "select": lambda x: np.select([x > 2, x > 1], [x * 10, x * 100], -1.0),
+}
+ASK_VALUES = ("searchsorted", "digitize", "partition", "lexsort", "percentile", "quantile", "median")
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", OF_PLAIN)
+def test_functions_that_are_no_ufuncs_are_numpys(name):
+    f = OF_PLAIN[name]
+    for line in LINES:
+        x = np.array(line)
+        expected = np.asarray(f(x), float)
+        found = f(cr.array([Var(item) for item in x.ravel()]).reshape(x.shape))
+        numbers = [getattr(item, "value", item) for item in np.asarray(found, object).ravel()]
+        assert np.shape(found) == expected.shape
+        assert numbers == pytest.approx(expected.ravel().tolist(), rel=1e-12, nan_ok=True), line
+        if not any(word in name for word in ASK_VALUES):
+            compiled = cr.compile(f, backend="python")(x)
+            numbers = np.asarray(compiled, float).ravel().tolist()
+            assert numbers == pytest.approx(expected.ravel().tolist(), rel=1e-12, nan_ok=True), line
+
+
+@pytest.mark.parametrize("name", OF_PLAIN)
+def test_functions_that_are_no_ufuncs_have_derivatives(name):
+    f, x, h = OF_PLAIN[name], np.array([3.1, 1.3, 2.2, 2.7]), 1e-6
+    if name in ("searchsorted", "searchsorted for", "digitize", "lexsort", "any", "round", "norm 0"):
+        return  # steps
+    total = lambda x: np.sum(np.asarray(f(x)))  # noqa: E731
+    by_differences = [(total(x + h * unit) - total(x - h * unit)) / (2 * h) for unit in np.eye(4)]
+    assert cr.grad(total)(x).tolist() == pytest.approx(by_differences, rel=1e-6, abs=1e-8)
+
+
+def test_what_functions_cannot_do_is_named():
+    xs = cr.array([[Var(1.0), Var(2.0)], [Var(3.0), Var(5.0)]])
+    for ask, message in (
+        (lambda: np.linalg.norm(xs, "nuc"), "norm of matrices of Vars takes"),
+        (lambda: np.cov(xs, fweights=[1, 2]), "cov of Vars takes no"),
+        (lambda: np.nanquantile(xs, 0.5, keepdims=True), "nanquantile of Vars takes"),
+        (lambda: np.nanmean(xs, out=xs), "nanmean of Vars takes no out"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            ask()
+    with pytest.raises(ValueError, match="maximum expected initial="):
+        cr.compile(lambda x: np.max(x, where=x > 1), backend="python")(np.array([1.0, 2.0]))

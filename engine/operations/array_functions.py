@@ -1,0 +1,246 @@
+"""Let functions of NumPy's that are no ufuncs serve Arrays: choices, orders, quantiles, norms and moments.
+
+Who needs Arrays imports this module, which has what arrays.py has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from . import table
+from .arrays import FUNCTIONS, array, plain, values
+from .arrays import Array as Array
+from .arrays import apply_function as apply_function
+from .arrays import apply_ufunc as apply_ufunc
+
+
+def _where(condition: Any, *choices: Any) -> Any:
+    conditions = np.asarray(plain(condition))
+    if len(choices) == 2 and conditions.dtype == object:
+        return np.frompyfunc(table.where, 3, 1)(conditions, *map(plain, choices))
+    return np.where(conditions, *map(plain, choices))
+
+
+def _sort(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> Any:
+    found = array(a).flatten() if axis is None else array(a).copy()
+    found.sort(-1 if axis is None else axis, kind, order, **kwargs)
+    return found
+
+
+def _quantile(a: Any, q: Any, axis: Any = None, out: None = None, overwrite_input: bool = False, **kwargs: Any) -> Any:
+    """Find by the values which items a quantile stands between, and weigh these; nan where there is a nan."""
+    keepdims, median = kwargs.pop("keepdims", False), kwargs.pop("median", False)
+    if out is not None or kwargs.keys() - {"method"}:
+        raise TypeError("quantile of Vars takes q, axis, method and keepdims alone")
+    items = np.asarray(plain(array(a)))
+    axes = tuple(range(items.ndim)) if axis is None else tuple(np.atleast_1d(axis) % items.ndim)
+    last = np.moveaxis(items, axes, range(-len(axes), 0)) if axes else items
+    lines = last.reshape(*last.shape[: items.ndim - len(axes)], -1)
+    found = values(lines)
+    ordered = np.take_along_axis(lines, found.argsort(-1), -1)
+    # Where the items were their own places, the quantile would be the place.
+    shape = np.shape(q)
+    places = np.quantile(np.arange(float(lines.shape[-1])), np.ravel(q), **kwargs)
+    below = np.floor(places).astype(int)
+    share = places - below
+    low, high = ordered[..., below], ordered[..., np.minimum(below + 1, lines.shape[-1] - 1)]
+    if median:  # a mean of two, or one alone
+        mixed = np.where(share == 0, low, 0.5 * low + 0.5 * high)
+    else:  # as NumPy has it, which beside an infinity may be nan
+        apart = high - low
+        mixed = np.where(share < 0.5, low + apart * share, high - apart * (1.0 - share))
+    mixed = np.where(np.isnan(found).any(-1, keepdims=True), table.nan, mixed)
+    kept = tuple([1 if k in axes else n for k, n in enumerate(items.shape)]) if keepdims else mixed.shape[:-1]
+    return np.moveaxis(mixed, -1, 0).reshape(shape + kept)
+
+
+def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -> None:
+    if np.asarray(where).dtype == object:
+        src, where = _where(where, src, dst), True
+    np.copyto(plain(dst), plain(src), casting, where)
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    most = np.finfo(float).max
+    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
+
+    def number(item: Any) -> Any:
+        finite = table.where(item == table.inf, high, table.where(item == -table.inf, low, item))
+        return table.where(item != item, nan, finite)
+
+    found = np.frompyfunc(number, 1, 1)(plain(x))
+    if copy:
+        return found
+    x[...] = found
+    return x
+
+
+def _nan_quantile(a: Any, q: Any, axis: Any = None, out: None = None, *args: Any, **kwargs: Any) -> Any:
+    """Find the quantile of those that are no nan, line by line."""
+    items = np.asarray(plain(array(a)))
+    if axis is None:
+        items, axis = items.ravel(), 0
+    if out is not None or args or kwargs.keys() - {"method", "median"} or np.ndim(axis):
+        raise TypeError("nanquantile of Vars takes q, one axis and method alone")
+    last = np.moveaxis(items, axis, -1)
+    found = np.empty(np.shape(q) + last.shape[:-1], object)
+    for place in np.ndindex(last.shape[:-1]):
+        line = last[place][~np.isnan(values(last[place]))]
+        found[(..., *place)] = _quantile(line, q, **kwargs) if line.size else table.nan
+    return found
+
+
+def _partition(a: Any, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> Any:
+    found = array(a).flatten() if axis is None else array(a).copy()
+    found.partition(kth, -1 if axis is None else axis, kind, order)
+    return found
+
+
+def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """Compute norms of vectors of any order, and those of matrices that need no singular values."""
+    items = np.asarray(plain(array(x)))
+    if axis is None and ord is None:
+        axis = tuple(range(items.ndim))
+    axes = tuple(range(items.ndim)) if axis is None else tuple(np.atleast_1d(axis) % items.ndim)
+    sizes = np.abs(items.view(Array))
+    if len(axes) == 1 and ord in (np.inf, -np.inf):
+        return (np.max if ord > 0 else np.min)(sizes, axis=axes, keepdims=keepdims)
+    if len(axes) == 1 and ord not in (None, 2):
+        if isinstance(ord, str):
+            raise ValueError(f"norm expected a number or None as ord of vectors but got {ord!r}")
+        if ord == 0:
+            return np.sum(sizes != 0, axis=axes, keepdims=keepdims, dtype=object)
+        total = np.sum(sizes if ord == 1 else sizes**ord, axis=axes, keepdims=keepdims)
+        return total if ord == 1 else total ** (1.0 / ord)
+    if ord in (None, "fro") or len(axes) == 1:
+        kept = [k for k in range(items.ndim) if k not in axes]
+        lines = items.transpose(*kept, *axes).reshape(*[items.shape[k] for k in kept], -1)
+        found = np.empty(lines.shape[:-1], object)
+        for place in np.ndindex(found.shape):
+            found[place] = table.norm(lines[place].tolist())
+        return np.expand_dims(found, axes) if keepdims else found
+    if len(axes) != 2 or ord not in (1, -1, np.inf, -np.inf):
+        raise TypeError(f"norm of matrices of Vars takes None, 'fro', 1, -1, inf or -inf as ord but got {ord!r}")
+    summed = np.sum(sizes, axis=axes[0 if abs(ord) == 1 else 1], keepdims=True)
+    return (np.max if ord > 0 else np.min)(summed, axis=axes, keepdims=keepdims)
+
+
+def _cov(
+    m: Any, y: Any = None, rowvar: bool = True, bias: bool = False, ddof: int | None = None, **weights: Any
+) -> Any:
+    if any(item is not None for item in weights.values()):
+        raise TypeError(f"cov of Vars takes no {', '.join(weights)}")
+    rows = [np.atleast_2d(plain(array(item))) for item in (m, y) if item is not None]
+    rows = [row if rowvar or row.shape[0] == 1 else row.T for row in rows]
+    x = np.concatenate(rows).view(Array)
+    x = x - np.mean(x, axis=1, keepdims=True)
+    found = x @ x.T / float(x.shape[1] - ((0 if bias else 1) if ddof is None else ddof))
+    return found if found.size > 1 else found[0, 0]
+
+
+def _corrcoef(x: Any, y: Any = None, rowvar: bool = True, **options: Any) -> Any:
+    found = _cov(x, y, rowvar)
+    if not np.ndim(found):
+        return found / found
+    sizes = np.sqrt(np.diagonal(found))
+    return found / sizes[:, None] / sizes
+
+
+def _some(function: Any) -> Callable[..., Any]:
+    """Return `any` or `all`, which of one number tell whether it is not 0."""
+
+    def own(a: Any, *args: Any, **kwargs: Any) -> Any:
+        items = array(a)
+        if not items.ndim:
+            return items[()] != 0
+        return np.ndarray.__array_function__(items, function, (Array,), (items, *args), kwargs)
+
+    return own
+
+
+def _select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
+    found = default
+    for condition, choice in reversed(list(zip(condlist, choicelist, strict=True))):
+        found = _where(condition, choice, found)
+    return found
+
+
+def _sum_where(a: Any, mask: Any, axis: Any, keepdims: bool) -> Any:
+    return np.sum(array(_where(mask, a, 0.0)), axis=axis, keepdims=keepdims)
+
+
+def _mean(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: Any = False, where: Any = True
+) -> Any:
+    """Compute the mean of the chosen items, whichever are chosen."""
+    items = array(a)
+    if where is True or np.asarray(where).dtype != object or out is not None:
+        given = (items, axis, None if dtype is None else object, out)
+        return np.ndarray.__array_function__(items, np.mean, (Array,), given, {"keepdims": keepdims, "where": where})
+    mask = np.broadcast_to(np.asarray(plain(where)), items.shape)
+    return _sum_where(items, mask, axis, keepdims) / _sum_where(np.ones(items.shape), mask, axis, keepdims)
+
+
+def _nan_mean(a: Any, axis: Any = None, dtype: Any = None, out: None = None, keepdims: bool = False) -> Any:
+    return _nan_moment("nanmean", array(a), axis, out, keepdims)[1]
+
+
+def _nan_moment(function: str, items: Any, axis: Any, out: None, keepdims: bool) -> tuple[Any, Any]:
+    """Return how many are no nan, and their mean."""
+    if out is not None:
+        raise TypeError(f"{function} of Vars takes no out")
+    there = np.equal(items, items)
+    count = _sum_where(np.ones(items.shape), there, axis, keepdims)
+    return count, _sum_where(items, there, axis, keepdims) / count
+
+
+def _nan_var(
+    a: Any, axis: Any = None, dtype: Any = None, out: None = None, ddof: float = 0, keepdims: bool = False
+) -> Any:
+    items = array(a)
+    count, mean = _nan_moment("nanvar", items, axis, out, True)
+    total = _sum_where(np.square(items - mean), np.equal(items, items), axis, True)
+    found = total / _where(count > ddof, count - ddof, table.nan)
+    return found if keepdims else np.squeeze(found, tuple(range(items.ndim)) if axis is None else axis)
+
+
+_OWN: dict[Any, Callable[..., Any]] = {
+    np.all: _some(np.all),
+    np.any: _some(np.any),
+    np.argpartition: lambda a, *args, **kwargs: array(a).argpartition(*args, **kwargs),
+    np.corrcoef: _corrcoef,
+    np.cov: _cov,
+    np.digitize: lambda x, bins, right=False: np.digitize(values(array(x)), values(array(bins)), right),
+    np.lexsort: lambda keys, axis=-1: np.lexsort([values(array(key)) for key in keys], axis),
+    np.linalg.norm: _norm,
+    np.mean: _mean,
+    np.nanmean: _nan_mean,
+    np.nanmedian: lambda a, axis=None, **kwargs: _nan_quantile(a, 0.5, axis, **kwargs, median=True),
+    np.nanpercentile: lambda a, q, *args, **kwargs: _nan_quantile(a, np.true_divide(q, 100.0), *args, **kwargs),
+    np.nanquantile: _nan_quantile,
+    np.nanstd: lambda *args, **kwargs: np.sqrt(_nan_var(*args, **kwargs)),
+    np.nanvar: _nan_var,
+    np.partition: _partition,
+    np.searchsorted: lambda a, v, *args, **kwargs: array(a).searchsorted(v, *args, **kwargs),
+    np.select: _select,
+    np.argmax: lambda a, *args, **kwargs: np.argmax(values(array(a)), *args, **kwargs),
+    np.argmin: lambda a, *args, **kwargs: np.argmin(values(array(a)), *args, **kwargs),
+    np.argsort: lambda a, *args, **kwargs: np.argsort(values(array(a)), *args, **kwargs),
+    np.copyto: _copyto,
+    np.median: lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
+        a, 0.5, axis, out, keepdims=keepdims, median=True
+    ),
+    # NumPy's own ask whether all are nan.
+    np.nanmax: lambda a, axis=None, **kwargs: np.fmax.reduce(array(a), axis=axis, **kwargs),
+    np.nanmin: lambda a, axis=None, **kwargs: np.fmin.reduce(array(a), axis=axis, **kwargs),
+    np.nan_to_num: _nan_to_num,
+    np.percentile: lambda a, q, *args, **kwargs: _quantile(a, np.true_divide(q, 100.0), *args, **kwargs),
+    np.quantile: _quantile,
+    np.sort: _sort,
+    np.where: _where,
+}
+
+FUNCTIONS.update(_OWN)
