@@ -26,7 +26,9 @@ LAYERS = {
     "engine/loops": "leading_axis carries bodies control_flow branches long_sums __init__",
     "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
-    "engine/compilation": "given_arrays packing choosing specialising replaying recorded_calls plan compiled __init__",
+    "engine/compilation": """
+        given_arrays packing choosing specialising parts replaying recorded_calls plan compiled __init__
+    """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/

@@ -14,6 +14,7 @@ from ..graph import current, is_recording, is_strict, modes, uncollected
 from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument
+from .parts import Parts
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
 from .replaying import blame
@@ -69,7 +70,8 @@ def compile(
             Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
             decorator comes back.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
-            batch, one number in the place of another is that of all samples.
+            batch, one number in the place of another is that of all samples. ``"data.x"`` names a part of an argument:
+            what a dict has at "x", a dataclass or named tuple in that field, a list or tuple at a position.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
@@ -142,15 +144,15 @@ class Compiled:
         self.threads = threads
         self.max_steps = max_steps
         self._parameters = parameters_of(f)
-        self._batch = positions(f, self._parameters, "batch", batch)
+        self._paths = [item for item in batch if isinstance(item, str) and "." in item]
+        self._batch = positions(f, self._parameters, "batch", [item for item in batch if item not in self._paths])
         self._fixed = positions(f, self._parameters, "static", static)
-        self._static = Static(f, self._fixed, lambda own: self._like(own, self._fixed)) if static else None
         self._methods = Methods(f, lambda own: self._like(own, frozenset((0,))))
         self._flags: dict[int, tuple[bool, ...]] = {}
         self._plans: dict[Any, Plan] = {}
         self._latest: Plan | None = None
         self._enter: Callable[[tuple[Any, ...]], Any] | None = None
-        if reduce is not None and not self._batch:
+        if reduce is not None and not batch:
             raise ValueError(
                 f"compile expected batch to name the arguments to reduce over but got reduce={reduce!r} alone"
             )
@@ -159,6 +161,12 @@ class Compiled:
                 f"compile expected an argument in batch or in static, not in both, but got {describe('batch', batch)} "
                 f"and {describe('static', static)}"
             )
+        # What takes calls instead: of parts of arguments, or for values of static ones.
+        self._inner: Parts | Static | None = None
+        if self._paths:
+            self._inner = Parts(f, self._parameters, self._paths, self._batch, self._with_parts)
+        elif static:
+            self._inner = Static(f, self._fixed, lambda own: self._like(own, self._fixed))
         functools.update_wrapper(self, f, updated=())
 
     def __reduce__(self) -> Any:
@@ -179,8 +187,8 @@ class Compiled:
                 return result
         if "out" in named and "out" not in self._parameters:
             return self._call_into(named.pop("out"), args, named)
-        if self._static is not None:
-            own, rest = self._static.of(args, named)
+        if self._inner is not None:
+            own, rest = self._inner.of(args, named)
             result = own(*rest)
             self._latest = own._latest
             return result
@@ -210,8 +218,8 @@ class Compiled:
 
     def trace(self, *examples: Any) -> Program:
         """Trace and compile for arguments like these, without running; return the program."""
-        if self._static is not None:
-            own, rest = self._static.of(examples, {})
+        if self._inner is not None:
+            own, rest = self._inner.of(examples, {})
             program: Program = own.trace(*rest)
             self._latest = own._latest
             return program
@@ -263,6 +271,14 @@ class Compiled:
             tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
             for places in (self._batch, self._fixed)
         )
+        own = self.reduce, self.backend, self.threads, self.max_steps, static
+        return Compiled(f, (*batch, *self._paths), *own)
+
+    def _with_parts(self, f: Function) -> Compiled:
+        """Return a function compiled in the same way that has the parts as arguments before its own."""
+        count = len(self._paths)
+        batch, static = (tuple([k + count for k in sorted(places)]) for places in (self._batch, self._fixed))
+        batch = (*range(count), *batch)
         return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static)
 
     def without_reduction(self) -> Compiled:
@@ -289,8 +305,8 @@ class Compiled:
 
     def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Do what `__call__` does, with results in the arrays of `out`."""
-        if self._static is not None:
-            own, rest = self._static.of(args, named)
+        if self._inner is not None:
+            own, rest = self._inner.of(args, named)
             result = own._call_into(out, tuple(rest), {})
             self._latest = own._latest
             return result
