@@ -27,7 +27,7 @@ LAYERS = {
     "engine/derivatives": "sweeps sparsity loop_rules running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls plan compiled __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/llvm": """

@@ -13,10 +13,11 @@ from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, uncollected
 from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
-from .packing import Argument
+from .packing import Argument, samples_in
 from .parts import Parts
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
+from .reductions import WAYS, Reductions, ways_in
 from .replaying import blame
 from .specialising import Methods, Static, listed_names, parameters_of, positions
 
@@ -27,6 +28,7 @@ __all__ = ["Compiled", "compile"]
 
 Function = Callable[..., Any]
 Names = Sequence[str | int] | str | int
+Reduce = Any  # None, "sum", "mean", or a structure of these
 
 
 @overload
@@ -35,7 +37,7 @@ def compile(
     *,
     batch: Names = ...,
     static: Names = ...,
-    reduce: str | None = ...,
+    reduce: Reduce = ...,
     backend: str = ...,
     threads: int = ...,
     max_steps: int = ...,
@@ -45,7 +47,7 @@ def compile(
     *,
     batch: Names = ...,
     static: Names = ...,
-    reduce: str | None = ...,
+    reduce: Reduce = ...,
     backend: str = ...,
     threads: int = ...,
     max_steps: int = ...,
@@ -55,7 +57,7 @@ def compile(
     *,
     batch: Names = (),
     static: Names = (),
-    reduce: str | None = None,
+    reduce: Reduce = None,
     backend: str = "auto",
     threads: int = 1,
     max_steps: int = MAX_STEPS,
@@ -74,7 +76,8 @@ def compile(
             what a dict has at "x", a dataclass or named tuple in that field, a list or tuple at a position.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
-        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
+        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
+            result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
         threads: how many threads share the batch (llvm).
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
@@ -109,8 +112,12 @@ def compile(
         )
     if not callable(f):
         raise TypeError(f"compile expected a function but got {describe('f', f)}")
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f'compile expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
+    wrong = [way for way in ways_in(reduce) if way not in WAYS]
+    if wrong:
+        raise ValueError(
+            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
+            f"{describe('reduce', wrong[0])}"
+        )
     if backend not in ("auto", *BACKENDS):
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
@@ -130,7 +137,7 @@ class Compiled:
         self,
         f: Function,
         batch: tuple[str | int, ...],
-        reduce: str | None,
+        reduce: Reduce,
         backend: str,
         threads: int,
         max_steps: int,
@@ -161,9 +168,12 @@ class Compiled:
                 f"compile expected an argument in batch or in static, not in both, but got {describe('batch', batch)} "
                 f"and {describe('static', static)}"
             )
-        # What takes calls instead: of parts of arguments, or for values of static ones.
-        self._inner: Parts | Static | None = None
-        if self._paths:
+        # What takes calls instead: by reductions, with parts of arguments, or for values of static ones.
+        self._inner: Reductions | Parts | Static | None = None
+        if isinstance(reduce, (list, tuple, dict)):
+            own = backend, threads, max_steps, static
+            self._inner = Reductions(f, reduce, lambda own_f, way: Compiled(own_f, batch, way, *own))
+        elif self._paths:
             self._inner = Parts(f, self._parameters, self._paths, self._batch, self._with_parts)
         elif static:
             self._inner = Static(f, self._fixed, lambda own: self._like(own, self._fixed))
@@ -291,7 +301,7 @@ class Compiled:
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Do what `__call__` does for any kind of arguments."""
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         if n and any(argument.symbolic for argument in packed):
             return call_on_nodes(self.f, packed, n, self.reduce)
         plan = self._plan_for(packed, flags)
@@ -315,7 +325,7 @@ class Compiled:
             self._search(args)
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
@@ -328,7 +338,7 @@ class Compiled:
         """Do what `__call__` does within `strict`: say which operation made a result nan or infinite."""
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n).tolist()
@@ -358,27 +368,12 @@ class Compiled:
 
     def _plan(self) -> Plan:
         if self._latest is None:
+            if isinstance(self._inner, Reductions):
+                self._inner.trace()
             raise ValueError(
                 "the function is compiled when it is called; call it, or its method trace(*examples), first"
             )
         return self._latest
-
-    def _samples(self, packed: Sequence[Argument]) -> int:
-        n, first = 1, None
-        for argument in packed:
-            if argument.rows is not None:
-                if first is not None and argument.rows != n:
-                    raise ValueError(
-                        f"{function_name(self.f)} expected batches of one size but got {first.name} with {n} samples "
-                        f"and {argument.name} with {argument.rows}"
-                    )
-                n, first = argument.rows, argument
-            elif argument.spread and first is None and not any(other.rows is not None for other in packed):
-                raise TypeError(
-                    f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
-                    f"another argument with one, but got {describe(argument.name, argument.value)}"
-                )
-        return n
 
     def _flags_for(self, count: int) -> tuple[bool, ...]:
         for position in self._batch:

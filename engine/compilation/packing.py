@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from numbers import Real
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ..backends import buffers
 from ..data import NUMBER, Structure, arranged, constant, flatten, held, is_constant, record_fields, unflatten
 from ..errors import describe
+from ..programs import function_name
 
 
 class Argument:
@@ -130,6 +131,25 @@ class Argument:
         if self.rows is None:
             return [x for piece in self.pieces for x in (piece if type(piece) is list else piece.ravel().tolist())]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
+
+
+def samples_in(packed: Sequence[Argument], f: Callable[..., Any]) -> int:
+    """Return how many samples the batches among the arguments of a function have, 1 where there is none."""
+    n, first = 1, None
+    for argument in packed:
+        if argument.rows is not None:
+            if first is not None and argument.rows != n:
+                raise ValueError(
+                    f"{function_name(f)} expected batches of one size but got {first.name} with {n} samples "
+                    f"and {argument.name} with {argument.rows}"
+                )
+            n, first = argument.rows, argument
+        elif argument.spread and first is None and not any(other.rows is not None for other in packed):
+            raise TypeError(
+                f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
+                f"another argument with one, but got {describe(argument.name, argument.value)}"
+            )
+    return n
 
 
 def _is_number(value: Any) -> bool:
