@@ -23,7 +23,8 @@ class Argument:
         self.rows: int | None = None
         self.spread = batched and _is_number(value)  # one number for all samples
         self.symbolic = False
-        self.samples: list[list[Any]] = []  # of what is no array
+        self.numbers: list[float] | None = None  # of a list of floats, or of lists of them: sample by sample
+        self.samples: list[list[Any]] = []  # of what else is no array
         self.parts: list[Any] = []  # of a batch of arrays
         self.pieces: list[Any] = []  # of what is shared: arrays, and lists of the numbers between them
         if batched and not self.spread:
@@ -41,7 +42,7 @@ class Argument:
         if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
             return Structure("array", shape=value.shape)
-        if type(value) in (list, tuple) and any(type(item) in (whole, list, tuple, dict) for item in value):
+        if type(value) in (list, tuple) and not kinds([value]).isdisjoint((whole, list, tuple, dict)):
             parts = tuple([self._shared(item, f"{name}[{k}]") for k, item in enumerate(value)])
             return Structure("list" if type(value) is list else "tuple", parts)
         if type(value) is dict:
@@ -76,10 +77,10 @@ class Argument:
             self._count(len(value), True)
             rows_are = kinds([value])
             if rows_are == {float}:
-                self.samples = [[number] for number in value]
+                self.numbers = value
                 return NUMBER
             if rows_are == {list} and len(set(map(len, value))) == 1 and kinds(value) == {float}:
-                self.samples = value
+                self.numbers = list(chain.from_iterable(value))
                 return Structure("list", (NUMBER,) * len(value[0]))
             return self._take(value)
         keys = record_fields(value)
@@ -122,6 +123,8 @@ class Argument:
             return buffers.pack(self.pieces[0] * n)
         if self.rows is None:
             return buffers.chain(self.pieces)
+        if self.numbers is not None:
+            return buffers.pack(self.numbers)
         if not self.parts:
             return buffers.pack(list(chain.from_iterable(self.samples)))
         return buffers.convert(self.parts[0]) if len(self.parts) == 1 else buffers.join(self.parts, n)
@@ -130,6 +133,9 @@ class Argument:
         """Return the numbers of one sample."""
         if self.rows is None:
             return [x for piece in self.pieces for x in (piece if type(piece) is list else piece.ravel().tolist())]
+        if self.numbers is not None:
+            size = self.structure.size
+            return self.numbers[k * size : (k + 1) * size]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
 
 
