@@ -15,9 +15,11 @@ from ..graph import current, is_recording, is_strict, modes, uncollected
 from ..pickling import pickled_as, unpickled
 from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
 from .choosing import BACKENDS, backend_module
-from .packing import Argument
+from .packing import Argument, samples_in
+from .parts import Parts
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
+from .reductions import WAYS, Reductions, ways_in
 from .replaying import blame
 from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
 
@@ -28,6 +30,7 @@ __all__ = ["Compiled", "compile"]
 
 Function = Callable[..., Any]
 Names = Sequence[str | int] | str | int
+Reduce = Any  # None, "sum", "mean", or a structure of these
 
 
 @overload
@@ -36,7 +39,7 @@ def compile(
     *,
     batch: Names = ...,
     static: Names = ...,
-    reduce: str | None = ...,
+    reduce: Reduce = ...,
     backend: str = ...,
     threads: int = ...,
     max_steps: int = ...,
@@ -46,7 +49,7 @@ def compile(
     *,
     batch: Names = ...,
     static: Names = ...,
-    reduce: str | None = ...,
+    reduce: Reduce = ...,
     backend: str = ...,
     threads: int = ...,
     max_steps: int = ...,
@@ -56,7 +59,7 @@ def compile(
     *,
     batch: Names = (),
     static: Names = (),
-    reduce: str | None = None,
+    reduce: Reduce = None,
     backend: str = "auto",
     threads: int = 1,
     max_steps: int = MAX_STEPS,
@@ -71,10 +74,12 @@ def compile(
             Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
             decorator comes back.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
-            batch, one number in the place of another is that of all samples.
+            batch, one number in the place of another is that of all samples. ``"data.x"`` names a part of an argument:
+            what a dict has at "x", a dataclass or named tuple in that field, a list or tuple at a position.
         static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
             each value the function is compiled anew. Strings and None, also in structures, always decide it.
-        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis.
+        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
+            result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
         threads: how many threads share the batch (llvm).
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
@@ -109,8 +114,12 @@ def compile(
         )
     if not callable(f):
         raise TypeError(f"compile expected a function but got {describe('f', f)}")
-    if reduce not in (None, "sum", "mean"):
-        raise ValueError(f'compile expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
+    wrong = [way for way in ways_in(reduce) if way not in WAYS]
+    if wrong:
+        raise ValueError(
+            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
+            f"{describe('reduce', wrong[0])}"
+        )
     if backend not in ("auto", *BACKENDS):
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
@@ -131,7 +140,7 @@ class Compiled:
         self,
         f: Function,
         batch: tuple[str | int, ...],
-        reduce: str | None,
+        reduce: Reduce,
         backend: str,
         threads: int,
         max_steps: int,
@@ -145,15 +154,15 @@ class Compiled:
         self.threads = threads
         self.max_steps = max_steps
         self._parameters = parameters_of(f)
-        self._batch = positions(f, self._parameters, "batch", batch)
+        self._paths = [item for item in batch if isinstance(item, str) and "." in item]
+        self._batch = positions(f, self._parameters, "batch", [item for item in batch if item not in self._paths])
         self._fixed = positions(f, self._parameters, "static", static)
-        self._static = Static(f, self._fixed, lambda own: self._like(own, self._fixed)) if static else None
         self._methods = Methods(f, lambda own: self._like(own, frozenset((0,))))
         self._flags: dict[int, tuple[bool, ...]] = {}
         self._plans: dict[Any, Plan] = {}
         self._latest: Plan | None = None
         self._enter: Callable[[tuple[Any, ...]], Any] | None = None
-        if reduce is not None and not self._batch:
+        if reduce is not None and not batch:
             raise ValueError(
                 f"compile expected batch to name the arguments to reduce over but got reduce={reduce!r} alone"
             )
@@ -162,6 +171,15 @@ class Compiled:
                 f"compile expected an argument in batch or in static, not in both, but got {describe('batch', batch)} "
                 f"and {describe('static', static)}"
             )
+        # What takes calls instead: by reductions, with parts of arguments, or for values of static ones.
+        self._inner: Reductions | Parts | Static | None = None
+        if isinstance(reduce, (list, tuple, dict)):
+            own = backend, threads, max_steps, static
+            self._inner = Reductions(f, reduce, lambda own_f, way: Compiled(own_f, batch, way, *own))
+        elif self._paths:
+            self._inner = Parts(f, self._parameters, self._paths, self._batch, self._with_parts)
+        elif static:
+            self._inner = Static(f, self._fixed, lambda own: self._like(own, self._fixed))
         functools.update_wrapper(self, f, updated=())
 
     def __reduce__(self) -> Any:
@@ -182,8 +200,8 @@ class Compiled:
                 return result
         if "out" in named and "out" not in self._parameters:
             return self._call_into(named.pop("out"), args, named)
-        if self._static is not None:
-            own, rest = self._static.of(args, named)
+        if self._inner is not None:
+            own, rest = self._inner.of(args, named)
             result = own(*rest)
             self._latest = own._latest
             return result
@@ -213,8 +231,8 @@ class Compiled:
 
     def trace(self, *examples: Any) -> Program:
         """Trace and compile for arguments like these, without running; return the program."""
-        if self._static is not None:
-            own, rest = self._static.of(examples, {})
+        if self._inner is not None:
+            own, rest = self._inner.of(examples, {})
             program: Program = own.trace(*rest)
             self._latest = own._latest
             return program
@@ -266,6 +284,14 @@ class Compiled:
             tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
             for places in (self._batch, self._fixed)
         )
+        own = self.reduce, self.backend, self.threads, self.max_steps, static
+        return Compiled(f, (*batch, *self._paths), *own)
+
+    def _with_parts(self, f: Function) -> Compiled:
+        """Return a function compiled in the same way that has the parts as arguments before its own."""
+        count = len(self._paths)
+        batch, static = (tuple([k + count for k in sorted(places)]) for places in (self._batch, self._fixed))
+        batch = (*range(count), *batch)
         return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static)
 
     def without_reduction(self) -> Compiled:
@@ -285,7 +311,7 @@ class Compiled:
     def _call(self, args: Sequence[Any], flags: tuple[bool, ...]) -> Any:
         """Call with arguments of any kind."""
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         if n and any(argument.symbolic for argument in packed):
             return call_on_nodes(self.f, packed, n, self.reduce)
         plan = self._plan_for(packed, flags)
@@ -299,8 +325,8 @@ class Compiled:
 
     def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call, and write the results into the arrays of `out`."""
-        if self._static is not None:
-            own, rest = self._static.of(args, named)
+        if self._inner is not None:
+            own, rest = self._inner.of(args, named)
             result = own._call_into(out, tuple(rest), {})
             self._latest = own._latest
             return result
@@ -309,7 +335,7 @@ class Compiled:
             self._search(args)
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
@@ -322,7 +348,7 @@ class Compiled:
         """Call within `strict`: name the operation that made a result nan or infinite."""
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
-        n = self._samples(packed)
+        n = samples_in(packed, self.f)
         plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n).tolist()
@@ -352,27 +378,12 @@ class Compiled:
 
     def _plan(self) -> Plan:
         if self._latest is None:
+            if isinstance(self._inner, Reductions):
+                self._inner.trace()
             raise ValueError(
                 "the function is compiled when it is called; call it, or its method trace(*examples), first"
             )
         return self._latest
-
-    def _samples(self, packed: Sequence[Argument]) -> int:
-        n, first = 1, None
-        for argument in packed:
-            if argument.rows is not None:
-                if first is not None and argument.rows != n:
-                    raise ValueError(
-                        f"{function_name(self.f)} expected batches of one size but got {first.name} with {n} samples "
-                        f"and {argument.name} with {argument.rows}"
-                    )
-                n, first = argument.rows, argument
-            elif argument.spread and first is None and not any(other.rows is not None for other in packed):
-                raise TypeError(
-                    f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
-                    f"another argument with one, but got {describe(argument.name, argument.value)}"
-                )
-        return n
 
     def _flags_for(self, count: int) -> tuple[bool, ...]:
         for position in self._batch:

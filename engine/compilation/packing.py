@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from numbers import Real
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from ..backends import buffers
 from ..data import NUMBER, Structure, arranged, constant, flatten, held, is_constant, record_fields, unflatten
 from ..errors import describe
+from ..programs import function_name
 
 
 class Argument:
@@ -22,7 +23,8 @@ class Argument:
         self.rows: int | None = None
         self.spread = batched and _is_number(value)  # one number for all samples
         self.symbolic = False
-        self.samples: list[list[Any]] = []  # of what is no array
+        self.numbers: list[float] | None = None  # of a list of floats, or of lists of them: sample by sample
+        self.samples: list[list[Any]] = []  # of what else is no array
         self.parts: list[Any] = []  # of a batch of arrays
         self.pieces: list[Any] = []  # of what is shared: arrays, and lists of the numbers between them
         if batched and not self.spread:
@@ -40,7 +42,7 @@ class Argument:
         if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
             return Structure("array", shape=value.shape)
-        if type(value) in (list, tuple) and any(type(item) in (whole, list, tuple, dict) for item in value):
+        if type(value) in (list, tuple) and not kinds([value]).isdisjoint((whole, list, tuple, dict)):
             parts = tuple([self._shared(item, f"{name}[{k}]") for k, item in enumerate(value)])
             return Structure("list" if type(value) is list else "tuple", parts)
         if type(value) is dict:
@@ -75,10 +77,10 @@ class Argument:
             self._count(len(value), True)
             rows_are = kinds([value])
             if rows_are == {float}:
-                self.samples = [[number] for number in value]
+                self.numbers = value
                 return NUMBER
             if rows_are == {list} and len(set(map(len, value))) == 1 and kinds(value) == {float}:
-                self.samples = value
+                self.numbers = list(chain.from_iterable(value))
                 return Structure("list", (NUMBER,) * len(value[0]))
             return self._take(value)
         keys = record_fields(value)
@@ -121,6 +123,8 @@ class Argument:
             return buffers.pack(self.pieces[0] * n)
         if self.rows is None:
             return buffers.chain(self.pieces)
+        if self.numbers is not None:
+            return buffers.pack(self.numbers)
         if not self.parts:
             return buffers.pack(list(chain.from_iterable(self.samples)))
         return buffers.convert(self.parts[0]) if len(self.parts) == 1 else buffers.join(self.parts, n)
@@ -129,7 +133,29 @@ class Argument:
         """Return the numbers of one sample."""
         if self.rows is None:
             return [x for piece in self.pieces for x in (piece if type(piece) is list else piece.ravel().tolist())]
+        if self.numbers is not None:
+            size = self.structure.size
+            return self.numbers[k * size : (k + 1) * size]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
+
+
+def samples_in(packed: Sequence[Argument], f: Callable[..., Any]) -> int:
+    """Return how many samples the batches among the arguments of a function have, 1 where there is none."""
+    n, first = 1, None
+    for argument in packed:
+        if argument.rows is not None:
+            if first is not None and argument.rows != n:
+                raise ValueError(
+                    f"{function_name(f)} expected batches of one size but got {first.name} with {n} samples "
+                    f"and {argument.name} with {argument.rows}"
+                )
+            n, first = argument.rows, argument
+        elif argument.spread and first is None and not any(other.rows is not None for other in packed):
+            raise TypeError(
+                f"{argument.name} expected a batch (an array, a list of samples, or a tuple or dict of arrays), or "
+                f"another argument with one, but got {describe(argument.name, argument.value)}"
+            )
+    return n
 
 
 def _is_number(value: Any) -> bool:

@@ -32,7 +32,9 @@ LAYERS = {
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
-    "engine/compilation": "given_arrays packing choosing specialising replaying recorded_calls plan compiled __init__",
+    "engine/compilation": """
+        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
+    """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions loops functions export __init__",
     "engine/backends/llvm": """

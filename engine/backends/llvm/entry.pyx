@@ -40,6 +40,7 @@ ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) n
 
 cdef enum:
     MOST = 16  # arguments
+    AXES = 4  # of an array that is read where it is
     UNITS = 32  # of a result, in which threads look for a nan themselves
     PERIOD = 50_000_000  # nanoseconds between two looks at signals
 
@@ -247,13 +248,15 @@ cdef class Entry:
     cdef Part part
     cdef Finish finish
     cdef size_t work
-    cdef list spare, large, shapes, units, readers
+    cdef list spare, large, units, readers
     cdef object owner, read, exact, split, submit, wait
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
     cdef bint number[MOST]  # not batched
     cdef bint whole[MOST]  # a number or an array
+    cdef int axes[MOST]
+    cdef Py_ssize_t shapes[MOST][AXES]
 
     def __init__(self, native, structures, batched, units, per_sample, read, exact):
         if len(structures) > MOST:
@@ -267,10 +270,13 @@ cdef class Entry:
         self.count, self.units, self.per_sample = len(structures), list(units), per_sample
         self.outputs = sum([size for _, size in units])
         self.readers = [Reader(structure) for structure in structures]
-        self.shapes = [tuple(structure.shape) for structure in structures]
         self.read, self.exact = read, exact
         for k, flag in enumerate(batched):
-            self.batched[k], self.whole[k] = flag, structures[k].kind in ("number", "array")
+            shape = structures[k].shape
+            self.batched[k], self.axes[k] = flag, len(shape)
+            self.whole[k] = structures[k].kind in ("number", "array") and len(shape) <= AXES
+            for axis, length in enumerate(shape[:AXES]):
+                self.shapes[k][axis] = length
             self.number[k] = structures[k].kind == "number" and not flag
 
     def call(self, tuple args):
@@ -283,7 +289,6 @@ cdef class Entry:
         cdef int axis, lead
         cdef bint fits, whole = True, doubtful = False
         cdef Work memory
-        cdef tuple shape
         cdef Py_buffer *view
         cdef list copies = None  # of arguments
         if len(args) != self.count:
@@ -292,14 +297,13 @@ cdef class Entry:
             for k in range(self.count):
                 arg = args[k]
                 if type(arg) is array_type and self.whole[k]:
-                    shape, lead = <tuple> self.shapes[k], self.batched[k]
-                    view = &views[held]
+                    lead, view = self.batched[k], &views[held]
                     try:
                         PyObject_GetBuffer(arg, view, PyBUF_FORMAT | PyBUF_STRIDES)
                     except (BufferError, ValueError):
                         return None  # of a kind that no buffer has
                     held += 1
-                    if view.ndim == len(shape) + lead and view.ndim:
+                    if view.ndim == self.axes[k] + lead and view.ndim:
                         fits = True
                         if lead:
                             if n >= 0 and view.shape[0] != n:
@@ -307,7 +311,7 @@ cdef class Entry:
                             n = view.shape[0]
                         width = 8
                         for axis in range(view.ndim - 1, lead - 1, -1):
-                            if view.shape[axis] != <Py_ssize_t> shape[axis - lead]:
+                            if view.shape[axis] != self.shapes[k][axis - lead]:
                                 return None
                             fits &= view.strides[axis] == width or view.shape[axis] == 1
                             width *= view.shape[axis]

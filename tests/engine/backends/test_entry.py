@@ -171,6 +171,16 @@ def test_arrays_of_every_kind_are_converted(kind):
 
 
 @needs_entry
+def test_arrays_of_many_axes():
+    f = cr.compile(lambda x, y: x.ravel()[1] * y.ravel()[-1], batch="y", backend="llvm")
+    x, y = np.arange(64.0).reshape((2,) * 6), np.arange(128.0).reshape((2,) * 7)
+    expected = f(x, y).tolist()
+    assert expected == [63.0, 127.0] == f._enter((x, y)).tolist()
+    assert f._enter((x.astype(int), np.asfortranarray(y))).tolist() == expected
+    assert f._enter((x[..., None], y)) is None and f._enter((x, y[..., None])) is None
+
+
+@needs_entry
 @pytest.mark.parametrize("n", [0, 1, 7, 9000])
 def test_batches_of_structures_take_the_short_way(n):
     rng = np.random.default_rng(n)
