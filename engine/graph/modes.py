@@ -336,13 +336,13 @@ def strict() -> Mode:
     ...     y = log(Var(0.0))
     Traceback (most recent call last):
         ...
-    chainrule.errors.NonFiniteError: log made -inf of x=0.0 at <doctest chainrule.graph.modes.strict[1]>, line 2
+    chainrule.errors.NonFiniteError: log made -inf of x=0.0 at <doctest chainrule.strict[1]>, line 2
     >>> with strict():
     ...     sqrt(Var(0.0)).backward()
     Traceback (most recent call last):
         ...
     chainrule.errors.NonFiniteError: the gradient by x of sqrt became inf: gradient 1.0 times partial inf at x=0.0, \
-recorded at <doctest chainrule.graph.modes.strict[2]>, line 2
+recorded at <doctest chainrule.strict[2]>, line 2
     """
     return Mode(strict=True)
 

@@ -14,8 +14,9 @@ from typing import Any, TypeVar, cast
 
 from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
 from ..errors import describe
+from ..graph import session
 from ..operations import table
-from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, session, traced
+from ..programs import CALL, MAP, SCAN, WHILE, Loop, function_name, made_of_function, positional, traced
 from .bodies import Body, any_traced, numbers_of
 from .carries import Carry
 from .leading_axis import Items, stack

@@ -331,5 +331,5 @@ _FUNCTIONS: dict[Any, Callable[..., Any]] = {
 
 
 def array(data: Any) -> Any:
-    """Return an Array of a number, of nested lists of numbers, or of an array (see `structure.array`)."""
+    """Return an Array of a number, of nested lists of numbers, or of an array (see `numpy_calls.array`)."""
     return np.asarray(_plain(data), object).view(Array)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -93,22 +92,6 @@ def _numpy_names() -> dict[str, Primitive]:
 def both(quotient: Any, rest: Any) -> Any:
     """Return what divmod does, from what `//` and `%` do; NotImplemented where they are."""
     return NotImplemented if rest is NotImplemented else (quotient, rest)
-
-
-def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Do for ``__array_ufunc__`` what NumPy's function does, by the row of that name; arrays broadcast."""
-    return _arrays().apply_ufunc(ufunc, method, inputs, options)
-
-
-def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Do for ``__array_function__`` what NumPy's function does."""
-    return _arrays().apply_function(function, args, kwargs)
-
-
-@functools.cache
-def _arrays() -> Any:
-    """Import the module that needs NumPy: when NumPy asks for it."""
-    return importlib.import_module(".arrays", __package__)
 
 
 @method

@@ -3,8 +3,6 @@
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite
-from .closures import running_alone as running_alone
-from .closures import session as session
 from .dependence import differing as differing
 from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
