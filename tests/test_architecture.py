@@ -22,7 +22,7 @@ LAYERS = {
     "engine/programs": """
         loop naming listing file program pruning builder dependence tracer tracing long_sums wrapping __init__
     """,
-    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
+    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c_places c_loops c_functions c llvm/ __init__",
