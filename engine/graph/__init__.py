@@ -29,3 +29,4 @@ from .var import begin as begin
 from .var import born_since as born_since
 from .var import core as core
 from .var import local_partials as local_partials
+from .var import number_of as number_of
