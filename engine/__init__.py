@@ -13,7 +13,6 @@ from types import FunctionType, ModuleType
 
 from . import uncompiled as _uncompiled
 from .compilation import compile as compile
-from .data import array as array
 from .derivatives import checkpoint as checkpoint
 from .derivatives import grad as grad
 from .derivatives import hessian as hessian
@@ -44,6 +43,7 @@ from .loops import while_loop as while_loop
 from .operations import PRIMITIVES as PRIMITIVES
 from .operations import Interval as Interval
 from .operations import Primitive as Primitive
+from .operations import array as array
 from .operations import custom_primitive as custom_primitive
 from .operations import hardtanh as hardtanh
 from .operations import prod as prod

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..programs import Program
+from ..programs import Program, varying
 
 
 class Layout:
@@ -40,17 +40,11 @@ class Layout:
         for argument, size in enumerate(self.sizes):
             self.starts.append(len(self.argument_of))
             self.argument_of += [argument] * size
-        varying = bytearray(self.batched[argument] for argument in self.argument_of)
-        varying += bytes(len(program.constants))
+        self.varying = varying(program, self.batched)
         self.shared_steps: list[int] = []
         self.sample_steps: list[int] = []
-        for place, (op, args) in enumerate(program.steps):
-            flag = 0
-            for arg in args:
-                flag |= varying[arg]
-            varying += bytes([flag]) * op.results
-            (self.sample_steps if flag else self.shared_steps).append(place)
-        self.varying = varying
+        for place, first in enumerate(program.firsts):
+            (self.sample_steps if self.varying[first] else self.shared_steps).append(place)
         self.units: list[tuple[int, int]] = []
         self.unit_of: list[int] = []
         for index, unit in enumerate(program.result.units()):
@@ -84,8 +78,8 @@ class Layout:
 
     def exported(self) -> set[int]:
         """List the shared values that samples or the reduced result read."""
-        varying, steps = self.varying, self.program.steps
-        found = {arg for place in self.sample_steps for arg in steps[place].args if not varying[arg]}
+        varies, steps = self.varying, self.program.steps
+        found = {arg for place in self.sample_steps for arg in steps[place].args if not varies[arg]}
         if self.has_batch:
-            found.update(value for value in self.program.outputs if not varying[value])
+            found.update(value for value in self.program.outputs if not varies[value])
         return found

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, overload
 from ..backends import buffers
 from ..data import unflatten, whole_number
 from ..errors import describe
-from ..graph import current, is_recording, is_strict, modes, uncollected
+from ..graph import current, is_recording, is_strict, modes, running_alone, uncollected
 from ..pickling import pickled_as, unpickled
-from ..programs import Program, Tracer, by_name, function_name, positional, running_alone, trace
+from ..programs import Program, Tracer, by_name, function_name, positional, trace
 from .choosing import BACKENDS, backend_module
 from .packing import Argument, samples_in
 from .parts import Parts

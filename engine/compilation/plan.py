@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..backends import Layout, buffers
-from ..programs import Program, drop
-from ..rewriting import hoist, optimise, recognise, relax, restructure, values_only
+from ..programs import Program
+from ..rewriting import prepared, relax
 from .choosing import BACKENDS, backend_module, choose
 from .given_arrays import Given
 from .packing import Argument
@@ -37,9 +37,7 @@ class Plan:
         self.flags = flags = (*flags, False) if traced.closed else flags
         self.options = options
         self.reduce = options.reduce
-        found = recognise(traced, not any(flags))
-        shared = optimise(restructure(found) if found.has_loops else found)
-        self.program = drop(hoist(values_only(shared), flags))
+        self.program = prepared(traced, flags)
         self.layout = Layout(self.program, flags, options.reduce)
         self.name = choose(options.backend, self.program, options.max_steps)
         relaxed = relax(self.program)
@@ -110,6 +108,6 @@ class Plan:
             out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
-            # A plain product may have made it of 0 and infinity (see passes.relax).
+            # A plain product may have made it of 0 and infinity (see `relax`).
             self._exact_kernel()(arrays, n, out)
         return out

@@ -14,7 +14,7 @@ from ..data import flatten, unflatten
 from ..derivatives import jacobian, run_again
 from ..graph import Var
 from ..operations import table
-from ..programs import WHILE, Loop, Program, function_name, trace
+from ..programs import WHILE, Loop, Program, function_name, reached_outputs, trace
 from .packing import Argument, stacked
 
 
@@ -69,13 +69,9 @@ def with_slopes(program: Program) -> Program | None:
 
 def moving_outputs(program: Program) -> list[bool]:
     """Return which results depend on a Var that the program closes over."""
-    known = [False] * program.offset
-    first = len(program.names) - len(program.closed)
-    known[first : len(program.names)] = [True] * len(program.closed)
-    for op, args in program.steps:
-        moves = op is not table.stop_gradient and any(known[k] for k in args)
-        known += [moves] * op.results
-    return [known[k] for k in program.outputs]
+    closed = len(program.closed)
+    inputs = [False] * (len(program.names) - closed) + [True] * closed
+    return reached_outputs(program, inputs, stops=table.stop_gradient)
 
 
 def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any], n: int) -> Any:

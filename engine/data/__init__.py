@@ -20,7 +20,6 @@ from .samples import targets_of as targets_of
 from .structure import NUMBER as NUMBER
 from .structure import Structure as Structure
 from .structure import arranged as arranged
-from .structure import array as array
 from .structure import array_of as array_of
 from .structure import blocks as blocks
 from .structure import constant as constant
@@ -30,3 +29,4 @@ from .structure import is_constant as is_constant
 from .structure import leaves as leaves
 from .structure import record_fields as record_fields
 from .structure import unflatten as unflatten
+from .structure import use_arrays as use_arrays

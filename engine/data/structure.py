@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import functools
-import importlib
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import needing
 from ..forking import kept
 from ..pickling import Reduced, pickled_as, unpickled
 from .csr import Places, Sparse
@@ -289,43 +286,13 @@ def _order(found: Structure, expected: Structure, start: int) -> list[int] | Non
     return order
 
 
-@pickled_as("array")
-def array(data: Any) -> Any:
-    """Return a NumPy array of Vars, traced numbers and floats, whose functions are chainrule's.
-
-    Args:
-        data: a number, nested lists of numbers, or an array.
-
-    Arrays that chainrule hands to functions are such arrays, and so is what NumPy's functions make of them, or of a
-    Var beside an array. What ``np.array`` and ``np.asarray`` make is an array of objects, of which NumPy asks no more
-    than operators, comparisons and methods:
-
-    - Arithmetic, ``np.sin`` and other functions that are methods, ``sum``, ``prod``, ``mean``, ``std``, ``var``,
-      ``vdot`` and products of matrices are right.
-    - ``maximum``, ``minimum``, ``max``, ``min``, ``clip``, ``fmax`` and ``fmin`` choose by comparison: they may lose a
-      nan, and give the derivative at a tie to one item alone. ``nan_to_num`` leaves a nan; sorting misplaces it.
-    - ``sign`` of nan, ``isnan``, ``isfinite``, ``isinf``, ``signbit``, ``heaviside``, ``float_power``, ``divmod``,
-      ``modf``, ``ldexp``, ``logaddexp``, ``copysign``, ``percentile`` and ``quantile`` raise.
-
-    This function makes the one of the other, and copies nothing: ``np.max(chainrule.array(xs))``.
-
-    >>> import numpy as np
-    >>> from chainrule import Var
-    >>> xs = array([Var(1.0), Var(1.0)])
-    >>> np.max(xs).backward()
-    >>> [x.grad for x in xs]
-    [0.5, 0.5]
-    >>> np.isnan(xs), np.std(xs).value
-    (array([False, False]), 0.0)
-    """
-    with needing("array", "numpy"):
-        return _arrays().array(data)
+_array_class: Callable[[], Any]  # operations.methods gives it
 
 
-@functools.cache
-def _arrays() -> Any:
-    """Import the module that needs NumPy, once there is an array."""
-    return importlib.import_module("..operations.array_functions", __package__)
+def use_arrays(array_class: Callable[[], Any]) -> None:
+    """Set how the class of arrays that hold Vars is found, whose functions are rows: it needs NumPy, so when asked."""
+    global _array_class
+    _array_class = array_class
 
 
 def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
@@ -335,7 +302,7 @@ def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
         return numpy.array(numbers, float).reshape(shape)
     # Other ways look into each number, for a sequence.
     found = numpy.fromiter(numbers, object, len(numbers)).reshape(shape)
-    return found.view(_arrays().Array)
+    return found.view(_array_class())
 
 
 def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, flatten, unflatten
-from ..graph import Var, begin, born_since, gradients_since, holding, inside, is_recording, is_tracing
+from ..graph import Var, begin, born_since, gradients_since, holding, inside, is_recording, is_tracing, number_of
 from ..operations import Interval, Primitive, Scalar, Unlisted, table
 from ..programs import made_of_function
 from .running import traced_copy
@@ -120,8 +120,8 @@ def run_again(name: str, count: int, outer: int, result_of: Callable[[Sequence[A
         return reverse(record(xs), [1.0], True)
 
     def evaluate(*xs: float) -> float:
-        value = result_of([Var(x, None, False) for x in xs[:count]])
-        return value.value if type(value) is Var else value
+        value: float = number_of(result_of([Var(x, None, False) for x in xs[:count]]))
+        return value
 
     domain = (Interval(float("-inf"), float("inf")),) * (count + outer)
     row = Unlisted(name, name, evaluate=evaluate, partials=partials, domain=domain, doc=f"Run {name}.")

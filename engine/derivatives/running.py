@@ -8,9 +8,9 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, current, holding
+from ..graph import Var, current, holding, session
 from ..operations import table
-from ..programs import Tracer, listed, numbers_in_tuple, session
+from ..programs import Tracer, listed, numbers_in_tuple
 from ..rewriting import recognise
 from .sweeps import is_closed_over, settle
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..data import is_symbolic
-from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient
+from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
 from ..programs import Loop
 
@@ -116,13 +116,9 @@ def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scal
         return chain(gradient, partial)
     with lenient():
         product = chain(gradient, partial)
-    values = [_number(arg) for arg in node.args]
-    check_gradient(node, node.op, position, values, _number(gradient), _number(partial), _number(product))
+    values = [number_of(arg) for arg in node.args]
+    check_gradient(node, node.op, position, values, number_of(gradient), number_of(partial), number_of(product))
     return product
-
-
-def _number(x: Scalar) -> float:
-    return x.value if type(x) is Var else x
 
 
 def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:

@@ -5,9 +5,12 @@ from . import modes as modes
 from .backward import gradients as gradients
 from .backward import gradients_since as gradients_since
 from .backward import walk as walk
-from .blame import called_by_us as called_by_us
 from .blame import check_gradient as check_gradient
 from .blame import user_line as user_line
+from .closures import Outside as Outside
+from .closures import lift as lift
+from .closures import running_alone as running_alone
+from .closures import session as session
 from .copying import link as link  # gives Var its pickles
 from .modes import is_recording as is_recording
 from .modes import is_strict as is_strict
@@ -27,4 +30,4 @@ from .var import begin as begin
 from .var import born_since as born_since
 from .var import core as core
 from .var import local_partials as local_partials
-from .var import use_traces as use_traces
+from .var import number_of as number_of

@@ -42,9 +42,7 @@ from .blame import check_value, remember
 from .modes import in_effect, is_recording, lenient, use_watcher
 from .runs import is_tracing
 
-if cython.compiled:
-    pass  # var.pxd declares these; the functions are C's own, which follow IEEE as they are
-else:
+if not cython.compiled:  # else var.pxd declares these; the functions are C's own, which follow IEEE as they are
     from ..floats.ieee import cos as c_cos
     from ..floats.ieee import cosh as c_cosh
     from ..floats.ieee import exp as c_exp
@@ -58,7 +56,7 @@ else:
     install_nodes: Any = None  # these are of nodes.h: only compiled code calls them
     new_node: Any = None
 
-__all__ = ["Var", "begin", "born_since", "core", "local_partials"]
+__all__ = ["Var", "begin", "born_since", "core", "local_partials", "number_of"]
 
 # Var._mark: 0 or less where no sweep came yet, and then it tells how many calls had begun when the Var was made (see
 # `begin`); 1 where a sweep came; greater numbers belong to a sweep under way. Far beyond them is _CLOSED, where no
@@ -601,6 +599,11 @@ def _as_number(value: Any) -> float:
         raise TypeError(f"Var expected a number but got {describe('value', value)}; {advice}") from None
 
 
+def number_of(x: Any) -> Any:
+    """Return the number that a Var holds, and anything else as it is."""
+    return x.value if type(x) is Var else x
+
+
 def _number(arg: Any) -> float:
     if type(arg) is Var:
         node: Var = arg
@@ -845,6 +848,5 @@ if cython.compiled:
 else:
     del Var.__getattr__  # with it, Python would look up every field the slow way
     offer(Var)
-
 
 use_fast(Var, "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "relu", "abs", "maximum", "minimum")

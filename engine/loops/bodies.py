@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
-from ..graph import Var, is_tracing
-from ..programs import Loop, Tracer, function_name, input_names, lift, listed
+from ..graph import Var, is_tracing, lift
+from ..programs import Loop, Tracer, function_name, input_names, listed
 from .carries import Carry
 
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 
 from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
 from ..errors import describe
-from ..graph import recording
+from ..graph import recording, session
 from ..operations import table
 from ..programs import (
     CALL,
@@ -26,7 +26,6 @@ from ..programs import (
     is_unrecorded,
     made_of_function,
     positional,
-    session,
     traced,
 )
 from .bodies import Body, any_traced, as_step, numbers_of, seen

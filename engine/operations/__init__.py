@@ -12,12 +12,13 @@ from .functions import prod as prod
 from .functions import selu as selu
 from .functions import take as take
 from .methods import both as both
-from .methods import call_function as call_function
-from .methods import call_ufunc as call_ufunc
 from .methods import method_named as method_named
 from .methods import method_names as method_names
 from .methods import method_of as method_of
 from .methods import offer as offer
+from .numpy_calls import array as array
+from .numpy_calls import call_function as call_function
+from .numpy_calls import call_ufunc as call_ufunc
 from .operators import Operators as Operators
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval

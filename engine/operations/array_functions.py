@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import table
-from .arrays import FUNCTIONS, array, plain, values
+from .arrays import array, plain, values
 from .arrays import Array as Array
 from .arrays import apply_function as apply_function
 from .arrays import apply_ufunc as apply_ufunc
+from .arrays import use_functions
 
 
 def _where(condition: Any, *choices: Any) -> Any:
@@ -243,4 +244,4 @@ _OWN: dict[Any, Callable[..., Any]] = {
     np.where: _where,
 }
 
-FUNCTIONS.update(_OWN)
+use_functions(_OWN)

@@ -253,13 +253,17 @@ def _several(found: Any) -> tuple[Any, ...]:
 
 _BLANK = {np.empty_like, np.full_like, np.ones_like, np.zeros_like}
 _NONE = np.empty(0, object).view(Array)
-FUNCTIONS: dict[Any, Callable[..., Any]] = {}
-"""What stands for functions of NumPy's that are no ufuncs; array_functions.py has them."""
+_functions: dict[Any, Callable[..., Any]] = {}  # array_functions.py gives them
+
+
+def use_functions(functions: dict[Any, Callable[..., Any]]) -> None:
+    """Set what computes functions of NumPy's that are no ufuncs; the others NumPy itself computes."""
+    _functions.update(functions)
 
 
 def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Carry out a NumPy function on Arrays; numbers among its arguments become zero-dimensional Arrays."""
-    own = FUNCTIONS.get(function)
+    own = _functions.get(function)
     if own is not None:
         with np.errstate(all="ignore"):
             return _result(own(*args, **kwargs))
@@ -278,5 +282,5 @@ def _arrays(tree: Any) -> Any:
 
 
 def array(data: Any) -> Any:
-    """Return an Array of a number, of nested lists of numbers, or of an array (see `structure.array`)."""
+    """Return an Array of a number, of nested lists of numbers, or of an array (see `numpy_calls.array`)."""
     return np.asarray(plain(data), object).view(Array)

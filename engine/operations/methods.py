@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -107,22 +106,6 @@ on_register(lambda row: _numpy_names.cache_clear())
 def both(quotient: Any, rest: Any) -> Any:
     """Return divmod's result from those of `//` and `%`; NotImplemented if they are."""
     return NotImplemented if rest is NotImplemented else (quotient, rest)
-
-
-def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    """Implement ``__array_ufunc__`` by the row of NumPy's name; arrays broadcast."""
-    return _arrays().apply_ufunc(ufunc, method, inputs, options)
-
-
-def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """Implement ``__array_function__``."""
-    return _arrays().apply_function(function, args, kwargs)
-
-
-@functools.cache
-def _arrays() -> Any:
-    """Import the module that needs NumPy, once NumPy asks for it."""
-    return importlib.import_module(".array_functions", __package__)
 
 
 @method

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..data import to_float
 from . import table
-from .methods import both, call_function, call_ufunc, offer
+from .methods import both, offer
+from .numpy_calls import call_function, call_ufunc
 from .primitive import Primitive
 
 

@@ -4,9 +4,6 @@ from . import loop_powers as loop_powers  # gives results of loops their powers
 from .builder import Builder as Builder
 from .builder import Rule as Rule
 from .builder import rewrite as rewrite
-from .closures import lift as lift
-from .closures import running_alone as running_alone
-from .closures import session as session
 from .dependence import differing as differing
 from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ

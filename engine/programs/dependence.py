@@ -1,79 +1,99 @@
-"""Find what depends on what in a program, through loops: on batched arguments, wanted inputs, or the lane."""
+"""Find what depends on what in a program, through loops: on batched arguments, wanted inputs, the vector's lane."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ..operations import Primitive
 from .loop import WHILE, Loop
 from .program import Program
 
 
-def varying(program: Program, batched: Sequence[bool]) -> bytearray:
-    """Return whether each value depends on an argument that carries a batch."""
-    found = bytearray()
-    for part, flag in zip(program.arguments.parts, batched, strict=True):
-        found += bytes([flag]) * part.size
-    found += bytes(len(program.constants))
+def flow(
+    program: Program,
+    inputs: Sequence[bool],
+    through: Callable[[Loop, Sequence[bool]], Sequence[bool]] | None = None,
+    stops: Primitive | None = None,
+) -> list[bool]:
+    """Return for each value of a program whether it depends on an input that has a flag.
+
+    Args:
+        program: whose values are asked for.
+        inputs: a flag for each input.
+        through: returns the flags of a loop's results from those of its arguments; without it any argument reaches all.
+        stops: an operation whose result counts as depending on nothing.
+    """
+    flags = [*map(bool, inputs), *[False] * len(program.constants)]
     for op, args in program.steps:
-        found += bytes([any(map(found.__getitem__, args))]) * op.results
-    return found
-
-
-def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
-    """Return which inputs of the body depend on the flagged arguments."""
-    start = loop.carry + loop.length * loop.rows
-    flags = [*wanted[: loop.carry], *[any(loop.column(wanted, j)) for j in range(loop.rows)], *wanted[start:]]
-    while True:
-        reached = reached_outputs(loop.body, flags)
-        grown = [flag or (k < loop.carry and reached[k]) for k, flag in enumerate(flags)]
-        if grown == flags:
-            return flags
-        flags = grown
-
-
-def reached_outputs(program: Program, flags: Sequence[bool]) -> list[bool]:
-    """Return which outputs depend on the flagged inputs."""
-    known = [*flags, *[False] * len(program.constants)]
-    for op, args in program.steps:
-        known += [any(known[k] for k in args)] * op.results
-    return [known[k] for k in program.outputs]
-
-
-def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
-    """Return whether each value differs between lanes if the given inputs do."""
-    flags = [*inputs, *[False] * len(program.constants)]
-    for op, args in program.steps:
-        if isinstance(op, Loop):
-            flags += results_differ(op, inputs_differ(op, [flags[k] for k in args]))
+        if through is not None and isinstance(op, Loop):
+            flags += through(op, [flags[k] for k in args])
         else:
-            flags.append(any(flags[k] for k in args))
+            flags += [op is not stops and any(map(flags.__getitem__, args))] * op.results
     return flags
 
 
-def inputs_differ(loop: Loop, args: Sequence[bool], rows: bool = False) -> list[bool]:
-    """Return whether each input of a loop's body differs between lanes; `rows` says that all rows do."""
-    start = loop.carry + loop.length * loop.rows
-    flags = list(args[: loop.carry])
-    flags += [True] * loop.rows if rows else [any(loop.column(args, j)) for j in range(loop.rows)]
-    flags += args[start:]
-    while True:
-        found = _outputs(loop.body, flags)
-        grown = [flag or (k < loop.carry and found[k]) for k, flag in enumerate(flags)]
-        if loop.kind == WHILE and (any(grown[: loop.carry]) or _outputs(loop.condition, flags)[0]):
+def reached_outputs(program: Program, inputs: Sequence[bool], stops: Primitive | None = None) -> list[bool]:
+    """Return whether each output depends on the inputs that have a flag."""
+    flags = flow(program, inputs, stops=stops)
+    return [flags[k] for k in program.outputs]
+
+
+def batched_inputs(program: Program, batched: Sequence[bool]) -> list[bool]:
+    """Return whether each input belongs to an argument that carries a batch."""
+    parts = zip(program.arguments.parts, batched, strict=True)
+    return [flag for part, flag in parts for _ in range(part.size)]
+
+
+def varying(program: Program, batched: Sequence[bool]) -> list[bool]:
+    """Return whether each value depends on an argument that carries a batch."""
+    return flow(program, batched_inputs(program, batched))
+
+
+def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
+    """Return whether each input of a loop's body depends on arguments that count."""
+    return _through_iterations(loop, wanted, reached_outputs)
+
+
+def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
+    """Return whether each value differs from lane to lane where these inputs do."""
+    return flow(program, inputs, _results_differ)
+
+
+def inputs_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
+    """Return whether each input of a loop's body differs from lane to lane."""
+
+    def outputs_of(body: Program, flags: Sequence[bool]) -> list[bool]:
+        found = _outputs_differ(body, flags)
+        if loop.kind == WHILE and (any(flags[: loop.carry]) or any(found) or _outputs_differ(loop.condition, flags)[0]):
             # Lanes end at different times.
-            grown[: loop.carry] = [True] * loop.carry
+            return [True] * len(found)
+        return found
+
+    return _through_iterations(loop, args, outputs_of)
+
+
+def _through_iterations(
+    loop: Loop, args: Sequence[bool], outputs_of: Callable[[Program, Sequence[bool]], Sequence[bool]]
+) -> list[bool]:
+    """Return the flags of a body's inputs: a carried number that gets one in any iteration has it in the next."""
+    carry, rows = loop.carry, loop.rows
+    own = [any(loop.column(args, j)) for j in range(rows)]
+    flags = [*args[:carry], *own, *args[carry + loop.length * rows :]]
+    while True:
+        found = outputs_of(loop.body, flags)
+        grown = [flag or (k < carry and found[k]) for k, flag in enumerate(flags)]
         if grown == flags:
             return flags
         flags = grown
 
 
-def results_differ(loop: Loop, inputs: Sequence[bool]) -> list[bool]:
-    """Return whether each result of a loop differs between lanes, from the flags of its body's inputs."""
-    found = _outputs(loop.body, inputs)
+def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
+    inputs = inputs_differ(loop, args)
+    found = _outputs_differ(loop.body, inputs)
     end = loop.carry + loop.stacked
     return [*inputs[: loop.carry], *found[loop.carry : end] * loop.length, *found[end:]]
 
 
-def _outputs(program: Program, inputs: Sequence[bool]) -> list[bool]:
+def _outputs_differ(program: Program, inputs: Sequence[bool]) -> list[bool]:
     flags = differing(program, inputs)
     return [flags[k] for k in program.outputs]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
+from ..graph import session
 from ..operations import table
-from .closures import session
 from .loop import MAP, SCAN, Loop
 from .naming import function_name, input_names
 from .program import Program, numbers_in_tuple

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -122,6 +122,15 @@ class Program:
             found = op.apply(tuple([values[k] for k in args]))
             values += found if isinstance(op, Loop) else (found,)
         return values
+
+    def renumbered(self, steps: Iterable[Step], new: Sequence[int] | Mapping[int, int], **changes: Any) -> Program:
+        """Return the program with other steps and fields; `new` has the new number of each value by its old one."""
+        return replace(
+            self,
+            steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
+            outputs=tuple([new[k] for k in self.outputs]),
+            **changes,
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Program) and self._key() == other._key()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from .loop import Loop
 from .program import Program, Step, flat, numbers_in_tuple
@@ -47,12 +46,7 @@ def _renumbered(
         elif not isinstance(step.op, Loop) and needed[first]:
             new[first] = count
             count += 1
-    return replace(
-        program,
-        constants=tuple([program.constants[k - inputs] for k in constants]),
-        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
-        outputs=tuple([new[k] for k in program.outputs]),
-    )
+    return program.renumbered(steps, new, constants=tuple([program.constants[k - inputs] for k in constants]))
 
 
 def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, list[int]]:
@@ -156,16 +150,7 @@ def _with_inputs(program: Program, kept: Sequence[int]) -> Program:
     """Return the program with only some of its inputs; nothing reads the others."""
     if len(kept) == len(program.names):
         return program
-    new = {old: place for place, old in enumerate(kept)}
-    less = len(program.names) - len(kept)
-
-    def number_of(k: int) -> int:
-        return new[k] if k < len(program.names) else k - less
-
-    return replace(
-        program,
-        names=tuple([program.names[k] for k in kept]),
-        steps=tuple([Step(op, tuple(map(number_of, args))) for op, args in program.steps]),
-        outputs=tuple(map(number_of, program.outputs)),
-        arguments=numbers_in_tuple(len(kept)),
-    )
+    inputs, less = len(program.names), len(program.names) - len(kept)
+    new = {old: place for place, old in enumerate(kept)} | {k: k - less for k in range(inputs, program.count)}
+    names = tuple([program.names[k] for k in kept])
+    return program.renumbered(program.steps, new, names=names, arguments=numbers_in_tuple(len(kept)))

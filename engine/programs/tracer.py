@@ -12,9 +12,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ..errors import TraceError
-from ..graph import Var, ask_rule, is_recording, is_tracing, link, user_line
+from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
-from .closures import lift
 from .loop import Loop
 from .program import flat
 

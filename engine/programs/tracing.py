@@ -11,9 +11,8 @@ from typing import Any
 
 from ..data import NUMBER, Structure, flatten, unflatten
 from ..errors import TraceError
-from ..graph import Var, recording, uncollected, while_tracing
+from ..graph import Outside, lift, number_of, recording, session, uncollected, while_tracing
 from ..operations import table
-from .closures import Outside, lift, session
 from .naming import function_name, input_names
 from .program import Program, Step, numbers_in_tuple
 from .pruning import drop
@@ -154,7 +153,7 @@ _BIRTH = operator.attrgetter("birth")
 
 
 def _plain(number: Any) -> float:
-    value: float = number.value if type(number) is Var else number
+    value: float = number_of(number)
     return value if value == value else math.nan
 
 

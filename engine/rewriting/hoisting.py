@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from ..programs import Program, Step, varying
+from ..programs import Program, varying
 
 
 def hoist(program: Program, batched: Sequence[bool]) -> Program:
@@ -18,9 +17,4 @@ def hoist(program: Program, batched: Sequence[bool]) -> Program:
         first, results = firsts[place], program.steps[place].op.results
         new[first : first + results] = range(count, count + results)
         count += results
-    steps = [program.steps[place] for place in order]
-    return replace(
-        program,
-        steps=tuple([Step(op, tuple([new[k] for k in args])) for op, args in steps]),
-        outputs=tuple([new[k] for k in program.outputs]),
-    )
+    return program.renumbered([program.steps[place] for place in order], new)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
-from ..programs import CALL, WHILE, Builder, Loop, Program, Step, numbers_in_tuple
+from ..programs import CALL, WHILE, Builder, Loop, Program, numbers_in_tuple
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 
@@ -87,13 +86,10 @@ def _renumbered(program: Program, names: tuple[str, ...], new: dict[int, int], g
     more = len(names) - len(program.names)
     places = {k: k if k < len(program.names) else k + more for k in range(program.offset)} | new
     count = program.offset + more
-    steps = []
-    for (op, args), first in zip(program.steps, program.firsts, strict=True):
-        if first in gone:
-            continue
-        steps.append(Step(op, tuple([places[k] for k in args])))
+    kept = [(step, first) for step, first in zip(program.steps, program.firsts, strict=True) if first not in gone]
+    for (op, _), first in kept:
         for k in range(op.results):
             places[first + k] = count + k
         count += op.results
-    outputs = tuple([places[k] for k in program.outputs])
-    return replace(program, names=names, steps=tuple(steps), outputs=outputs, arguments=numbers_in_tuple(len(names)))
+    steps = [step for step, _ in kept]
+    return program.renumbered(steps, places, names=names, arguments=numbers_in_tuple(len(names)))

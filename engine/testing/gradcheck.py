@@ -16,7 +16,7 @@ from typing import Any
 from ..data import flatten, unflatten, whole_number
 from ..derivatives import grad, jvp
 from ..errors import describe
-from ..graph import Var, walk
+from ..graph import Var, number_of, walk
 from ..operations import Scalar
 
 __all__ = ["check_grads"]
@@ -67,7 +67,7 @@ def check_grads(
     numbers, structure = flatten(args, "check_grads", "args")
     if not numbers:
         raise ValueError(f"check_grads expected numbers to differentiate by but got {describe('args', args)}")
-    point = [float(number.value) if type(number) is Var else number for number in numbers]
+    point = [number_of(number) for number in numbers]
     for what, direction, unit in _directions(args, point):
 
         def along(t: Scalar, direction: Sequence[float] = direction) -> Scalar:
@@ -79,7 +79,7 @@ def check_grads(
             for level in range(1, order + 1):
                 exact = _MODES[mode](lower)
                 name = f"derivative of order {level} {what} in {mode} mode"
-                _compare(name, lower, _value(exact(0.0)), tolerance, unit**level)
+                _compare(name, lower, number_of(exact(0.0)), tolerance, unit**level)
                 lower = exact
 
 
@@ -117,12 +117,8 @@ def _one_number(result: Any) -> Scalar:
     return total
 
 
-def _value(x: Any) -> float:
-    return x.value if type(x) is Var else x
-
-
 def _compare(what: str, f: Callable[[Any], Any], got: float, tolerance: float, unit: float) -> None:
-    expected, error = difference(lambda t: _value(f(t)), abs(got), _rounding(f))
+    expected, error = difference(lambda t: number_of(f(t)), abs(got), _rounding(f))
     if not math.isfinite(expected) and not math.isfinite(got):
         return
     size = max(abs(expected), abs(got))
@@ -131,7 +127,7 @@ def _compare(what: str, f: Callable[[Any], Any], got: float, tolerance: float, u
     if off <= tolerance * size + 10.0 * error + 2.3e-308:
         return
     hint = ""
-    right, left = (_value(f(h)) - _value(f(0.0)) for h in (1e-6, -1e-6))
+    right, left = (number_of(f(h)) - number_of(f(0.0)) for h in (1e-6, -1e-6))
     if abs(right + left) > 1e-3 * max(abs(right), abs(left)):
         hint = "; the slopes on both sides differ: the point stands on a kink"
     raise AssertionError(

@@ -21,14 +21,14 @@ LAYERS = {
     "engine/floats": "decimals ieee special __init__",
     "engine/data": "reading numbers csr structure samples files __init__",
     "engine/operations": """
-        primitive table roots methods operators functions arrays array_functions unlisted custom __init__
+        primitive table roots methods arrays array_functions numpy_calls operators functions unlisted custom __init__
     """,
-    "engine/graph": "modes blame runs var backward copying __init__",
+    "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence closures tracer tracing loop_powers long_sums
-        wrapping __init__
+        loop naming listing file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
+        __init__
     """,
-    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing __init__",
+    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
@@ -52,6 +52,38 @@ LAYERS = {
         predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__
     """,
+}
+# What a lower file cannot import a higher one gives it when that is loaded, by a function of the lower file, and in no
+# other way. The two files lie in one folder; where they do not, the third column says why they cannot.
+HOOKS = {
+    "use_arrays": (
+        "data/structure",
+        "operations/numpy_calls",
+        "arrays of Vars follow rows, and data holds whatever has rows",
+    ),
+    "use_fast": (
+        "operations/primitive",
+        "graph/var",
+        "a row that is called on a Var runs what Var spells out, and Var is made of rows",
+    ),
+    "use_functions": ("operations/arrays", "operations/array_functions", ""),
+    "use_watcher": ("graph/modes", "graph/var", ""),
+    "use_reverse_sweep": ("graph/var", "graph/backward", ""),
+    "use_copies": ("graph/var", "graph/copying", ""),
+    "use_traces": ("graph/var", "graph/closures", ""),
+    "use_long_forms": ("programs/tracer", "programs/long_sums", ""),
+    "use_loop_powers": ("programs/tracer", "programs/loop_powers", ""),
+    "use_loop_rules": ("derivatives/sweeps", "derivatives/loop_rules", ""),
+    "use_loop_series": ("derivatives/series", "derivatives/loop_series", ""),
+}
+# What else a file calls when it is loaded, for its own sake: others go on as if it had not.
+CALLED_AT_IMPORT = {
+    "offer": "a class gets the rows as its methods",
+    "on_register": "rows of the user's own are heard of",
+    "at_fork": "state is put right in forked processes",
+    "install_nodes": "nodes.h manages the memory of Var",
+    "_uncompiled.tell_once": "the first import says that the core is not compiled",
+    "sys.exit": "the file is a program",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.
@@ -205,6 +237,107 @@ ROOMS = [
     for path in modules(folder)
     if path.name == "__init__.py" and path.parent != ROOT / folder
 ]
+
+
+def test_modules_imported_by_a_string_lie_below_too():
+    place = {module: k for k, module in enumerate(order("engine"))}
+    for path in modules("engine"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or ast.unparse(node.func).rpartition(".")[2] != "import_module":
+                continue
+            # Of an f-string what is before its first gap: the folder.
+            first = node.args[0].values[0] if isinstance(node.args[0], ast.JoinedStr) else node.args[0]
+            name = first.value if isinstance(first, ast.Constant) else ""
+            level = len(name) - len(name.lstrip("."))
+            found = path.parents[level - 1].joinpath(*name[level:].split(".")) if level else None
+            if found in place or (found and found / "__init__" in place):
+                module = found if found in place else found / "__init__"
+                assert place[module] < place[path.with_suffix("")], f"{path} stands below {module}, which it imports"
+
+
+def assigned(node):
+    """Yield what a statement, or a call of setattr, assigns to or deletes: `a` and `c` of ``a.b[0].c = 1``."""
+    if isinstance(node, (ast.Assign, ast.Delete)):
+        waiting = list(node.targets)
+    elif isinstance(node, (ast.AugAssign, ast.AnnAssign)):
+        waiting = [node.target]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("setattr", "delattr"):
+        waiting = [ast.Attribute(node.args[0], "an attribute")]
+    else:
+        return
+    while waiting:
+        target = waiting.pop()
+        waiting += getattr(target, "elts", [])
+        base = target
+        while isinstance(base, (ast.Attribute, ast.Subscript)):
+            base = base.value
+        if base is not target and isinstance(base, ast.Name):
+            yield base.id, getattr(target, "attr", "an item")
+
+
+def at_import(body):
+    """Yield the statements of a module that run when it is loaded: those within `if`, `for`, `try`, too."""
+    for statement in body:
+        if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            continue
+        yield statement
+        for part in ("body", "orelse", "finalbody", "handlers"):
+            for inner in getattr(statement, part, []):
+                yield from at_import(inner.body if isinstance(inner, ast.ExceptHandler) else [inner])
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_nobody_assigns_to_what_is_anothers(folder):
+    """Neither to a module or class that is imported, nor, when a file is loaded, to anything that is not its own."""
+    for path in modules(folder):
+        tree = ast.parse(path.read_text())
+        own = {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
+        foreign = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                foreign |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                base = path.parents[node.level - 1].joinpath(*(node.module or "").split(".")) if node.level else path
+                foreign |= {
+                    alias.asname or alias.name
+                    for alias in node.names
+                    if located(base / alias.name) or alias.name.lstrip("_")[:1].isupper()
+                }
+        for node in ast.walk(tree):
+            for name, attribute in assigned(node):
+                assert name not in foreign, f"{path}, line {node.lineno}, assigns to {attribute} of {name}"
+        for statement in at_import(tree.body):
+            nodes = [statement.value] if isinstance(statement, ast.Expr) else [statement]
+            for name, attribute in (part for node in nodes for part in assigned(node)):
+                # The functions that the package exports bear its name (see pickling.py).
+                exports = path.parent == ROOT / "engine" and attribute == "__module__"
+                assert name in own or exports, f"{path}, line {statement.lineno}, assigns to {attribute} of {name}"
+
+
+def test_hooks_are_listed_and_lie_in_one_folder():
+    defined, called = {}, {}
+    for path in modules("engine"):
+        where, tree = path.relative_to(ROOT / "engine").with_suffix("").as_posix(), ast.parse(path.read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef) and node.name.startswith("use_"):
+                assert node.name not in defined, f"{where} and {defined[node.name]} both define {node.name}"
+                defined[node.name] = where
+            elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2].startswith("use_"):
+                called.setdefault(ast.unparse(node.func), []).append(where)
+        for statement in at_import(tree.body):
+            if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+                name = ast.unparse(statement.value.func)
+                known = name in HOOKS or name in CALLED_AT_IMPORT or name == "setattr"
+                assert known, f"{where}, line {statement.lineno}: a hook is called use_..., and listed in HOOKS"
+    assert defined == {hook: below for hook, (below, _, _) in HOOKS.items()}
+    assert called == {hook: [above] for hook, (_, above, _) in HOOKS.items()}
+    for hook, (below, above, reason) in HOOKS.items():
+        place = {path.relative_to(ROOT / "engine").as_posix(): k for k, path in enumerate(order("engine"))}
+        assert place[below] < place[above], f"{hook}: {above} stands below {below}, and may simply be imported"
+        assert (below.partition("/")[0] == above.partition("/")[0]) is not bool(reason), hook
+
+
+ROOMS = [path for path in modules("engine") if path.name == "__init__.py" and path.parent != ROOT / "engine"]
 
 
 @pytest.mark.parametrize("face", ROOMS, ids=lambda face: face.parent.relative_to(ROOT).as_posix())

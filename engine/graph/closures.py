@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from ..errors import TraceError
-from ..graph import Var, begin, born_since, called_by_us, recording, use_traces, user_line
 from ..operations import table
+from .blame import called_by_us, user_line
+from .modes import recording
+from .var import Var, begin, born_since, use_traces
 
 
 class Outside:

@@ -1,0 +1,42 @@
+"""Make of a traced program what a backend runs: here stands which passes there are, and in which order.
+
+    recognise     steps that do the same to other numbers become maps: the passes after it have less to do
+    restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
+    optimise      equal steps once, constants folded, identities applied: across what was written out
+    values_only   `stop_gradient` goes: all derivatives are taken
+    hoist         what depends on shared arguments only comes first, to run once for a batch
+    drop          what nobody needs any more
+
+Derivatives that are taken while tracing recognise first what they differentiate. `relax`, apart from these, gives a
+quicker program that is right wherever no result is nan; the exact one then runs where one is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..programs import Program, drop
+from .hoisting import hoist
+from .rerolling import recognise
+from .simplifying import optimise, values_only
+from .unnesting import restructure
+
+
+def prepared(traced: Program, batched: Sequence[bool]) -> Program:
+    """Return the program that a backend gets, with the same values.
+
+    Args:
+        traced: what `trace` recorded, derivatives included.
+        batched: for each argument, whether it carries a batch.
+
+    >>> from chainrule import trace
+    >>> print(prepared(trace(lambda w, x: x * (w + 0.0 * 2.0) ** 2, 1.0, 1.0), [False, True]))
+    lambda(w, x):
+        v1 = w + 0.0
+        v2 = square(v1)
+        v3 = x × v2
+        return v3
+    """
+    found = recognise(traced, alone=not any(batched))
+    shared = optimise(restructure(found) if found.has_loops else found)
+    return drop(hoist(values_only(shared), batched))
