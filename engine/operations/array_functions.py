@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from . import table
-from .arrays import array, plain, values
 from .arrays import Array as Array
 from .arrays import apply_function as apply_function
 from .arrays import apply_ufunc as apply_ufunc
-from .arrays import use_functions
+from .arrays import array, plain, use_functions, values
 
 
 def _where(condition: Any, *choices: Any) -> Any:
