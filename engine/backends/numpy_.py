@@ -12,6 +12,7 @@ import numpy as np
 from ..errors import BackendError, describe
 from ..operations import Primitive
 from ..programs import MAP, WHILE, Loop, Program
+from .flat import flat
 from .layout import Layout
 from .lowering import lower
 
@@ -55,7 +56,7 @@ def build(
     program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
 ) -> Callable[[Sequence[Any], int, Any], None]:
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
-    program = lower(program, lambda row: _on_arrays(row) is not None)
+    program = lower(flat(program), lambda row: _on_arrays(row) is not None)
     layout = Layout(program, batched, reduce)
     varies, firsts = layout.varying, program.firsts
     steps = _steps(program)

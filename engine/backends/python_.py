@@ -8,6 +8,7 @@ from typing import Any
 
 from ..operations import Primitive
 from ..programs import WHILE, Loop, Program
+from .flat import flat
 from .layout import Layout
 
 _OPERATORS = {
@@ -28,6 +29,7 @@ def build(
     program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
 ) -> Callable[[Sequence[Any], int, Any], None]:
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
+    program = flat(program)
     layout = Layout(program, batched, reduce)
     run = function(program)
 
@@ -68,6 +70,7 @@ def source(program: Program) -> str:
     Each inner program of a loop is a function of its own before it.
     """
     texts: list[str] = []
+    program = flat(program)
     _write(program, "f", {}, _names(program), texts)
     return "\n".join(texts) + "\n"
 

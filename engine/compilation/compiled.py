@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from ..backends import buffers
-from ..data import unflatten, whole_number
+from ..data import Structure, whole_number
 from ..errors import describe
 from ..graph import current, is_recording, is_strict, modes, running_alone, uncollected
 from ..pickling import pickled_as, unpickled
-from ..programs import Program, Tracer, by_name, function_name, positional, trace
+from ..programs import Program, Tracer, by_name, function_name, positional, trace_for
 from .choosing import BACKENDS, backend_module
 from .packing import Argument, samples_in
 from .parts import Parts
@@ -362,8 +362,8 @@ class Compiled:
         plan = self._plans.get(key)
         if plan is None:
             with uncollected(), running_alone(not any(flags)):
-                examples = [unflatten(argument.structure, [0.0] * argument.structure.size) for argument in packed]
-                traced = self.f if isinstance(self.f, Program) else trace(self.f, *examples)
+                structure = Structure("tuple", tuple([argument.structure for argument in packed]))
+                traced = self.f if isinstance(self.f, Program) else trace_for(self.f, structure)
             # Inside of a trace or a derivative, the next one closes over other numbers.
             if traced.closed and (current.since or any(isinstance(number, Tracer) for number in traced.closed)):
                 return None

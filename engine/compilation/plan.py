@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..backends import Layout, buffers
+from ..backends import Layout, buffers, flat
 from ..programs import Program
 from ..rewriting import prepared, relax
 from .choosing import BACKENDS, backend_module, choose
@@ -38,14 +38,14 @@ class Plan:
         self.options = options
         self.reduce = options.reduce
         self.program = prepared(traced, flags)
-        self.layout = Layout(self.program, flags, options.reduce)
+        self.layout = Layout(flat(self.program), flags, options.reduce)
         self.name = choose(options.backend, self.program, options.max_steps)
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
         self._exact: Any = None if self.optimistic else self._kernel
         self.read = buffers.reader(self.program.result, self.layout.per_sample)
-        self._outputs = len(self.program.outputs)
+        self._outputs = self.program.result.size
         self._slopes: tuple[Plan | None] | None = None
         entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
         # With what the function closes over among the arguments, a call is no call of the entry.

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Any
 
-from ..data import flatten, unflatten
+from ..data import Structure, flatten, unflatten
 from ..derivatives import jacobian, run_again
 from ..graph import Var
 from ..operations import table
-from ..programs import WHILE, Loop, Program, function_name, reached_outputs, trace
+from ..programs import WHILE, Loop, Program, function_name, gathered, in_numbers, reached_outputs, trace
 from .packing import Argument, stacked
 
 
@@ -59,7 +60,7 @@ def with_slopes(program: Program) -> Program | None:
         numbers, _ = flatten(args, "compile", "args")
 
         def results(closed: Sequence[Any]) -> list[Any]:
-            return program.run([*numbers[:-count], *closed])
+            return list(in_numbers(program.run([*numbers[:-count], *closed]), program.result))
 
         closed = numbers[-count:]
         return results(closed), jacobian(results)(closed)
@@ -71,7 +72,8 @@ def moving_outputs(program: Program) -> list[bool]:
     """Return which results depend on a Var that the program closes over."""
     closed = len(program.closed)
     inputs = [False] * (len(program.names) - closed) + [True] * closed
-    return reached_outputs(program, inputs, stops=table.stop_gradient)
+    flags = reached_outputs(program, inputs, stops=table.stop_gradient)
+    return [flag for flag, leaf in zip(flags, program.result.leaves(), strict=True) for _ in range(leaf.size)]
 
 
 def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any], n: int) -> Any:
@@ -113,10 +115,12 @@ def _record(
     slopes: Sequence[float],
 ) -> Var:
     """Make the node of one result; for higher derivatives the program runs again on its samples."""
-    output = program.outputs[place]
+    given = Structure("tuple", program.arguments.parts[:-1])
 
     def result_of(closed: Sequence[Any]) -> Any:
-        found = [program.values([*sample, *closed])[output] for sample in samples]
+        inputs = [gathered(given, sample, given.in_numbers()) for sample in samples]
+        every = [program.run([*own, *closed]) for own in inputs]
+        found = [next(islice(in_numbers(values, program.result), place, None)) for values in every]
         return found[0] if reduce is None else _reduced(found, reduce)
 
     row = run_again(f"compiled {program.name}", len(program.closed), 0, result_of)

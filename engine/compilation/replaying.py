@@ -13,7 +13,7 @@ from typing import Any
 from ..data import Structure, flatten, unflatten
 from ..errors import NonFiniteError
 from ..graph import Var, user_line
-from ..programs import Program, function_name
+from ..programs import Program, function_name, gathered
 from .packing import Argument
 
 
@@ -45,7 +45,8 @@ def _run_again(f: Callable[..., Any], traced: Program, packed: Sequence[Argument
     samples = [argument.sample(k) for argument in packed]
     try:
         f(*[unflatten(a.structure, _constants(numbers)) for a, numbers in zip(packed, samples, strict=True)])
-        traced.run(_constants([x for numbers in samples for x in numbers]))
+        structure = Structure("tuple", tuple([argument.structure for argument in packed]))
+        traced.run(gathered(traced.arguments, _constants([x for numbers in samples for x in numbers]), structure))
     except NonFiniteError as error:
         batched = any(argument.rows is not None for argument in packed)
         raise NonFiniteError(f"{error}, in sample {k} of the batch" if batched else str(error)) from None

@@ -23,8 +23,8 @@ from .structure import arranged as arranged
 from .structure import array_of as array_of
 from .structure import blocks as blocks
 from .structure import constant as constant
-from .structure import direction_of as direction_of
 from .structure import flatten as flatten
+from .structure import in_tuples as in_tuples
 from .structure import is_constant as is_constant
 from .structure import leaves as leaves
 from .structure import record_fields as record_fields

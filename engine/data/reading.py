@@ -24,7 +24,7 @@ def held(value: Any, function: str, name: str) -> Any:
     if isinstance(value, (memoryview, array.array)):
         return value.tolist()
     shape = getattr(value, "shape", None)
-    if not shape or hasattr(type(value), "__apply__"):
+    if not shape or hasattr(type(value), "__apply__") or hasattr(type(value), "__whole__"):
         return value
     numpy = sys.modules.get("numpy")
     if numpy is not None and isinstance(value, numpy.ndarray):

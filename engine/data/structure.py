@@ -12,7 +12,7 @@ import enum
 import itertools
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..forking import kept
@@ -30,7 +30,7 @@ class Structure:
     `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
     "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
     `shape` is that of an array, `made` the class of a record or constant, `places` where a sparse matrix has its
-    numbers, `parts` what stands inside.
+    numbers, `parts` what stands inside. An array that is `whole` is one value, any other as many as it has numbers.
     """
 
     kind: str
@@ -39,6 +39,14 @@ class Structure:
     shape: tuple[int, ...] = ()
     made: Any = None
     places: Places | None = None
+    whole: bool = False
+
+    @kept
+    def count(self) -> int:
+        """The number of values in it: a whole array is one."""
+        if not self.parts:
+            return 1 if self.whole else self.size
+        return sum(part.count for part in self.parts)
 
     @kept
     def size(self) -> int:
@@ -73,7 +81,39 @@ class Structure:
         return self.keys[0] if self.kind == "constant" else None
 
     def __reduce__(self) -> Reduced:
-        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places)
+        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places, self.whole)
+
+    def leaves(self) -> Iterator[Structure]:
+        """Yield the structure of each value."""
+        if self.kind == "number" or self.whole:
+            yield self
+        elif self.parts:
+            for part in self.parts:
+                yield from part.leaves()
+        else:
+            yield from [NUMBER] * self.size
+
+    def in_numbers(self) -> Structure:
+        """Return the structure in which no array is whole."""
+        if self.whole:
+            return replace(self, whole=False)
+        if not any(part.has_whole for part in self.parts):
+            return self
+        return replace(self, parts=tuple([part.in_numbers() for part in self.parts]))
+
+    def in_arrays(self, least: int) -> Structure:
+        """Return the structure in which arrays of so many numbers and more are whole."""
+        if self.kind == "array":
+            return replace(self, whole=True) if self.size >= least and not self.whole else self
+        parts = [part.in_arrays(least) if part.parts or part.kind == "array" else part for part in self.parts]
+        if all(new is old for new, old in zip(parts, self.parts, strict=True)):
+            return self
+        return replace(self, parts=tuple(parts))
+
+    @kept
+    def has_whole(self) -> bool:
+        """Whether any array in it is whole."""
+        return self.whole or any(part.has_whole for part in self.parts)
 
     def units(self) -> Iterator[Structure]:
         """Yield the numbers, arrays and sparse matrices in order; each has a block of the Jacobian."""
@@ -85,6 +125,8 @@ class Structure:
     def __str__(self) -> str:
         if self.kind == "number":
             return "number"
+        if self.whole:
+            return f"[{' × '.join(map(str, ('number', *self.shape)))}]"
         if self.kind == "array":
             return f"array{list(self.shape)}"
         if self.places is not None:
@@ -129,6 +171,9 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
     if type(tree) is float or hasattr(type(tree), "__apply__"):
         numbers.append(tree)
         return NUMBER
+    if hasattr(type(tree), "__whole__"):
+        numbers.append(tree)
+        return Structure("array", shape=tree.shape, whole=True)
     if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
         kind = "list" if isinstance(tree, list) else "tuple"
         if all_numbers(tree):
@@ -225,6 +270,9 @@ def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
 def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     if structure.kind == "number":
         return next(numbers)
+    if structure.whole:
+        found = next(numbers)
+        return array_of(found, structure.shape) if type(found) is list else found
     if structure.kind == "array":
         return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
     if structure.places is not None:
@@ -239,7 +287,7 @@ def leaves(tree: Any, structure: Structure) -> Iterator[Any]:
     if structure.kind == "number":
         yield tree
     elif structure.kind == "array":
-        yield from [None] * structure.size
+        yield from [None] * structure.count
     else:
         keys: Iterable[Any] = structure.keys if structure.kind == "dict" else range(len(structure.parts))
         if structure.kind == "record":
@@ -264,7 +312,7 @@ def arranged(numbers: Sequence[Any], found: Structure, expected: Structure) -> S
 def _order(found: Structure, expected: Structure, start: int) -> list[int] | None:
     """Map the numbers of one structure, counted from `start`, to their places in another; None if they do not match."""
     if found == expected:
-        return list(range(start, start + found.size))
+        return list(range(start, start + found.count))
     parts, count = dict(enumerate(found.parts)), len(found.parts)
     names: Sequence[Any] = range(count)
     if found.kind == "dict" and set(found.keys) == set(expected.keys):
@@ -276,7 +324,7 @@ def _order(found: Structure, expected: Structure, start: int) -> list[int] | Non
     starts = {}
     for key, part in parts.items():
         starts[key] = start
-        start += part.size
+        start += part.count
     order: list[int] = []
     for key, part in zip(names, expected.parts, strict=True):
         own = _order(parts[key], part, starts[key])
@@ -305,18 +353,13 @@ def array_of(numbers: Sequence[Any], shape: tuple[int, ...]) -> Any:
     return found.view(_array_class())
 
 
-def direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
-    """Return the arguments as a tuple, also a single one, and the numbers of a direction of the same structure."""
+def in_tuples(args: Any, tangents: Any) -> tuple[tuple[Any, ...], Any]:
+    """Return the arguments as a tuple, also a single one, and a direction likewise."""
     if not isinstance(args, tuple) or hasattr(args, "_fields"):
         args, tangents = (args,), (tangents,)
     elif (not isinstance(tangents, tuple) or hasattr(tangents, "_fields")) and len(args) == 1:
         tangents = (tangents,)
-    numbers, structure = flatten(tangents, function, "the direction")
-    expected = flatten(args, function, "args")[1]
-    direction = arranged(numbers, structure, expected)
-    if direction is None:
-        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
-    return args, list(direction)
+    return args, tangents
 
 
 def blocks(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]]) -> Any:

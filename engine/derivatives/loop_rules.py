@@ -18,17 +18,24 @@ from ..programs import (
     MAP,
     SCAN,
     WHILE,
+    ArrayTracer,
     Loop,
     LoopNode,
     Program,
+    Shape,
+    Structural,
     Tracer,
     input_flags,
     listed,
-    numbers_in_tuple,
     reached_outputs,
+    shape_of,
+    size_of,
+    symbol,
+    symbols,
     traced,
+    values_in_tuple,
 )
-from .sweeps import between, forward, reverse, use_loop_rules
+from .sweeps import between, forward, is_node, placed, reverse, use_loop_rules
 
 Flags = tuple[bool, ...]
 
@@ -43,53 +50,23 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
         return _pull_branch(loop, args, gradients, wanted)
     if loop.kind == WHILE:
         return pull(LoopNode(bounded(loop), args), gradients, wanted)
-    carry, rows, length = loop.carry, loop.rows, loop.length
-    first = carry + loop.sums
-    columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
-    given = [
-        *[k in gradients for k in range(carry)],
-        *[any(place in gradients for place in column) for column in columns],
-        *[k in gradients for k in range(carry, first)],
-    ]
+    carry, rows, stacked, first = loop.carry, loop.rows, loop.stacked, loop.carry + loop.sums
+    places = [*range(carry), *range(first, first + stacked), *range(carry, first)]
+    given = [place in gradients for place in places]
     derived, active, kept = _reverse_of(loop, tuple(input_flags(loop, wanted)), tuple(given))
-    # The arguments: gradients of the carry; for each iteration carries, row, what is kept, gradients; what is shared.
-    states = node.keep(range(carry))
-    more = node.keep(kept)
-    seeded = [column for j, column in enumerate(columns) if given[carry + j]]
-    own = _in_rows(
-        [
-            *states,
-            *[loop.column(args, j) for j in range(rows)],
-            *more,
-            *[[gradients.get(place, 0.0) for place in column] for column in seeded],
-        ],
-        length,
-    )
-    ahead = [gradients.get(k, 0.0) for k in range(carry) if active[k]]
+    # The arguments: gradients of the carry; the rows: carries, rows, what is kept, gradients; what is shared.
+    own = [*node.keep(range(carry)), *args[carry : carry + rows], *node.keep(kept)]
+    own += [gradients[place] for place in places[carry : carry + stacked] if place in gradients]
+    shapes = loop.body.shapes
+    ahead = [gradients[k] if k in gradients else zeros(shapes[k]) for k in range(carry) if active[k]]
     sums = [gradients[k] for k in range(carry, first) if k in gradients]
-    found = derived.apply((*ahead, *own, *args[carry + length * rows :], *sums))
-    return _by_argument(loop, active, found)
+    found = iter(derived.apply((*ahead, *own, *args[carry + rows :], *sums)))
+    return [next(found) if flag else 0.0 for flag in active]
 
 
-def _in_rows(columns: Sequence[Sequence[Any]], length: int) -> list[Any]:
-    """Return the first numbers of all columns, then the second ones, and so on."""
-    found: list[Any] = [None] * (length * len(columns))
-    for j, column in enumerate(columns):
-        found[j :: len(columns)] = column
-    return found
-
-
-def _by_argument(loop: Loop, active: Sequence[bool], found: Sequence[Any]) -> list[Any]:
-    """Assign every argument its gradient, from those found for the active carry, rows and shared numbers."""
-    carry, rows, length = loop.carry, loop.rows, loop.length
-    moving, own = sum(active[:carry]), sum(active[carry : carry + rows])
-    end = moving + length * own
-    given, summed = iter(found[:moving]), iter(found[end:])
-    columns = iter([found[moving + j : end : own] for j in range(own)])
-    first = [next(given) if flag else 0.0 for flag in active[:carry]]
-    middle = [next(columns) if flag else [0.0] * length for flag in active[carry : carry + rows]]
-    last = [next(summed) if flag else 0.0 for flag in active[carry + rows :]]
-    return [*first, *_in_rows(middle, length), *last]
+def zeros(shape: Shape) -> Any:
+    """Return 0, or a traced array of zeros."""
+    return placed(shape, (), ()) if shape else 0.0
 
 
 @functools.lru_cache(maxsize=512)
@@ -102,8 +79,9 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     moving = [k for k in range(carry) if active[k]]
     seeded = [k for k in range(carry, len(body.outputs)) if given[k]]
     stacked = [k for k in seeded if k < carry + loop.stacked]
-    inputs = [Tracer(name) for name in body.names]
-    ahead, seeds = [Tracer(f"d{body.names[k]}") for k in moving], [Tracer(f"d{k - carry}") for k in seeded]
+    inputs, given_shapes = symbols(body), body.output_shapes
+    ahead = [symbol(f"d{body.names[k]}", body.shapes[k]) for k in moving]
+    seeds = [symbol(f"d{k - carry}", given_shapes[k]) for k in seeded]
     values = body.values(inputs)
     since = Tracer("").birth
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
@@ -112,7 +90,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else _EXPENSIVE, loop.length)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
-    structures = numbers_in_tuple(len(every)), numbers_in_tuple(len(outputs))
+    structures = values_in_tuple(map(shape_of, every)), values_in_tuple(map(shape_of, outputs))
     program = listed(f"reverse {body.name}", every, outputs, *structures)
     kind = SCAN if moving else CALL if loop.kind == CALL else MAP
     sums = 0 if kind == CALL else sum(active[carry + rows :])
@@ -141,7 +119,7 @@ def _expensive(
     """List the values of a body that its derivative, traced since then, uses and that take many operations."""
     used: set[int] = set()
     seen: set[int] = set()
-    stack = [item for item in outputs if isinstance(item, Tracer)]
+    stack = [item for item in outputs if isinstance(item, (Tracer, ArrayTracer))]
     while stack:
         tracer = stack.pop()
         if id(tracer) in seen:
@@ -150,14 +128,18 @@ def _expensive(
         if tracer.birth < since:
             used.add(id(tracer))
         else:
-            stack.extend([arg for arg in tracer.args if isinstance(arg, Tracer)])
+            stack.extend([arg for arg in tracer.args if isinstance(arg, (Tracer, ArrayTracer))])
     kept: list[int] = []
     cost = [0] * body.offset
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
-        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Loop) else len(args))
-        own = [k for k in range(first, first + op.results) if id(values[k]) in used and type(values[k]) is Tracer]
+        total = sum([cost[k] for k in set(args)]) + (op.work if isinstance(op, Structural) else len(args))
+        own = [k for k in range(first, first + op.results) if id(values[k]) in used and is_node(values[k])]
         if isinstance(op, Loop):
-            wanted = op.work >= _EXPENSIVE * op.results and len(own) * length <= _KEPT
+            counts = [size_of(shape) for shape in op.shapes]
+            many = sum([size_of(shape_of(values[k])) for k in own])
+            wanted = op.work >= _EXPENSIVE * sum(counts) and many * length <= _KEPT
+        elif isinstance(op, Structural):
+            wanted = False
         else:
             wanted = total >= least
         if own and wanted:
@@ -172,8 +154,9 @@ def _pull_branch(loop: Loop, args: Sequence[Any], gradients: dict[int, Any], wan
     carry = loop.carry
     moved = tuple([k for k in range(carry) if k in gradients or wanted[k]])
     given = tuple([k in gradients for k in moved])
-    shared = sum(wanted[carry:])
-    start = [*[gradients.get(k, 0.0) for k in moved], *[0.0] * shared]
+    shapes = loop.body.shapes
+    start = [gradients[k] if k in gradients else zeros(shapes[k]) for k in moved]
+    start += [zeros(shape) for shape, flag in zip(shapes[carry:], wanted[carry:], strict=True) if flag]
     found = _reverse_branch(loop, tuple(wanted), moved, given).apply((*start, *args))
     by_carry = dict(zip(moved, found[: len(moved)], strict=True))
     by_shared = iter(found[len(moved) :])
@@ -189,6 +172,8 @@ def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Fl
     carry, body, condition = loop.carry, loop.body, loop.condition
     shared = [name for name, flag in zip(body.names[carry:], wanted[carry:], strict=True) if flag]
     names = [*[f"d{body.names[k]}" for k in moved], *[f"d{name}" for name in shared], *body.names]
+    own = [shape for shape, flag in zip(body.shapes[carry:], wanted[carry:], strict=True) if flag]
+    shapes = [*[body.shapes[k] for k in moved], *own, *body.shapes]
     first = len(names) - len(body.names)
 
     def pulled(xs: Sequence[Any]) -> list[Any]:
@@ -197,11 +182,11 @@ def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Fl
         sources = [x for x, flag in zip(inputs, wanted, strict=True) if flag]
         targets = [results[k] for k, flag in zip(moved, given, strict=True) if flag]
         found = iter(reverse(between(sources, targets), seeds, True))
-        every = [next(found) if flag else 0.0 for flag in wanted]
+        every = [next(found) if flag else zeros(shape) for flag, shape in zip(wanted, body.shapes, strict=True)]
         return [every[k] for k in moved] + [x for x, flag in zip(every[carry:], wanted[carry:], strict=True) if flag]
 
-    program = traced(f"reverse {body.name}", names, pulled)
-    asked = traced(condition.name, names, lambda xs: condition.run(xs[first:]))
+    program = traced(f"reverse {body.name}", names, pulled, shapes)
+    asked = traced(condition.name, names, lambda xs: condition.run(xs[first:]), shapes)
     return Loop(WHILE, program, 1, first, 0, 0, condition=asked)
 
 
@@ -211,21 +196,21 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
     moves = [type(tangent) is not float or tangent != 0.0 for tangent in tangents]
     if not any(moves):
         return [0.0] * loop.results
-    carry, rows, length = loop.carry, loop.rows, loop.length
+    carry, rows = loop.carry, loop.rows
     active = tuple(input_flags(loop, moves))
     derived, reached = _forward_of(loop, active)
-    start = carry + length * rows
-    first = [tangent for tangent, flag in zip(tangents[:carry], active[:carry], strict=True) if flag]
-    own = [j for j in range(rows) if active[carry + j]]
-    columns = [loop.column(args, j) for j in range(rows)] + [loop.column(tangents, j) for j in own]
-    shared = [t for t, flag in zip(tangents[start:], active[carry + rows :], strict=True) if flag]
-    found = derived.apply((*args[:carry], *first, *_in_rows(columns, length), *args[start:], *shared))
-    items = iter(found[carry:])
-    moved = [next(items) if reached[k] else 0.0 for k in range(carry)]
-    middle = range(carry, carry + loop.stacked)
-    stacked = [[next(items) if reached[k] else 0.0 for k in middle] for _ in range(length)]
-    moved += [next(items) if flag else 0.0 for flag in reached[carry + loop.stacked :]]
-    return moved + [row[j] for j in range(loop.stacked) for row in stacked]
+    shapes = loop.argument_shapes
+    every = [
+        (t if flag else zeros(shape)) for t, flag, shape in zip(tangents, moves, shapes, strict=True)
+    ]
+    own = [tangent for tangent, flag in zip(every, active, strict=True) if flag]
+    first, second = sum(active[:carry]), sum(active[: carry + rows])
+    start = carry + rows
+    given = (*args[:carry], *own[:first], *args[carry:start], *own[first:second], *args[start:], *own[second:])
+    found = iter(derived.apply(given)[carry:])
+    moved = [next(found) if flag else 0.0 for flag in reached]
+    middle = carry + loop.stacked
+    return [*moved[:carry], *moved[middle:], *moved[carry:middle]]
 
 
 @functools.lru_cache(maxsize=512)
@@ -255,12 +240,15 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
     names = list(body.names)
     tangent_names = [f"d{name}" if flag else "" for name, flag in zip(names, active, strict=True)]
     ordered: list[str] = []
+    shapes: list[Shape] = []
     for start, stop in ((0, carry), (carry, carry + rows), (carry + rows, len(names))):
         ordered += names[start:stop] + [name for name in tangent_names[start:stop] if name]
-    program = traced(f"forward {body.name}", ordered, moving)
+        shapes += body.shapes[start:stop]
+        shapes += [shape for shape, flag in zip(body.shapes[start:stop], active[start:stop], strict=True) if flag]
+    program = traced(f"forward {body.name}", ordered, moving, shapes)
     condition = None
     if loop.condition is not None:
-        condition = traced(loop.condition.name, ordered, lambda xs: loop.condition.run(split(xs)[0]))
+        condition = traced(loop.condition.name, ordered, lambda xs: loop.condition.run(split(xs)[0]), shapes)
     derived = loop.change(
         body=program,
         carry=carry + counts[1],
@@ -280,7 +268,8 @@ def bounded(loop: Loop) -> Loop:
         )
 
     once = loop.change(length=1)
-    body = traced(f"{loop.body.name} while {loop.condition.name}", loop.body.names, lambda xs: once.apply(tuple(xs)))
+    name, shapes = f"{loop.body.name} while {loop.condition.name}", loop.body.shapes
+    body = traced(name, loop.body.names, lambda xs: once.apply(tuple(xs)), shapes)
     return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 

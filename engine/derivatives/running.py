@@ -10,7 +10,7 @@ from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_fl
 from ..errors import describe
 from ..graph import Var, current, holding, session
 from ..operations import table
-from ..programs import Tracer, listed, numbers_in_tuple
+from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, shape_of, values_in_tuple
 from ..rewriting import recognise
 from .sweeps import is_closed_over, settle
 
@@ -53,8 +53,15 @@ class Run:
 
 
 def run_recorded(
-    function: str, f: Function, args: Sequence[Any], argnums: Places, named: dict[str, Any], has_aux: bool = False
+    function: str,
+    f: Function,
+    args: Sequence[Any],
+    argnums: Places,
+    named: dict[str, Any],
+    has_aux: bool = False,
+    one_by_one: bool = False,
 ) -> Run:
+    """Run a function on copies of arguments; with `one_by_one` arrays have an input and a result for each number."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
     if not all(is_index(position) and -len(args) <= position < len(args) for position in positions):
         raise ValueError(
@@ -71,12 +78,13 @@ def run_recorded(
         flat, structure = flatten(args[position], function, f"argument {position}")
         if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
             to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
-        numbers += flat
+        numbers += in_numbers(flat, structure) if one_by_one else flat
         structures.append(structure)
 
     def call(inputs: list[Any]) -> tuple[list[Any], Structure]:
         nonlocal beside, aux
-        copies = unflatten(Structure("tuple", tuple(structures)), inputs)
+        whole = Structure("tuple", tuple(structures))
+        copies = unflatten(whole, arranged_values(inputs, whole.in_numbers(), whole) if one_by_one else inputs)
         given = list(args)
         for position, copy in zip(positions, copies, strict=True):
             given[position] = copy
@@ -89,21 +97,23 @@ def run_recorded(
                 )
             result, other = result
             beside, aux = flatten(other, function, f"the aux of {name_of(f)}", others=True)
-        return _flatten_result(function, f, result)
+        found, shape = _flatten_result(function, f, result)
+        return (list(in_numbers(found, shape)), shape.in_numbers()) if one_by_one else (found, shape)
 
     inputs, results, shape = run_on_copies(call, numbers)
-    if inputs and any(isinstance(item, Tracer) for item in results):
+    if inputs and any(isinstance(item, (Tracer, ArrayTracer)) for item in results):
         # What is repeated becomes a loop first: then its derivative is one, too.
         restated = _restated(inputs, [*results, *beside])
         results, beside = restated[: len(results)], restated[len(results) :]
     argument = Structure("tuple", tuple(structures)) if isinstance(argnums, tuple) else structures[0]
+    argument = argument.in_numbers() if one_by_one else argument
     return Run(inputs, results, argument, shape, beside, aux, current.since)
 
 
 def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     """Return traced results that are equal, with loops in place of what was written out between inputs and results."""
     lifted: list[Tracer] = []
-    structures = numbers_in_tuple(len(inputs)), numbers_in_tuple(len(results))
+    structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
     found = recognise(program, session.alone)
     return list(results) if found is program else found.run([*inputs, *lifted])
@@ -137,6 +147,8 @@ def traced_copy(number: Any) -> Any:
         return Var(number)
     if type(number) is Var and not number.requires_grad and not is_closed_over(number):
         return Var(number.value)
+    if type(number) is ArrayTracer:
+        return copied(number)
     return table.pos(number)
 
 

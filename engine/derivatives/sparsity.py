@@ -9,71 +9,172 @@ numbers: a program has the same places at each call.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from ..data import Places, Sparse, is_symbolic, scipy_sparse
 from ..graph import Var
-from ..programs import WHILE, Loop, Program, Tracer
+from ..programs import (
+    CALL,
+    WHILE,
+    Gather,
+    Loop,
+    Numbers,
+    Place,
+    Program,
+    Shape,
+    Structural,
+    View,
+    in_numbers,
+    row_by_row,
+    size_of,
+    symbols,
+)
 from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
 
 
 def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
-    """List for each result the inputs that it can depend on."""
-    reached: dict[int, int] = {}
-    loops: dict[int, list[int]] = {}
+    """List for each result the inputs that it can depend on; both are numbers."""
+    reached: dict[int, Any] = {}
     for place, node in enumerate(graph.inputs):
         reached[id(node)] = reached.get(id(node), 0) | (1 << place)
+    _spread(graph, reached, symbolic)
+    return [_places(reached.get(id(result), 0)) if is_node(result) else [] for result in graph.results]
+
+
+def _spread(graph: Recorded, reached: dict[int, Any], symbolic: bool) -> None:
+    """Find what each node of a graph can depend on, as bits; of an array a list of them."""
     for node in graph.order:
-        if isinstance(node.op, Loop):
-            if node.place < 0:
-                loops[id(node)] = _through(node.loop, [reached.get(id(arg), 0) for arg in node.args])
-            else:
-                reached[id(node)] = loops[id(node.args[0])][node.args[0].loop.result_at(node.place)]
+        op = node.op
+        if isinstance(op, Structural):
+            if isinstance(op, Loop) and node.place >= 0:
+                reached[id(node)] = reached[id(node.args[0])][op_of(node).result_at(node.place)]
+                continue
+            shapes = op.argument_shapes
+            own = [_bits(reached, arg, shape) for arg, shape in zip(node.args, shapes, strict=True)]
+            reached[id(node)] = _through(node.loop, own) if isinstance(op, Loop) else _moved(op, node.args, own)
+            continue
+        if not hasattr(type(node), "__apply__"):
+            reached[id(node)] = reached.get(id(node.args[0]), 0)
             continue
         bits = 0
         for arg, partial in zip(node.args, partials_of(node, symbolic), strict=True):
             if id(arg) in reached and (type(partial) is not float or partial != 0.0):
                 bits |= reached[id(arg)]
         reached[id(node)] = bits
-    return [_places(reached.get(id(result), 0)) if is_node(result) else [] for result in graph.results]
 
 
-def _through(loop: Loop, args: Sequence[int]) -> list[int]:
+def op_of(node: Any) -> Loop:
+    """Return the loop that a result comes out of."""
+    loop: Loop = node.args[0].loop
+    return loop
+
+
+def _bits(reached: dict[int, Any], arg: Any, shape: Shape) -> Any:
+    return reached.get(id(arg), [0] * size_of(shape) if shape else 0)
+
+
+def _moved(op: Any, args: Sequence[Any], bits: Sequence[Any]) -> Any:
+    """Return what the numbers depend on that a view or the like gives."""
+    if isinstance(op, View):
+        if op.stops:
+            return [0] * size_of(op.shape) if op.shape else 0
+        return op.on_lists(bits)
+    if isinstance(op, Place):
+        found = [0] * size_of(op.shape)
+        for part, own in zip(op.parts, bits, strict=True):
+            for place, number in zip(part.places(), own if part.shape else (own,), strict=True):
+                found[place] |= number
+        return found
+    index = args[1] if isinstance(op, Gather) else args[0]
+    if isinstance(index, Numbers):
+        rows = index.tolist()
+        if isinstance(op, Gather):
+            return [0 if bit != bit else bit for bit in op.on_lists([bits[0], rows])]
+        found = [0] * size_of(op.shape)
+        size = size_of(op.shape[1:])
+        for k, row in enumerate(rows):
+            for j in range(size):
+                found[int(row) % op.shape[0] * size + j] |= bits[1][k * size + j]
+        return found
+    # It can be any row.
+    size = size_of((op.of if isinstance(op, Gather) else op.shape)[1:])
+    numbers = bits[0 if isinstance(op, Gather) else 1]
+    numbers = numbers if isinstance(numbers, list) else [numbers]
+    columns = [functools.reduce(int.__or__, numbers[j::size], 0) for j in range(size)]
+    whole = columns * (size_of(op.shape) // size if size else 0)
+    return whole if op.shape else whole[0]
+
+
+def _through(loop: Loop, args: Sequence[Any]) -> list[Any]:
     """Return the inputs that each result of a loop can depend on, as bits, from those of its arguments."""
-    first, rows, stacked = loop.carry, loop.rows, loop.stacked
+    first, end = loop.carry, loop.carry + loop.rows
     needs = _needs(loop.body)
-    carry, shared = list(args[:first]), args[first + loop.length * rows :]
+    carry, shared = list(args[:first]), list(args[end:])
 
-    def run(inputs: Sequence[int]) -> list[int]:
+    def run(inputs: Sequence[Any]) -> list[Any]:
+        numbers = list(in_numbers(inputs, loop.body.arguments))
         found = []
         for own in needs:
             bits = 0
             for place in own:
-                bits |= inputs[place]
+                bits |= numbers[place]
             found.append(bits)
-        return found
+        return grouped(found, loop.body.output_shapes)
 
     if loop.kind == WHILE:
         while True:
-            grown = [old | new for old, new in zip(carry, run([*carry, *shared]), strict=True)]
+            grown = [_union(old, new) for old, new in zip(carry, run([*carry, *shared]), strict=True)]
             if grown == carry or loop.is_branch:
                 return grown
             carry = grown
-    kept: list[list[int]] = [[] for _ in range(loop.length)]
-    totals = [0] * loop.sums
+    if loop.kind == CALL:
+        return run(args)
+    rows = [row_by_row(array, shape) for array, shape in zip(args[first:end], loop.body.shapes[first:end], strict=True)]
+    given = loop.body.output_shapes[first:]
+    kept: list[list[Any]] = [[None] * loop.length for _ in range(loop.stacked)]
+    totals = [[0] * size_of(shape) if shape else 0 for shape in given[loop.stacked :]]
     for k in loop.iterations:
-        found = run([*carry, *args[first + k * rows : first + (k + 1) * rows], *shared])
-        carry, kept[k] = found[:first], found[first : first + stacked]
-        totals = [total | bits for total, bits in zip(totals, found[first + stacked :], strict=True)]
-    return [*carry, *[bits for row in kept for bits in row], *totals]
+        found = run([*carry, *[column[k] for column in rows], *shared])
+        carry = found[:first]
+        for own, item in zip(kept, found[first:], strict=False):
+            own[k] = item
+        totals = [_union(old, new) for old, new in zip(totals, found[first + loop.stacked :], strict=True)]
+    stacked = [
+        [bits for item in own for bits in item] if shape else own for own, shape in zip(kept, given, strict=False)
+    ]
+    return [*carry, *stacked, *totals]
+
+
+def grouped(numbers: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
+    """Return numbers as values of these shapes, arrays as lists."""
+    own = iter(numbers)
+    return [list(itertools.islice(own, size_of(shape))) if shape else next(own) for shape in shapes]
+
+
+def _union(a: Any, b: Any) -> Any:
+    return [x | y for x, y in zip(a, b, strict=True)] if isinstance(a, list) else a | b
 
 
 @functools.lru_cache(maxsize=512)
 def _needs(program: Program) -> list[list[int]]:
-    """List for each output of a program the inputs that it can depend on smoothly."""
-    inputs = [Tracer(name) for name in program.names]
-    return pattern(between(inputs, program.run(inputs)), symbolic=True)
+    """List for each number of a program's outputs the numbers of the inputs that it can depend on smoothly."""
+    inputs = symbols(program)
+    graph = between(inputs, program.run(inputs))
+    reached: dict[int, Any] = {}
+    start = 0
+    for node, shape in zip(inputs, program.shapes, strict=True):
+        count = size_of(shape)
+        bits = [1 << k for k in range(start, start + count)]
+        reached[id(node)] = bits if shape else bits[0]
+        start += count
+    _spread(graph, reached, True)
+    found: list[list[int]] = []
+    for result, shape in zip(graph.results, program.output_shapes, strict=True):
+        own = _bits(reached, result, shape)
+        found += map(_places, own if shape else (own,))
+    return found
 
 
 def _places(bits: int) -> list[int]:

@@ -15,7 +15,7 @@ from typing import Any
 from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
-from ..programs import Loop
+from ..programs import ArrayTracer, Gather, Loop, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
 _push_loop: Callable[[Any, Sequence[Any]], list[Any]]
@@ -28,8 +28,8 @@ def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]
 
 
 def is_node(x: Any) -> bool:
-    """Return whether `x` is a recorded number rather than a plain one."""
-    return hasattr(type(x), "__apply__")
+    """Return whether `x` is a recorded number or array rather than a plain one."""
+    return hasattr(type(x), "__apply__") or type(x) is ArrayTracer
 
 
 def is_closed_over(leaf: Any) -> bool:
@@ -95,6 +95,36 @@ def chain(gradient: Scalar, partial: Scalar) -> Scalar:
     return table.strong_mul(gradient, partial)
 
 
+class Total:
+    """The gradient by a whole array, as it comes: of the whole, of parts, and of rows by index."""
+
+    def __init__(self, shape: Shape) -> None:
+        self.shape = shape
+        self.parts: list[tuple[Part, Any]] = []
+
+    def add(self, part: Part, gradient: Any) -> None:
+        """Add the gradient by a part of the array."""
+        if type(gradient) is not float or gradient != 0.0:
+            self.parts.append((part, gradient))
+
+    def value(self) -> Any:
+        """Return the gradient as one array; 0.0 where nothing came."""
+        if not self.parts:
+            return 0.0
+        parts, gradients = zip(*self.parts, strict=True)
+        return placed(self.shape, parts, gradients)
+
+
+def placed(shape: Shape, parts: Sequence[Part], values: Sequence[Any]) -> Any:
+    """Return an array of a shape that is 0 but for values added at its parts."""
+    return Tracer.__apply_structure__(Place(shape, parts), values)
+
+
+def zero_of(node: Any) -> Any:
+    """Return 0 for a number, an array of zeros for a whole array."""
+    return placed(node.shape, (), ()) if type(node) is ArrayTracer else 0.0
+
+
 def plus(left: Scalar, right: Scalar) -> Scalar:
     """Add; an exact 0 costs nothing."""
     if type(left) is float and left == 0.0:
@@ -124,42 +154,89 @@ def _linked(node: Any, position: int, gradient: Scalar, partial: Scalar) -> Scal
 def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
     """Return the derivative of sum(seed * result) by each input."""
     gradients: dict[int, Any] = {}
+
+    def add(node: Any, gradient: Any) -> None:
+        if type(node) is ArrayTracer:
+            gradients.setdefault(id(node), Total(node.shape)).add(whole(node.shape), gradient)
+        else:
+            gradients[id(node)] = plus(gradients.get(id(node), 0.0), gradient)
+
     for result, seed in zip(graph.results, seeds, strict=True):
         if id(result) in graph.active:
-            gradients[id(result)] = plus(gradients.get(id(result), 0.0), seed)
+            add(result, seed)
     for node in reversed(graph.order):
         gradient = gradients.pop(id(node), 0.0)
+        if type(gradient) is Total:
+            gradient = gradient.value()
         if type(gradient) is float and gradient == 0.0:
             continue
         if isinstance(node.op, Loop):
-            _pull(node, gradient, gradients, graph.active)
-            continue
-        for position, (arg, partial) in enumerate(zip(node.args, partials_of(node, symbolic), strict=True)):
-            if id(arg) in graph.active:
-                product = _linked(node, position, gradient, partial)
-                gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
-    return [gradients.get(id(node), 0.0) for node in graph.inputs]
+            _pull(node, gradient, gradients, graph.active, add)
+        elif isinstance(node.op, Structural):
+            _pull_structure(node, gradient, gradients, graph.active, add)
+        elif type(node) is ArrayTracer:  # a copy
+            add(node.args[0], gradient)
+        else:
+            for position, (arg, partial) in enumerate(zip(node.args, partials_of(node, symbolic), strict=True)):
+                if id(arg) in graph.active:
+                    product = _linked(node, position, gradient, partial)
+                    gradients[id(arg)] = plus(gradients.get(id(arg), 0.0), product)
+    found = []
+    for node in graph.inputs:
+        own = gradients.get(id(node), 0.0)
+        own = own.value() if type(own) is Total else own
+        found.append(zero_of(node) if type(own) is float and own == 0.0 and type(node) is ArrayTracer else own)
+    return found
 
 
-def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int]) -> None:
+def _pull(node: Any, gradient: Any, gradients: dict[int, Any], active: set[int], add: Callable[..., None]) -> None:
     """Pass the gradient of a loop's result to the loop, or those of all its results to its arguments."""
     if node.place >= 0:
         # Several nodes may stand for one result.
         own = gradients.setdefault(id(node.args[0]), {})
-        own[node.place] = plus(own.get(node.place, 0.0), gradient)
+        before = own.get(node.place)
+        if before is not None and type(node) is ArrayTracer:
+            gradient = placed(node.shape, [whole(node.shape)] * 2, [before, gradient])
+        own[node.place] = gradient if before is None or type(node) is ArrayTracer else plus(before, gradient)
         return
     wanted = [id(arg) in active for arg in node.args]
     for arg, product in zip(node.args, _pull_loop(node, gradient, wanted), strict=True):
         if id(arg) in active:
-            known = gradients.get(id(arg))
-            gradients[id(arg)] = product if known is None else plus(known, product)
+            add(arg, product)
+
+
+def _pull_structure(
+    node: Any, gradient: Any, gradients: dict[int, Any], active: set[int], add: Callable[..., None]
+) -> None:
+    """Pass the gradient of a view or the like to what it is of."""
+    op = node.op
+    if isinstance(op, View):
+        (arg,) = node.args
+        if not op.stops and id(arg) in active:
+            gradients.setdefault(id(arg), Total(arg.shape)).add(op.part, gradient)
+    elif isinstance(op, Place):
+        for arg, part in zip(node.args, op.parts, strict=True):
+            if id(arg) in active:
+                add(arg, Tracer.__apply_structure__(View(op.shape, part), [gradient]))
+    elif isinstance(op, Gather):
+        array, index = node.args
+        if id(array) in active:
+            add(array, Tracer.__apply_structure__(Scatter(op.of, op.index), [index, gradient]))
+    else:
+        index, rows = node.args
+        if id(rows) in active:
+            add(rows, Tracer.__apply_structure__(Gather(op.shape, op.index), [gradient, index]))
 
 
 def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list[Scalar]:
     """Return the derivative of each result along the direction `tangents` of the inputs."""
     moved: dict[int, Any] = {}
     for node, tangent in zip(graph.inputs, tangents, strict=True):
-        moved[id(node)] = plus(moved.get(id(node), 0.0), tangent)
+        before = moved.get(id(node), 0.0)
+        if type(node) is ArrayTracer and type(before) is not float:
+            moved[id(node)] = placed(node.shape, [whole(node.shape)] * 2, [before, tangent])
+        else:
+            moved[id(node)] = tangent if type(node) is ArrayTracer else plus(before, tangent)
     for node in graph.order:
         if isinstance(node.op, Loop) and node.place >= 0:
             moved[id(node)] = moved[id(node.args[0])][node.place]
@@ -167,12 +244,36 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if isinstance(node.op, Loop):
             moved[id(node)] = _push_loop(node, tangents_in)
-        elif any(type(tangent) is not float or tangent != 0.0 for tangent in tangents_in):
+        elif all(type(tangent) is float and tangent == 0.0 for tangent in tangents_in):
+            continue
+        elif isinstance(node.op, Structural):
+            moved[id(node)] = _push_structure(node, tangents_in)
+        elif type(node) is ArrayTracer:
+            moved[id(node)] = tangents_in[0]
+        else:
             total: Scalar = 0.0
             for position, (tangent, partial) in enumerate(zip(tangents_in, partials_of(node, symbolic), strict=True)):
                 total = plus(total, _linked(node, position, tangent, partial))
             moved[id(node)] = total
-    return [moved.get(id(result), 0.0) if is_node(result) else 0.0 for result in graph.results]
+    found = []
+    for result in graph.results:
+        own = moved.get(id(result), 0.0) if is_node(result) else 0.0
+        is_none = type(own) is float and own == 0.0
+        found.append(zero_of(result) if is_none else own)
+    return found
+
+
+def _push_structure(node: Any, tangents: Sequence[Any]) -> Any:
+    """Return the tangent of a view or the like from those of its arguments, some of which move."""
+    op = node.op
+    if isinstance(op, View):
+        return 0.0 if op.stops else Tracer.__apply_structure__(op, tangents)
+    if isinstance(op, Place):
+        moving = [(p, t) for p, t in zip(op.parts, tangents, strict=True) if type(t) is not float or t != 0.0]
+        return placed(op.shape, [part for part, _ in moving], [tangent for _, tangent in moving])
+    if isinstance(op, Gather):
+        return Tracer.__apply_structure__(op, [tangents[0], node.args[1]]) if type(tangents[0]) is not float else 0.0
+    return Tracer.__apply_structure__(op, [node.args[0], tangents[1]]) if type(tangents[1]) is not float else 0.0
 
 
 def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:
@@ -204,7 +305,7 @@ def settle(numbers: Sequence[Scalar], inputs: Sequence[Any], outside: bool) -> l
         if type(number) is Var and not (outside and _depends_on_others(number, inputs)):
             number = number.value
         elif not outside and is_symbolic(number):
-            number = table.stop_gradient(number)
+            number = stopped(number)
         settled.append(number)
     return settled
 

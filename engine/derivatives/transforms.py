@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data import NUMBER, arranged, blocks, direction_of, flatten, unflatten
+from ..data import NUMBER, blocks, flatten, in_tuples, unflatten
 from ..errors import describe
 from ..graph import Var, begin, gradients, inside, is_tracing, recording
-from ..programs import made_of_function
+from ..programs import arranged_values, made_of_function
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
 from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle
@@ -114,7 +114,7 @@ def jacobian(
 
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("jacobian", f, args, argnums, named, has_aux)
+            run = run_recorded("jacobian", f, args, argnums, named, has_aux, one_by_one=True)
             graph = between(run.inputs, run.results)
             if sparse:
                 return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
@@ -142,7 +142,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
 
     def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("hessian", f, args, argnums, named, has_aux)
+            run = run_recorded("hessian", f, args, argnums, named, has_aux, one_by_one=True)
             if run.result is not NUMBER:
                 raise TypeError(
                     f"hessian expected {name_of(f)} to return one number but got {run.result}; use jacobian of grad"
@@ -173,7 +173,7 @@ def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named
     >>> jvp(lambda x, y: x * y, (2.0, 3.0), (1.0, 0.0))
     (6.0, 3.0)
     """
-    args, direction = direction_of("jvp", args, tangents)
+    args, direction = _direction_of("jvp", args, tangents)
     with recording() as outside, inside(begin()):
         run = run_recorded("jvp", f, args, tuple(range(len(args))), named, has_aux)
         graph = between(run.inputs, run.results)
@@ -204,7 +204,7 @@ def vjp(f: Function, *args: Any, has_aux: bool = False, **named: Any) -> tuple[A
     def pull(cotangent: Any) -> tuple[Any, ...]:
         """Return sum(cotangent * derivative) by each argument."""
         numbers, structure = flatten(cotangent, "vjp", "cotangent")
-        seeds = arranged(numbers, structure, run.result)
+        seeds = arranged_values(numbers, structure, run.result)
         if seeds is None:
             raise ValueError(f"vjp expected a cotangent like the result, {run.result}, but got {structure}")
         with recording() as outside, inside(run.start):
@@ -233,7 +233,7 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
     >>> hvp(lambda x: x[0] ** 2 * x[1], ([2.0, 3.0],), ([1.0, 0.0],))
     [6.0, 4.0]
     """
-    args, direction = direction_of("hvp", args, vector)
+    args, direction = _direction_of("hvp", args, vector)
     with recording() as outside, inside(begin()):
         run = run_recorded("hvp", f, args, tuple(range(len(args))), named)
         if run.result is not NUMBER:
@@ -244,6 +244,17 @@ def hvp(f: Function, args: Any, vector: Any, **named: Any) -> Any:
         run.close()
     whole = unflatten(run.argument, product)
     return whole if len(args) > 1 else whole[0]
+
+
+def _direction_of(function: str, args: Any, tangents: Any) -> tuple[tuple[Any, ...], list[Any]]:
+    """Return the arguments as a tuple, also a single one, and the values of a direction of the same structure."""
+    args, tangents = in_tuples(args, tangents)
+    values, structure = flatten(tangents, function, "the direction")
+    expected = flatten(args, function, "args")[1]
+    direction = arranged_values(values, structure, expected)
+    if direction is None:
+        raise ValueError(f"{function} expected a direction like the arguments, {expected}, but got {structure}")
+    return args, direction
 
 
 def _numbers(run: Run) -> list[float] | None:

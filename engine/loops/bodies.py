@@ -6,9 +6,20 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import NUMBER, Structure, flatten, unflatten
+from ..data import Structure, flatten, unflatten
 from ..graph import Var, is_tracing, lift
-from ..programs import Loop, Tracer, function_name, input_names, listed
+from ..programs import (
+    Loop,
+    Tracer,
+    function_name,
+    input_names,
+    listed,
+    shape_of,
+    shown,
+    symbols_of,
+    values_in_tuple,
+    values_of,
+)
 from .carries import Carry
 
 
@@ -26,31 +37,43 @@ class Body:
     ) -> None:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
-            inputs = [Tracer(name) for name in input_names(f, arguments)]
-        self.inputs: list[Tracer] = inputs
+            inputs = symbols_of(input_names(f, arguments), arguments)
+        self.inputs: list[Any] = inputs
         # Whatever else is traced was born before, outside.
         self.since = inputs[0].birth if inputs else Tracer("").birth
-        args = list(unflatten(arguments, inputs))
+        args = list(unflatten(arguments, [*builtins.map(shown, inputs)]))
         if empty:
             args[1] = None
         if carry is not None:
-            args[0] = carry.give(inputs[: carry.structure.size])
+            args[0] = carry.give(inputs[: carry.structure.count])
         self.value = f(*args)
-        self.lifted: list[Tracer] = []
+        self.lifted: list[Any] = []
         if function == "scan":
             return
-        self.numbers, self.result = numbers_of(self.value, function, f)
+        # Each array of the result is one value: what is stacked of it is an array, too.
+        self.numbers, self.result = values_of(*numbers_of(self.value, function, f), 0)
 
-    def finish(self, outputs: Sequence[Any], lifted: Sequence[Tracer] | None = None) -> None:
+    def finish(self, outputs: Sequence[Any], lifted: Sequence[Any] | None = None) -> None:
         """Make the program; what the function closes over becomes additional inputs, after the others."""
         inputs, arguments = self.inputs, self.arguments
         if lifted is not None:
             inputs = [*inputs, *lifted]
-            arguments = Structure("tuple", (*arguments.parts, *[NUMBER] * len(lifted)))
-        found: list[Tracer] = []
-        result = Structure("tuple", (NUMBER,) * len(outputs)) if len(outputs) != 1 else NUMBER
+            outer = values_in_tuple(builtins.map(shape_of, lifted))
+            arguments = Structure("tuple", (*arguments.parts, *outer.parts))
+        found: list[Any] = []
+        result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
+
+
+def one_value(item: Any) -> Structure:
+    """Return the structure of one value."""
+    return values_in_tuple([shape_of(item)]).parts[0]
+
+
+def shown_as(structure: Structure, values: Sequence[Any]) -> Any:
+    """Return values in their structure, as traced code gets them."""
+    return unflatten(structure, [*builtins.map(shown, values)])
 
 
 def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[Any], Structure]:
@@ -62,7 +85,8 @@ def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[
 
 def as_step(loop: Loop, args: Sequence[Any]) -> list[Any]:
     """Make a loop whose body was traced one step of the trace, also where it takes no traced number."""
-    return loop.apply(tuple(args)) if any_traced(args) else Tracer.__apply_loop__(loop, args)
+    known = [item for arg in args for item in (arg if type(arg) is builtins.list else (arg,))]
+    return loop.apply(tuple(args)) if any_traced(known) else Tracer.__apply_loop__(loop, args)
 
 
 def seen(numbers: Sequence[Any]) -> list[Any]:
@@ -73,5 +97,5 @@ def seen(numbers: Sequence[Any]) -> list[Any]:
 
 
 def any_traced(numbers: Sequence[Any]) -> bool:
-    """Return whether any number is traced."""
+    """Return whether any value is traced."""
     return any(getattr(kind, "__symbolic__", False) for kind in builtins.set(builtins.map(type, numbers)))

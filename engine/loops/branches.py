@@ -14,8 +14,8 @@ from typing import Any
 from ..data import NUMBER, arranged, flatten, unflatten
 from ..errors import describe
 from ..operations import table
-from ..programs import WHILE, Loop, function_name, traced
-from .bodies import Body, any_traced, numbers_of, seen
+from ..programs import WHILE, Loop, function_name, traced, values_of, zeros_of
+from .bodies import Body, any_traced, numbers_of, seen, shown_as
 
 __all__ = ["cond", "switch"]
 
@@ -122,7 +122,7 @@ def _branches(
     function: str, chosen: Any, branches: Sequence[tuple[str, Test, Callable[..., Any]]], args: Sequence[Any]
 ) -> Any:
     """Trace all branches: each is a loop of at most one iteration, which replaces the result if its test passes."""
-    numbers, structure = flatten(args, function, "args")
+    numbers, structure = values_of(*flatten(args, function, "args"))
     bodies: list[Body] = []
     for _, _, f in branches:
         body = Body(function, f, structure)
@@ -136,15 +136,19 @@ def _branches(
         body.finish(placed)
         bodies.append(body)
     count = len(bodies[0].numbers)
-    results: list[Any] = [0.0] * count
+    results: list[Any] = [zeros_of(shape) for shape in bodies[0].program.output_shapes]
     for (name, test, _), body in zip(branches, bodies, strict=True):
-        loop = _branch(body, count, name, test)
+        loop = _branch(body, name, test)
         results = loop.apply((*results, chosen, *numbers, *body.lifted))
-    return unflatten(bodies[0].result, results)
+    return shown_as(bodies[0].result, results)
 
 
-def _branch(body: Body, count: int, name: str, test: Test) -> Loop:
+def _branch(body: Body, name: str, test: Test) -> Loop:
     """Return the loop of one branch: its body takes the results so far, which it ignores, then the index."""
+    given = body.program.output_shapes
+    count = len(given)
     names = [*["result"] * count, "chosen", *body.program.names]
-    program = traced(body.name, names, lambda xs: body.program.run(xs[count + 1 :]))
-    return Loop(WHILE, program, 1, count, 0, 0, condition=traced(name, names, lambda xs: [test(xs[count])]))
+    shapes = [*given, (), *body.program.shapes]
+    program = traced(body.name, names, lambda xs: body.program.run(xs[count + 1 :]), shapes)
+    condition = traced(name, names, lambda xs: [test(xs[count])], shapes)
+    return Loop(WHILE, program, 1, count, 0, 0, condition=condition)

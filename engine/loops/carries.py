@@ -5,30 +5,34 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import NUMBER, arranged, flatten, is_symbolic, leaves, unflatten
+from ..data import NUMBER, Structure, arranged, flatten, is_symbolic, leaves, unflatten
 from ..operations import table
-from ..programs import are_conditions, function_name
+from ..programs import are_conditions, function_name, shown, values_of
 
 
 class Carry:
     """Flatten a carry, and rebuild it for each iteration.
 
     Attributes:
-        numbers: its numbers; True and False are 1 and 0.
+        numbers: its numbers, and where it is `traced` its large arrays as one value each; True and False are 1 and 0.
         structure: that of the carry.
         truths: the places of truth values, which iterations get as such, so that `&`, `|`, `^` take them.
     """
 
-    def __init__(self, function: str, tree: Any) -> None:
-        self.function = function
-        self.numbers, self.structure = flatten(tree, function, "carry")
+    def __init__(self, function: str, tree: Any, traced: bool = False) -> None:
+        self.function, self.traced = function, traced
+        self.numbers, self.structure = self._values(tree, "carry")
         self.truths = frozenset([k for k, leaf in enumerate(leaves(tree, self.structure)) if _is_truth(leaf)])
+
+    def _values(self, tree: Any, name: str) -> tuple[list[Any], Structure]:
+        numbers, structure = flatten(tree, self.function, name)
+        return values_of(numbers, structure) if self.traced else (numbers, structure)
 
     def give(self, numbers: Sequence[Any]) -> Any:
         """Return the carry passed to an iteration, or returned by the loop."""
         if self.truths:
             numbers = [_truth(number) if k in self.truths else number for k, number in enumerate(numbers)]
-        return unflatten(self.structure, numbers)
+        return unflatten(self.structure, [*map(shown, numbers)])
 
     def take(self, f: Callable[..., Any], tree: Any, name: str = "the carry of") -> list[Any]:
         """Return the numbers of a carry that an iteration returned; keys of dicts may come in any order.
@@ -38,7 +42,7 @@ class Carry:
         if type(tree) is float and self.structure is NUMBER:
             self.truths = frozenset()
             return [tree]
-        numbers, found = flatten(tree, self.function, f"{name} {function_name(f)}")
+        numbers, found = self._values(tree, f"{name} {function_name(f)}")
         placed = arranged(numbers, found, self.structure)
         if placed is None:
             raise ValueError(

@@ -21,16 +21,26 @@ from ..programs import (
     MAP,
     SCAN,
     WHILE,
+    ArrayTracer,
     Loop,
+    Part,
+    Place,
+    Shape,
+    View,
+    as_values,
+    contiguous,
     function_name,
     is_unrecorded,
     made_of_function,
     positional,
+    size_of,
     traced,
+    values_of,
+    whole,
 )
-from .bodies import Body, any_traced, as_step, numbers_of, seen
+from .bodies import Body, any_traced, as_step, numbers_of, seen, shown_as
 from .carries import Carry
-from .leading_axis import Items, stack
+from .leading_axis import Items, stack, stack_rows
 
 __all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
 
@@ -71,6 +81,7 @@ def function(f: F) -> F:
         numbers, structure = flatten(args, function_name(f), "args")
         if not any_traced(numbers):
             return f(*args)
+        numbers, structure = values_of(numbers, structure)
         # Another trace may find other numbers in the closure; within no_grad the body has no derivative.
         key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
@@ -82,7 +93,7 @@ def function(f: F) -> F:
                     known.clear()
                 known[key] = body
         loop = Loop(CALL, body.program, 1, 0, 0, 0)
-        return unflatten(body.result, loop.apply((*numbers, *body.lifted)))
+        return shown_as(body.result, loop.apply((*numbers, *body.lifted)))
 
     return cast(F, called)
 
@@ -116,18 +127,20 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
         raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
     items = Items(xs, "map", f)
     given, structure = flatten(shared, "map", "shared")
-    if not any_traced(items.numbers) and not any_traced(given):
+    if not items.traced and not any_traced(given):
         found = _map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    body = Body("map", f, Structure("tuple", (items.structure, *structure.parts)))
+    given, structure = values_of(given, structure)
+    item, columns = items.columns()
+    body = Body("map", f, Structure("tuple", (item, *structure.parts)))
     body.finish(body.numbers)
     sums = len(body.numbers) if reduce else 0
-    loop = Loop(MAP, body.program, items.count, 0, items.structure.size, sums)
-    numbers = as_step(loop, (*items.numbers, *given, *body.lifted))
+    loop = Loop(MAP, body.program, items.count, 0, len(columns), sums)
+    values = as_step(loop, (*columns, *given, *body.lifted))
     if reduce is None:
-        return stack(body.result, _rows(numbers, items.count), items.arrays)
-    return unflatten(body.result, _mean(numbers, items.count) if reduce == "mean" else numbers)
+        return stack(body.result, values, items.count, items.arrays)
+    return shown_as(body.result, _mean(values, items.count) if reduce == "mean" else values)
 
 
 def scan(
@@ -157,14 +170,16 @@ def scan(
     checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
     items = Items(xs, "scan", f, length)
     held = Carry("scan", carry)
-    first, kind = held.numbers, held.structure
     given, structure = flatten(shared, "scan", "shared")
-    if not any_traced(first) and not any_traced(items.numbers) and not any_traced(given):
+    if not any_traced(held.numbers) and not items.traced and not any_traced(given):
         found = _scan_eagerly(f, held, items, unflatten(structure, given), reverse)
         if found is not None:
             return found
-        held = Carry("scan", carry)
-    arguments = Structure("tuple", (kind, items.structure, *structure.parts))
+    held = Carry("scan", carry, traced=True)
+    first, kind = held.numbers, held.structure
+    given, structure = values_of(given, structure)
+    item, columns = items.columns()
+    arguments = Structure("tuple", (kind, item, *structure.parts))
     while True:
         truths = held.truths
         body = Body("scan", f, arguments, empty=items.nothing, carry=held)
@@ -172,10 +187,10 @@ def scan(
         if held.truths == truths:
             break  # else what began as a truth value goes on as a number
     body.finish([*new, *result])
-    loop = Loop(SCAN, body.program, items.count, len(first), items.structure.size, 0, reverse)
-    numbers = checkpointed(loop, (*first, *items.numbers, *given, *body.lifted), checkpoint)
-    rows = _rows(numbers[len(first) :], items.count)
-    return held.give(numbers[: len(first)]), None if shape is _NONE else stack(shape, rows, items.arrays)
+    loop = Loop(SCAN, body.program, items.count, len(first), len(columns), 0, reverse)
+    values = checkpointed(loop, (*first, *columns, *given, *body.lifted), checkpoint)
+    own = values[len(first) :]
+    return held.give(values[: len(first)]), None if shape is _NONE else stack(shape, own, items.count, items.arrays)
 
 
 def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any, limit: int | None = None) -> Any:
@@ -201,7 +216,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
         found = _repeat_eagerly(cond, body, held, limit)
         if found is not None:
             return found[0]
-        held = Carry("while_loop", carry)
+    held = Carry("while_loop", carry, traced=True)
+    numbers = held.numbers
     arguments = Structure("tuple", (held.structure,))
     while True:
         truths = held.truths
@@ -222,7 +238,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     if limit is not None:
         with recording():
             (goes_on,) = asked.program.run([*found_numbers, *lifted])
-            found_numbers = [table.where(goes_on, math.nan, number) for number in found_numbers]
+            found_numbers = [_nan_where(goes_on, number) for number in found_numbers]
     return held.give(found_numbers)
 
 
@@ -270,30 +286,82 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     if not levels or size >= length or size < 2:
         return as_step(loop, args)
     count, rest = divmod(length, size)
+    args = as_values(args, loop.argument_shapes)
     part = loop.change(length=size)
-    start = carry + length * rows
-    shared = args[start:]
-    names = [*loop.body.names[:carry], *[f"x{k}" for k in range(size * rows)], *loop.body.names[carry + rows :]]
-    body = traced(f"{loop.body.name} × {size}", names, lambda xs: checkpointed(part, xs, levels - 1))
-    whole = loop.change(body=body, length=count, rows=size * rows)
+    shapes, columns, shared = loop.body.shapes, args[carry : carry + rows], args[carry + rows :]
+    own = [(size, *shape) for shape in shapes[carry : carry + rows]]
+    body = traced(
+        f"{loop.body.name} × {size}",
+        loop.body.names,
+        lambda xs: checkpointed(part, xs, levels - 1),
+        [*shapes[:carry], *own, *shapes[carry + rows :]],
+    )
+    whole = loop.change(body=body, length=count)
     # What is left over comes last, which for a scan backwards is at the beginning.
-    cut = carry + rest * rows if loop.backwards else carry + count * size * rows
-    first, last = (args[cut:start], args[carry:cut]) if loop.backwards else (args[carry:cut], args[cut:start])
-    found = as_step(whole, (*args[:carry], *first, *shared))
+    start = rest if loop.backwards else 0
+    grouped = [_rows_of(column, start, count, shape) for column, shape in zip(columns, own, strict=True)]
+    found = as_step(whole, (*args[:carry], *grouped, *shared))
+    stacked = [
+        _joined([array], (count * size, *shape)) for array, shape in zip(found[carry:], _stacked(loop), strict=True)
+    ]
     if not rest:
-        return found
-    more = checkpointed(loop.change(length=rest), [*found[:carry], *last, *shared], levels - 1)
-    ordered = [*more[carry:], *found[carry:]] if loop.backwards else [*found[carry:], *more[carry:]]
-    return [*more[:carry], *ordered]
+        return [*found[:carry], *stacked]
+    start = 0 if loop.backwards else count * size
+    left = [
+        _rows_of(column, start, rest, shape)
+        for column, shape in zip(columns, shapes[carry : carry + rows], strict=True)
+    ]
+    more = checkpointed(loop.change(length=rest), [*found[:carry], *left, *shared], levels - 1)
+    pairs = zip(stacked, more[carry:], _stacked(loop), strict=True)
+    return [
+        *more[:carry],
+        *[_joined([b, a] if loop.backwards else [a, b], (length, *shape)) for a, b, shape in pairs],
+    ]
 
 
-def _rows(numbers: Sequence[Any], count: int) -> list[Sequence[Any]]:
-    width = len(numbers) // count if count else 0
-    return [numbers[k * width : (k + 1) * width] for k in range(count)]
+def _stacked(loop: Loop) -> Sequence[Shape]:
+    return loop.body.output_shapes[loop.carry : loop.carry + loop.stacked]
 
 
-def _mean(numbers: Sequence[Any], count: int) -> list[Any]:
-    return [number / count if count else math.nan for number in numbers]
+def _rows_of(array: Any, start: int, count: int, shape: Shape) -> Any:
+    """Return some rows of an array, each of a shape; several rows may be joined to one."""
+    size = size_of(shape)
+    shape = (count, *shape)
+    return View(array.shape, Part(start * size, shape, contiguous(shape))).apply((array,))
+
+
+def _joined(arrays: Sequence[Any], shape: Shape) -> Any:
+    """Return the array of a shape that arrays are, one after another."""
+    parts, start = [], 0
+    for array in arrays:
+        parts.append(Part(start, array.shape, contiguous(array.shape)))
+        start += size_of(array.shape)
+    return Place(shape, parts).apply(tuple(arrays))
+
+
+def _mean(values: Sequence[Any], count: int) -> list[Any]:
+    return [_scaled(value, count) for value in values]
+
+
+def _scaled(value: Any, count: int) -> Any:
+    if type(value) is ArrayTracer:
+        return each(lambda x: x / count if count else math.nan, value)
+    return value / count if count else math.nan
+
+
+def _nan_where(condition: Any, value: Any) -> Any:
+    if type(value) is ArrayTracer:
+        return each(lambda x, condition: table.where(condition, math.nan, x), value, condition)
+    return table.where(condition, math.nan, value)
+
+
+def each(f: Callable[..., Any], value: Any, *shared: Any) -> Any:
+    """Return a function of each number of a whole array, as an array of its shape."""
+    flat = value.view(Part(0, (size_of(value.shape),), (1,)))
+    names = ["x", *[f"shared[{k}]" for k in range(len(shared))]]
+    body = traced(function_name(f), names, lambda xs: [f(*xs)])
+    (found,) = Loop(MAP, body, size_of(value.shape), 0, 1, 0).apply((flat, *shared))
+    return found.view(whole(value.shape))
 
 
 # ---- eager: None tells that the function closes over traced numbers, so that the loop has to be traced ----
@@ -312,7 +380,7 @@ def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], red
                 return None
         rows.append(_same("map", f, f"result {k}", shape, found, numbers))
     if reduce is None:
-        return (stack(shape, rows, items.arrays),)
+        return (stack_rows(shape, rows, items.arrays),)
     sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * shape.size
     return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
 
@@ -330,7 +398,7 @@ def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Seq
             if any_traced(numbers) or any_traced(own):
                 return None
         rows[k] = _same("scan", f, f"result {k}", shape, found, own)
-    return carry.give(numbers), None if shape is _NONE else stack(shape, rows, items.arrays)
+    return carry.give(numbers), None if shape is _NONE else stack_rows(shape, rows, items.arrays)
 
 
 def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
@@ -365,6 +433,7 @@ def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], l
     if value[1] is None:
         return numbers, [], _NONE
     own, shape = flatten(value[1], "scan", f"the result of {function_name(f)}")
+    own, shape = values_of(own, shape, 0) if carry.traced else (own, shape)
     return numbers, own, shape
 
 

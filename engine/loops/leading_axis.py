@@ -14,12 +14,26 @@ from ..data import (
     flatten,
     held,
     is_constant,
+    is_symbolic,
     record_fields,
     unflatten,
     whole_number,
 )
 from ..errors import describe
+from ..forking import kept
 from ..graph import Var, no_grad
+from ..programs import (
+    ArrayTracer,
+    Part,
+    contiguous,
+    joined,
+    row_by_row,
+    shown,
+    size_of,
+    stacked,
+    values_in_tuple,
+    values_of,
+)
 
 _EMPTY = Structure("list")
 
@@ -29,8 +43,7 @@ class Items:
 
     Attributes:
         count: how many there are.
-        numbers: those of all items, one item after another.
-        structure: that of each item.
+        traced: whether any of them holds traced numbers.
         arrays: whether there are arrays, so that results are stacked as arrays, too.
         nothing: whether there are no items, only a count.
     """
@@ -44,8 +57,7 @@ class Items:
         if xs is None:
             if length is None:
                 raise TypeError(f"{function} expected length=, a number of iterations, where xs is None")
-            self.count, self.structure = length, _EMPTY
-            self.numbers: list[Any] = []
+            self.count, self.traced = length, False
             return
         counts = list(self._counts(self.xs, "xs"))
         if not counts:
@@ -59,7 +71,70 @@ class Items:
                     f"{function} expected leading axes of one length for {self.name} but got {self.count} in "
                     f"{counts[0][1]} and {count} in {name}"
                 )
-        self.numbers, self.structure = self._flatten()
+        self.traced = _holds_whole(self.xs) or any(map(is_symbolic, self.numbers))
+
+    @kept
+    def numbers(self) -> list[Any]:
+        """The numbers of all items, one item after another."""
+        return self._flattened[0]
+
+    @kept
+    def structure(self) -> Structure:
+        """The structure of each item."""
+        return self._flattened[1]
+
+    @kept
+    def _flattened(self) -> tuple[list[Any], Structure]:
+        return ([], _EMPTY) if self.nothing else self._flatten()
+
+    def columns(self) -> tuple[Structure, list[Any]]:
+        """Return the structure of an item, in which each array is one value, and for each value the array of all.
+
+        An array whose rows are the items is one, wherever it stands.
+        """
+        columns: list[Any] = []
+        return (_EMPTY, columns) if self.nothing else (self._columns(self.xs, columns), columns)
+
+    def _columns(self, xs: Any, columns: list[Any]) -> Structure:
+        keys: Any = record_fields(xs)
+        if isinstance(xs, list):
+            return self._column_of_list(xs, columns)
+        if keys is not None:
+            parts = tuple([self._columns(getattr(xs, key), columns) for key in keys])
+            return Structure("record", parts, keys, made=type(xs))
+        if is_constant(xs):
+            return constant(xs)
+        if isinstance(xs, tuple):
+            return Structure("tuple", tuple([self._columns(part, columns) for part in xs]))
+        if isinstance(xs, dict):
+            return Structure("dict", tuple([self._columns(part, columns) for part in xs.values()]), tuple(xs))
+        shape = tuple(xs.shape)
+        columns.append(xs if type(xs) is ArrayTracer else joined(flatten(xs, self.function, "xs")[0], shape))
+        return values_in_tuple([shape[1:]]).parts[0]
+
+    def _column_of_list(self, xs: list[Any], columns: list[Any]) -> Structure:
+        if all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, xs))):
+            columns.append(stacked(xs, ()))
+            return NUMBER
+        rows = []
+        expected = _EMPTY
+        for k, item in enumerate(xs):
+            own, found = flatten(item, self.function, f"xs[{k}]")
+            expected = expected if k else found.in_arrays(0)
+            values, structure = values_of(own, found, 0)
+            rows.append(self._placed(values, structure, expected, k))
+        for k, leaf in enumerate(expected.leaves()):
+            columns.append(stacked([row[k] for row in rows], leaf.shape))
+        return expected
+
+    def _placed(self, own: Sequence[Any], structure: Structure, first: Structure, k: int) -> Sequence[Any]:
+        placed = arranged(own, structure, first)
+        if placed is None:
+            raise ValueError(
+                f"{self.function} expected items of one structure for {self.name} but got {first} at 0 and "
+                f"{structure} at {k}"
+            )
+        return placed
 
     def _counts(self, xs: Any, name: str) -> Iterator[tuple[int, str]]:
         keys = record_fields(xs)
@@ -101,13 +176,7 @@ class Items:
         for k in range(self.count):
             own, structure = flatten(_item(xs, k), self.function, f"xs[{k}]")
             first = first if k else structure
-            placed = arranged(own, structure, first)
-            if placed is None:
-                raise ValueError(
-                    f"{self.function} expected items of one structure for {self.name} but got {first} at 0 and "
-                    f"{structure} at {k}"
-                )
-            numbers += placed
+            numbers += self._placed(own, structure, first, k)
         return numbers, first
 
     @property
@@ -175,25 +244,59 @@ def _item(xs: Any, k: int) -> Any:
     return Structure("record", keys=keys, made=type(xs)).build([_item(getattr(xs, key), k) for key in keys])
 
 
-def stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:
+def _holds_whole(xs: Any) -> bool:
+    """Return whether there is a whole traced array."""
+    if isinstance(xs, (tuple, list)):
+        return any(map(_holds_whole, xs))
+    if isinstance(xs, dict):
+        return any(map(_holds_whole, xs.values()))
+    keys = record_fields(xs)
+    return type(xs) is ArrayTracer or any(_holds_whole(getattr(xs, key)) for key in keys or ())
+
+
+def stack(structure: Structure, columns: Sequence[Any], count: int, arrays: bool) -> Any:
+    """Return the results of a loop, an array for each value, stacked as `stack_rows` does."""
+    if all(type(column) is ArrayTracer for column in columns):
+        return _stack_columns(structure, iter(columns), count, arrays)
+    shapes = [leaf.shape for leaf in structure.leaves()]
+    rows = zip(*[row_by_row(column, shape) for column, shape in zip(columns, shapes, strict=True)], strict=True)
+    return stack_rows(structure, [list(row) for row in rows], arrays)
+
+
+def _stack_columns(structure: Structure, columns: Iterator[Any], count: int, arrays: bool) -> Any:
+    if structure.kind in ("tuple", "dict", "record", "none", "constant"):
+        return structure.build([_stack_columns(part, columns, count, arrays) for part in structure.parts])
+    if arrays and (structure is NUMBER or structure.kind in ("number", "array")):
+        return shown(next(columns))
+    shapes = [leaf.shape for leaf in structure.leaves()]
+    own = [next(columns) for _ in shapes]
+    rows = [
+        [column.view(Part(k * size_of(shape), shape, contiguous(shape))) for column, shape in zip(own, shapes, strict=True)]
+        for k in range(count)
+    ]
+    return [unflatten(structure, [*map(shown, row)]) for row in rows]
+
+
+def stack_rows(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool) -> Any:
     """Stack results along a new leading axis: tuples and dicts of stacks, else a list or an array of results.
 
-    >>> stack(flatten((1, [2, 3]), "f", "x")[1], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], False)
+    >>> stack_rows(flatten((1, [2, 3]), "f", "x")[1], [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], False)
     ([1.0, 4.0], [[2.0, 3.0], [5.0, 6.0]])
     """
     return _stack(structure, rows, arrays, 0)
 
 
 def _stack(structure: Structure, rows: Sequence[Sequence[Any]], arrays: bool, start: int) -> Any:
-    stop = start + structure.size
+    stop = start + structure.count
     if structure.kind in ("tuple", "dict", "record", "none", "constant"):
         parts = []
         for part in structure.parts:
             parts.append(_stack(part, rows, arrays, start))
-            start += part.size
+            start += part.count
         return structure.build(parts)
     if arrays and structure.kind in ("number", "array"):
-        return array_of([number for row in rows for number in row[start:stop]], (len(rows), *structure.shape))
+        numbers = [item for row in rows for own in row[start:stop] for item in (own if type(own) is list else (own,))]
+        return array_of(numbers, (len(rows), *structure.shape))
     if structure is NUMBER:
         return [row[start] for row in rows]
     return [unflatten(structure, row[start:stop]) for row in rows]

@@ -102,7 +102,7 @@ def _smooth_power(root: Any, exponent: float) -> Scalar | None:
 def _power_of_itself(root: Any, exponent: float) -> Scalar | None:
     if root.op.record is not None:  # a checkpoint's: its function tells
         return power_of_root(table.pow, (root.op.replay(*root.args), exponent))
-    if getattr(root, "place", -1) >= 0:
+    if getattr(root, "comes_out", False):
         smooth: Scalar | None = root.power(exponent)
         return smooth
     if root.op not in ROOTS:

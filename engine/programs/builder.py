@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from ..data import Structure
 from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
+from .views import Numbers, Part, Place, Shape, Structural, View, regular, size_of, whole
 
 
 class Builder:
@@ -19,21 +21,21 @@ class Builder:
     def __init__(self, inputs: int) -> None:
         self.inputs = inputs
         # The results of a loop after the first stand as None behind it.
-        self.made: list[float | Step | None] = []
-        self._constants: dict[int, float] = {}  # by where they stand in `made`
+        self.made: list[float | Numbers | Step | None] = []
+        self._constants: dict[int, float | Numbers] = {}  # by where they stand in `made`
         self._steps: list[Step] = []
         self._known: dict[tuple[object, ...], int] = {}
 
-    def constant(self, number: float) -> int:
+    def constant(self, number: float | Numbers) -> int:
         """Return the number of the value that holds this constant."""
-        return self._number((number.hex(),), number)
+        return self._number((number.hex() if isinstance(number, float) else number,), number)
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value; a loop's other values have the numbers that follow."""
         key = tuple(sorted(args)) if op.commutes else args
         return self._number((op, key), Step(op, args))
 
-    def _number(self, key: tuple[object, ...], item: float | Step) -> int:
+    def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
         place = self._known.get(key)
         if place is None:
             place = self._known[key] = self.inputs + len(self.made)
@@ -51,10 +53,35 @@ class Builder:
         item = self.made[place - self.inputs] if place >= self.inputs else None
         return item if isinstance(item, float) else None
 
+    def table_of(self, place: int) -> Numbers | None:
+        """Return the array of constants that a value is, or None if it is none."""
+        item = self.made[place - self.inputs] if place >= self.inputs else None
+        return item if isinstance(item, Numbers) else None
+
     def step_of(self, place: int) -> Step | None:
         """Return the operation that made a value; None for inputs, constants and results of loops."""
         item = self.made[place - self.inputs] if place >= self.inputs else None
         return item if isinstance(item, Step) and not isinstance(item.op, Loop) else None
+
+    def shapes_of(self, places: Sequence[int], arguments: Structure) -> list[Shape]:
+        """Return the shapes of values; `arguments` describe the inputs."""
+        inputs = [leaf.shape for leaf in arguments.leaves()]
+        found: list[Shape] = []
+        for place in places:
+            k = place - self.inputs
+            if k < 0:
+                found.append(inputs[place])
+                continue
+            first = k
+            while self.made[first] is None:
+                first -= 1
+            item = self.made[first]
+            own = item.op if isinstance(item, Step) else item
+            if isinstance(own, Structural):
+                found.append(own.shapes[k - first])
+            else:
+                found.append(own.shape if isinstance(own, Numbers) else ())
+        return found
 
     def finish(self, program: Program, outputs: Sequence[int]) -> Program:
         """Return the program built so far, with the names and structures of `program`."""
@@ -77,12 +104,15 @@ class Builder:
 Rule = Callable[[Builder, Primitive, tuple[int, ...]], int]
 
 
-def rewrite(program: Program, rule: Rule) -> Program:
-    """Rebuild a program by calling `rule` on each step in turn, inner programs' steps included."""
-    return _rewrite(program, rule, {})
+def rewrite(program: Program, rule: Rule, values_only: bool = False) -> Program:
+    """Rebuild a program by calling `rule` on each step in turn, inner programs' steps included.
+
+    With `values_only` views pass derivatives, since nobody takes any.
+    """
+    return _rewrite(program, rule, values_only, {})
 
 
-def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Program]]) -> Program:
+def _rewrite(program: Program, rule: Rule, values_only: bool, known: dict[int, tuple[Program, Program]]) -> Program:
     builder = Builder(len(program.names))
     values = list(range(len(program.names)))
     values += [builder.constant(number) for number in program.constants]
@@ -90,7 +120,7 @@ def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Progr
     def inner(body: Program) -> Program:
         # An inner program that stands in many places is rewritten once; it is kept so that its id stays its own.
         if id(body) not in known:
-            known[id(body)] = (body, _rewrite(body, rule, known))
+            known[id(body)] = (body, _rewrite(body, rule, values_only, known))
         return known[id(body)][1]
 
     for op, args in program.steps:
@@ -98,6 +128,66 @@ def _rewrite(program: Program, rule: Rule, known: dict[int, tuple[Program, Progr
         if isinstance(op, Loop):
             first = builder.step(op.map_programs(inner), places)
             values += range(first, first + op.results)
+        elif isinstance(op, Structural):
+            if values_only and isinstance(op, View) and op.stops:
+                op = View(op.of, op.part)
+            values.append(arranged(builder, op, places))
         else:
             values.append(rule(builder, op, places))
     return builder.finish(program, [values[k] for k in program.outputs])
+
+
+def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
+    """Return the value of an operation of views.py: a view of a view is one, one of all is the array itself."""
+    if isinstance(op, View):
+        return _seen(builder, op, args[0])
+    if isinstance(op, Place) and args:
+        if len(args) == 1 and op.parts[0] == whole(op.shape):
+            return args[0]
+        if op.fills:
+            joined = _joined(builder, op, args)
+            if joined is not None:
+                return joined
+    return builder.step(op, args)
+
+
+def _seen(builder: Builder, op: View, source: int) -> int:
+    if op.stops:
+        return builder.step(op, (source,))
+    numbers, made = builder.table_of(source), builder.step_of(source)
+    if numbers is not None and not op.shape:
+        return builder.constant(numbers.tolist()[op.part.start])
+    if made is not None and isinstance(made.op, View) and not made.op.stops:
+        found = op.after(made.op)
+        if found is not None:
+            return _seen(builder, found, made.args[0])
+    if made is not None and isinstance(made.op, Place):
+        found_part = made.op.part_with(op.part)
+        if found_part is not None:
+            which, start = found_part
+            shape = made.op.parts[which].shape
+            if not shape:
+                return made.args[which]
+            return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
+    return source if op.is_all else builder.step(op, (source,))
+
+
+def _joined(builder: Builder, op: Place, args: tuple[int, ...]) -> int | None:
+    """Return the view that numbers, or rows, are in order, if they are all of one array."""
+    first = builder.step_of(args[0])
+    if len(args) < 2 or first is None or not isinstance(first.op, View):
+        return None
+    source, starts, like = first.args[0], [], first.op.part
+    for k in args:
+        made = builder.step_of(k)
+        if made is None or not isinstance(made.op, View) or made.args[0] != source or made.op.stops:
+            return None
+        if made.op.part[1:] != like[1:]:
+            return None
+        starts.append(made.op.part.start)
+    if like.shape and op.shape != (len(args), *like.shape):
+        return None
+    part = regular(starts, (len(args),) if like.shape else op.shape)
+    if part is not None:
+        part = Part(part.start, op.shape, (*part.strides, *like.strides))
+    return None if part is None else _seen(builder, View(first.op.of, part), source)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ..operations import Primitive
 from .loop import WHILE, Loop
 from .program import Program
+from .views import View
 
 
 def flow(
@@ -28,7 +29,8 @@ def flow(
         if through is not None and isinstance(op, Loop):
             flags += through(op, [flags[k] for k in args])
         else:
-            flags += [op is not stops and any(map(flags.__getitem__, args))] * op.results
+            stopped = op is stops or (stops is not None and isinstance(op, View) and op.stops)
+            flags += [not stopped and any(map(flags.__getitem__, args))] * op.results
     return flags
 
 
@@ -41,7 +43,7 @@ def reached_outputs(program: Program, inputs: Sequence[bool], stops: Primitive |
 def batched_inputs(program: Program, batched: Sequence[bool]) -> list[bool]:
     """Return whether each input belongs to an argument that carries a batch."""
     parts = zip(program.arguments.parts, batched, strict=True)
-    return [flag for part, flag in parts for _ in range(part.size)]
+    return [flag for part, flag in parts for _ in range(part.count)]
 
 
 def varying(program: Program, batched: Sequence[bool]) -> list[bool]:
@@ -76,9 +78,8 @@ def _through_iterations(
     loop: Loop, args: Sequence[bool], outputs_of: Callable[[Program, Sequence[bool]], Sequence[bool]]
 ) -> list[bool]:
     """Return the flags of a body's inputs: a carried number that gets one in any iteration has it in the next."""
-    carry, rows = loop.carry, loop.rows
-    own = [any(loop.column(args, j)) for j in range(rows)]
-    flags = [*args[:carry], *own, *args[carry + loop.length * rows :]]
+    carry = loop.carry
+    flags = loop.flags_of_inputs(args)
     while True:
         found = outputs_of(loop.body, flags)
         grown = [flag or (k < carry and found[k]) for k, flag in enumerate(flags)]
@@ -90,8 +91,7 @@ def _through_iterations(
 def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     inputs = inputs_differ(loop, args)
     found = _outputs_differ(loop.body, inputs)
-    end = loop.carry + loop.stacked
-    return [*inputs[: loop.carry], *found[loop.carry : end] * loop.length, *found[end:]]
+    return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
 
 
 def _outputs_differ(program: Program, inputs: Sequence[bool]) -> list[bool]:

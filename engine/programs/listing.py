@@ -9,6 +9,7 @@ from typing import Any
 from ..data import Structure
 from ..operations import Primitive
 from .loop import CALL, MAP, SCAN, WHILE, Loop
+from .views import Gather, Place, Structural, View, contiguous, size_of
 
 _CONSTANT, _COMPUTED = 1, 2
 _LISTED = 12  # so many values are named one by one
@@ -17,12 +18,17 @@ _LISTED = 12  # so many values are named one by one
 def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
     """Yield the listing of a `Program`; `shown` holds the inner programs already listed."""
     shown = set() if shown is None else shown
-    words = [*program.names, *map(repr, program.constants)]
+    words = [*program.names, *map(_constant, program.constants)]
     yield f"{program.name}({', '.join(_parameters(program))}):"
     kinds = bytearray(len(program.names)) + bytes([_CONSTANT]) * len(program.constants)
     place = 1
     for op, args in program.steps:
         count = op.results
+        if isinstance(op, Structural) and not isinstance(op, Loop):
+            # What only says where numbers stand has no line of its own.
+            words.append(_look(op, args, words, kinds))
+            kinds.append(_CONSTANT)
+            continue
         words += [f"v{k}" for k in range(place, place + count)]
         place += count
         kinds += bytes([_COMPUTED]) * count
@@ -39,7 +45,7 @@ def _loop(
 ) -> Iterator[str]:
     """Yield a loop's line, and its inner programs at their first occurrence."""
     results = _runs(range(first, first + op.results), words, kinds) or "nothing"
-    carry, end = args[: op.carry], op.carry + op.length * op.rows
+    carry, end = args[: op.carry], op.carry + op.rows
     parts = [
         ("from", _runs(carry, words, kinds)),
         ("over", _runs(args[op.carry : end], words, kinds)),
@@ -74,6 +80,52 @@ def _runs(places: Sequence[int], words: Sequence[str], kinds: bytes | bytearray)
     return ", ".join(texts)
 
 
+def _constant(item: Any) -> str:
+    if isinstance(item, float):
+        return repr(item)
+    numbers = item.tolist() if size_of(item.shape) <= _LISTED else []
+    return ", ".join(map(repr, numbers)) if numbers else f"numbers[{' × '.join(map(str, item.shape))}]"
+
+
+def _look(op: Structural, args: Sequence[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
+    """Name what a view looks at, or what an array is put together of."""
+    if isinstance(op, View):
+        word = words[args[0]]
+        word = f"({word})" if ", " in word or " of " in word else word
+        return word if op.is_all else _part(word, op)
+    if isinstance(op, Place):
+        if op.fills and args:
+            return _runs(args, words, kinds)
+        shape = " × ".join(map(str, op.shape))
+        return f"zeros[{shape}]" if not args else f"({' + '.join(words[k] for k in args)}) in [{shape}]"
+    if isinstance(op, Gather):
+        return f"{words[args[0]]}[{words[args[1]]}]"
+    return f"{words[args[1]]} at {words[args[0]]} in [{' × '.join(map(str, op.shape))}]"
+
+
+def _part(word: str, op: View) -> str:
+    """Write a view as an index where it is one of each axis: ``w[2]``, ``w[1:4]``, ``w[:, 3]``."""
+    start, shape, strides = op.part
+    index = []
+    axes = list(zip(shape, strides, strict=True))
+    for length, unit in zip(op.of, contiguous(op.of), strict=True):
+        first, start = divmod(start, unit)
+        if axes and (axes[0][1] == unit or (axes[0][0] == 1 and length > 1 and len(axes) > len(op.of))):
+            count, _ = axes.pop(0)
+            index.append(":" if (first, count) == (0, length) else f"{first}:{first + count}")
+        elif axes and axes[0][1] and axes[0][1] % unit == 0 and abs(axes[0][1] // unit) < length:
+            count, stride = axes.pop(0)
+            step = stride // unit
+            index.append(f"{first}:{first + step * count}:{step}")
+        else:
+            index.append(f"{first}")
+    if axes or start:
+        return f"{word} as [{' × '.join(map(str, shape))}] from {op.part.start} by {', '.join(map(str, strides))}"
+    while len(index) > 1 and index[-1] == ":":
+        index.pop()
+    return f"{word}[{', '.join(index)}]"
+
+
 def _stem(name: str) -> str:
     return name.split("[")[0].split(".")[0]
 
@@ -87,7 +139,7 @@ def _parameters(program: Any) -> Sequence[str]:
     names = iter(program.names)
     found = []
     for part in parts:
-        own = [next(names) for _ in range(part.size)]
+        own = [next(names) for _ in range(part.count)]
         found.append(own[0] if part.kind == "number" else f"{_stem(own[0]) if own else '_'}: {part}")
     return found
 
@@ -102,7 +154,7 @@ def _expression(op: Primitive, words: Sequence[str]) -> str:
 
 
 def _result(structure: Structure, places: Iterator[int], words: Sequence[str], kinds: bytes | bytearray) -> str:
-    if structure.kind == "number":
+    if structure.kind == "number" or structure.whole:
         return words[next(places)]
     if structure.places is not None:
         inside = _runs(list(itertools.islice(places, structure.size)), words, kinds)

@@ -6,52 +6,57 @@ Their derivatives are those of loops. Where the numbers stand side by side in me
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import NUMBER, Structure, flatten, unflatten
 from ..graph import session
 from ..operations import table
 from .loop import MAP, SCAN, Loop
 from .naming import function_name, input_names
-from .program import Program, numbers_in_tuple
-from .tracer import Tracer, use_long_forms
-from .tracing import listed
+from .program import Program, values_in_tuple
+from .tracer import Tracer, joined, symbols_of, use_long_forms
+from .tracing import listed, shape_of
+from .views import Part, Shape, View, size_of
 
 LONG = {"sum": 1_000, "mean": 1_000, "dot": 1_000, "logsumexp": 200}
 """From so many numbers on a traced row is a loop. Measured with gradient, unrolled and as a loop: `dot` of 1,000 took
 3.4 and 0.9 s to compile, 5 and 9 us to run; `logsumexp` of 300 took 1.9 and 0.1 s, 14 and 11 us."""
 
 _BLOCK = 64  # numbers whose maximum is found side by side
-_PAIR = Structure("tuple", (NUMBER, NUMBER))
-_NUMBERS = Structure("list", (NUMBER,) * _BLOCK)
 
 
-def _sum(xs: Sequence[Any]) -> Any:
-    (total,) = _sums(lambda x: x, NUMBER, xs)
-    return total
+def total(xs: Any) -> Any:
+    """Return the sum of an array, or of many numbers."""
+    (found,) = _sums(lambda x: x, [xs])
+    return found
 
 
 def _mean(xs: Sequence[Any]) -> Any:
-    return _sum(xs) / len(xs)
+    return total(xs) / len(xs)
+
+
+def product_sum(xs: Any, ys: Any) -> Any:
+    """Return the dot product of two arrays, or of many numbers."""
+    (found,) = _sums(lambda x, y: x * y, [xs, ys])
+    return found
 
 
 def _dot(xs: Sequence[Any]) -> Any:
     half = len(xs) // 2
-    (total,) = _sums(lambda pair: pair[0] * pair[1], _PAIR, _in_pairs(xs[:half], xs[half:]))
-    return total
+    return product_sum(xs[:half], xs[half:])
 
 
-def _log_sum_exp(xs: Sequence[Any]) -> Any:
+def log_sum_exp(xs: Any) -> Any:
+    """Return the logarithm of the sum of exponentials of an array, or of many numbers."""
+    xs = _array(xs)
     top = table.stop_gradient(greatest(xs))
 
     def term(x: Any, top: Any) -> Any:
         power, is_top = table.exp(table.strong_sub(x, top)), x == top
         return power, table.where(is_top, 0.0, table.stop_gradient(power)), is_top
 
-    total, rest, count = _sums(term, NUMBER, xs, top)
+    total, rest, count = _sums(term, [xs], top)
     # The value leaves the exact 1 of the greatest number to log1p; the derivative is that of the plain sum.
     value = table.stop_gradient(table.log1p(rest + (count - 1.0)))
     plain = table.log(total)
@@ -59,25 +64,34 @@ def _log_sum_exp(xs: Sequence[Any]) -> Any:
     return table.where(finite, top + value + (plain - table.stop_gradient(plain)), top)
 
 
-def greatest(xs: Sequence[Any]) -> Any:
-    """Find the maximum of many traced numbers block by block.
+def greatest(xs: Any) -> Any:
+    """Find the maximum of an array, or of many traced numbers, block by block.
 
     Without a batch the greatest of each place in the blocks are kept, which vector lanes do side by side; in a batch
     the greatest so far of all, within each block by halves.
     """
-    cut = len(xs) - len(xs) % _BLOCK
+    xs = _array(xs)
+    count = size_of(xs.shape)
+    cut = count - count % _BLOCK
+
+    def blocks(start: int, stop: int) -> Any:
+        return View(xs.shape, Part(start, ((stop - start) // _BLOCK, _BLOCK), (_BLOCK, 1))).apply((xs,))
+
+    def number(k: int) -> Any:
+        return View(xs.shape, Part(k, (), ())).apply((xs,))
+
     if session.alone and cut > _BLOCK:
-        greater = Loop(MAP, _body(_greater, _PAIR), _BLOCK, 0, 2, 0)
-        body = _body(lambda tops, block: greater.apply(_in_pairs(tops, block)), _NUMBERS, _NUMBERS)
-        top = _halves(Loop(SCAN, body, cut // _BLOCK - 1, _BLOCK, _BLOCK, 0).apply(tuple(xs[:cut])))
+        greater = Loop(MAP, _body(table.maximum, (), ()), _BLOCK, 0, 2, 0)
+        body = _body(lambda tops, block: greater.apply((tops, block))[0], (_BLOCK,), (_BLOCK,))
+        first = View(xs.shape, Part(0, (_BLOCK,), (1,))).apply((xs,))
+        (tops,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, blocks(_BLOCK, cut)))
+        top = _halves(tops.numbers())
+    elif cut:
+        body = _body(lambda top, block: table.maximum(top, _halves(block.numbers())), (), (_BLOCK,))
+        (top,) = Loop(SCAN, body, cut // _BLOCK, 1, 1, 0).apply((number(0), blocks(0, cut)))
     else:
-        body = _body(lambda top, block: table.maximum(top, _halves(block)), NUMBER, _NUMBERS)
-        (top,) = Loop(SCAN, body, cut // _BLOCK, 1, _BLOCK, 0).apply((xs[0], *xs[:cut]))
-    return functools.reduce(table.maximum, xs[cut:], top)
-
-
-def _greater(pair: tuple[Any, Any]) -> Any:
-    return table.maximum(*pair)
+        top = number(0)
+    return functools.reduce(table.maximum, map(number, range(cut, count)), top)
 
 
 def _halves(xs: Sequence[Any]) -> Any:
@@ -85,25 +99,27 @@ def _halves(xs: Sequence[Any]) -> Any:
     return table.maximum(_halves(xs[:half]), _halves(xs[half:])) if half else xs[0]
 
 
-def _in_pairs(xs: Sequence[Any], ys: Sequence[Any]) -> tuple[Any, ...]:
-    return tuple(itertools.chain.from_iterable(zip(xs, ys, strict=True)))
+def _array(xs: Any) -> Any:
+    return xs if hasattr(xs, "shape") else joined(xs, (len(xs),))
 
 
-def _sums(f: Callable[..., Any], item: Structure, numbers: Sequence[Any], *shared: Any) -> list[Any]:
-    """Return the sums over many items of each number that a function of one returns."""
-    body = _body(f, item, *[NUMBER] * len(shared))
-    loop = Loop(MAP, body, len(numbers) // item.size, 0, item.size, len(body.outputs))
-    return loop.apply((*numbers, *shared))
+def _sums(f: Callable[..., Any], columns: Sequence[Any], *shared: Any) -> list[Any]:
+    """Return the sums of each number that a function returns, over arrays of one dimension or lists of numbers."""
+    arrays = list(map(_array, columns))
+    body = _body(f, *[()] * (len(arrays) + len(shared)))
+    loop = Loop(MAP, body, arrays[0].shape[0], 0, len(arrays), len(body.outputs))
+    return Tracer.__apply_loop__(loop, (*arrays, *shared))
 
 
-def _body(f: Callable[..., Any], *arguments: Structure) -> Program:
-    """Trace a function of such arguments as the body of a loop."""
-    structure = Structure("tuple", arguments)
-    inputs = [Tracer(name) for name in input_names(f, structure)]
-    outputs, _ = flatten(f(*unflatten(structure, inputs)), "trace", "the result")
-    result = NUMBER if len(outputs) == 1 else numbers_in_tuple(len(outputs))
-    return listed(function_name(f), inputs, outputs, structure, result)
+def _body(f: Callable[..., Any], *shapes: Shape) -> Program:
+    """Trace a function of values of such shapes as the body of a loop."""
+    structure = values_in_tuple(shapes)
+    inputs = symbols_of(input_names(f, structure), structure)
+    found = f(*inputs)
+    outputs = list(found) if isinstance(found, tuple) else [found]
+    result = values_in_tuple(map(shape_of, outputs))
+    return listed(function_name(f), inputs, outputs, structure, result if len(outputs) > 1 else result.parts[0])
 
 
-_FORMS = {table.sum: _sum, table.mean: _mean, table.dot: _dot, table.logsumexp: _log_sum_exp}
+_FORMS = {table.sum: total, table.mean: _mean, table.dot: _dot, table.logsumexp: log_sum_exp}
 use_long_forms({row: (LONG[row.name] * row.iterables, form) for row, form in _FORMS.items()})

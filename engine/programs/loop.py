@@ -1,44 +1,44 @@
 """A loop as data: a `Loop` is an operation that runs an inner program several times, in one step.
 
-Four kinds are one class. Its arguments come as carried numbers, a row of numbers for each iteration, and numbers that
-all iterations share; the inner program takes ``(*carry, *row, *shared)`` and returns ``(*carry, *stacked, *summed)``.
-A map carries nothing, so its iterations may run in any order; a call is a map of one iteration; a while loop has no
-rows, and a condition that says whether to go on. A while loop of at most one iteration is a branch: it replaces its
-carry where the condition holds, and runs nothing where it does not. `cond` and `switch` are one such loop for each
-function, one after another, so all that runs, differentiates or stores while loops serves branches.
+Four kinds are one class. Its arguments are values, numbers or arrays: what is carried, then arrays of which each
+iteration gets one row, then what all iterations share; the inner program takes ``(*carry, *rows, *shared)`` and returns
+``(*carry, *stacked, *summed)``. A map carries nothing, so its iterations may run in any order; a call is a map of one
+iteration, which takes rows as they are; a while loop has no rows, and a condition that says whether to go on. A while
+loop of at most one iteration is a branch: it replaces its carry where the condition holds, and runs nothing where it
+does not. `cond` and `switch` are one such loop for each function, one after another, so all that runs, differentiates
+or stores while loops serves branches.
 """
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..forking import kept
-from ..operations import Primitive
-from ..pickling import pickled_as, unpickled
+from ..pickling import Reduced, pickled_as, unpickled
+from .views import Shape, Structural, size_of, taker_of
 
 CALL, MAP, SCAN, WHILE = "call", "map", "scan", "while"
 KINDS = (CALL, MAP, SCAN, WHILE)
 
 
 @pickled_as("loop")
-class Loop(Primitive):
-    """Run an inner program for each row of numbers.
+class Loop(Structural):
+    """Run an inner program for each row of arrays.
 
     Args:
         kind: "call", "map", "scan" or "while".
         body: the inner `Program`; all it needs are its inputs.
         length: how many iterations; of a while loop at most, 0 for any number.
-        carry: how many numbers one iteration hands to the next.
-        rows: how many numbers each iteration has for itself.
+        carry: how many values one iteration hands to the next.
+        rows: how many values each iteration has for itself: the rows of as many arrays.
         sums: how many of the body's last outputs are summed over the iterations; what stands between carry and
-            sums is stacked.
+            sums is stacked, each in an array that has the iterations as first axis.
         backwards: whether the last iteration comes first (its rows and results keep their places).
         condition: of a while loop, the program of ``(*carry, *shared)`` that is not 0 while it goes on.
 
-    Its arguments are the carry, then one row after another, then what is shared; its results the carry at the end, then
-    the stacked rows, then the sums.
+    Its arguments are the carry, then the arrays of rows, then what is shared; its results the carry at the end, then the
+    stacked arrays, then the sums.
     """
 
     def __init__(
@@ -52,17 +52,25 @@ class Loop(Primitive):
         backwards: bool = False,
         condition: Any = None,
     ) -> None:
-        self.kind = self.name = self.__name__ = kind
-        self.is_branch = kind == WHILE and length == 1
-        self.symbol = f"{'when' if self.is_branch else kind} {body.name}{f' × {length}' if length != 1 else ''}"
+        self.kind = kind
         self.body, self.length, self.condition, self.backwards = body, length, condition, backwards
         self.carry, self.rows, self.sums = carry, rows, sums
         self.shared = len(body.names) - carry - rows
         self.stacked = len(body.outputs) - carry - sums
-        self.arity = carry + length * rows + self.shared
-        self.results = carry + length * self.stacked + sums
-        self.custom, self.replay, self.record, self.fast, self.fast_type = False, None, None, None, None
+        given = body.output_shapes
+        stacked = [(length, *shape) for shape in given[carry : carry + self.stacked]] if kind != CALL else given
+        self._begin(kind, len(body.names), (*given[:carry], *stacked, *given[carry + self.stacked :]))
+        self.is_branch = kind == WHILE and length == 1
+        self.symbol = f"{'when' if self.is_branch else kind} {body.name}{f' × {length}' if length != 1 else ''}"
         self.__doc__ = f"Run {body.name}."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        shapes, first, end = self.body.shapes, self.carry, self.carry + self.rows
+        if self.kind == CALL:
+            return tuple(shapes)
+        return (*shapes[:first], *[(self.length, *shape) for shape in shapes[first:end]], *shapes[end:])
 
     @property
     def iterations(self) -> range:
@@ -75,26 +83,38 @@ class Loop(Primitive):
         Of several such types the one of the highest rank stands for the result: a series takes traced numbers as
         coefficients, and no traced number can hold a series.
         """
-        kinds = [kind for kind in set(map(type, args)) if hasattr(kind, "__apply_loop__")]
-        if not kinds:
+        taker = taker_of(args, "__apply_loop__")
+        if taker is None:
             return self.unroll(args)
-        taker: Any = max(kinds, key=operator.attrgetter("__apply_rank__"))
         found: list[Any] = taker.__apply_loop__(self, args)
         return found
 
     def unroll(self, args: Sequence[Any]) -> list[Any]:
-        """Run the iterations one after another on numbers of any type."""
-        first, rows, stacked = self.carry, self.rows, self.stacked
-        carry, shared = list(args[:first]), list(args[first + self.length * rows :])
+        """Run the iterations one after another, on numbers of any type and arrays as lists of them."""
+        first, end = self.carry, self.carry + self.rows
+        carry, shared = list(args[:first]), list(args[end:])
         if self.kind == WHILE:
             return self._repeat(carry, shared)
-        kept: list[list[Any]] = [[] for _ in range(self.length)]
-        totals: list[Any] = [0.0] * self.sums
+        if self.kind == CALL:
+            found: list[Any] = self.body.run(args)
+            return found
+        shapes = self.body.shapes[first:end]
+        columns = [row_by_row(array, shape) for array, shape in zip(args[first:end], shapes, strict=True)]
+        given = self.body.output_shapes[first:]
+        kept: list[list[Any]] = [[None] * self.length for _ in range(self.stacked)]
+        totals = [zeros_of(shape) for shape in given[self.stacked :]]
         for k in self.iterations:
-            found = self.body.run([*carry, *args[first + k * rows : first + (k + 1) * rows], *shared])
-            carry, kept[k] = found[:first], found[first : first + stacked]
-            totals = [total + number for total, number in zip(totals, found[first + stacked :], strict=True)]
-        return [*carry, *[number for row in kept for number in row], *totals]
+            found = self.body.run([*carry, *[column[k] for column in columns], *shared])
+            carry = found[:first]
+            for own, item in zip(kept, found[first:], strict=False):
+                own[k] = item
+            added = zip(totals, found[first + self.stacked :], strict=True)
+            totals = [add_up(total, item) for total, item in added]
+        joined = [
+            [number for item in own for number in item] if shape else own
+            for own, shape in zip(kept, given, strict=False)
+        ]
+        return [*carry, *joined, *totals]
 
     def _repeat(self, carry: list[Any], shared: list[Any]) -> list[Any]:
         count = 0
@@ -103,16 +123,10 @@ class Loop(Primitive):
             count += 1
         return carry
 
-    @property
-    def columns(self) -> list[int]:
-        """The output of the body that each result comes from."""
-        stacked = range(self.carry, self.carry + self.stacked)
-        return [*range(self.carry), *[*stacked] * self.length, *range(stacked.stop, stacked.stop + self.sums)]
-
     @kept
     def work(self) -> int:
         """Roughly how many operations a run takes."""
-        own = sum([op.work if isinstance(op, Loop) else len(args) for op, args in self.body.steps])
+        own = sum([op.work if isinstance(op, Structural) else len(args) for op, args in self.body.steps])
         return max(1, self.length) * int(own)
 
     def change(self, **fields: Any) -> Loop:
@@ -134,46 +148,47 @@ class Loop(Primitive):
         if self.condition is not None:
             yield self.condition
 
-    def column(self, args: Sequence[Any], row: int) -> Sequence[Any]:
-        """Return the argument that one number of the row is in each iteration."""
-        return args[self.carry + row : self.carry + self.length * self.rows : self.rows]
-
     def result_at(self, place: int) -> int:
-        """Return the number of a result from its place in a trace: carry, sums, then the stacked columns in turn.
+        """Return the number of a result from its place in a trace: carry, sums, then what is stacked.
 
         These places stay as they are when a loop is made to stack more in each row.
         """
         if place < self.carry:
             return place
-        if place < self.carry + self.sums:
-            return place + self.length * self.stacked
-        column, row = divmod(place - self.carry - self.sums, self.length)
-        return self.carry + row * self.stacked + column
+        return place + self.stacked if place < self.carry + self.sums else place - self.sums
 
-    def name_of(self, position: int) -> str:
-        """Name one argument, for messages."""
-        return f"number {position}"
+    def flags_of_inputs(self, args: Sequence[bool]) -> list[bool]:
+        """Return a flag for each input of the body from those of the arguments."""
+        return list(args)
+
+    def flags_of_results(self, outputs: Sequence[bool]) -> list[bool]:
+        """Return a flag for each result from those of the body's outputs."""
+        return list(outputs)
 
     def _fields(self) -> tuple[Any, ...]:
         return (*(self.kind, self.body, self.length, self.carry, self.rows, self.sums, self.backwards, self.condition),)
 
-    def __eq__(self, other: object) -> bool:
-        if self is other:
-            return True
-        return isinstance(other, Loop) and hash(self) == hash(other) and self._fields() == other._fields()
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    @kept
-    def _hash(self) -> int:
-        return hash(self._fields())
-
     def __repr__(self) -> str:
         return f"<{self.kind} of {self.body.name}, {self.length} iterations>"
 
-    def __reduce__(self) -> Any:
+    def __reduce__(self) -> Reduced:
         return unpickled, ("loop", *self._fields())
 
 
 _FIELDS = ("kind", "body", "length", "carry", "rows", "sums", "backwards", "condition")
+
+
+def zeros_of(shape: Shape) -> Any:
+    """Return 0, or the list of an array of zeros."""
+    return [0.0] * size_of(shape) if shape else 0.0
+
+
+def add_up(total: Any, item: Any) -> Any:
+    """Add numbers, or arrays as lists."""
+    return [a + b for a, b in zip(total, item, strict=True)] if type(total) is list else total + item
+
+
+def row_by_row(array: Sequence[Any], shape: Shape) -> Sequence[Any]:
+    """Take an array, as a list, apart into rows of a shape."""
+    size = size_of(shape)
+    return [array[k : k + size] for k in range(0, len(array), size)] if shape and size else array

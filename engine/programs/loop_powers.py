@@ -10,10 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..operations import ROOTS, chosen, table, unscaled
-from .loop import Loop
+from .loop import MAP, Loop
 from .program import Program
-from .tracer import Tracer, use_loop_powers
+from .tracer import ArrayTracer, Tracer, use_loop_powers
 from .tracing import traced
+from .views import Gather, Part, Place, Shape, Structural, View, size_of, whole
 
 
 def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float) -> Any:
@@ -21,19 +22,18 @@ def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float
     if not _is_root_of(loop, args, place):
         return None
     carry, rows, body = loop.carry, loop.rows, loop.body
-    result = loop.result_at(place)
-    column = loop.columns[result]
+    column = loop.result_at(place)
     wanted = [*range(carry), *([column] if column >= carry else [])]
     handed = {*range(carry), *[body.outputs[k] for k in wanted]}
 
     def powers(numbers: Sequence[Any], first: int) -> list[Any]:
-        return [table.pow(x, exponent) if first + k in handed else 0.0 for k, x in enumerate(numbers)]
+        return [_power(x, exponent) if first + k in handed else _zero(x) for k, x in enumerate(numbers)]
 
-    doubled = [*args[:carry], *powers(args[:carry], 0)]
-    for k in range(carry, carry + loop.length * rows, rows or 1):
-        doubled += [*args[k : k + rows], *powers(args[k : k + rows], carry)]
-    shared = args[len(args) - loop.shared :]
+    middle, shared = args[carry : carry + rows], args[carry + rows :]
+    doubled = [*args[:carry], *powers(args[:carry], 0), *middle, *powers(middle, carry)]
     doubled += [*shared, *powers(shared, carry + rows)]
+    counts = carry, rows, loop.shared
+    shapes = _doubled_shapes(body.shapes, counts)
 
     def split(xs: Sequence[Any], sizes: Sequence[int]) -> tuple[list[Any], list[Any]]:
         plain: list[Any] = []
@@ -47,7 +47,7 @@ def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float
         found = body.run(plain)
         places = [body.outputs[k] for k in wanted]
         outputs = [
-            raised[place] if place < len(raised) else table.pow(found[k], exponent)
+            raised[place] if place < len(raised) else _power(found[k], exponent)
             for k, place in zip(wanted, places, strict=True)
         ]
         return [*found[:carry], *outputs]
@@ -57,11 +57,35 @@ def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float
     if loop.condition is not None:
         asked = _doubled(loop.condition.names, (carry, loop.shared))
         condition = traced(
-            loop.condition.name, asked, lambda xs: loop.condition.run(split(xs, (carry, loop.shared))[0])
+            loop.condition.name,
+            asked,
+            lambda xs: loop.condition.run(split(xs, (carry, loop.shared))[0]),
+            _doubled_shapes(loop.condition.shapes, (carry, loop.shared)),
         )
-    program = traced(body.name, names, both)
+    program = traced(body.name, names, both, shapes)
     found = loop.change(body=program, carry=2 * carry, rows=2 * rows, sums=0, condition=condition).apply(tuple(doubled))
-    return found[carry + column] if column < carry else found[2 * carry + (result - carry) // loop.stacked]
+    return found[carry + column] if column < carry else found[2 * carry]
+
+
+def _power(x: Any, exponent: float) -> Any:
+    if type(x) is not ArrayTracer:
+        return table.pow(x, exponent)
+    count = size_of(x.shape)
+    body = traced("pow", ["x"], lambda xs: [table.pow(xs[0], exponent)])
+    (found,) = Loop(MAP, body, count, 0, 1, 0).apply((x.view(Part(0, (count,), (1,))),))
+    return found.view(whole(x.shape))
+
+
+def _zero(x: Any) -> Any:
+    return Place(x.shape, ()).apply(()) if type(x) is ArrayTracer else 0.0
+
+
+def _doubled_shapes(shapes: Sequence[Shape], sizes: Sequence[int]) -> list[Shape]:
+    doubled: list[Shape] = []
+    for size in sizes:
+        doubled += [*shapes[:size], *shapes[:size]]
+        shapes = shapes[size:]
+    return doubled
 
 
 def _doubled(names: Sequence[str], sizes: Sequence[int]) -> list[str]:
@@ -80,11 +104,27 @@ def _is_root(x: Any) -> bool:
     root = chosen(unscaled(x)[1])[1]
     if not isinstance(root, Tracer):
         return False
-    return _is_root_of(root.args[0].loop, root.args[0].args, root.place) if root.place >= 0 else root.op in ROOTS
+    if root.place >= 0:
+        return _is_root_of(root.args[0].loop, root.args[0].args, root.place)
+    return _is_array_of_roots(root.args[0]) if isinstance(root.op, View) else root.op in ROOTS
+
+
+def _is_array_of_roots(array: Any) -> bool:
+    if type(array) is not ArrayTracer or array.op is None:
+        return False
+    if array.place >= 0:
+        return _is_root_of(array.args[0].loop, array.args[0].args, array.place)
+    if isinstance(array.op, Place):
+        return any(map(_is_root_or_array, array.args))
+    return isinstance(array.op, (View, Gather)) and _is_array_of_roots(array.args[0])
+
+
+def _is_root_or_array(x: Any) -> bool:
+    return _is_array_of_roots(x) if type(x) is ArrayTracer else _is_root(x)
 
 
 def _is_root_of(loop: Loop, args: Sequence[Any], place: int) -> bool:
-    return _gives_root(loop, loop.columns[loop.result_at(place)], lambda position: _is_root(args[position]))
+    return _gives_root(loop, loop.result_at(place), lambda position: _is_root_or_array(args[position]))
 
 
 def _gives_root(loop: Loop, column: int, is_root: Callable[[int], bool]) -> bool:
@@ -98,9 +138,7 @@ def _gives_root(loop: Loop, column: int, is_root: Callable[[int], bool]) -> bool
         if place < loop.carry:
             waiting.append(place)
             return is_root(place)
-        if place < loop.carry + loop.rows:
-            return any(is_root(place + k * loop.rows) for k in range(loop.length))
-        return is_root(place + (loop.length - 1) * loop.rows)
+        return is_root(place)
 
     while waiting:
         column = waiting.pop()
@@ -126,7 +164,9 @@ def _holds_root(program: Program, value: int, of_input: Callable[[int], bool]) -
         step += 1
     op, args = program.steps[step]
     if isinstance(op, Loop):
-        return _gives_root(op, op.columns[value - first], lambda k: _holds_root(program, args[k], of_input))
+        return _gives_root(op, value - first, lambda k: _holds_root(program, args[k], of_input))
+    if isinstance(op, Structural):
+        return any(_holds_root(program, k, of_input) for k in args)
     constants = [len(program.names) <= k < program.offset for k in args]
     if op is table.pow:
         return constants[1] and not program.constants[args[1] - len(program.names)].is_integer()

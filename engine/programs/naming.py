@@ -30,7 +30,7 @@ def input_names(f: Callable[..., Any], structure: Structure) -> list[str]:
 
 def number_names(name: str, structure: Structure) -> Iterator[str]:
     """Name every number of a structure that is called `name`: ``w[0]``, ``w['a'][1,2]``."""
-    if structure.kind == "number":
+    if structure.kind == "number" or structure.whole:
         yield name
     elif structure.kind == "array" and len(structure.shape) == 1:
         yield from [f"{name}[{k}]" for k in range(structure.size)]

@@ -1,4 +1,10 @@
-"""A function as data: a `Program` lists the operations of a function in order."""
+"""A function as data: a `Program` lists the operations of a function in order.
+
+A value is a number or an array: what comes in as a large array, a table of constants, what a loop stacks, is one value
+with a shape, whatever it holds. Steps are rows of the table, which compute numbers of numbers; loops, which run inner
+programs on the rows of arrays (see `loop`); and operations that only say where numbers stand (see `views`), since a
+step takes whole values and nothing else. So passes that renumber, share or drop values need not know what these are.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +19,7 @@ from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing
 from .loop import Loop
+from .views import Numbers, Shape, Structural, size_of
 
 __all__ = ["Program", "Step"]
 
@@ -33,9 +40,9 @@ class Program:
     Vars, and then so does the result.
 
     Attributes:
-        names: of the inputs, flat, in order: ``("w[0]", "w[1]", "x")``.
-        constants: the plain numbers that steps take.
-        steps: each a row of the table and the numbers of its arguments.
+        names: of the inputs, in order: ``("w[0]", "w[1]", "x")``; a whole array is one.
+        constants: what steps take that is known: floats, and arrays as `Numbers`.
+        steps: each an operation and the numbers of the values that it takes.
         outputs: the numbers of the values returned, flat.
         arguments: the structure of the arguments, a tuple with one part for each.
         result: the structure of the result.
@@ -55,13 +62,20 @@ class Program:
     """
 
     names: tuple[str, ...]
-    constants: tuple[float, ...]
+    constants: tuple[float | Numbers, ...]
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     arguments: Structure
     result: Structure
     name: str = "f"
     closed: tuple[Any, ...] = ()
+
+    @kept
+    def shapes(self) -> tuple[Shape, ...]:
+        """The shape of each input."""
+        found = tuple([leaf.shape for leaf in self.arguments.leaves()])
+        assert len(found) == len(self.names), (self.names, str(self.arguments))
+        return found
 
     @property
     def offset(self) -> int:
@@ -80,9 +94,28 @@ class Program:
         return self.firsts[-1] + self.steps[-1].op.results if self.steps else self.offset
 
     @kept
+    def value_shapes(self) -> list[Shape]:
+        """The shape of each value."""
+        found = [*self.shapes, *[item.shape if type(item) is Numbers else () for item in self.constants]]
+        for op, _ in self.steps:
+            found += op.shapes if isinstance(op, Structural) else ((),)
+        return found
+
+    @kept
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each output."""
+        shapes = self.value_shapes
+        return tuple([shapes[k] for k in self.outputs])
+
+    @kept
     def has_loops(self) -> bool:
         """Whether any step is a loop."""
         return any(isinstance(op, Loop) for op, _ in self.steps)
+
+    @kept
+    def has_arrays(self) -> bool:
+        """Whether any value is an array."""
+        return any(self.value_shapes)
 
     def rows(self) -> Iterator[Primitive]:
         """Yield the row of each step, also of those inside loops."""
@@ -90,7 +123,7 @@ class Program:
             if isinstance(op, Loop):
                 for inner in op.programs():
                     yield from inner.rows()
-            else:
+            elif not isinstance(op, Structural):
                 yield op
 
     def rows_and_loops(self) -> Iterator[Primitive]:
@@ -107,17 +140,19 @@ class Program:
     def __call__(self, *args: Any) -> Any:
         numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
         if structure != self.arguments:
-            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+            if structure.in_numbers() != self.arguments.in_numbers():
+                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+            numbers = gathered(self.arguments, numbers, structure)
         return unflatten(self.result, self.run(numbers))
 
-    def run(self, numbers: Sequence[Any]) -> list[Any]:
-        """Return the flat outputs for flat inputs: floats, or numbers of any type that rows take."""
-        values = self.values(numbers)
-        return [values[k] for k in self.outputs]
+    def run(self, values: Sequence[Any]) -> list[Any]:
+        """Return the outputs for inputs: floats, or numbers of any type that rows take, and arrays as lists of them."""
+        found = self.values(values)
+        return [found[k] for k in self.outputs]
 
-    def values(self, numbers: Sequence[Any]) -> list[Any]:
-        """Return all values, in order, for flat inputs."""
-        values = [*numbers, *self.constants]
+    def values(self, inputs: Sequence[Any]) -> list[Any]:
+        """Return all values, in order, for given inputs."""
+        values = [*inputs, *[item.tolist() if type(item) is Numbers else item for item in self.constants]]
         for op, args in self.steps:
             found = op.apply(tuple([values[k] for k in args]))
             values += found if isinstance(op, Loop) else (found,)
@@ -140,7 +175,7 @@ class Program:
 
     def _key(self) -> tuple[Any, ...]:
         # In hexadecimal -0.0 differs from 0.0, and nan equals nan.
-        constants = tuple([number.hex() for number in self.constants])
+        constants = tuple([item.hex() if isinstance(item, float) else item for item in self.constants])
         # Rows are themselves: one that was made again has the name of the old one.
         closed = tuple(map(id, self.closed))
         return self.names, constants, tuple(self.steps), self.outputs, self.arguments, self.result, closed
@@ -178,7 +213,31 @@ def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:
     """Return the program with other outputs, in a tuple."""
-    return replace(program, outputs=tuple(outputs), result=numbers_in_tuple(len(outputs)))
+    shapes = program.value_shapes
+    return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
+
+
+def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
+    """Give each whole array that is expected the list of its numbers, where values hold them one by one or elsewise."""
+    numbers = iter(in_numbers(values, structure))
+    return [
+        list(itertools.islice(numbers, size_of(leaf.shape))) if leaf.shape else next(numbers)
+        for leaf in expected.leaves()
+    ]
+
+
+def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
+    """Yield the numbers of values, those of arrays in order."""
+    for value, leaf in zip(values, structure.leaves(), strict=True):
+        if leaf.shape:
+            yield from value if type(value) is list else value.numbers()
+        else:
+            yield value
+
+
+def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
+    """Describe a tuple of values of these shapes."""
+    return Structure("tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes]))
 
 
 def numbers_in_tuple(count: int) -> Structure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .loop import Loop
-from .program import Program, Step, flat, numbers_in_tuple
+from .program import Program, Step, flat, values_in_tuple
 
 
 def drop(program: Program) -> Program:
@@ -51,38 +51,28 @@ def _renumbered(
 
 def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, list[int]]:
     """Return a step that computes only the used results of a loop, and which these are."""
-    carry, stacked, length = loop.carry, loop.stacked, loop.length
-    end = carry + length * stacked
-    outputs = [*used[:carry]]
-    outputs += [any(used[carry + j : end : stacked]) for j in range(stacked)]
-    outputs += used[end:]
-    body, wanted, read = _closed(loop, outputs)
+    if hasattr(loop, "narrowed"):
+        found: tuple[Step, list[int]] = loop.narrowed(args, used, closed, with_inputs)
+        return found
+    carry, stacked = loop.carry, loop.stacked
+    body, wanted, read = closed(loop, used)
     if all(wanted) and all(read) and body == loop.body:
         return Step(loop, tuple(args)), list(range(loop.results))
     kept = [k for k, flag in enumerate(read) if flag]
-    own = [k - carry for k in kept if carry <= k < carry + loop.rows]
-    start = carry + length * loop.rows
-    positions = [k for k in kept if k < carry]
-    positions += [carry + i * loop.rows + j for i in range(length) for j in own]
-    positions += [start + k - carry - loop.rows for k in kept if k >= carry + loop.rows]
     condition = loop.condition
     if condition is not None:
-        condition = _with_inputs(condition, [k if k < carry else k - loop.rows for k in kept])
+        condition = with_inputs(condition, kept)
     new = loop.change(
-        body=_with_inputs(body, kept),
+        body=with_inputs(body, kept),
         carry=sum(map(bool, wanted[:carry])),
-        rows=len(own),
+        rows=sum(map(bool, read[carry : carry + loop.rows])),
         sums=sum(map(bool, wanted[carry + stacked :])),
         condition=condition,
     )
-    columns = [j for j in range(stacked) if wanted[carry + j]]
-    left = [k for k in range(carry) if wanted[k]]
-    left += [carry + i * stacked + j for i in range(length) for j in columns]
-    left += [end + k for k in range(loop.sums) if wanted[carry + stacked + k]]
-    return Step(new, tuple([args[k] for k in positions])), left
+    return Step(new, tuple([args[k] for k in kept])), [k for k, flag in enumerate(wanted) if flag]
 
 
-def _closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bool], list[bool]]:
+def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bool], list[bool]]:
     """Return the body with only the outputs that are needed, which these are, and which inputs they read.
 
     A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
@@ -146,11 +136,12 @@ class _Demand:
         return narrow(op, args, self.needed[first : first + op.results])[0].args
 
 
-def _with_inputs(program: Program, kept: Sequence[int]) -> Program:
+def with_inputs(program: Program, kept: Sequence[int]) -> Program:
     """Return the program with only some of its inputs; nothing reads the others."""
     if len(kept) == len(program.names):
         return program
     inputs, less = len(program.names), len(program.names) - len(kept)
     new = {old: place for place, old in enumerate(kept)} | {k: k - less for k in range(inputs, program.count)}
     names = tuple([program.names[k] for k in kept])
-    return program.renumbered(program.steps, new, names=names, arguments=numbers_in_tuple(len(kept)))
+    arguments = values_in_tuple([program.shapes[k] for k in kept])
+    return program.renumbered(program.steps, new, names=names, arguments=arguments)

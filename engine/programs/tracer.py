@@ -2,20 +2,25 @@
 
 A `Tracer` stands for such a number. Like a computed Var it holds an operation and its arguments, so that derivatives
 (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if x > 0`` does,
-raises `TraceError`. A loop is one node, `LoopNode`, with a Tracer for each of its results.
+raises `TraceError`. An `ArrayTracer` stands for a whole array. A loop is one node, `LoopNode`, with a node for each of
+its results.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
+from array import array
 from typing import Any, NoReturn
 
+from ..data import Structure, array_of
 from ..errors import TraceError
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
-from .program import flat
+from .program import Program, flat
+from .views import Numbers, Part, Place, Shape, View, contiguous, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -51,12 +56,17 @@ class Tracer(Operators):
         self.birth = next(_births)
 
     @staticmethod
-    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Tracer]:
-        """Record a loop on traced numbers as one node, and return its results."""
+    def __apply_loop__(loop: Loop, args: Sequence[Any]) -> list[Any]:
+        """Record a loop on traced values as one node, and return its results."""
         results = LoopNode(loop, args).results()
         if loop.sums and is_unrecorded():  # its body may record nothing to add up
-            results[-loop.sums :] = map(table.stop_gradient, results[-loop.sums :])
+            results[-loop.sums :] = map(stopped, results[-loop.sums :])
         return results
+
+    @staticmethod
+    def __apply_structure__(op: Any, args: Sequence[Any]) -> Any:
+        """Record an operation of views.py on traced values, and return its result."""
+        return structural(op, as_values(args, op.argument_shapes))
 
     @staticmethod
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
@@ -87,8 +97,19 @@ class Tracer(Operators):
         return ask_rule(self.op, self, self.args)
 
     def power(self, exponent: float) -> Any:
-        """Return a power of a loop's result as what it is at 0, where a root of the table comes out; else None."""
-        return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
+        """Return a power of what comes out of a loop as what it is at 0, where a root of the table does; else None."""
+        if self.place >= 0:
+            return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
+        array = self.args[0]
+        if getattr(array, "place", -1) < 0:
+            return None
+        found = _power_of_result(array.args[0].loop, array.args[0].args, array.place, exponent)
+        return None if found is None else structural(self.op, [found])
+
+    @property
+    def comes_out(self) -> bool:
+        """Whether it comes out of a loop: itself, or in an array."""
+        return self.place >= 0 or type(self.op) is View
 
     def __copy__(self) -> Any:
         return table.pos.apply((self,))
@@ -222,40 +243,185 @@ for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
     setattr(Tracer, _name, _unknown(_name))
 
 
+class ArrayTracer:
+    """A whole array in a traced function: an input by its name, or the result of an operation.
+
+    What it does beyond being a node is in loops/traced_arrays.py.
+    """
+
+    __slots__ = ("__dict__", "args", "birth", "name", "op", "place", "shape")
+    __apply_rank__ = 3
+    __symbolic__ = True
+    __whole__ = True
+    requires_grad = True
+
+    __apply_loop__ = Tracer.__apply_loop__
+    __apply_structure__ = Tracer.__apply_structure__
+
+    def __init__(
+        self, shape: Shape, name: str = "", op: Any = None, args: tuple[Any, ...] = (), place: int = -1
+    ) -> None:
+        self.shape = shape
+        self.name = name
+        self.op = op
+        self.args = args
+        self.place = place
+        self.birth = next(_births)
+
+    def view(self, part: Part) -> Any:
+        """Return some of its numbers: an array, or one number."""
+        return structural(View(self.shape, part), [self])
+
+    def numbers(self) -> list[Tracer]:
+        """Return its numbers one by one."""
+        return [self.view(Part(k, (), ())) for k in range(size_of(self.shape))]
+
+    def detach(self) -> Any:
+        """Return the same array without derivatives: no gradient flows through it."""
+        return stopped(self)
+
+
+def symbol(name: str, shape: Shape) -> Any:
+    """Return a node that stands for an input."""
+    return ArrayTracer(shape, name) if shape else Tracer(name)
+
+
+def symbols(program: Program) -> list[Any]:
+    """Return a node for each input of a program."""
+    return list(map(symbol, program.names, program.shapes))
+
+
+def symbols_of(names: Iterable[str], structure: Structure) -> list[Any]:
+    """Return a node for each value of a structure."""
+    return [symbol(name, leaf.shape) for name, leaf in zip(names, structure.leaves(), strict=True)]
+
+
+def result(shape: Shape, op: Any, args: tuple[Any, ...], place: int = -1) -> Any:
+    """Return the node of a result."""
+    return ArrayTracer(shape, "", op, args, place) if shape else Tracer("", op, args, place)
+
+
+def as_values(args: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
+    """Return a node or a constant for each argument: for an array that came as a list of numbers, too."""
+    return [joined(arg, shape) if type(arg) is list else lift(arg) for arg, shape in zip(args, shapes, strict=True)]
+
+
+def joined(numbers: Sequence[Any], shape: Shape) -> Any:
+    """Return numbers as one array: the array that they are of, in order, where there is one."""
+    if all(type(number) is float for number in numbers):
+        return constants(numbers, shape)
+    first = numbers[0]
+    if type(first) is Tracer and type(first.op) is View:
+        source, starts = first.args[0], []
+        for number in numbers:
+            if type(number) is not Tracer or type(number.op) is not View or number.args[0] is not source or number.op.stops:
+                break
+            starts.append(number.op.part.start)
+        else:
+            found = regular(starts, shape)
+            if found is not None:
+                return structural(View(source.shape, found), [source])
+    starts = range(len(numbers))
+    return structural(Place(shape, [Part(k, (), ()) for k in starts]), [lift(number) for number in numbers])
+
+
+def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
+    """Return an array of constants."""
+    return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
+
+
+def structural(op: Any, args: Sequence[Any]) -> Any:
+    """Return the node of an operation of views.py, or of what it comes to."""
+    if type(op) is View:
+        node = args[0]
+        if type(node) is Numbers:
+            found = op.on_lists([node.tolist()])
+            return joined(found, op.shape) if op.shape else found
+        if type(node.op) is View and not node.op.stops and not op.stops:
+            inner = op.after(node.op)
+            if inner is not None:
+                op, node = inner, node.args[0]
+        if op.is_all and not op.stops:
+            return node
+        if not op.stops:
+            # Of each part there is one node, so that what is equal is the same.
+            known = node.__dict__.setdefault("views", {})
+            if op.part not in known:
+                known[op.part] = result(op.shape, op, (node,))
+            return known[op.part]
+        args = [node]
+    elif type(op) is Place and len(args) == 1 and op.parts[0] == whole(op.shape):
+        return args[0]
+    return result(op.shape, op, tuple(args))
+
+
+WHOLE = 256
+"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so that
+code for a few numbers is what is written."""
+
+
+def shown(value: Any) -> Any:
+    """Return a value as code that is traced gets it: an array that is small as one of numbers."""
+    if type(value) is ArrayTracer and size_of(value.shape) < WHOLE:
+        return array_of(value.numbers(), value.shape)
+    return value
+
+
+def stacked(items: Sequence[Any], shape: Shape) -> Any:
+    """Return values of one shape as the rows of one array."""
+    if not shape:
+        return joined(items, (len(items),))
+    size = size_of(shape)
+    if all(type(item) is list for item in items):
+        return joined([number for item in items for number in item], (len(items), *shape))
+    parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
+    return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
+
+
+def stopped(value: Any) -> Any:
+    """Return a value without derivatives."""
+    if type(value) is ArrayTracer:
+        return structural(View(value.shape, whole(value.shape), stops=True), [value])
+    return table.stop_gradient(value)
+
+
+def copied(value: Any) -> Any:
+    """Return a node of its own for the same value."""
+    return ArrayTracer(value.shape, value.name, table.pos, (value,)) if type(value) is ArrayTracer else Tracer(value.name, table.pos, (value,))
+
+
 class LoopNode(Tracer):
-    """A loop in a trace; each of its results is a `Tracer` that has it as argument."""
+    """A loop in a trace; each of its results is a node that has it as argument."""
 
     __slots__ = ("loop",)
 
     def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
-        if Var in set(map(type, args)):
-            args = [lift(arg) for arg in args]
-        super().__init__("", loop, tuple(args))
+        super().__init__("", loop, tuple(as_values(args, loop.argument_shapes)))
         self.loop = loop
 
-    def result_of(self, places: Iterable[int]) -> list[Tracer]:
-        """Return traced numbers for the results at these places (see `Loop.result_at`)."""
-        loop, own = self.loop, (self,)
-        return [Tracer("", loop, own, place) for place in places]
+    def result_of(self, place: int) -> Any:
+        """Return the node of the result at a place (see `Loop.result_at`)."""
+        loop = self.loop
+        return result(loop.shapes[loop.result_at(place)], loop, (self,), place)
 
-    def results(self) -> list[Tracer]:
+    def results(self) -> list[Any]:
         """Return all results."""
-        loop, first, length = self.loop, self.loop.carry + self.loop.sums, self.loop.length
-        columns = [range(first + j * length, first + (j + 1) * length) for j in range(loop.stacked)]
-        stacked = itertools.chain.from_iterable(zip(*columns, strict=True))
-        return self.result_of((*range(loop.carry), *stacked, *range(loop.carry, first)))
+        loop = self.loop
+        first, stacked = loop.carry + loop.sums, range(loop.stacked)
+        places = [*range(loop.carry), *[first + k for k in stacked], *range(loop.carry, first)]
+        return [self.result_of(place) for place in places]
 
-    def keep(self, values: Sequence[int]) -> list[list[Tracer]]:
-        """Make each iteration also stack some values of its body; return these, a list for each value."""
-        loop, found = self.loop, []
+    def keep(self, values: Sequence[int]) -> list[Any]:
+        """Make the loop also stack some values of its body; return these arrays."""
+        loop = self.loop
         end = loop.carry + loop.stacked
         stacked = list(loop.body.outputs[loop.carry : end])
+        places = []
         for value in values:
             if value not in stacked:
                 stacked.append(value)
-            first = loop.carry + loop.sums + stacked.index(value) * loop.length
-            found.append(self.result_of(range(first, first + loop.length)))
+            places.append(loop.carry + loop.sums + stacked.index(value))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return found
+        return [self.result_of(place) for place in places]

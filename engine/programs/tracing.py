@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 import math
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from ..data import NUMBER, Structure, flatten, unflatten
+from ..data import NUMBER, Structure, arranged, flatten, unflatten
 from ..errors import TraceError
 from ..graph import Outside, lift, number_of, recording, session, uncollected, while_tracing
 from ..operations import table
 from .naming import function_name, input_names
-from .program import Program, Step, numbers_in_tuple
+from .program import Program, Step, in_numbers, values_in_tuple
 from .pruning import drop
-from .tracer import Tracer, _births
+from .tracer import WHOLE, ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of
+from .views import Numbers, Shape, View
 
 __all__ = ["trace"]
 
@@ -39,9 +40,15 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
         return v1
     """
     _, structure = flatten(examples, "trace", "examples")
+    return trace_for(f, structure)
+
+
+def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
+    """Trace a function for arguments of a structure; large arrays stay whole."""
+    structure = structure.in_arrays(WHOLE)
     names = input_names(f, structure)
     since = next(_births)
-    inputs = [Tracer(name) for name in names]
+    inputs = symbols_of(names, structure)
     if not session.depth:
         session.number, session.first = next(_traces), since
     enclosing, outside = session.outside, Outside(Tracer)
@@ -49,12 +56,12 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
     session.outside = outside
     try:
         with recording(), uncollected(), while_tracing(outside.start):
-            result = f(*unflatten(structure, inputs))
+            result = f(*unflatten(structure, list(map(shown, inputs))))
             if result is None:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
                 )
-            outputs, shape = flatten(result, "trace", f"the result of {function_name(f)}")
+            outputs, shape = values_of(*flatten(result, "trace", f"the result of {function_name(f)}"))
             closed: list[Tracer] = []
             program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
@@ -67,7 +74,8 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
             raise TraceError(
                 f"trace expected a result of {program.name}'s own arguments but got {tracer!r} of another trace"
             )
-    arguments = Structure("tuple", (*structure.parts, Structure("tuple", (NUMBER,) * len(closed))))
+    outer = values_in_tuple([shape_of(tracer) for tracer in closed])
+    arguments = Structure("tuple", (*structure.parts, outer))
     found = tuple([outside.inputs.get(id(tracer), tracer) for tracer in closed])
     return replace(program, arguments=arguments, closed=found)
 
@@ -90,12 +98,14 @@ def listed(
     if lifted is not None:
         lifted += outside
         inputs = [*inputs, *outside]
-        arguments = Structure("tuple", (*arguments.parts, *[NUMBER] * len(outside)))
+        outer = values_in_tuple([shape_of(tracer) for tracer in outside])
+        arguments = Structure("tuple", (*arguments.parts, *outer.parts))
     # The identity of an object is that of its number: all of them are alive as long as the trace is.
     place = {id(tracer): k for k, tracer in enumerate(inputs)}
-    constants: dict[str, int] = {}  # by hexadecimal digits: in them -0.0 differs from 0.0
+    constants: dict[Any, int] = {}  # numbers by hexadecimal digits: in them -0.0 differs from 0.0
     for item in plain:
-        place[id(item)] = len(inputs) + constants.setdefault(_plain(item).hex(), len(constants))
+        key = item if type(item) is Numbers else _plain(item).hex()
+        place[id(item)] = len(inputs) + constants.setdefault(key, len(constants))
     steps = []
     count = len(inputs) + len(constants)
     for tracer in needed:
@@ -112,7 +122,8 @@ def listed(
             count += op.results
     chosen = tuple([place[id(item)] for item in outputs])
     names = tuple([tracer.name or "outer" for tracer in inputs])
-    program = Program(names, tuple(map(float.fromhex, constants)), tuple(steps), chosen, arguments, result, name)
+    known = tuple([float.fromhex(key) if isinstance(key, str) else key for key in constants])
+    program = Program(names, known, tuple(steps), chosen, arguments, result, name)
     return drop(program) if program.has_loops else program
 
 
@@ -132,9 +143,9 @@ def _reached(
             if id(item) in known:
                 continue
             known.add(id(item))
-            if not isinstance(item, Tracer):
+            if not isinstance(item, (Tracer, ArrayTracer)):
                 plain.append(item)
-            elif item.birth < since or (since >= 0 and item.op is None):
+            elif item.birth < since or (since >= 0 and (item.op is None or _looks_outside(item, since))):
                 outside.append(item)
             elif item.op is None:
                 raise TraceError(
@@ -149,6 +160,11 @@ def _reached(
     return needed, outside, plain
 
 
+def _looks_outside(item: Any, since: int) -> bool:
+    """Return whether something is a part of an array from outside: then only the part is taken in."""
+    return type(item.op) is View and not item.op.stops and item.args[0].birth < since
+
+
 _BIRTH = operator.attrgetter("birth")
 
 
@@ -157,9 +173,71 @@ def _plain(number: Any) -> float:
     return value if value == value else math.nan
 
 
-def traced(name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]]) -> Program:
-    """Trace a function of a flat list of numbers, one that runs programs: these tell what has no derivative."""
-    inputs = [Tracer(label) for label in names]
+def traced(
+    name: str, names: Sequence[str], f: Callable[[Sequence[Any]], list[Any]], shapes: Sequence[Shape] | None = None
+) -> Program:
+    """Trace a function of a list of values, one that runs programs: these tell what has no derivative.
+
+    Args:
+        name: of the program.
+        names: of the values.
+        f: what to trace; it may return arrays as lists.
+        shapes: of the values; all are numbers where it is left out.
+    """
+    shapes = [()] * len(names) if shapes is None else shapes
+    inputs = list(map(symbol, names, shapes))
     with recording():
-        outputs = f(inputs)
-    return listed(name, inputs, outputs, numbers_in_tuple(len(names)), numbers_in_tuple(len(outputs)))
+        outputs = [as_node(item) for item in f(inputs)]
+    return listed(name, inputs, outputs, values_in_tuple(shapes), values_in_tuple(map(shape_of, outputs)))
+
+
+def values_of(numbers: Sequence[Any], structure: Structure, least: int = WHOLE) -> tuple[list[Any], Structure]:
+    """Return what a structure holds with arrays of so many numbers and more as one value each."""
+    expected = structure.in_arrays(least)
+    if expected is structure:
+        return list(numbers), structure
+    found, own = [], iter(numbers)
+    for leaf, given in zip(expected.leaves(), _given(structure, expected), strict=True):
+        if given.whole or not leaf.shape:
+            found.append(next(own))
+        else:
+            found.append(joined(list(itertools.islice(own, leaf.size)), leaf.shape))
+    return found, expected
+
+
+def _given(structure: Structure, expected: Structure) -> Iterator[Structure]:
+    """Yield for each value of an expected structure what is given in its place."""
+    if expected.kind == "number" or expected.whole:
+        yield structure
+    elif expected.parts:
+        for part, own in zip(structure.parts, expected.parts, strict=True):
+            yield from _given(part, own)
+    else:
+        yield from [NUMBER] * expected.size
+
+
+def arranged_values(values: Sequence[Any], found: Structure, expected: Structure) -> list[Any] | None:
+    """Return values in an expected structure, which may have other arrays whole; None where it is another one."""
+    if found == expected:
+        return list(values)
+    if not found.has_whole and not expected.has_whole:
+        placed = arranged(values, found, expected)
+        return None if placed is None else list(placed)
+    numbers = arranged(list(in_numbers(values, found)), found.in_numbers(), expected.in_numbers())
+    if numbers is None:
+        return None
+    own = iter(numbers)
+    return [
+        joined(list(itertools.islice(own, leaf.size)), leaf.shape) if leaf.shape else next(own)
+        for leaf in expected.leaves()
+    ]
+
+
+def as_node(item: Any) -> Any:
+    """Return a result of a function, with an array of one dimension in place of a list."""
+    return joined(item, (len(item),)) if type(item) is list else item
+
+
+def shape_of(item: Any) -> Shape:
+    """Return the shape of a node or a constant."""
+    return getattr(item, "shape", ())

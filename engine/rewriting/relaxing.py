@@ -9,7 +9,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..operations import PRIMITIVES, Primitive, table
-from ..programs import WHILE, Loop, Program, Step
+from ..programs import WHILE, Gather, Loop, Program, Scatter, Step, Structural
+
+
+_INDEX = {Gather: 1, Scatter: 0}
 
 
 def relax(program: Program) -> Program:
@@ -37,6 +40,10 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
             for k, flag in zip(args, flags, strict=True):
                 shows[k] &= flag
             continue
+        if isinstance(op, Structural):
+            for position, k in enumerate(args):
+                shows[k] &= shows[first] if not (isinstance(op, (Gather, Scatter)) and position == _INDEX[type(op)]) else 0
+            continue
         if op is table.strong_mul and shows[first]:
             steps[place] = Step(table.mul, args)
         for position, k in enumerate(args):
@@ -47,10 +54,7 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
 
 def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
     """Relax a loop some of whose results are `seen`; also return whether a nan in each argument would be seen."""
-    carry, rows, length = loop.carry, loop.rows, loop.length
-    end = carry + length * loop.stacked
-    outputs = bytearray(seen[:carry])
-    outputs += bytes([min(seen[carry + j : end : loop.stacked], default=1) for j in range(loop.stacked)]) + seen[end:]
+    carry, outputs = loop.carry, bytearray(seen)
     if loop.kind == WHILE:
         # A nan in what the condition reads can end the loop too early.
         return loop, bytes(loop.arity)
@@ -61,8 +65,7 @@ def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
         if fewer == outputs[:carry]:
             break
         outputs[:carry] = fewer
-    shared = inputs[carry + rows :]
-    return loop.change(body=body), bytes(inputs[:carry] + inputs[carry : carry + rows] * length + shared)
+    return loop.change(body=body), bytes(inputs)
 
 
 def passes_nan(op: Primitive, position: int) -> bool:

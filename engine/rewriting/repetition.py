@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..operations import table
-from ..programs import Loop, Program
+from ..programs import Loop, Program, Structural, View
 
 LEAST = 4  # steps that are worth a group
 _FEW = 3  # arguments of a step that is cheap, and goes where its result is used
@@ -51,6 +51,10 @@ class Repetition:
         self.maker = [-1] * program.count  # the step that made each value
         for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
             self.maker[first : first + op.results] = [place] * op.results
+        self.root = list(self.maker)  # the same, but of a view the step that made what it is of
+        for (op, args), first in zip(program.steps, program.firsts, strict=True):
+            if isinstance(op, View):
+                self.root[first] = self.root[args[0]]
         self.group_of: dict[int, tuple[Group, int]] = {}
         self.level = [0] * len(program.steps)
         self._split: set[int] = set()  # steps of columns that were split into runs
@@ -71,7 +75,7 @@ class Repetition:
     def _depths(self) -> list[int]:
         depth: list[int] = []
         for _, args in self.program.steps:
-            depth.append(1 + max([depth[self.maker[k]] for k in args if self.maker[k] >= 0], default=0))
+            depth.append(1 + max([depth[self.root[k]] for k in args if self.root[k] >= 0], default=0))
         return depth
 
     def _alike(self) -> list[list[int]]:
@@ -79,20 +83,18 @@ class Repetition:
         program, inputs = self.program, len(self.program.names)
         known: dict[Hashable, int] = {}
         kinds: list[Hashable] = [known.setdefault(name.split("[")[0], len(known)) for name in program.names]
-        kinds += [number.hex() for number in program.constants]
+        kinds += [item.hex() if isinstance(item, float) else item for item in program.constants]
         classes: dict[int, list[int]] = {}
         for place, (op, args) in enumerate(program.steps):
             own = [kinds[k] for k in args]
             if op.any_constant or isinstance(op, Loop):
                 own = ["" if inputs <= k < program.offset else kind for k, kind in zip(args, own, strict=True)]
-            kind = known.setdefault((op, *own), len(known))
-            if op is not table.pos:  # which is nothing but another name
+            # Parts of one array are alike, as the iterations are that made it.
+            what = ("view", op.part[1:]) if isinstance(op, View) else op
+            kind = known.setdefault((what, *own), len(known))
+            if op is not table.pos and not isinstance(op, View):  # which are nothing but other names
                 classes.setdefault(kind, []).append(place)
-            if isinstance(op, Loop):
-                # Iterations are alike: what a loop stacks is of one kind in each column.
-                kinds += [(kind, column) for column in op.columns]
-            else:
-                kinds.append(kind)
+            kinds += [(kind, column) for column in range(op.results)] if isinstance(op, Loop) else [kind]
         return [column for column in classes.values() if len(column) >= LEAST]
 
     def _by_depth(self, classes: Sequence[list[int]]) -> list[list[list[int]]]:
@@ -134,12 +136,12 @@ class Repetition:
         """Split columns into equal runs, each taking something that all its steps share."""
         part_of: dict[int, int] = {}
         found: list[list[int]] = []
-        steps, maker = self.program.steps, self.maker
+        steps, root = self.program.steps, self.root
         for layer in self._by_depth(classes):
             for column in layer:
                 if len(column) == 1:
                     continue
-                made = [tuple([part_of.get(maker[k], -1) for k in steps[place].args]) for place in column]
+                made = [tuple([part_of.get(root[k], -1) for k in steps[place].args]) for place in column]
                 parts = [own for part in _runs(column, made) for own in self._shared_runs(part)]
                 self._split.update(column if len(parts) > 1 else ())
                 for number, part in enumerate(parts, len(found)):
@@ -161,11 +163,11 @@ class Repetition:
 
     def _join(self, column: list[int]) -> None:
         """Put a column into the group that it takes from, merging several if need be, or into a new one."""
-        steps, maker = self.program.steps, self.maker
-        made = [[maker[k] for k in steps[place].args if maker[k] >= 0] for place in column]
+        steps, root = self.program.steps, self.root
+        made = [[root[k] for k in steps[place].args if root[k] >= 0] for place in column]
         top = max([self.level[place] for own in made for place in own], default=0)
         if len(column) == 1:
-            self.level[column[0]] = top + 1
+            self.level[column[0]] = top + (not isinstance(steps[column[0]].op, View))
             return
         order = self._iterations(made, top, len(column)) if top else {}
         if not order:
@@ -209,11 +211,11 @@ class Repetition:
 
     def _sink(self) -> None:
         """Move groups used by one other group only, iteration by iteration, into that one."""
-        steps, maker = self.program.steps, self.maker
+        steps, root = self.program.steps, self.root
         takers: dict[int, set[int]] = {}
-        for place, (_, args) in enumerate(steps):
-            for k in args:
-                takers.setdefault(maker[k], set()).add(place)
+        for place, (op, args) in enumerate(steps):
+            for k in args if not isinstance(op, View) else ():
+                takers.setdefault(root[k], set()).add(place)
         groups = {id(group): group for group, _ in self.group_of.values()}
         for group in sorted(groups.values(), key=lambda group: -group.level):
             target = self._only_taker(group, takers)

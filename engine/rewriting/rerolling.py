@@ -14,9 +14,25 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from ..data import NUMBER, Structure
+from ..data import Structure
 from ..operations import Primitive, table
-from ..programs import MAP, Builder, Loop, Program, Step, drop, numbers_in_tuple
+from ..programs import (
+    MAP,
+    Builder,
+    Loop,
+    Part,
+    Place,
+    Program,
+    Shape,
+    Step,
+    Structural,
+    View,
+    arranged,
+    contiguous,
+    drop,
+    size_of,
+    values_in_tuple,
+)
 from .repetition import Group, Repetition
 
 WORK = 4_000
@@ -107,11 +123,18 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
 
 def work(program: Program) -> int:
     """Return how many operands the steps of a program take in one run; a loop counts as one step with some."""
-    return sum([_OF_LOOP if isinstance(op, Loop) else len(args) for op, args in program.steps if op is not table.pos])
+    return sum([_operands(op, args) for op, args in program.steps])
+
+
+def _operands(op: Primitive, args: Sequence[int]) -> int:
+    if isinstance(op, Structural):
+        return _OF_LOOP if isinstance(op, Loop) else 0
+    return 0 if op is table.pos else len(args)
 
 
 def _work(program: Program, group: Group) -> int:
-    return group.length * sum([len(program.steps[column[0]].args) for column in group.columns])
+    steps = [program.steps[column[0]] for column in group.columns]
+    return group.length * sum([len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)])
 
 
 def size(program: Program) -> int:
@@ -119,21 +142,22 @@ def size(program: Program) -> int:
     total, seen = 0, set()
     for op, args in program.steps:
         if not isinstance(op, Loop):
-            total += len(args) if op.cheap else _FUNCTION
+            if isinstance(op, Place):
+                total += 0 if _regular(program, args) else _PACK * len(args)
+            elif not isinstance(op, Structural):
+                total += len(args) if op.cheap else _FUNCTION
             continue
         for inner in op.programs():
             if inner not in seen:
                 seen.add(inner)
                 total += size(inner)
-        packed = [op.length for row in range(op.rows) if not _regular(program, op.column(args, row))]
-        total += _PACK * sum(packed)
     return total
 
 
 def _regular(program: Program, column: Sequence[int]) -> bool:
     """Return whether values are constants, or are at equal distances already."""
     inputs = len(program.names)
-    if all(inputs <= k < program.offset for k in column):
+    if all(inputs <= k < program.offset for k in column) or len(column) < 2:
         return True
     return len({after - before for before, after in pairwise(column)}) <= 1
 
@@ -147,6 +171,7 @@ class _Rewriting:
 
     def __init__(self, repetition: Repetition, groups: Sequence[Group]) -> None:
         self.old, self.maker, self.groups = repetition.program, repetition.maker, groups
+        self.root, self.shapes = repetition.root, repetition.program.value_shapes
         self.unit_of: list[int | Group] = list(range(len(self.old.steps)))
         for group in groups:
             for place in itertools.chain(*group.columns):
@@ -157,9 +182,13 @@ class _Rewriting:
             self.new[k] = self.builder.constant(number)
         self.outside = set(self.old.outputs)  # values that others take than the group that made them
         for unit, (_, args) in zip(self.unit_of, self.old.steps, strict=True):
-            self.outside.update([k for k in args if self.maker[k] < 0 or self.unit_of[self.maker[k]] is not unit])
+            self.outside.update([k for k in args if not self._is_inside(k, unit)])
         self.sums = self._sums()
         self.summed: set[int] = set()
+
+    def _is_inside(self, value: int, unit: int | Group) -> bool:
+        """Return whether a value is made by a unit, or is a view of what that makes."""
+        return self.root[value] >= 0 and self.unit_of[self.root[value]] is unit
 
     def _sums(self) -> dict[tuple[int, ...], int]:
         """Return the place of each sum whose summands nothing else uses, by these summands."""
@@ -177,7 +206,11 @@ class _Rewriting:
                 self._write(unit)
             elif unit not in self.summed:
                 op, args = self.old.steps[unit]
-                self._number(unit, self.builder.step(op, tuple([self.new[k] for k in args])), 1)
+                places = tuple([self.new[k] for k in args])
+                if isinstance(op, Structural) and not isinstance(op, Loop):
+                    self._number(unit, arranged(self.builder, op, places))
+                else:
+                    self._number(unit, self.builder.step(op, places))
         return self.builder.finish(self.old, [self.new[k] for k in self.old.outputs])
 
     def _order(self) -> Iterator[int | Group]:
@@ -188,6 +221,8 @@ class _Rewriting:
         for place, unit in enumerate(self.unit_of):
             places.setdefault(unit, place)
             for k in self.old.steps[place].args:
+                if self._is_inside(k, unit):
+                    continue
                 made = self.unit_of[self.maker[k]] if self.maker[k] >= 0 else unit
                 if made is not unit and unit not in takers[made]:
                     takers[made].add(unit)
@@ -202,10 +237,10 @@ class _Rewriting:
                 if not missing[taker]:
                     heapq.heappush(ready, (places[taker], taker))
 
-    def _number(self, place: int, first: int, step: int) -> None:
+    def _number(self, place: int, first: int) -> None:
         start = self.old.firsts[place]
         for k in range(self.old.steps[place].op.results):
-            self.new[start + k] = first + k * step
+            self.new[start + k] = first + k
 
     def _write(self, group: Group) -> None:
         """Write the map of a group: what differs between iterations comes in rows, the rest is shared."""
@@ -225,11 +260,16 @@ class _Rewriting:
             kind, k = source
             if kind == _CONSTANT:
                 return body.constant(self.old.constants[k - len(self.old.names)])
+            if kind == _INNER and k not in known:  # a view of what is made here
+                op, (of,) = steps[self.maker[k]]
+                known[k] = arranged(body, op, (number_of((_INNER, of)),))
             return known[k] if kind == _INNER else k + (len(rows) if kind == _SHARED else 0)
 
         for column, own in zip(group.columns, taken, strict=True):
             op = steps[column[0]].op
-            first = body.step(op, tuple(map(number_of, own)))
+            places = tuple(map(number_of, own))
+            is_step = isinstance(op, Loop) or not isinstance(op, Structural)
+            first = body.step(op, places) if is_step else arranged(body, op, places)
             for k in range(op.results):
                 known[firsts[column[0]] + k] = first + k
                 values = tuple([firsts[place] + k for place in column])
@@ -238,23 +278,34 @@ class _Rewriting:
                 elif any(value in self.outside for value in values):
                     stacked.append((first + k, values))
         outputs = [output for output, _ in stacked] + [output for output, _ in sums]
-        frame = _frame([steps[column[0]].op for column in group.columns], len(rows), len(shared), len(outputs))
+        taken_shapes = [self.shapes[values[0]] for values in rows], [self.shapes[k] for k in shared]
+        frame = _frame([steps[column[0]].op for column in group.columns], *taken_shapes, body, outputs)
         loop = Loop(MAP, body.finish(frame, outputs), group.length, 0, len(rows), len(sums))
-        args = [self.new[values[k]] for k in range(group.length) for values in rows]
+        args = [self._stacked(values) for values in rows]
         made = self.builder.step(loop, (*args, *[self.new[k] for k in shared]))
         for position, (_, values) in enumerate(stacked):
+            shape = self.shapes[values[0]]
+            size = size_of(shape)
             for k, value in enumerate(values):
-                self.new[value] = made + k * len(stacked) + position
+                view = View((group.length, *shape), Part(k * size, shape, contiguous(shape)))
+                self.new[value] = arranged(self.builder, view, (made + position,))
         for position, (_, place) in enumerate(sums):
             self.summed.add(place)
-            self.new[firsts[place]] = made + group.length * len(stacked) + position
+            self.new[firsts[place]] = made + len(stacked) + position
+
+    def _stacked(self, values: tuple[int, ...]) -> int:
+        """Return the array that has these values as rows."""
+        shape = self.shapes[values[0]]
+        size = size_of(shape)
+        parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(values))]
+        return arranged(self.builder, Place((len(values), *shape), parts), tuple([self.new[k] for k in values]))
 
     def _source(
         self, values: tuple[int, ...], group: Group, rows: dict[tuple[int, ...], int], shared: dict[int, int]
     ) -> _Source:
         """Return where the body finds an argument of its iterations, and add it to the rows or the shared numbers."""
         k = values[0]
-        if self.maker[k] >= 0 and self.unit_of[self.maker[k]] is group:
+        if self._is_inside(k, group):
             return _INNER, k
         if any(value != k for value in values):
             return _ROW, rows.setdefault(values, len(rows))
@@ -263,12 +314,18 @@ class _Rewriting:
         return _SHARED, shared.setdefault(k, len(shared))
 
 
-def _frame(ops: Sequence[Primitive], rows: int, shared: int, outputs: int) -> Program:
+def _frame(
+    ops: Sequence[Primitive], rows: Sequence[Shape], shared: Sequence[Shape], body: Builder, outputs: Sequence[int]
+) -> Program:
     """Return the empty body of a map that applies some operations."""
-    parts = [(name, count) for name, count in (("row", rows), ("shared", shared)) if count]
-    names = [f"{name}[{k}]" if count > 1 else name for name, count in parts for k in range(count)]
-    structures = [Structure("list", (NUMBER,) * count) if count > 1 else NUMBER for _, count in parts]
-    words = list(dict.fromkeys(op.body.name if isinstance(op, Loop) else op.name for op in ops))
-    name = "_".join(words if len(words) <= _WORDS else [words[0], "to", words[-1]])
-    result = NUMBER if outputs == 1 else numbers_in_tuple(outputs)
-    return Program(tuple(names), (), (), (), Structure("tuple", tuple(structures)), result, name)
+    parts = [(name, shapes) for name, shapes in (("row", rows), ("shared", shared)) if shapes]
+    names = [f"{name}[{k}]" if len(own) > 1 else name for name, own in parts for k in range(len(own))]
+    structures = []
+    for _, own in parts:
+        each = values_in_tuple(own).parts
+        structures.append(Structure("list", each) if len(own) > 1 else each[0])
+    words = list(dict.fromkeys(op.body.name if isinstance(op, Loop) else op.name for op in ops if op.name != "place"))
+    name = "_".join(words if len(words) <= _WORDS else [words[0], "to", words[-1]]) or "place"
+    arguments = Structure("tuple", tuple(structures))
+    result = values_in_tuple(body.shapes_of(outputs, arguments))
+    return Program(tuple(names), (), (), (), arguments, result.parts[0] if len(outputs) == 1 else result, name)

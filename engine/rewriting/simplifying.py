@@ -177,4 +177,4 @@ def values_only(program: Program) -> Program:
     def rule(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         return args[0] if op is table.stop_gradient else builder.step(op, args)
 
-    return drop(rewrite(program, rule))
+    return drop(rewrite(program, rule, values_only=True))

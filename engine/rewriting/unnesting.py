@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..programs import CALL, WHILE, Builder, Loop, Program, numbers_in_tuple
+from ..programs import CALL, WHILE, Builder, Loop, Program, Shape, Structural, arranged, values_in_tuple
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 
@@ -35,7 +35,7 @@ def restructure(program: Program) -> Program:
         for op, args in inner.steps:
             own = tuple([values[k] for k in args])
             if not isinstance(op, Loop):
-                values.append(builder.step(op, own))
+                values.append(arranged(builder, op, own) if isinstance(op, Structural) else builder.step(op, own))
                 continue
             new = op.map_programs(restructure)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
@@ -52,7 +52,7 @@ def restructure(program: Program) -> Program:
 def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     """Compute before a loop what its body computes of shared numbers alone, and return the loop that takes it."""
     body = loop.body
-    inputs, start = len(body.names), loop.carry + loop.length * loop.rows
+    inputs, start = len(body.names), loop.carry + loop.rows
     if loop.kind == CALL or loop.is_branch:
         return loop, args
     outside = {loop.carry + loop.rows + k: value for k, value in enumerate(args[start:])}
@@ -62,7 +62,8 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
         # A while loop may end at once, and a row of the user's runs for nobody then.
         may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
         if may_move and all(k in outside for k in own):
-            outside[first] = builder.step(op, tuple([outside[k] for k in own]))
+            places = tuple([outside[k] for k in own])
+            outside[first] = arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places)
             moved.append(first)
     if not moved:
         return loop, args
@@ -71,19 +72,20 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     for (_, own), first in zip(body.steps, body.firsts, strict=True):
         read.update(() if first in gone else own)
     kept = [value for value in moved if value in read]
-    names = (*body.names, *["hoisted"] * len(kept))
+    shapes = [body.value_shapes[value] for value in kept]
     condition = loop.condition
     if condition is not None:
-        condition = _renumbered(condition, (*condition.names, *["hoisted"] * len(kept)), {}, set())
+        condition = _renumbered(condition, shapes, {}, set())
     new = loop.change(
-        body=_renumbered(body, names, {v: inputs + k for k, v in enumerate(kept)}, gone), condition=condition
+        body=_renumbered(body, shapes, {v: inputs + k for k, v in enumerate(kept)}, gone), condition=condition
     )
     return new, (*args, *[outside[value] for value in kept])
 
 
-def _renumbered(program: Program, names: tuple[str, ...], new: dict[int, int], gone: set[int]) -> Program:
-    """Return the program with more inputs, some of which replace values removed from it."""
-    more = len(names) - len(program.names)
+def _renumbered(program: Program, shapes: Sequence[Shape], new: dict[int, int], gone: set[int]) -> Program:
+    """Return the program with more inputs, of these shapes, some of which replace values removed from it."""
+    more = len(shapes)
+    names = (*program.names, *["hoisted"] * more)
     places = {k: k if k < len(program.names) else k + more for k in range(program.offset)} | new
     count = program.offset + more
     kept = [(step, first) for step, first in zip(program.steps, program.firsts, strict=True) if first not in gone]
@@ -92,4 +94,4 @@ def _renumbered(program: Program, names: tuple[str, ...], new: dict[int, int], g
             places[first + k] = count + k
         count += op.results
     steps = [step for step, _ in kept]
-    return program.renumbered(steps, places, names=names, arguments=numbers_in_tuple(len(names)))
+    return program.renumbered(steps, places, names=names, arguments=values_in_tuple([*program.shapes, *shapes]))

@@ -10,6 +10,7 @@ from typing import Any
 from ...data import write_whole
 from ...errors import BackendError, describe
 from ...programs import Program
+from ..flat import flat
 from ..layout import Layout
 from ..lowering import lower
 from .expressions import definitions, identifier, literal, supported
@@ -39,7 +40,7 @@ def files(
 ) -> tuple[str, str]:
     """Return the source and a header for C and C++, which defines how much memory the function works in."""
     batched = tuple(batched) or (False,) * len(program.arguments.parts)
-    lowered = lower(program, supported)
+    lowered = lower(flat(program), supported)
     unknown = next((op for op in lowered.rows() if not supported(op)), None)
     if unknown is not None:
         raise BackendError(

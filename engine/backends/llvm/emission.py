@@ -12,6 +12,7 @@ import llvmlite.binding as llvm
 
 from ...operations import PRIMITIVES, Primitive
 from ...programs import WHILE, Loop, Program
+from ..flat import flat
 from ..layout import Layout
 from ..lowering import lower
 from . import driver, object_cache
@@ -48,7 +49,7 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    program = guard(program)
+    program = guard(flat(program))
     own = _own_rows(program)
     key = key_of(program, batched, reduce, own)
     parts = object_cache.load(key)
@@ -76,7 +77,7 @@ def _is_endless(program: Program) -> bool:
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
     """Return the LLVM IR of a program, all modules one after another."""
-    return "\n".join(text for text, _ in _Emission(guard(program), batched, reduce).modules())
+    return "\n".join(text for text, _ in _Emission(guard(flat(program)), batched, reduce).modules())
 
 
 class _Emission:
