@@ -80,13 +80,13 @@ def _adds_arrays(program: Program) -> bool:
 
 @dataclass(eq=False)
 class _Unit:
-    """A step, with the numbers of the values that it takes and gives; and from which place of the program on it stood."""
+    """A step, with the numbers of the values that it takes and gives, and where it stood in the program."""
 
     op: Any
     args: list[int]
     results: list[int]
     place: int
-    since: int
+    behind: bool = False  # whether it is a map, or depends on one
 
 
 class _Graph:
@@ -99,10 +99,12 @@ class _Graph:
         self.maker: dict[int, _Unit] = {}
         self.instead: dict[int, int] = {}
         for place, ((op, args), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
-            self._add(_Unit(op, list(args), list(range(first, first + op.results)), place, place))
+            self._add(_Unit(op, list(args), list(range(first, first + op.results)), place))
 
     def _add(self, unit: _Unit) -> None:
         self.units.append(unit)
+        makers = [self.maker.get(self.now(value)) for value in unit.args]
+        unit.behind = _is_map(unit.op) or any(own is not None and own.behind for own in makers)
         for value in unit.results:
             self.maker[value] = unit
 
@@ -114,7 +116,7 @@ class _Graph:
     def _new(self, op: Any, args: Sequence[int], like: _Unit) -> list[int]:
         """Add a step that stands where another one stood; return its results."""
         found = [self._value(shape) for shape in op.shapes]
-        self._add(_Unit(op, list(args), found, like.place, like.since))
+        self._add(_Unit(op, list(args), found, like.place))
         return found
 
     def now(self, value: int) -> int:
@@ -185,13 +187,12 @@ class _Graph:
         waiting = list(values)
         while waiting:
             unit = self.maker.get(self.now(waiting.pop()))
-            if unit is None or id(unit) in seen:
+            if unit is None or id(unit) in seen or not unit.behind:
                 continue
             if unit is first:
                 return True
             seen.add(id(unit))
-            if unit.place >= first.since:
-                waiting += unit.args
+            waiting += unit.args
         return False
 
     def _join(self, first: _Unit, second: _Unit) -> None:
@@ -254,7 +255,6 @@ class _Graph:
         ], outputs)
         second.op = Loop(MAP, body, length, 0, len(rows), a.sums + b.sums)
         second.args, second.results = [*rows, *shared], results
-        second.since = min(first.since, second.since)
         second.place = max(first.place, second.place)
         for value in results:
             self.maker[value] = second
