@@ -9,20 +9,20 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..data import array_of
+from ..data import array_of, is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
-from ..operations import call_function, call_ufunc, method_named, rule_of, table
-from ..programs import ArrayTracer, Shape, contiguous, shape_of, shown, size_of
+from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
+from ..programs import ArrayTracer, Gather, Shape, shape_of, shown, size_of
 from . import array_reductions as reductions
 from . import rearranging as rearranged
-from .indexing import item, taken
-from .nests import conditions, elementwise, holds_conditions, operand
+from .indexing import gathered, item, taken
+from .nests import conditions, elementwise, holds_conditions, numbers, operand
 
 Function = Callable[..., Any]
 
@@ -49,6 +49,44 @@ def refuse_writing(*_: Any) -> Any:
         f"a traced array can't be written to, as was asked for at {user_line()}; make a new one by "
         "numpy.where(mask, new, x), numpy.concatenate, or z = numpy.zeros(x.shape, object), which holds traced numbers"
     )
+
+
+def item_of(array: Any, index: Any) -> Any:
+    """Return what a traced index chooses of an array of numbers."""
+    return shown(gathered(array, index))
+
+
+# ---- chainrule's own functions ----
+
+_REDUCTIONS: dict[Any, Function] = {
+    table.sum: reductions.total,
+    table.mean: reductions.mean,
+    table.norm: reductions.norm,
+    table.logsumexp: reductions.logsumexp,
+    prod: reductions.product,
+}
+
+
+def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Apply a row to each number of arrays, or a function of many numbers along axes."""
+    if function is take:
+        rows, index = args
+        if not isinstance(rows, ArrayTracer) or is_symbolic(index) or np.asarray(index).dtype.kind != "f":
+            return shown(gathered(rows, index))
+        # Of numbers that are given as floats those for which there is no row give nan, as traced ones do.
+        places = operand(index)
+        places = numbers(places) if isinstance(places, np.ndarray) else places
+        return shown(Gather(rows.shape, shape_of(places)).apply((rows, places)))
+    if function is table.dot:
+        return shown(reductions.dot(*args))
+    if function in _REDUCTIONS:
+        return shown(_REDUCTIONS[function](*args, **options))
+    if isinstance(function, Reduction):
+        return function(*in_numbers(tuple(args)), **options)
+    if not isinstance(function, Primitive):  # of a line of numbers to another one
+        axis = -1 if options.get("axis") is None else options["axis"]
+        return shown(reductions.mapped_lines(function, args[0], axis))
+    return shown((conditions if function.compares else elementwise)(function, *args))
 
 
 # ---- ufuncs ----
@@ -428,6 +466,13 @@ def _method(function: Any) -> Function:
     return lambda x, *args, **kwargs: call_whole_function(function, (x, *args), kwargs)
 
 
+def _refuse(what: str, advice: str) -> Function:
+    def own(x: Any, *_: Any) -> Any:
+        raise TraceError(f"a traced array has no values yet, but {what} at {user_line()}; {advice}")
+
+    return own
+
+
 METHODS: dict[str, Function] = {
     **{f"__{name}__": _binary(ufunc) for name, ufunc in (_OPERATORS | _COMPARISONS).items()},
     **{f"__r{name}__": _reflected(ufunc) for name, ufunc in _OPERATORS.items()},
@@ -439,7 +484,12 @@ METHODS: dict[str, Function] = {
     "__iter__": _each,
     "__getitem__": lambda x, index: shown(item(x, index)),
     "__setitem__": refuse_writing,
+    "__bool__": _refuse("a condition (if, while, and, or, not) was asked for", "write numpy.where or chainrule.where"),
+    "__float__": _refuse("float() or a function of math was called", "call NumPy's functions or chainrule's"),
+    "__int__": _refuse("int() was called", "use numpy.floor, trunc or rint"),
+    "__index__": _refuse("it was used as an index or a count", "write chainrule.take(items, index)"),
     "__array__": _as_numpy,
+    "__on_arrays__": lambda x, function, args, options: call_on_arrays(function, args, options),
     "__array_ufunc__": lambda x, ufunc, method, *inputs, **options: call_whole_ufunc(ufunc, method, inputs, options),
     "__array_function__": lambda x, function, types, args, kwargs: call_whole_function(function, args, kwargs),
     "reshape": lambda x, *shape, order="C": shown(_reshape(x, *shape, order=order)),

@@ -64,6 +64,17 @@ HOOKS = {
         "operations/numpy_calls",
         "arrays of Vars follow rows, and data holds whatever has rows",
     ),
+    "use_array_calls": ("operations/primitive", "operations/numpy_calls", ""),
+    "use_array_methods": (
+        "programs/tracer",
+        "loops/traced_arrays",
+        "what an array does is made of maps, and these of nodes",
+    ),
+    "use_long_product": (
+        "operations/functions",
+        "programs/long_sums",
+        "a product of many traced numbers is a loop, and loops are programs of rows",
+    ),
     "use_fast": (
         "operations/primitive",
         "graph/var",
