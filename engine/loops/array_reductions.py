@@ -163,7 +163,9 @@ def norm(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
 
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Return the logarithms of sums of exponentials along axes."""
-    return lines(lambda xs: log_sum_exp(xs) if isinstance(xs, ArrayTracer) else table.logsumexp(xs.tolist()), x, axis, keepdims)
+    return lines(
+        lambda xs: log_sum_exp(xs) if isinstance(xs, ArrayTracer) else table.logsumexp(xs.tolist()), x, axis, keepdims
+    )
 
 
 def mapped_lines(f: Callable[[Any], Any], x: Any, axis: int) -> Any:
@@ -227,9 +229,9 @@ def contracted(letters: Sequence[str], result: str, xs: Sequence[Any]) -> Any:
     for own, x in zip(letters, operands, strict=True):
         if len(own) != len(shape_of(x)):
             raise ValueError(f"einsum expected {len(own)} dimensions for {own!r} but got shape {shape_of(x)}")
-        for letter, length in zip(own, shape_of(x), strict=True):
-            if lengths.setdefault(letter, length) != length:
-                raise ValueError(f"axes of different lengths: {lengths[letter]} and {length}")
+        for letter, count in zip(own, shape_of(x), strict=True):
+            if lengths.setdefault(letter, count) != count:
+                raise ValueError(f"axes of different lengths: {lengths[letter]} and {count}")
     axes = [*result, *[letter for letter in lengths if letter not in result]]
     views = []
     for own, x in zip(letters, operands, strict=True):

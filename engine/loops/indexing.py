@@ -201,7 +201,9 @@ def gathered(rows: Any, index: Any) -> Any:
         return item(array, index)
     parts = [_as_index(part) for part in (index if isinstance(index, tuple) else (index,))]
     if any(part is None or part is Ellipsis or isinstance(part, slice) for part in parts):
-        raise IndexError("an array of constants with a traced index takes numbers along its first axes, and nothing else")
+        raise IndexError(
+            "an array of constants with a traced index takes numbers along its first axes, and nothing else"
+        )
     lengths = array.shape[: len(parts)]
     checked = [
         part if is_symbolic(part) or isinstance(part, ArrayTracer) else _checked(np.asarray(part), length, axis)
@@ -209,4 +211,6 @@ def gathered(rows: Any, index: Any) -> Any:
     ]
     places = operand(_one_index(checked, lengths))
     known = numbers(array.reshape(-1, *array.shape[len(parts) :]))
-    return Gather(known.shape, shape_of(places)).apply((known, numbers(places) if isinstance(places, np.ndarray) else places))
+    return Gather(known.shape, shape_of(places)).apply(
+        (known, numbers(places) if isinstance(places, np.ndarray) else places)
+    )

@@ -7,7 +7,7 @@ trace computes both cases and chooses; a long trace uses `map` and `scan`, so th
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..data import is_unknown
@@ -23,7 +23,7 @@ as loops: 0.9 and 0.2 s to compile, 9 and 10 us to run; of 200 numbers 2.0 and 0
 
 
 def softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
-    """Return exp(x) over the sum of all exp(x), for each x of an iterable; of an array along an axis, the last if not said.
+    """Return exp(x) over the sum of all exp(x), for each x of an iterable, or along an axis of an array (the last).
 
     Derivatives keep their digits where one share is close to 1: that share is computed from the others.
 
@@ -44,7 +44,7 @@ def softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
 
 
 def log_softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
-    """Return the logarithm of each share of `softmax`, without underflow; of an array along an axis, the last if not said.
+    """Return the logarithm of each share of `softmax`, without underflow; of an array along an axis (the last).
 
     >>> log_softmax([0.0, -1000.0])
     [-0.0, -1000.0]

@@ -50,7 +50,7 @@ def use_long_product(product: Callable[[list[Scalar]], Scalar]) -> None:
     _long_product = product
 
 
-def prod(xs: Iterable[Scalar], axis: Any = None, keepdims: bool = False) -> Scalar:
+def prod(xs: Any, axis: Any = None, keepdims: bool = False) -> Scalar:
     """Return the product of an iterable, 1 for an empty one; of an array of all numbers, or along axes.
 
     >>> prod([2.0, 3.0, 4.0])
@@ -67,11 +67,11 @@ def prod(xs: Iterable[Scalar], axis: Any = None, keepdims: bool = False) -> Scal
     return functools.reduce(table.mul, items, *([] if len(items) > 1 else [1.0]))
 
 
-def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
+def take(items: Any, index: Any) -> Scalar:
     """Return the item at an index that may be computed; the derivative flows to that item.
 
-    Of an array with axes beside the first, or a traced one, it is a row; an array of indices gives the rows in an array.
-    Those of whole numbers below 0 count from the end there, as in NumPy.
+    Of an array with several axes it is a row; an array of indices gives an array of such rows. There an index below 0
+    counts from the end, as in NumPy.
 
     An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
     agree. A compiled one looks through all items.
@@ -79,7 +79,7 @@ def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
     """
-    if is_array(index) or is_whole(items) or (is_array(items) and len(items.shape) > 1):
+    if is_array(index) or is_whole(items) or (is_array(items) and items.ndim > 1):
         return on_arrays(take, [items, index])
     chosen: Scalar = math.nan
     for place, item in enumerate(items_of("take", items)):

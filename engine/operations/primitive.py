@@ -261,7 +261,11 @@ class Reduction(Primitive):
             wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
             raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
         for arg in args:
-            if type(arg) is not list and is_array(arg) and (arg.ndim > 1 or axis is not None or keepdims or is_whole(arg)):
+            if (
+                type(arg) is not list
+                and is_array(arg)
+                and (arg.ndim > 1 or axis is not None or keepdims or is_whole(arg))
+            ):
                 return _on_arrays(self, args, {"axis": axis, "keepdims": keepdims})
         if axis is not None or keepdims:
             raise TypeError(f"{self.name} takes axis and keepdims of arrays only")
@@ -295,7 +299,7 @@ class Reduction(Primitive):
 
 
 def is_array(x: Any) -> bool:
-    """Return whether rows are applied to each number of `x`: an array of NumPy's or a traced one, not one of 0 dimensions.
+    """Return whether rows are applied to each number of `x`: an array of NumPy's or a traced one, not of 0 dimensions.
 
     Arrays of other libraries, and those that leave numbers out, are refused.
     """

@@ -34,12 +34,12 @@ from .pruning import drop as drop
 from .tracer import ArrayTracer as ArrayTracer
 from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
-from .tracer import as_values as as_values
 from .tracer import are_conditions as are_conditions
+from .tracer import as_values as as_values
+from .tracer import constants as constants
 from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
-from .tracer import constants as constants
 from .tracer import shown as shown
 from .tracer import stacked as stacked
 from .tracer import stopped as stopped

@@ -1,4 +1,4 @@
-"""Trace sums, products, means, dot products, norms and logsumexp of many numbers as loops, so that a program does not grow with them.
+"""Trace sums, products, norms and logsumexp of many numbers as loops, so that a program does not grow with them.
 
 Their derivatives are those of loops. Where the numbers stand side by side in memory, machine code reads them there.
 """

@@ -28,10 +28,10 @@ LAYERS = {
         loop naming listing file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
         __init__
     """,
-    "engine/rewriting": "repetition rerolling fusing unnesting simplifying hoisting relaxing pipeline __init__",
+    "engine/rewriting": "repetition rerolling inlining fusing unnesting simplifying hoisting relaxing pipeline __init__",
     "engine/loops": """
-        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_arrays
-        traced_arrays shares __init__
+        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging
+        whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",

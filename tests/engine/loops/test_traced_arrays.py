@@ -51,14 +51,23 @@ PROGRAMS = {
     "chosen": (lambda x, y: np.where(x > y, x * y, np.sin(x)) + np.where(x > 0, 1.0, x) + np.clip(x, -0.5, 0.5), A, C),
     "conditions joined": (lambda x: np.where((x > -1) & ~(x > 0.5) | (x == 2), x**3, 0.0), V),
     "by a constant mask": (lambda x: np.where(C > 0, x, 2 * x)[C[:, 0] > 0] + x[C > 0].sum(), A),
-    "rolled": (lambda x: np.roll(x, 1, axis=0) * x + np.roll(x, 2) - np.flip(x, 1) + np.diff(x, axis=1, append=1.0)[:, :3], A),
+    "rolled": (
+        lambda x: np.roll(x, 1, axis=0) * x + np.roll(x, 2) - np.flip(x, 1) + np.diff(x, axis=1, append=1.0)[:, :3],
+        A,
+    ),
     "differences": (lambda x: np.diff(x) ** 2 * np.diff(x, n=2).sum() + x[1:], V),
-    "repeated": (lambda x: np.repeat(x, 2, axis=1) * np.tile(x, 2) + np.tile(x, (2, 1)).sum() + np.repeat(x, 2).sum(), A),
+    "repeated": (
+        lambda x: np.repeat(x, 2, axis=1) * np.tile(x, 2) + np.tile(x, (2, 1)).sum() + np.repeat(x, 2).sum(),
+        A,
+    ),
     "broadcast": (lambda x: np.broadcast_to(x, (4, 3)) * A + np.expand_dims(x, 0) + np.squeeze(x[:, None]), W),
     "rows by index": (lambda x: x[np.array([0, 2, 2, -1])] * x[[3, 1, 0, 0]], A),
     "columns by index": (lambda x: np.take(x, [2, 0, 2], axis=1) ** 2 + x[:, [0, 0, 1]], A),
     "pairs by index": (lambda x: x[np.arange(4), [0, 2, 1, -1]] ** 2 + x[[[0], [3]], [1, 2]].sum(), A),
-    "index between": (lambda x: x[:, [0, 2], 1:] * x[1, :, 2][[0, 1]][None, :, None] + x[0, [1, 1]][:, [0, 1, 2]][None], T),
+    "index between": (
+        lambda x: x[:, [0, 2], 1:] * x[1, :, 2][[0, 1]][None, :, None] + x[0, [1, 1]][:, [0, 1, 2]][None],
+        T,
+    ),
     "iterated": (lambda x: sum(row * row[0] for row in x) + len(x) + np.array([row.sum() for row in x])[:3], A),
     "log-sum-exp": (lambda x: np.log(np.sum(np.exp(x - x.max()))) + x.max(), V),
     "split": (lambda x: np.split(x, 3)[1] * np.split(x, [4, 8])[2] + x.shape[0] + x.ndim + x.size, V),
@@ -121,14 +130,22 @@ def test_derivatives_are_those_of_numbers(name, backend, whole):
         alike(own, expected)
     second = cr.compile(lambda *xs: cr.hvp(total, xs[: len(args)], xs[len(args) :]), backend=backend)
     found = second(*args, *directions(args))
-    pairs = zip(found, product, strict=True) if len(args) > 1 else [(found, product[0] if isinstance(product, tuple) else product)]
+    pairs = (
+        zip(found, product, strict=True)
+        if len(args) > 1
+        else [(found, product[0] if isinstance(product, tuple) else product)]
+    )
     for own, expected in pairs:
         alike(own, expected)
 
 
 # The same of chainrule's own functions, which serve arrays of floats and of Vars, too.
 OWN = {
-    "rows": (lambda x, y: cr.sin(x) * cr.maximum(x, y) + cr.where(x > y, cr.tanh(x), cr.sigmoid(y)) + cr.leaky_relu(x, 0.1), A, C),
+    "rows": (
+        lambda x, y: cr.sin(x) * cr.maximum(x, y) + cr.where(x > y, cr.tanh(x), cr.sigmoid(y)) + cr.leaky_relu(x, 0.1),
+        A,
+        C,
+    ),
     "rows of numbers and arrays": (lambda x: cr.hypot(2.0, x) + cr.maximum(0.3, x) + cr.selu(x) + cr.hardtanh(x), V),
     "sums": (lambda x: cr.sum(x, axis=0) + cr.sum(x) + cr.mean(x, axis=1, keepdims=True), A),
     "norms": (lambda x: cr.norm(x, axis=1) * cr.norm(x) + cr.norm(x[0]), A),
@@ -137,7 +154,14 @@ OWN = {
     "logsumexp": (lambda x: cr.logsumexp(x, axis=1) + cr.logsumexp(x) + cr.logsumexp(x[0]), A),
     "softmax": (lambda x: cr.softmax(x) * cr.softmax(x, axis=0) + cr.softmax(x[0]), A),
     "log_softmax": (lambda x: cr.log_softmax(x) * cr.log_softmax(x, axis=0) + cr.log_softmax(x[0]), A),
-    "take": (lambda x: cr.take(x, [0, 2, 2]) * cr.take(x, 1) if isinstance(x, list) else cr.take(x, np.array([0, 2, -1])) * cr.take(x, 1.0), A),
+    "take": (
+        lambda x: (
+            cr.take(x, [0, 2, 2]) * cr.take(x, 1)
+            if isinstance(x, list)
+            else cr.take(x, np.array([0, 2, -1])) * cr.take(x, 1.0)
+        ),
+        A,
+    ),
 }
 
 
