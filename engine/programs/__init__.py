@@ -23,6 +23,7 @@ from .naming import input_names as input_names
 from .naming import number_names as number_names
 from .program import Program as Program
 from .program import Step as Step
+from .program import flat as flat
 from .program import gathered as gathered
 from .program import in_numbers as in_numbers
 from .program import numbers_in_tuple as numbers_in_tuple

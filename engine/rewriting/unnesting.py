@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..programs import CALL, WHILE, Builder, Loop, Program, Shape, Structural, arranged, values_in_tuple
+from ..programs import (
+    CALL,
+    WHILE,
+    Builder,
+    Loop,
+    Place,
+    Program,
+    Shape,
+    Structural,
+    arranged,
+    drop,
+    flat,
+    values_in_tuple,
+)
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 
@@ -41,9 +54,7 @@ def restructure(program: Program) -> Program:
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
                 values += write(new.body, own)
                 continue
-            new, own = _hoisted(builder, new, own)
-            first = builder.step(new, own)
-            values += range(first, first + new.results)
+            values += _summed_apart(builder, *_hoisted(builder, new, own))
         return [values[k] for k in inner.outputs]
 
     return builder.finish(program, write(program, range(len(program.names))))
@@ -80,6 +91,33 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
         body=_renumbered(body, shapes, {v: inputs + k for k, v in enumerate(kept)}, gone), condition=condition
     )
     return new, (*args, *[outside[value] for value in kept])
+
+
+def _summed_apart(builder: Builder, loop: Loop, args: tuple[int, ...]) -> list[int]:
+    """Write a loop; of a sum of arrays with the same parts it adds up the parts, which are put together afterwards.
+
+    So the gradient by a part of an array that all iterations share is no sum of whole arrays.
+    """
+    body, start = loop.body, loop.carry + loop.stacked
+    made = dict(zip(body.firsts, body.steps, strict=True))
+    placed = [made.get(value) for value in body.outputs[start:]]
+    placed = [step if step is not None and isinstance(step.op, Place) else None for step in placed]
+    if not any(placed):
+        first = builder.step(loop, args)
+        return list(range(first, first + loop.results))
+    outputs = list(body.outputs[:start])
+    for value, step in zip(body.outputs[start:], placed, strict=True):
+        outputs += (value,) if step is None else step.args
+    new = loop.change(body=drop(flat(body, outputs)), sums=len(outputs) - start)
+    first = builder.step(new, args)
+    found = list(range(first, first + start))
+    place = first + start
+    for step in placed:
+        count = 1 if step is None else len(step.args)
+        own = tuple(range(place, place + count))
+        found.append(own[0] if step is None else arranged(builder, step.op, own))
+        place += count
+    return found
 
 
 def _renumbered(program: Program, shapes: Sequence[Shape], new: dict[int, int], gone: set[int]) -> Program:
