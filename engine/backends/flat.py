@@ -242,4 +242,3 @@ def _results(op: Loop, loop: FlatLoop, start: int, given: Sequence[Shape]) -> It
     for shape in given[op.carry + op.stacked :]:
         yield range(place, place + size_of(shape))
         place += size_of(shape)
-

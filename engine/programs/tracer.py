@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
 from array import array
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ..data import Structure, array_of
@@ -314,7 +314,12 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     if type(first) is Tracer and type(first.op) is View:
         source, starts = first.args[0], []
         for number in numbers:
-            if type(number) is not Tracer or type(number.op) is not View or number.args[0] is not source or number.op.stops:
+            if (
+                type(number) is not Tracer
+                or type(number.op) is not View
+                or number.args[0] is not source
+                or number.op.stops
+            ):
                 break
             starts.append(number.op.part.start)
         else:
@@ -387,7 +392,11 @@ def stopped(value: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """Return a node of its own for the same value."""
-    return ArrayTracer(value.shape, value.name, table.pos, (value,)) if type(value) is ArrayTracer else Tracer(value.name, table.pos, (value,))
+    return (
+        ArrayTracer(value.shape, value.name, table.pos, (value,))
+        if type(value) is ArrayTracer
+        else Tracer(value.name, table.pos, (value,))
+    )
 
 
 class LoopNode(Tracer):

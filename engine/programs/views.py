@@ -86,7 +86,9 @@ def seen_through(part: Part, of: Shape, start: int, strides: Sequence[int]) -> t
     own = contiguous(of)
     if tuple(strides) == own:
         return start + part.start, part.strides
-    low = part.start + sum(min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True))
+    low = part.start + sum(
+        min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True)
+    )
     digits = []
     for axis in own:
         digit, low = divmod(low, axis)

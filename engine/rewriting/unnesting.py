@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..programs import (
     CALL,
@@ -13,8 +14,6 @@ from ..programs import (
     Place,
     Program,
     Shape,
-    Structural,
-    arranged,
     drop,
     flat,
     values_in_tuple,
@@ -48,16 +47,43 @@ def restructure(program: Program) -> Program:
         for op, args in inner.steps:
             own = tuple([values[k] for k in args])
             if not isinstance(op, Loop):
-                values.append(arranged(builder, op, own) if isinstance(op, Structural) else builder.step(op, own))
+                values.append(builder.write(op, own))
                 continue
             new = op.map_programs(restructure)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
                 values += write(new.body, own)
                 continue
-            values += _summed_apart(builder, *_hoisted(builder, new, own))
+            values += _summed_apart(builder, *_hoisted(builder, *_with_constants(builder, new, own)))
         return [values[k] for k in inner.outputs]
 
     return builder.finish(program, write(program, range(len(program.names))))
+
+
+def _with_constants(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
+    """Return a loop whose body has the constants that its iterations share, and its other arguments."""
+    first = loop.carry + loop.rows
+    known = {k: number for k in range(first, len(args)) if (number := builder.constant_of(args[k])) is not None}
+    if loop.kind == CALL or not known:
+        return loop, args
+    new = loop.map_programs(lambda program: _with_numbers(program, known))
+    return new, tuple([arg for k, arg in enumerate(args) if k not in known])
+
+
+def _with_numbers(program: Program, known: Mapping[int, float]) -> Program:
+    """Return the program with constants in the place of some inputs."""
+    left = [k for k in range(len(program.names)) if k not in known]
+    builder = Builder(len(left))
+    places = {k: place for place, k in enumerate(left)} | {k: builder.constant(x) for k, x in known.items()}
+    values = [places[k] for k in range(len(program.names))]
+    values += [builder.constant(item) for item in program.constants]
+    for op, args in program.steps:
+        first = builder.write(op, tuple([values[k] for k in args]))
+        values += range(first, first + op.results)
+    names = tuple([program.names[k] for k in left])
+    arguments = values_in_tuple([program.shapes[k] for k in left])
+    return builder.finish(
+        replace(program, names=names, arguments=arguments, constants=(), steps=()), [values[k] for k in program.outputs]
+    )
 
 
 def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
@@ -73,8 +99,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
         # A while loop may end at once, and a row of the user's runs for nobody then.
         may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
         if may_move and all(k in outside for k in own):
-            places = tuple([outside[k] for k in own])
-            outside[first] = arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places)
+            outside[first] = builder.write(op, tuple([outside[k] for k in own]))
             moved.append(first)
     if not moved:
         return loop, args
@@ -115,7 +140,7 @@ def _summed_apart(builder: Builder, loop: Loop, args: tuple[int, ...]) -> list[i
     for step in placed:
         count = 1 if step is None else len(step.args)
         own = tuple(range(place, place + count))
-        found.append(own[0] if step is None else arranged(builder, step.op, own))
+        found.append(own[0] if step is None else builder.write(step.op, own))
         place += count
     return found
 
