@@ -326,8 +326,9 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
             found = regular(starts, shape)
             if found is not None:
                 return structural(View(source.shape, found), [source])
-    starts = range(len(numbers))
-    return structural(Place(shape, [Part(k, (), ()) for k in starts]), [lift(number) for number in numbers])
+    return structural(
+        Place(shape, [Part(k, (), ()) for k in range(len(numbers))]), [lift(number) for number in numbers]
+    )
 
 
 def constants(numbers: Sequence[float], shape: Shape) -> Numbers:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +39,7 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
 
 
 class Part(NamedTuple):
-    """Some numbers of an array: at index (i, j, ...) stands number ``start + i * strides[0] + j * strides[1] + ...``."""
+    """Some numbers of an array: index (i, j, ...) stands for number ``start + i * strides[0] + j * strides[1] + ...``."""
 
     start: int
     shape: Shape
@@ -130,9 +131,11 @@ class Structural(Primitive):
 
     Attributes:
         shapes: of its results.
+        argument_shapes: of its arguments.
     """
 
     shapes: tuple[Shape, ...]
+    argument_shapes: tuple[Shape, ...]
 
     def _begin(self, name: str, arity: int, shapes: tuple[Shape, ...]) -> None:
         self.name = self.__name__ = self.symbol = name
@@ -149,7 +152,7 @@ class Structural(Primitive):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()  # type: ignore[attr-defined]
+        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()
 
     def __hash__(self) -> int:
         return self._hash
@@ -188,7 +191,7 @@ def taker_of(args: Sequence[Any], method: str) -> Any:
     if list in kinds:
         kinds.update(*[map(type, arg) for arg in args if type(arg) is list])
     takers = [kind for kind in kinds if hasattr(kind, method)]
-    return max(takers, key=lambda kind: kind.__apply_rank__) if takers else None
+    return max(takers, key=operator.attrgetter("__apply_rank__")) if takers else None
 
 
 class View(_OfArrays):
@@ -282,7 +285,7 @@ class Place(_OfArrays):
         return end == size_of(self.shape)
 
     def part_with(self, part: Part) -> tuple[int, int] | None:
-        """Return which argument a part of the array is of alone, and where in it the part starts; None if of several."""
+        """Return which argument a part of the array is of, and where in it the part starts; None if it is of several."""
         if not self.fills or not size_of(part.shape):
             return None
         ends = [stride * (length - 1) for length, stride in zip(part.shape, part.strides, strict=True)]
@@ -417,7 +420,8 @@ class Numbers:
 
     def tolist(self) -> list[float]:
         """Return the numbers as a list."""
-        return memoryview(self.data).cast("d").tolist()
+        numbers: list[float] = [*memoryview(self.data).cast("d")]
+        return numbers
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Numbers) and (self.data, self.shape) == (other.data, other.shape)

@@ -74,34 +74,33 @@ def _groups(program: Program) -> tuple[list[int], dict[int, list[int]]]:
         own.append(max([level[k] for k in args], default=0))
         level += [own[-1] + isinstance(op, Loop)] * op.results
     found: dict[int, list[int]] = {}
-    open_groups: dict[tuple[int, int, bool], list[list[int]]] = {}
+    alike: dict[tuple[int, int, bool], list[list[int]]] = {}
+    maps: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
     for place, (op, args) in enumerate(program.steps):
         if not isinstance(op, Loop) or op.kind != MAP or not op.rows:
             continue
-        rows = set(args[: op.rows])
-        for members in open_groups.setdefault((own[place], op.length, op.backwards), []):
-            taken = [program.steps[k] for k in members]
-            size = sum([len(other.body) for other, _ in taken if isinstance(other, Loop)])
-            if size + len(op.body) <= _MOST and any(
-                rows & set(other_args[: other.rows]) for other, other_args in taken
-            ):  # type: ignore[attr-defined]
+        size, rows = maps[place] = len(op.body), set(args[: op.rows])
+        groups = alike.setdefault((own[place], op.length, op.backwards), [])
+        for members in groups:
+            total = size + sum([maps[k][0] for k in members])
+            if total <= _MOST and any(rows & maps[k][1] for k in members):
                 members.append(place)
                 found.update(dict.fromkeys(members, members))
                 break
         else:
-            open_groups[own[place], op.length, op.backwards].append([place])
+            groups.append([place])
     order = sorted(range(len(program.steps)), key=lambda k: (own[k], isinstance(program.steps[k].op, Loop)))
     return order, found
 
 
 def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> None:
     """Write the map that runs several."""
-    loops = [(op, tuple([new[k] for k in args])) for op, args in [program.steps[place] for place in members]]
+    steps = [program.steps[place] for place in members]
+    loops = [(op, tuple([new[k] for k in args])) for op, args in steps if isinstance(op, Loop)]
     rows: dict[int, str] = {}
     shared: dict[int, str] = {}
     shapes = {}
     for op, args in loops:
-        assert isinstance(op, Loop)
         for k, (arg, name, shape) in enumerate(zip(args, op.body.names, op.body.shapes, strict=True)):
             (rows if k < op.rows else shared).setdefault(arg, name)
             shapes[k < op.rows, arg] = shape
@@ -112,7 +111,6 @@ def _write(builder: Builder, program: Program, members: Sequence[int], new: list
     sums: list[int] = []
     results: list[tuple[bool, int]] = []
     for op, args in loops:
-        assert isinstance(op, Loop)
         values = [place_of[k < op.rows, arg] for k, arg in enumerate(args)]
         values += [body.constant(item) for item in op.body.constants]
         for inner, own in op.body.steps:
@@ -125,11 +123,10 @@ def _write(builder: Builder, program: Program, members: Sequence[int], new: list
     outputs = [*stacked, *sums]
     arguments = values_in_tuple([shapes[key] for key in inputs])
     result = values_in_tuple(body.shapes_of(outputs, arguments))
-    names = tuple([*rows.values(), *shared.values()])
-    name = "_".join(dict.fromkeys([op.body.name for op, _ in loops if isinstance(op, Loop)]))
+    names = (*rows.values(), *shared.values())
+    name = "_".join(dict.fromkeys([op.body.name for op, _ in loops]))
     frame = Program(names, (), (), (), arguments, result, name)
     op = loops[0][0]
-    assert isinstance(op, Loop)
     merged = Loop(MAP, body.finish(frame, outputs), op.length, 0, len(rows), len(sums), op.backwards)
     first = builder.step(merged, (*rows, *shared))
     found = iter(results)
