@@ -36,10 +36,9 @@ class Builder:
         return self._number((op, key), Step(op, args))
 
     def write(self, op: Primitive, args: tuple[int, ...]) -> int:
-        """Return the number of an operation's value, like `step`; one that only says where numbers stand may have it."""
-        return (
-            arranged(self, op, args) if isinstance(op, Structural) and not isinstance(op, Loop) else self.step(op, args)
-        )
+        """Return the number of an operation's value as `step` does, of a view of a view that of one."""
+        is_step = isinstance(op, Loop) or not isinstance(op, Structural)
+        return self.step(op, args) if is_step else arranged(self, op, args)
 
     def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
         place = self._known.get(key)

@@ -362,8 +362,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
 
 
 WHOLE = 256
-"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so that
-code for a few numbers is what is written."""
+"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so
+that code for a few numbers is what is written."""
 
 
 def shown(value: Any) -> Any:

@@ -39,7 +39,7 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
 
 
 class Part(NamedTuple):
-    """Some numbers of an array: index (i, j, ...) stands for number ``start + i * strides[0] + j * strides[1] + ...``."""
+    """Some numbers of an array: index (i, j, ...) means number ``start + i * strides[0] + j * strides[1] + ...``."""
 
     start: int
     shape: Shape
@@ -131,11 +131,14 @@ class Structural(Primitive):
 
     Attributes:
         shapes: of its results.
-        argument_shapes: of its arguments.
     """
 
     shapes: tuple[Shape, ...]
-    argument_shapes: tuple[Shape, ...]
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        raise NotImplementedError
 
     def _begin(self, name: str, arity: int, shapes: tuple[Shape, ...]) -> None:
         self.name = self.__name__ = self.symbol = name
@@ -285,7 +288,7 @@ class Place(_OfArrays):
         return end == size_of(self.shape)
 
     def part_with(self, part: Part) -> tuple[int, int] | None:
-        """Return which argument a part of the array is of, and where in it the part starts; None if it is of several."""
+        """Return which argument a part of the array is of, and where in it the part starts; None if of several."""
         if not self.fills or not size_of(part.shape):
             return None
         ends = [stride * (length - 1) for length, stride in zip(part.shape, part.strides, strict=True)]
@@ -337,8 +340,12 @@ class Gather(_OfArrays):
     def __init__(self, of: Shape, index: Shape) -> None:
         self._begin("gather", 2, ((*index, *of[1:]),))
         self.of, self.index = of, index
-        self.argument_shapes = (of, index)
         self.__doc__ = "Read rows of an array by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.of, self.index
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         array, index = args
@@ -373,8 +380,12 @@ class Scatter(_OfArrays):
     def __init__(self, shape: Shape, index: Shape) -> None:
         self._begin("scatter", 2, (shape,))
         self.index = index
-        self.argument_shapes = (index, (*index, *shape[1:]))
         self.__doc__ = "Add rows to an array of zeros, at places given by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.index, (*self.index, *self.shape[1:])
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         index, rows = args
