@@ -7,64 +7,77 @@ make one loop of all sweeps, whose body computes the block of one row.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..data import Places, Sparse
-from ..programs import ArrayTracer, Gather, Part, Scatter, Shape, Tracer, View, constants, regular, size_of, whole
+from ..programs import Gather, Numbers, Part, Scatter, Shape, Tracer, View, contiguous, size_of, whole
 from .sparsity import colour, pattern_by_number, use_sparse_arrays
 from .sweeps import Recorded, forward, placed, reverse
 
 
 def sparse_arrays(graph: Recorded, symmetric: bool, mode: str | None) -> Sparse:
     """Return the derivative of each number of the results by each of the inputs, as one whole array of entries."""
+    numpy = importlib.import_module("numpy")
     rows = pattern_by_number(graph)
     width = sum([size_of(_shape(node)) for node in graph.inputs])
-    height = len(rows)
+    filled = Places((len(rows), width), tuple(map(tuple, rows)))
+    row_of = numpy.repeat(numpy.arange(len(rows)), list(map(len, rows)))
+    column_of = numpy.fromiter(itertools.chain.from_iterable(rows), int, len(row_of))
+    is_forward, colours = _colours(graph, rows, width, mode)
+    if is_forward:
+        given, wanted, other, colour_of = graph.inputs, graph.results, row_of, colours[column_of]
+    else:
+        given, wanted, other, colour_of = graph.results, graph.inputs, column_of, colours[row_of]
+    found: list[tuple[Part, Any]] = []
+    for chosen in range(colours.max(initial=-1) + 1):
+        seeds = list(_seeds(given, (colours == chosen).astype(float)))
+        swept = forward(graph, seeds, True) if is_forward else reverse(graph, seeds, True)
+        own = colour_of == chosen
+        if symmetric:  # the part below the diagonal counts, and is that above it, too
+            found += _entries(wanted, swept, other, own & (row_of > column_of), _mirrored(row_of, column_of))
+            own &= row_of >= column_of
+        found += _entries(wanted, swept, other, own, numpy.arange(len(row_of)))
+    parts, values = zip(*found, strict=True) if found else ((), ())
+    return Sparse(filled, placed((len(row_of),), parts, values))
+
+
+def _mirrored(row_of: Any, column_of: Any) -> Any:
+    """Return for each entry of a symmetric matrix the place of the one on the other side of the diagonal."""
+    numpy = importlib.import_module("numpy")
+    found = numpy.empty(len(row_of), int)
+    found[numpy.lexsort((row_of, column_of))] = numpy.arange(len(row_of))
+    return found
+
+
+def _colours(graph: Recorded, rows: Sequence[Sequence[int]], width: int, mode: str | None) -> tuple[bool, Any]:
+    """Return whether to sweep forwards, and the colour of each number that is swept along."""
+    numpy = importlib.import_module("numpy")
     columns: list[list[int]] = [[] for _ in range(width)]
     for row, places in enumerate(rows):
         for column in places:
             columns[column].append(row)
-    by_column, by_row = colour(_distinct(rows), width), colour(_distinct(columns), height)
-    fewer = "forward" if (max(by_column, default=0), width) < (max(by_row, default=0), height) else "reverse"
-    first = list(itertools.accumulate(map(len, rows), initial=0))
-    place_of = {(r, c): first[r] + k for r, own in enumerate(rows) for k, c in enumerate(own)}
-    is_forward = (mode or fewer) == "forward"
-    if is_forward:
-        by_column = _by_blocks(graph.inputs, rows, most=2 * max(by_column, default=0) + 2) or by_column
-    colours, lines = (by_column, columns) if is_forward else (by_row, rows)
-    found: list[tuple[Part, Any]] = []
-    for chosen in range(max(colours, default=-1) + 1):
-        own: dict[int, int] = {}  # by what the sweep gives: the place of the entry
-        mirrored: dict[int, int] = {}  # the same of the entry on the other side of the diagonal
-        for line, place in enumerate(colours):
-            if place == chosen:
-                for other in lines[line]:
-                    key = (other, line) if is_forward else (line, other)
-                    if not symmetric or key[0] >= key[1]:
-                        own[other] = place_of[key]
-                    if symmetric and key[0] > key[1]:
-                        mirrored[other] = place_of[key[::-1]]
-        given, wanted = (graph.inputs, graph.results) if is_forward else (graph.results, graph.inputs)
-        seeds = list(_seeds(given, [1.0 if place == chosen else 0.0 for place in colours]))
-        swept = forward(graph, seeds, True) if is_forward else reverse(graph, seeds, True)
-        found += _entries(wanted, swept, own)
-        found += _entries(wanted, swept, mirrored)
-    total = len(place_of)
-    parts, values = zip(*found, strict=True) if found else ((), ())
-    filled = Places((height, width), tuple(map(tuple, rows)))
-    return Sparse(filled, placed((total,), parts, values))
+    blocks = None if mode == "reverse" else _by_blocks(graph.inputs, rows)
+    # Rows that share a column take a sweep each in reverse.
+    if blocks is not None and (mode == "forward" or max(blocks, default=0) < max(map(len, columns), default=0)):
+        return True, numpy.array(blocks, int)
+    by_column = colour(_distinct(rows), width) if mode != "reverse" else []
+    by_row = colour(_distinct(columns), len(rows)) if mode != "forward" else []
+    fewer = (max(by_column, default=0), width) < (max(by_row, default=0), len(rows))
+    is_forward = mode == "forward" or (mode is None and fewer)
+    return is_forward, numpy.array(by_column if is_forward else by_row, int)
 
 
 def _shape(node: Any) -> Shape:
     return getattr(node, "shape", ())
 
 
-def _by_blocks(nodes: Sequence[Any], rows: Sequence[Sequence[int]], most: int) -> list[int] | None:
+def _by_blocks(nodes: Sequence[Any], rows: Sequence[Sequence[int]]) -> list[int] | None:
     """Colour the numbers of an array by where they stand in its rows: no sweep asks then which row it is of.
 
-    None where a number of the results depends on several rows of an array, or where that takes too many colours.
+    None where a number of the results depends on several rows of an array.
     """
     colours: list[int] = []
     block: list[tuple[int, int]] = []  # of each input: its array, and the row
@@ -76,8 +89,6 @@ def _by_blocks(nodes: Sequence[Any], rows: Sequence[Sequence[int]], most: int) -
             colours += range(count, count + size)
             block += [(k, row)] * size
         count += size
-    if count > most:
-        return None
     for own in _distinct(rows):
         blocks = {block[column] for column in own}
         if len({array for array, _ in blocks}) < len(blocks):
@@ -90,59 +101,75 @@ def _distinct(rows: Sequence[Sequence[int]]) -> list[Sequence[int]]:
     return list(dict.fromkeys(map(tuple, rows)))
 
 
-def _seeds(nodes: Sequence[Any], numbers: Sequence[float]) -> Iterator[Any]:
+def _seeds(nodes: Sequence[Any], numbers: Any) -> Iterator[Any]:
     """Yield for each node its part of the numbers; an array of equal rows as one row."""
-    own = iter(numbers)
+    start = 0
     for node in nodes:
         shape = _shape(node)
-        if not shape:
-            yield next(own)
-            continue
-        values = list(itertools.islice(own, size_of(shape)))
-        if not any(values):
+        own = numbers[start : start + size_of(shape)].reshape(shape)
+        start += size_of(shape)
+        if not own.any():
             yield 0.0
-            continue
-        size = size_of(shape[1:])
-        row = values[:size]
-        if len(shape) > 1 and row * shape[0] == values:
-            table = constants(row, shape[1:])
-            part = whole(shape[1:])
-            spread = View(shape[1:], Part(0, shape, (0, *part.strides)))
-            yield Tracer.__apply_structure__(spread, [table])
+        elif not shape:
+            yield float(own)
+        elif len(shape) > 1 and (own == own[0]).all():
+            spread = View(shape[1:], Part(0, shape, (0, *contiguous(shape[1:]))))
+            yield Tracer.__apply_structure__(spread, [Numbers(own[0].tobytes(), shape[1:])])
         else:
-            yield constants(values, shape)
+            yield Numbers(own.tobytes(), shape)
 
 
-def _entries(nodes: Sequence[Any], swept: Sequence[Any], own: dict[int, int]) -> Iterator[tuple[Part, Any]]:
-    """Yield where numbers that a sweep gave go among the entries, and these numbers: as whole arrays if possible."""
+def _entries(nodes: Sequence[Any], swept: Sequence[Any], other: Any, chosen: Any, places: Any) -> Iterator[Any]:
+    """Yield where numbers that a sweep gave go among the entries, and these numbers: as whole arrays if possible.
+
+    Args:
+        nodes, swept: what the sweep gave, and for what.
+        other: for each entry which of these numbers it is.
+        chosen: whether the entry is one of this sweep.
+        places: where each entry goes.
+    """
+    numpy = importlib.import_module("numpy")
+    taken, places = other[chosen], places[chosen]
+    order = numpy.argsort(taken, kind="stable")
+    taken, places = taken[order], places[order]
     start = 0
     for node, value in zip(nodes, swept, strict=True):
         shape = _shape(node)
         size = size_of(shape)
-        taken = [k for k in range(start, start + size) if k in own]
-        places = [own[k] for k in taken]
+        first, last = numpy.searchsorted(taken, (start, start + size))
+        own, goal = taken[first:last] - start, places[first:last]
         start += size
-        if not taken:
+        if not len(own) or (not shape and type(value) is float and value == 0.0):
             continue
         if not shape:
-            yield Part(places[0], (), ()), value
-            continue
-        if type(value) is not ArrayTracer:
-            continue  # zero
-        part = regular(places, shape) if len(taken) == size else None
-        if part is not None:
+            yield Part(int(goal[0]), (), ()), value
+        elif len(own) == size and (part := _regular(goal, shape)) is not None:
             yield part, value
-            continue
-        flat = value.view(Part(0, (size,), (1,)))
-        numbers = constants([float(k - start + size) for k in taken], (len(taken),))
-        picked = Gather((size,), (len(taken),)).apply((flat, numbers))
-        line = regular(places, (len(places),))
-        if line is None:
-            total = max(places) + 1
-            where = constants(list(map(float, places)), (len(places),))
-            yield whole((total,)), Scatter((total,), (len(places),)).apply((where, picked))
         else:
-            yield line, picked
+            flat = Tracer.__apply_structure__(View(shape, Part(0, (size,), (1,))), [value])
+            picked = Gather((size,), own.shape).apply((flat, _constants(own)))
+            line = _regular(goal, own.shape)
+            if line is not None:
+                yield line, picked
+            else:
+                total = (int(goal.max()) + 1,)
+                yield whole(total), Scatter(total, own.shape).apply((_constants(goal), picked))
+
+
+def _constants(numbers: Any) -> Numbers:
+    return Numbers(numbers.astype(float).tobytes(), numbers.shape)
+
+
+def _regular(places: Any, shape: Shape) -> Part | None:
+    """Return the part whose numbers, in order, stand at these places, if strides give them."""
+    numpy = importlib.import_module("numpy")
+    grid = places.reshape(shape)
+    start, expected, strides = grid.flat[0], 0, []
+    for axis, length in enumerate(shape):
+        step = (grid.take(1, axis).flat[0] - start) if length > 1 else 0
+        strides.append(int(step))
+        expected = numpy.expand_dims(expected, -1) + step * numpy.arange(length)
+    return Part(int(start), shape, tuple(strides)) if (grid == start + expected).all() else None
 
 
 use_sparse_arrays(sparse_arrays)
