@@ -64,7 +64,9 @@ def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
     yield f"    return {_result(program.result, iter([values[k] for k in program.outputs]))}"
 
 
-def _loop(op: Loop, args: Sequence[int], values: Sequence[_Value], own: Sequence[_Value], shown: set[Any]) -> Iterator[str]:
+def _loop(
+    op: Loop, args: Sequence[int], values: Sequence[_Value], own: Sequence[_Value], shown: set[Any]
+) -> Iterator[str]:
     """Yield a loop's line, and its inner programs at their first occurrence."""
     taken = [values[k] for k in args]
     end = op.carry + op.rows
@@ -97,9 +99,7 @@ def _runs(values: Sequence[_Value]) -> str:
             runs[-1][1] = value
         else:
             runs.append([value, value])
-    texts = [
-        a.word if a is b else f"{a.word}{', ' if b.place == a.place + 1 else '…'}{b.word}" for a, b in runs
-    ]
+    texts = [a.word if a is b else f"{a.word}{', ' if b.place == a.place + 1 else '…'}{b.word}" for a, b in runs]
     return ", ".join(_shortened(texts))
 
 
