@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ctypes
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import chainrule as cr
 import numpy as np
@@ -36,14 +36,14 @@ def residual(camera: Any, point: Any, weight: Any, seen: Any, xp: Any = np) -> t
 
 
 class Bundle(Workload):
-    contenders = {
+    contenders: ClassVar = {
         "chainrule": "sparse=True",
         "blocks": "blocks, in a batch",
         "by_cpp": "C++ by hand",
         "torch": "torch",
         "jax": "JAX jit",
     }
-    bars = {"first": 2.0, "torch": 20.0, "C++ by hand": 1.0}
+    bars: ClassVar = {"first": 2.0, "torch": 20.0, "C++ by hand": 1.0}
 
     def __init__(self, cameras: int = 50, points: int = 1000, observations: int = 30_000) -> None:
         draw, n = np.random.default_rng(8), observations

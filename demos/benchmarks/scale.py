@@ -91,7 +91,9 @@ class Contender:
         self.pipe, other = context.Pipe()
         cache = tempfile.mkdtemp(dir=folder)
         with _environment(CHAINRULE_CACHE=cache):
-            self.process = context.Process(target=serve, args=(name, contender, quick, profile, folder, other), daemon=True)
+            self.process = context.Process(
+                target=serve, args=(name, contender, quick, profile, folder, other), daemon=True
+            )
             self.process.start()
         other.close()
         self.found: dict[str, Any] = self._answer() or {}
@@ -180,7 +182,7 @@ def report(workload: Any, contenders: list[Contender]) -> bool:
 
 
 def verdict(own: Contender, others: dict[str, Contender], bar: str, limit: float) -> str:
-    """Say whether a bar is met: seconds of "first" and "traced", "memory" in sizes of the data, or times a peer's speed."""
+    """Say whether a bar of `Workload.bars` is met."""
     if bar in ("first", "traced"):
         words, number = f"{bar} within {limit} s", own.found.get(bar)
         score = None if number is None else limit / number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import chainrule as cr
 import numpy as np
@@ -25,11 +25,11 @@ class Workload:
         tolerance: how far results may differ, relative to the greatest number of each part.
     """
 
-    title = ""
-    contenders = {"chainrule": "chainrule", "by_numpy": "NumPy by hand", "jax": "JAX jit"}
-    bars: dict[str, float] = {}
+    contenders: ClassVar[dict[str, str]] = {"chainrule": "chainrule", "by_numpy": "NumPy by hand", "jax": "JAX jit"}
+    bars: ClassVar[dict[str, float]] = {}
     tolerance = 1e-9
-    arguments: Any = ()
+    title: str
+    arguments: Any
 
     def data(self) -> int:
         """Return the bytes of the arguments."""
