@@ -81,7 +81,16 @@ class Structure:
         return self.keys[0] if self.kind == "constant" else None
 
     def __reduce__(self) -> Reduced:
-        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places, self.whole)
+        return unpickled, (
+            "structure",
+            self.kind,
+            self.parts,
+            self.keys,
+            self.shape,
+            self.made,
+            self.places,
+            self.whole,
+        )
 
     def leaves(self) -> Iterator[Structure]:
         """Yield the structure of each value."""

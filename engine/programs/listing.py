@@ -100,7 +100,7 @@ def _look(op: Structural, args: Sequence[int], words: Sequence[str], kinds: byte
         return f"zeros[{shape}]" if not args else f"({' + '.join(words[k] for k in args)}) in [{shape}]"
     if isinstance(op, Gather):
         return f"{words[args[0]]}[{words[args[1]]}]"
-    return f"{words[args[1]]} at {words[args[0]]} in [{' × '.join(map(str, op.shape))}]"
+    return f"{words[args[1]]} at {words[args[0]]} in [{' × '.join(map(str, op.shapes[0]))}]"
 
 
 def _part(word: str, op: View) -> str:

@@ -132,8 +132,8 @@ def _reached(
 ) -> tuple[list[Tracer], list[Tracer], list[Any]]:
     """List what outputs need: newer operations and older tracers, by birth, and plain numbers."""
     known = set(map(id, inputs))
-    needed: list[Tracer] = []
-    outside: list[Tracer] = []
+    needed: list[Any] = []
+    outside: list[Any] = []
     plain: list[Any] = []
     waiting: list[Sequence[Any]] = [outputs]
     for items in waiting:

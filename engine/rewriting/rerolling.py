@@ -27,7 +27,6 @@ from ..programs import (
     Step,
     Structural,
     View,
-    arranged,
     contiguous,
     drop,
     size_of,
@@ -134,7 +133,9 @@ def _operands(op: Primitive, args: Sequence[int]) -> int:
 
 def _work(program: Program, group: Group) -> int:
     steps = [program.steps[column[0]] for column in group.columns]
-    return group.length * sum([len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)])
+    return group.length * sum(
+        [len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)]
+    )
 
 
 def size(program: Program) -> int:
@@ -206,11 +207,7 @@ class _Rewriting:
                 self._write(unit)
             elif unit not in self.summed:
                 op, args = self.old.steps[unit]
-                places = tuple([self.new[k] for k in args])
-                if isinstance(op, Structural) and not isinstance(op, Loop):
-                    self._number(unit, arranged(self.builder, op, places))
-                else:
-                    self._number(unit, self.builder.step(op, places))
+                self._number(unit, self.builder.write(op, tuple([self.new[k] for k in args])))
         return self.builder.finish(self.old, [self.new[k] for k in self.old.outputs])
 
     def _order(self) -> Iterator[int | Group]:
@@ -262,14 +259,12 @@ class _Rewriting:
                 return body.constant(self.old.constants[k - len(self.old.names)])
             if kind == _INNER and k not in known:  # a view of what is made here
                 op, (of,) = steps[self.maker[k]]
-                known[k] = arranged(body, op, (number_of((_INNER, of)),))
+                known[k] = body.write(op, (number_of((_INNER, of)),))
             return known[k] if kind == _INNER else k + (len(rows) if kind == _SHARED else 0)
 
         for column, own in zip(group.columns, taken, strict=True):
             op = steps[column[0]].op
-            places = tuple(map(number_of, own))
-            is_step = isinstance(op, Loop) or not isinstance(op, Structural)
-            first = body.step(op, places) if is_step else arranged(body, op, places)
+            first = body.write(op, tuple(map(number_of, own)))
             for k in range(op.results):
                 known[firsts[column[0]] + k] = first + k
                 values = tuple([firsts[place] + k for place in column])
@@ -288,7 +283,7 @@ class _Rewriting:
             size = size_of(shape)
             for k, value in enumerate(values):
                 view = View((group.length, *shape), Part(k * size, shape, contiguous(shape)))
-                self.new[value] = arranged(self.builder, view, (made + position,))
+                self.new[value] = self.builder.write(view, (made + position,))
         for position, (_, place) in enumerate(sums):
             self.summed.add(place)
             self.new[firsts[place]] = made + len(stacked) + position
@@ -298,7 +293,7 @@ class _Rewriting:
         shape = self.shapes[values[0]]
         size = size_of(shape)
         parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(values))]
-        return arranged(self.builder, Place((len(values), *shape), parts), tuple([self.new[k] for k in values]))
+        return self.builder.write(Place((len(values), *shape), parts), tuple([self.new[k] for k in values]))
 
     def _source(
         self, values: tuple[int, ...], group: Group, rows: dict[tuple[int, ...], int], shared: dict[int, int]

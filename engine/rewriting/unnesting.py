@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
-from ..programs import CALL, WHILE, Builder, Loop, Program, Shape, Structural, arranged, values_in_tuple
+from ..programs import (
+    CALL,
+    WHILE,
+    Builder,
+    Loop,
+    Place,
+    Program,
+    Shape,
+    drop,
+    flat,
+    values_in_tuple,
+)
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 
@@ -35,18 +47,43 @@ def restructure(program: Program) -> Program:
         for op, args in inner.steps:
             own = tuple([values[k] for k in args])
             if not isinstance(op, Loop):
-                values.append(arranged(builder, op, own) if isinstance(op, Structural) else builder.step(op, own))
+                values.append(builder.write(op, own))
                 continue
             new = op.map_programs(restructure)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
                 values += write(new.body, own)
                 continue
-            new, own = _hoisted(builder, new, own)
-            first = builder.step(new, own)
-            values += range(first, first + new.results)
+            values += _summed_apart(builder, *_hoisted(builder, *_with_constants(builder, new, own)))
         return [values[k] for k in inner.outputs]
 
     return builder.finish(program, write(program, range(len(program.names))))
+
+
+def _with_constants(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
+    """Return a loop whose body has the constants that its iterations share, and its other arguments."""
+    first = loop.carry + loop.rows
+    known = {k: number for k in range(first, len(args)) if (number := builder.constant_of(args[k])) is not None}
+    if loop.kind == CALL or not known:
+        return loop, args
+    new = loop.map_programs(lambda program: _with_numbers(program, known))
+    return new, tuple([arg for k, arg in enumerate(args) if k not in known])
+
+
+def _with_numbers(program: Program, known: Mapping[int, float]) -> Program:
+    """Return the program with constants in the place of some inputs."""
+    left = [k for k in range(len(program.names)) if k not in known]
+    builder = Builder(len(left))
+    places = {k: place for place, k in enumerate(left)} | {k: builder.constant(x) for k, x in known.items()}
+    values = [places[k] for k in range(len(program.names))]
+    values += [builder.constant(item) for item in program.constants]
+    for op, args in program.steps:
+        first = builder.write(op, tuple([values[k] for k in args]))
+        values += range(first, first + op.results)
+    names = tuple([program.names[k] for k in left])
+    arguments = values_in_tuple([program.shapes[k] for k in left])
+    return builder.finish(
+        replace(program, names=names, arguments=arguments, constants=(), steps=()), [values[k] for k in program.outputs]
+    )
 
 
 def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
@@ -62,8 +99,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
         # A while loop may end at once, and a row of the user's runs for nobody then.
         may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
         if may_move and all(k in outside for k in own):
-            places = tuple([outside[k] for k in own])
-            outside[first] = arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places)
+            outside[first] = builder.write(op, tuple([outside[k] for k in own]))
             moved.append(first)
     if not moved:
         return loop, args
@@ -80,6 +116,33 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
         body=_renumbered(body, shapes, {v: inputs + k for k, v in enumerate(kept)}, gone), condition=condition
     )
     return new, (*args, *[outside[value] for value in kept])
+
+
+def _summed_apart(builder: Builder, loop: Loop, args: tuple[int, ...]) -> list[int]:
+    """Write a loop; of a sum of arrays with the same parts it adds up the parts, which are put together afterwards.
+
+    So the gradient by a part of an array that all iterations share is no sum of whole arrays.
+    """
+    body, start = loop.body, loop.carry + loop.stacked
+    made = dict(zip(body.firsts, body.steps, strict=True))
+    placed = [made.get(value) for value in body.outputs[start:]]
+    placed = [step if step is not None and isinstance(step.op, Place) else None for step in placed]
+    if not any(placed):
+        first = builder.step(loop, args)
+        return list(range(first, first + loop.results))
+    outputs = list(body.outputs[:start])
+    for value, step in zip(body.outputs[start:], placed, strict=True):
+        outputs += (value,) if step is None else step.args
+    new = loop.change(body=drop(flat(body, outputs)), sums=len(outputs) - start)
+    first = builder.step(new, args)
+    found = list(range(first, first + start))
+    place = first + start
+    for step in placed:
+        count = 1 if step is None else len(step.args)
+        own = tuple(range(place, place + count))
+        found.append(own[0] if step is None else builder.write(step.op, own))
+        place += count
+    return found
 
 
 def _renumbered(program: Program, shapes: Sequence[Shape], new: dict[int, int], gone: set[int]) -> Program:
