@@ -135,7 +135,6 @@ def _branches(
             )
         body.finish(placed)
         bodies.append(body)
-    count = len(bodies[0].numbers)
     results: list[Any] = [zeros_of(shape) for shape in bodies[0].program.output_shapes]
     for (name, test, _), body in zip(branches, bodies, strict=True):
         loop = _branch(body, name, test)

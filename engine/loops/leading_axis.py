@@ -271,7 +271,10 @@ def _stack_columns(structure: Structure, columns: Iterator[Any], count: int, arr
     shapes = [leaf.shape for leaf in structure.leaves()]
     own = [next(columns) for _ in shapes]
     rows = [
-        [column.view(Part(k * size_of(shape), shape, contiguous(shape))) for column, shape in zip(own, shapes, strict=True)]
+        [
+            column.view(Part(k * size_of(shape), shape, contiguous(shape)))
+            for column, shape in zip(own, shapes, strict=True)
+        ]
         for k in range(count)
     ]
     return [unflatten(structure, [*map(shown, row)]) for row in rows]

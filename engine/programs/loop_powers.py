@@ -169,7 +169,8 @@ def _holds_root(program: Program, value: int, of_input: Callable[[int], bool]) -
         return any(_holds_root(program, k, of_input) for k in args)
     constants = [len(program.names) <= k < program.offset for k in args]
     if op is table.pow:
-        return constants[1] and not program.constants[args[1] - len(program.names)].is_integer()
+        exponent = program.constants[args[1] - len(program.names)] if constants[1] else 0.0
+        return isinstance(exponent, float) and not exponent.is_integer()
     if op is table.where:
         return any(constants[1:]) and _holds_root(program, args[2 if constants[1] else 1], of_input)
     if op in (table.neg, table.div) or (op is table.mul and any(constants)):

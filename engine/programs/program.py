@@ -237,7 +237,9 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
 
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
     """Describe a tuple of values of these shapes."""
-    return Structure("tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes]))
+    return Structure(
+        "tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes])
+    )
 
 
 def numbers_in_tuple(count: int) -> Structure:

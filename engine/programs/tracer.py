@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterable, Sequence
 from array import array
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from ..data import Structure, array_of
@@ -314,15 +314,21 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     if type(first) is Tracer and type(first.op) is View:
         source, starts = first.args[0], []
         for number in numbers:
-            if type(number) is not Tracer or type(number.op) is not View or number.args[0] is not source or number.op.stops:
+            if (
+                type(number) is not Tracer
+                or type(number.op) is not View
+                or number.args[0] is not source
+                or number.op.stops
+            ):
                 break
             starts.append(number.op.part.start)
         else:
             found = regular(starts, shape)
             if found is not None:
                 return structural(View(source.shape, found), [source])
-    starts = range(len(numbers))
-    return structural(Place(shape, [Part(k, (), ()) for k in starts]), [lift(number) for number in numbers])
+    return structural(
+        Place(shape, [Part(k, (), ()) for k in range(len(numbers))]), [lift(number) for number in numbers]
+    )
 
 
 def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
@@ -335,6 +341,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
     if type(op) is View:
         node = args[0]
         if type(node) is Numbers:
+            if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
+                return result(op.shape, op, (node,))  # numbers that repeat are held once
             found = op.on_lists([node.tolist()])
             return joined(found, op.shape) if op.shape else found
         if type(node.op) is View and not node.op.stops and not op.stops:
@@ -356,8 +364,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
 
 
 WHOLE = 256
-"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so that
-code for a few numbers is what is written."""
+"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so
+that code for a few numbers is what is written."""
 
 
 def shown(value: Any) -> Any:
@@ -387,7 +395,11 @@ def stopped(value: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """Return a node of its own for the same value."""
-    return ArrayTracer(value.shape, value.name, table.pos, (value,)) if type(value) is ArrayTracer else Tracer(value.name, table.pos, (value,))
+    return (
+        ArrayTracer(value.shape, value.name, table.pos, (value,))
+        if type(value) is ArrayTracer
+        else Tracer(value.name, table.pos, (value,))
+    )
 
 
 class LoopNode(Tracer):

@@ -132,8 +132,8 @@ def _reached(
 ) -> tuple[list[Tracer], list[Tracer], list[Any]]:
     """List what outputs need: newer operations and older tracers, by birth, and plain numbers."""
     known = set(map(id, inputs))
-    needed: list[Tracer] = []
-    outside: list[Tracer] = []
+    needed: list[Any] = []
+    outside: list[Any] = []
     plain: list[Any] = []
     waiting: list[Sequence[Any]] = [outputs]
     for items in waiting:
@@ -162,7 +162,7 @@ def _reached(
 
 def _looks_outside(item: Any, since: int) -> bool:
     """Return whether something is a part of an array from outside: then only the part is taken in."""
-    return type(item.op) is View and not item.op.stops and item.args[0].birth < since
+    return type(item.op) is View and not item.op.stops and getattr(item.args[0], "birth", since) < since
 
 
 _BIRTH = operator.attrgetter("birth")
