@@ -2,7 +2,7 @@
 
 A kernel is called as ``kernel(arrays, n, out)``: one contiguous array of doubles for each positional argument, its
 numbers in order, with n rows where the argument carries a batch; and the array that results are written to. Without a
-batch, or with a reduction, that is one number for each output. Else it holds, one after the other, for each number or
+batch, or with a reduction, that is the numbers of the outputs. Else it holds, one after the other, for each number or
 array of the result (a unit) a block of n rows.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from ..programs import Program, varying
+from ..programs import Program, size_of, varying
 
 
 class Layout:
@@ -20,11 +20,12 @@ class Layout:
     Attributes:
         inputs, base: how many inputs there are, and the number of the first step's value.
         starts, sizes: the first number and how many there are, for each positional argument.
-        argument_of: the positional argument that each input belongs to.
+        argument_of, offsets: the positional argument that each input belongs to, and its first number in there.
         varying: for each value, whether it differs from sample to sample.
         shared_steps, sample_steps: which steps run once, which for every sample.
-        units: first position, and how many numbers, for each number or array of the result.
-        unit_of: the unit that each output position belongs to.
+        units: first number, and how many, for each number or array of the result.
+        unit_of, output_starts: the unit that each output belongs to, and the output's first number in the result.
+        outputs: how many numbers there are in the result.
         positions: where each value stands among the outputs.
     """
 
@@ -37,9 +38,16 @@ class Layout:
         self.sizes = [part.size for part in program.arguments.parts]
         self.starts: list[int] = []
         self.argument_of: list[int] = []
-        for argument, size in enumerate(self.sizes):
-            self.starts.append(len(self.argument_of))
-            self.argument_of += [argument] * size
+        self.offsets: list[int] = []
+        start = 0
+        for argument, part in enumerate(program.arguments.parts):
+            self.starts.append(start)
+            start += part.size
+            offset = 0
+            for leaf in part.leaves():
+                self.argument_of.append(argument)
+                self.offsets.append(offset)
+                offset += size_of(leaf.shape)
         self.varying = varying(program, self.batched)
         self.shared_steps: list[int] = []
         self.sample_steps: list[int] = []
@@ -47,12 +55,24 @@ class Layout:
             (self.sample_steps if self.varying[first] else self.shared_steps).append(place)
         self.units: list[tuple[int, int]] = []
         self.unit_of: list[int] = []
+        self.outputs = 0
         for index, unit in enumerate(program.result.units()):
-            self.units.append((len(self.unit_of), unit.size))
-            self.unit_of += [index] * unit.size
+            self.units.append((self.outputs, unit.size))
+            self.unit_of += [index] * unit.count
+            self.outputs += unit.size
+        self.output_starts: list[int] = []
+        start = 0
+        for shape in program.output_shapes:
+            self.output_starts.append(start)
+            start += size_of(shape)
         self.positions: dict[int, list[int]] = {}
         for position, value in enumerate(program.outputs):
             self.positions.setdefault(value, []).append(position)
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the arguments have, those of one sample."""
+        return sum(self.sizes)
 
     @property
     def has_batch(self) -> bool:
