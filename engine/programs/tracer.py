@@ -37,13 +37,13 @@ def use_array_methods(methods: dict[str, Any]) -> None:
         setattr(ArrayTracer, name, method)
 
 
-_power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]  # loop_powers.py gives it
+_power_of: Callable[[Any, float], Any]  # loop_powers.py gives it
 
 
-def use_loop_powers(power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]) -> None:
-    """Set how a power of a loop's result is traced: by inner programs, so that module knows this one."""
-    global _power_of_result
-    _power_of_result = power_of_result
+def use_loop_powers(power_of: Callable[[Any, float], Any]) -> None:
+    """Set how a power of what comes out of a loop is traced: by inner programs, so that module knows this one."""
+    global _power_of
+    _power_of = power_of
 
 
 class Tracer(Operators):
@@ -104,13 +104,7 @@ class Tracer(Operators):
 
     def power(self, exponent: float) -> Any:
         """Return a power of what comes out of a loop as what it is at 0, where a root of the table does; else None."""
-        if self.place >= 0:
-            return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
-        array = self.args[0]
-        if getattr(array, "place", -1) < 0:
-            return None
-        found = _power_of_result(array.args[0].loop, array.args[0].args, array.place, exponent)
-        return None if found is None else structural(self.op, [found])
+        return _power_of(self, exponent)
 
     @property
     def comes_out(self) -> bool:
