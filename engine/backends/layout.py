@@ -80,6 +80,11 @@ class Layout:
         """Whether each sample has its own results."""
         return self.has_batch and self.reduce is None
 
+    def inputs_of(self, argument: int) -> range:
+        """Return the inputs that a positional argument holds."""
+        first = self.starts[argument]
+        return range(first, first + self.program.arguments.parts[argument].count)
+
     def unit_at(self, position: int) -> int:
         """Return the unit that a position belongs to."""
         return bisect.bisect(self.units, (position, math.inf)) - 1
