@@ -37,8 +37,9 @@ class Builder:
 
     def write(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value as `step` does, of a view of a view that of one."""
-        is_step = isinstance(op, Loop) or not isinstance(op, Structural)
-        return self.step(op, args) if is_step else arranged(self, op, args)
+        if isinstance(op, Structural) and not isinstance(op, Loop):
+            return arranged(self, op, args)
+        return self.step(op, args)
 
     def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
         place = self._known.get(key)

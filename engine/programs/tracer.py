@@ -341,6 +341,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
     if type(op) is View:
         node = args[0]
         if type(node) is Numbers:
+            if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
+                return result(op.shape, op, (node,))  # numbers that repeat are held once
             found = op.on_lists([node.tolist()])
             return joined(found, op.shape) if op.shape else found
         if type(node.op) is View and not node.op.stops and not op.stops:

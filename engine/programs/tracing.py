@@ -162,7 +162,7 @@ def _reached(
 
 def _looks_outside(item: Any, since: int) -> bool:
     """Return whether something is a part of an array from outside: then only the part is taken in."""
-    return type(item.op) is View and not item.op.stops and item.args[0].birth < since
+    return type(item.op) is View and not item.op.stops and getattr(item.args[0], "birth", since) < since
 
 
 _BIRTH = operator.attrgetter("birth")

@@ -87,7 +87,7 @@ class Nest:
                 fold = own if lanes > 1 else 0
                 sinks.append([Sink(Spot(f"%r{count + 1}", 8 * own * position, lanes > 1, fold=fold), True)])
             else:
-                unit = layout.unit_of[position]
+                unit = layout.unit_at(position)
                 start, size = layout.units[unit]
                 sinks.append(
                     [Sink(Spot(f"%r{count + 1 + unit}", 8 * (position - start), lane=8 * size if lanes > 1 else 0))]
