@@ -7,6 +7,7 @@ Results are compared part by part, in order. Formulas of benchmarks that others 
 from __future__ import annotations
 
 import functools
+import importlib
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -270,6 +271,7 @@ class Cofactors(Workload):
 
     def of_program(self, f: Any) -> Call:
         """Return the call of a function's gradient; the first notes how long it took to trace."""
+        importlib.import_module("chainrule.backends.llvm")
         steps: list[Any] = []
 
         def call() -> Any:
