@@ -102,8 +102,11 @@ def _equal_row(builder: Builder, value: int, loop: Loop, position: int) -> int |
         row = table.data[:size]
         if row * loop.length == table.data:
             return builder.constant(Numbers(row, shape) if shape else next(iter(Numbers(row, (1,)))))
-    if made is not None and isinstance(made.op, Place) and not made.args:
-        return builder.write(Place(shape, ()), ()) if shape else builder.constant(0.0)
+    if made is not None and isinstance(made.op, Place):
+        if not made.args:
+            return builder.write(Place(shape, ()), ()) if shape else builder.constant(0.0)
+        same = made.op.fills and len(made.args) == loop.length and set(made.args) == {made.args[0]}
+        return made.args[0] if same and made.op.parts[0].shape == shape else None
     if made is not None and isinstance(made.op, View) and made.op.part.strides[0] == 0 and not made.op.stops:
         part = made.op.part
         return builder.write(View(made.op.of, Part(part.start, shape, part.strides[1:])), made.args)
