@@ -105,7 +105,7 @@ class Structure:
     def in_numbers(self) -> Structure:
         """Return the structure in which no array is whole."""
         if self.whole:
-            return replace(self, whole=False)
+            return replace(self, whole=False, shape=() if self.places is not None else self.shape)
         if not any(part.has_whole for part in self.parts):
             return self
         return replace(self, parts=tuple([part.in_numbers() for part in self.parts]))
@@ -134,7 +134,7 @@ class Structure:
     def __str__(self) -> str:
         if self.kind == "number":
             return "number"
-        if self.whole:
+        if self.whole and self.places is None:
             return f"[{' × '.join(map(str, ('number', *self.shape)))}]"
         if self.kind == "array":
             return f"array{list(self.shape)}"
@@ -191,6 +191,9 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
         parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others) for k, item in enumerate(tree)])
         return Structure(kind, parts)
     if isinstance(tree, Sparse):
+        if hasattr(type(tree.numbers), "__whole__"):
+            numbers.append(tree.numbers)
+            return Structure("sparse", shape=(tree.places.size,), places=tree.places, whole=True)
         numbers.extend(tree.numbers)
         return Structure("sparse", places=tree.places)
     if isinstance(tree, dict):
@@ -279,6 +282,8 @@ def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
 def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     if structure.kind == "number":
         return next(numbers)
+    if structure.whole and structure.places is not None:
+        return structure.places.array(next(numbers))
     if structure.whole:
         found = next(numbers)
         return array_of(found, structure.shape) if type(found) is list else found

@@ -37,8 +37,9 @@ class Builder:
 
     def write(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value as `step` does, of a view of a view that of one."""
-        is_step = isinstance(op, Loop) or not isinstance(op, Structural)
-        return self.step(op, args) if is_step else arranged(self, op, args)
+        if isinstance(op, Structural) and not isinstance(op, Loop):
+            return arranged(self, op, args)
+        return self.step(op, args)
 
     def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
         place = self._known.get(key)
@@ -171,9 +172,10 @@ def _seen(builder: Builder, op: View, source: int) -> int:
         if found_part is not None:
             which, start = found_part
             shape = made.op.parts[which].shape
-            if not shape:
+            if not (shape or op.shape):
                 return made.args[which]
-            return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
+            if shape:
+                return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
     return source if op.is_all else builder.step(op, (source,))
 
 

@@ -31,6 +31,12 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
+def use_array_methods(methods: dict[str, Any]) -> None:
+    """Set what a whole array does beyond being a node, by the names of attributes of its class."""
+    for name, method in methods.items():
+        setattr(ArrayTracer, name, method)
+
+
 _power_of: Callable[[Any, float], Any]  # loop_powers.py gives it
 
 
@@ -335,6 +341,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
     if type(op) is View:
         node = args[0]
         if type(node) is Numbers:
+            if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
+                return result(op.shape, op, (node,))  # numbers that repeat are held once
             found = op.on_lists([node.tolist()])
             return joined(found, op.shape) if op.shape else found
         if type(node.op) is View and not node.op.stops and not op.stops:
@@ -358,6 +366,11 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
 WHOLE = 256
 """From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so
 that code for a few numbers is what is written."""
+
+
+def with_whole(structure: Structure) -> Structure:
+    """Return a structure in which arrays of so many numbers are whole."""
+    return structure.in_arrays(WHOLE)
 
 
 def shown(value: Any) -> Any:

@@ -11,14 +11,20 @@ from ..programs import (
     WHILE,
     Builder,
     Loop,
+    Numbers,
+    Part,
     Place,
     Program,
     Shape,
+    View,
     drop,
     flat,
+    size_of,
     values_in_tuple,
 )
+from .simplifying import optimise
 
+_FEW = 64  # constants that may stand in the code
 _SMALL = 8  # steps of a function that are as well written where it is called
 
 Placed = tuple[Loop, tuple[int, ...]]
@@ -53,7 +59,8 @@ def restructure(program: Program) -> Program:
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
                 values += write(new.body, own)
                 continue
-            values += _summed_apart(builder, *_hoisted(builder, *_with_constants(builder, new, own)))
+            new, own = _with_constants(builder, *_without_equal_rows(builder, new, own))
+            values += _summed_apart(builder, *_hoisted(builder, new, own))
         return [values[k] for k in inner.outputs]
 
     return builder.finish(program, write(program, range(len(program.names))))
@@ -62,28 +69,64 @@ def restructure(program: Program) -> Program:
 def _with_constants(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     """Return a loop whose body has the constants that its iterations share, and its other arguments."""
     first = loop.carry + loop.rows
-    known = {k: number for k in range(first, len(args)) if (number := builder.constant_of(args[k])) is not None}
+    known: dict[int, float | Numbers] = {}
+    for k in range(first, len(args)):
+        number, table = builder.constant_of(args[k]), builder.table_of(args[k])
+        if number is not None:
+            known[k] = number
+        elif table is not None and size_of(table.shape) <= _FEW:
+            known[k] = table
     if loop.kind == CALL or not known:
         return loop, args
-    new = loop.map_programs(lambda program: _with_numbers(program, known))
-    return new, tuple([arg for k, arg in enumerate(args) if k not in known])
+    left = [k for k in range(len(args)) if k not in known]
+    return loop.map_programs(lambda program: optimise(_rebuilt(program, left, known))), tuple([args[k] for k in left])
 
 
-def _with_numbers(program: Program, known: Mapping[int, float]) -> Program:
-    """Return the program with constants in the place of some inputs."""
-    left = [k for k in range(len(program.names)) if k not in known]
-    builder = Builder(len(left))
-    places = {k: place for place, k in enumerate(left)} | {k: builder.constant(x) for k, x in known.items()}
+def _without_equal_rows(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
+    """Return a loop that shares what is the same row in each iteration."""
+    first, end = loop.carry, loop.carry + loop.rows
+    shared = {k: row for k in range(first, end) if (row := _equal_row(builder, args[k], loop, k)) is not None}
+    if not shared:
+        return loop, args
+    left = [k for k in range(len(args)) if k not in shared]
+    new = loop.change(body=_rebuilt(loop.body, [*left, *shared], {}), rows=loop.rows - len(shared))
+    return new, (*[args[k] for k in left], *shared.values())
+
+
+def _equal_row(builder: Builder, value: int, loop: Loop, position: int) -> int | None:
+    """Return the row that all rows of an array are; None if they differ."""
+    shape = loop.body.shapes[position]
+    table, made = builder.table_of(value), builder.step_of(value)
+    if table is not None and loop.length:
+        size = len(table.data) // loop.length
+        row = table.data[:size]
+        if row * loop.length == table.data:
+            return builder.constant(Numbers(row, shape) if shape else next(iter(Numbers(row, (1,)))))
+    if made is not None and isinstance(made.op, Place) and not made.args:
+        return builder.write(Place(shape, ()), ()) if shape else builder.constant(0.0)
+    if made is not None and isinstance(made.op, View) and made.op.part.strides[0] == 0 and not made.op.stops:
+        part = made.op.part
+        return builder.write(View(made.op.of, Part(part.start, shape, part.strides[1:])), made.args)
+    return None
+
+
+def _rebuilt(program: Program, inputs: Sequence[int], known: Mapping[int, float | Numbers]) -> Program:
+    """Return the program with some of its inputs, in this order, and constants in the place of others."""
+    builder = Builder(len(inputs))
+    places = {k: place for place, k in enumerate(inputs)} | {k: builder.constant(x) for k, x in known.items()}
     values = [places[k] for k in range(len(program.names))]
     values += [builder.constant(item) for item in program.constants]
     for op, args in program.steps:
         first = builder.write(op, tuple([values[k] for k in args]))
         values += range(first, first + op.results)
-    names = tuple([program.names[k] for k in left])
-    arguments = values_in_tuple([program.shapes[k] for k in left])
-    return builder.finish(
-        replace(program, names=names, arguments=arguments, constants=(), steps=()), [values[k] for k in program.outputs]
+    frame = replace(
+        program,
+        names=tuple([program.names[k] for k in inputs]),
+        arguments=values_in_tuple([program.shapes[k] for k in inputs]),
+        constants=(),
+        steps=(),
     )
+    return builder.finish(frame, [values[k] for k in program.outputs])
 
 
 def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
