@@ -12,6 +12,7 @@ from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
 from .long_sums import greatest as greatest
 from .loop import CALL as CALL
+from .loop import COUNTED as COUNTED
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN
 from .loop import WHILE as WHILE

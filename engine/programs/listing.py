@@ -8,7 +8,7 @@ from typing import Any
 
 from ..data import Structure
 from ..operations import Primitive
-from .loop import CALL, MAP, SCAN, WHILE, Loop
+from .loop import CALL, COUNTED, WHILE, Loop
 from .views import Gather, Place, Structural, View, contiguous, size_of
 
 _CONSTANT, _COMPUTED = 1, 2
@@ -52,7 +52,8 @@ def _loop(
         ("with", _runs(args[end:], words, kinds)),
     ]
     taken = " ".join(f"{word} {text}" for word, text in parts if text)
-    times = {CALL: "", MAP: f" × {op.length}", SCAN: f" × {op.length}", WHILE: f" × up to {op.length or '∞'}"}[op.kind]
+    most = " × up to " if op.kind in (WHILE, COUNTED) else " × "
+    times = "" if op.kind == CALL else f"{most}{op.length or '∞' if op.kind == WHILE else op.length}"
     order = " backwards" if op.backwards else ""
     new = [inner for inner in op.programs() if inner not in shown]
     gives = f", summing {op.sums}" if op.sums else ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from ..programs import CALL, WHILE, Builder, Loop, Program, Shape, Structural, arranged, values_in_tuple
+from ..programs import CALL, COUNTED, WHILE, Builder, Loop, Program, Shape, Structural, arranged, values_in_tuple
 
 _SMALL = 8  # steps of a function that are as well written where it is called
 
@@ -60,7 +60,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     moved: list[int] = []
     for (op, own), first in zip(body.steps, body.firsts, strict=True):
         # A while loop may end at once, and a row of the user's runs for nobody then.
-        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
+        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind in (WHILE, COUNTED))
         if may_move and all(k in outside for k in own):
             places = tuple([outside[k] for k in own])
             outside[first] = arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places)
