@@ -223,6 +223,16 @@ def flat(program: Program, outputs: Sequence[int]) -> Program:
     return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
 
 
+def with_constant(program: Program, number: float) -> tuple[Program, int]:
+    """Return the program with a constant, and the number of its value."""
+    inputs = len(program.names)
+    for place, item in enumerate(program.constants, inputs):
+        if type(item) is float and item == number:
+            return program, place
+    new = [k + (k >= program.offset) for k in range(program.count)]
+    return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
+
+
 def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
     """Give each whole array that is expected the list of its numbers, where values hold them one by one or elsewise."""
     numbers = iter(in_numbers(values, structure))

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..programs import (
     CALL,
+    COUNTED,
     WHILE,
     Builder,
     Loop,
@@ -68,7 +69,7 @@ def restructure(program: Program) -> Program:
 
 def _with_constants(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     """Return a loop whose body has the constants that its iterations share, and its other arguments."""
-    first = loop.carry + loop.rows
+    first = loop.carry + loop.rows + (loop.kind == COUNTED)  # which counts by a number that it shares
     known: dict[int, float | Numbers] = {}
     for k in range(first, len(args)):
         number, table = builder.constant_of(args[k]), builder.table_of(args[k])
@@ -143,7 +144,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     moved: list[int] = []
     for (op, own), first in zip(body.steps, body.firsts, strict=True):
         # A while loop may end at once, and a row of the user's runs for nobody then.
-        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
+        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind in (WHILE, COUNTED))
         if may_move and all(k in outside for k in own):
             outside[first] = builder.write(op, tuple([outside[k] for k in own]))
             moved.append(first)
