@@ -31,6 +31,12 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
+def use_array_methods(methods: dict[str, Any]) -> None:
+    """Set what a whole array does beyond being a node, by the names of attributes of its class."""
+    for name, method in methods.items():
+        setattr(ArrayTracer, name, method)
+
+
 _power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]  # loop_powers.py gives it
 
 
@@ -358,6 +364,11 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
 WHOLE = 256
 """From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so that
 code for a few numbers is what is written."""
+
+
+def with_whole(structure: Structure) -> Structure:
+    """Return a structure in which arrays of so many numbers are whole."""
+    return structure.in_arrays(WHOLE)
 
 
 def shown(value: Any) -> Any:

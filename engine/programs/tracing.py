@@ -16,7 +16,7 @@ from ..operations import table
 from .naming import function_name, input_names
 from .program import Program, Step, in_numbers, values_in_tuple
 from .pruning import drop
-from .tracer import WHOLE, ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of
+from .tracer import ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of, with_whole
 from .views import Numbers, Shape, View
 
 __all__ = ["trace"]
@@ -45,7 +45,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
 
 def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     """Trace a function for arguments of a structure; large arrays stay whole."""
-    structure = structure.in_arrays(WHOLE)
+    structure = with_whole(structure)
     names = input_names(f, structure)
     since = next(_births)
     inputs = symbols_of(names, structure)
@@ -191,9 +191,9 @@ def traced(
     return listed(name, inputs, outputs, values_in_tuple(shapes), values_in_tuple(map(shape_of, outputs)))
 
 
-def values_of(numbers: Sequence[Any], structure: Structure, least: int = WHOLE) -> tuple[list[Any], Structure]:
-    """Return what a structure holds with arrays of so many numbers and more as one value each."""
-    expected = structure.in_arrays(least)
+def values_of(numbers: Sequence[Any], structure: Structure, least: int | None = None) -> tuple[list[Any], Structure]:
+    """Return what a structure holds with arrays of so many numbers and more, `WHOLE` if not said, as one value each."""
+    expected = with_whole(structure) if least is None else structure.in_arrays(least)
     if expected is structure:
         return list(numbers), structure
     found, own = [], iter(numbers)

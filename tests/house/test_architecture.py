@@ -29,7 +29,10 @@ LAYERS = {
         __init__
     """,
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
-    "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
+    "engine/loops": """
+        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_arrays
+        traced_arrays shares __init__
+    """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
     "engine/compilation": """
