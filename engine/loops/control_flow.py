@@ -117,11 +117,11 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     >>> from chainrule import trace
     >>> print(trace(lambda w: map(lambda x: w * x, [1.0, 2.0]), 3.0))
     lambda(w):
-        v1, v2 = map lambda × 2 over 1.0, 2.0 with w:
+        v1 = map lambda × 2 over 1.0, 2.0 with w:
             lambda(x, w):
                 v1 = w × x
                 return v1
-        return [v1, v2]
+        return [v1[0], v1[1]]
     """
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
