@@ -330,13 +330,17 @@ def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
     return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
 
 
+def zeros(shape: Shape) -> Any:
+    """Return 0, or an array of zeros."""
+    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
+
+
 def structural(op: Any, args: Sequence[Any]) -> Any:
     """Return the node of an operation of views.py, or of what it comes to."""
     if type(op) is View:
         node = args[0]
         if type(node) is Numbers:
-            found = op.on_lists([node.tolist()])
-            return joined(found, op.shape) if op.shape else found
+            return node.part(op.part)
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
@@ -374,6 +378,8 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
     parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 

@@ -39,7 +39,7 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
         v1 = sech²(x)
         return v1
     """
-    _, structure = flatten(examples, "trace", "examples")
+    _, structure = flatten(examples, "trace", "examples", least=WHOLE)
     return trace_for(f, structure)
 
 
@@ -61,7 +61,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
                 )
-            outputs, shape = values_of(*flatten(result, "trace", f"the result of {function_name(f)}"))
+            outputs, shape = values_in(result, "trace", f"the result of {function_name(f)}")
             closed: list[Tracer] = []
             program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
@@ -191,14 +191,22 @@ def traced(
     return listed(name, inputs, outputs, values_in_tuple(shapes), values_in_tuple(map(shape_of, outputs)))
 
 
+def values_in(tree: Any, function: str, name: str, least: int = WHOLE) -> tuple[list[Any], Structure]:
+    """Flatten a structure as a trace takes it: each array of so many numbers and more is one value."""
+    return values_of(*flatten(tree, function, name, least=max(1, least)), least)
+
+
 def values_of(numbers: Sequence[Any], structure: Structure, least: int = WHOLE) -> tuple[list[Any], Structure]:
     """Return what a structure holds with arrays of so many numbers and more as one value each."""
     expected = structure.in_arrays(least)
-    if expected is structure:
+    if expected is structure and not structure.has_whole:
         return list(numbers), structure
     found, own = [], iter(numbers)
     for leaf, given in zip(expected.leaves(), _given(structure, expected), strict=True):
-        if given.whole or not leaf.shape:
+        if given.whole:
+            value = next(own)
+            found.append(value if isinstance(value, (list, Numbers, ArrayTracer)) else Numbers.of(value))
+        elif not leaf.shape:
             found.append(next(own))
         else:
             found.append(joined(list(itertools.islice(own, leaf.size)), leaf.shape))
