@@ -11,6 +11,8 @@ from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
 from .long_sums import greatest as greatest
+from .long_sums import folded as folded
+from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN
@@ -45,6 +47,7 @@ from .tracer import stopped as stopped
 from .tracer import symbol as symbol
 from .tracer import symbols as symbols
 from .tracer import symbols_of as symbols_of
+from .tracer import use_array_methods as use_array_methods
 from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import shape_of as shape_of
