@@ -14,6 +14,7 @@ from .long_sums import greatest as greatest
 from .long_sums import folded as folded
 from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
+from .loop import COUNTED as COUNTED
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN
 from .loop import WHILE as WHILE

@@ -17,7 +17,7 @@ from ..data import NUMBER, Structure, flatten, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
-from . import file, listing
+from . import file, listing, older_form
 from .loop import Loop
 from .views import Numbers, Shape, Structural, size_of
 
@@ -183,7 +183,7 @@ class Program:
     def __reduce__(self) -> Reduced:
         steps = tuple(map(tuple, self.steps))
         own = self.names, self.constants, steps, self.outputs, self.arguments, self.result, self.name, self.closed
-        return unpickled, ("program", *own)
+        return unpickled, ("program of arrays", *own)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -206,15 +206,31 @@ class Program:
         return program
 
 
-@pickled_as("program")
+@pickled_as("program of arrays")
 def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
     return Program(names, constants, tuple(map(Step._make, steps)), *others)
+
+
+@pickled_as("program")
+def _older_program(names: Any, constants: Any, steps: Any, outputs: Any, *others: Any) -> Program:
+    steps, outputs = older_form.in_arrays(len(names) + len(constants), steps, outputs)
+    return _program(names, constants, steps, tuple(outputs), *others)
 
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:
     """Return the program with other outputs, in a tuple."""
     shapes = program.value_shapes
     return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
+
+
+def with_constant(program: Program, number: float) -> tuple[Program, int]:
+    """Return the program with a constant, and the number of its value."""
+    inputs = len(program.names)
+    for place, item in enumerate(program.constants, inputs):
+        if type(item) is float and item == number:
+            return program, place
+    new = [k + (k >= program.offset) for k in range(program.count)]
+    return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
 
 
 def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:

@@ -19,7 +19,7 @@ from ..errors import TraceError
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
-from .program import Program, flat
+from .program import Program, flat, with_constant
 from .views import Numbers, Part, Place, Shape, View, contiguous, regular, size_of, whole
 
 _births = itertools.count()
@@ -423,10 +423,7 @@ class LoopNode(Tracer):
 
     def results(self) -> list[Any]:
         """Return all results."""
-        loop = self.loop
-        first, stacked = loop.carry + loop.sums, range(loop.stacked)
-        places = [*range(loop.carry), *[first + k for k in stacked], *range(loop.carry, first)]
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(k)) for k in range(self.loop.results)]
 
     def keep(self, values: Sequence[int]) -> list[Any]:
         """Make the loop also stack some values of its body; return these arrays."""
@@ -437,8 +434,18 @@ class LoopNode(Tracer):
         for value in values:
             if value not in stacked:
                 stacked.append(value)
-            places.append(loop.carry + loop.sums + stacked.index(value))
+            places.append(stacked.index(value))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(loop.carry + place)) for place in places]
+
+    def counted(self) -> Any:
+        """Make a while loop also count its iterations; return their number."""
+        loop = self.loop
+        body, one = with_constant(loop.body, 1.0)
+        sums = body.outputs[loop.carry + loop.stacked :]
+        if one not in sums:
+            sums = (*sums, one)
+            self.loop = self.op = loop.change(body=flat(body, (*body.outputs, one)), sums=loop.sums + 1)
+        return self.result_of(self.loop.place_of(loop.carry + loop.stacked + sums.index(one)))
