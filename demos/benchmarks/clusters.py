@@ -1,4 +1,4 @@
-"""Measure a Gaussian mixture and k-means for `benchmark.py scale`: each point has a share in all clusters, or in one."""
+"""Measure a Gaussian mixture and k-means for `benchmark.py scale`: points belong to all clusters, or to one."""
 
 from __future__ import annotations
 

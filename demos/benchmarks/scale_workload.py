@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -41,6 +42,7 @@ class Workload:
 
     def compiled(self, f: Any, **options: Any) -> Call:
         """Return the call of a function on the arguments, compiled by chainrule."""
+        importlib.import_module("chainrule.backends.llvm")
         step = cr.compile(f, backend="llvm", threads=THREADS, **options)
         return lambda: step(*self.arguments)
 
