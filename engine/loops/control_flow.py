@@ -321,9 +321,8 @@ def _stacked(loop: Loop) -> Sequence[Shape]:
 
 def _rows_of(array: Any, start: int, count: int, shape: Shape) -> Any:
     """Return some rows of an array, each of a shape; several rows may be joined to one."""
-    size = size_of(shape)
     shape = (count, *shape)
-    return View(array.shape, Part(start * size, shape, contiguous(shape))).apply((array,))
+    return View(array.shape, Part(start * size_of(array.shape[1:]), shape, contiguous(shape))).apply((array,))
 
 
 def _joined(arrays: Sequence[Any], shape: Shape) -> Any:
