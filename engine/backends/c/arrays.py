@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ...programs import Gather, Place, Scatter, Structural, View, contiguous, regular, size_of
+from ...programs import Gather, Place, Scatter, Structural, View, regular, size_of
 from ..meeting import added
 from .places import Frame, Side, Slot, Statement, array, copied_array, counters_of, nested
 
@@ -16,9 +16,9 @@ def arrange(op: Structural, args: Sequence[int], value: int, frame: Frame) -> It
     elif isinstance(op, Place):
         yield from _place(op, args, value, frame)
     elif isinstance(op, Gather):
-        yield from _gather(op, *args, value, frame)  # type: ignore[misc]
+        yield from _gather(op, args[0], args[1], value, frame)
     elif isinstance(op, Scatter):
-        yield from _scatter(op, *args, value, frame)  # type: ignore[misc]
+        yield from _scatter(op, args[0], args[1], value, frame)
 
 
 def _view(op: View, source: int, value: int, frame: Frame) -> Iterator[Statement]:
@@ -39,12 +39,12 @@ def _place(op: Place, args: Sequence[int], value: int, frame: Frame) -> Iterator
         frame.slots[value] = known
         return
     slot = frame.slots[value] = frame.take_array(op.shape)
-    assert slot.index is not None
+    assert slot.place is not None
     if not any(part.shape for part in op.parts) and op.fills:
-        yield from frame.move(args, array("work", slot.index))
+        yield from frame.move(args, array("work", slot.place))
         return
     size, adds = size_of(op.shape), added(op)
-    own = [Slot("work", slot.index + part.start, part.strides) for part in op.parts]
+    own = [Slot("work", slot.place + part.start, part.strides) for part in op.parts]
     if not op.fills:
         yield Statement(lambda: iter([f"memset(&{frame.element(slot)}, 0, {size} * sizeof(double));"]), ())
     for part, side, adding in zip(op.parts, own, adds, strict=True):
@@ -67,7 +67,7 @@ def _standing(op: Place, slots: Sequence[Slot]) -> Slot | None:
     """Return where the numbers of an array stand already, if strides lead through them."""
     if not slots or not op.fills or any(part.shape for part in op.parts):
         return None
-    starts = [slot.index for slot in slots if slot.index is not None and slot.name == slots[0].name]
+    starts = [slot.place for slot in slots if slot.place is not None and slot.name == slots[0].name]
     part = regular(starts, op.shape) if len(starts) == len(slots) else None
     return None if part is None else Slot(slots[0].name, part.start, part.strides)
 

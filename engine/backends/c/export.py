@@ -12,7 +12,7 @@ from ...errors import BackendError, describe
 from ...programs import Gather, Program, Scatter, contiguous
 from ..layout import Layout
 from ..lowering import lower
-from .expressions import definitions, identifier, literal, supported
+from .expressions import definitions, identifier, supported
 from .functions import Body, Functions
 from .places import Frame, Slot, Target, array, moved
 
@@ -158,7 +158,7 @@ class _Exported:
         yield f"/* {self.name}: {len(program.steps)} operations, written by chainrule."
         yield " *"
         for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
-            first = program.names[layout.starts[argument]].split("[")[0] if size else "empty"
+            first = program.names[layout.inputs_of(argument).start].split("[")[0] if size else "empty"
             label = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in first)
             shape = f"n rows of {size}" if flag else f"{size}"
             yield f" *   a{argument}   {label.replace('*/', '')}: {shape} numbers, one after the other"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ...programs import Loop, Numbers, Program, Structural, View, contiguous, size_of
+from ...programs import Loop, Numbers, Program, Structural, contiguous, size_of
 from .arrays import arrange
 from .expressions import expression, literal
 from .loops import Function, loop, reach
@@ -53,7 +53,7 @@ class Body:
     def steps(self, places: Sequence[int]) -> None:
         """Add the steps of the program at these places."""
         # A number of an array needs no statement.
-        places = [k for k in places if not (isinstance(self.program.steps[k].op, View) and not self.program.steps[k].op.shapes[0])]
+        places = [k for k in places if self.program.firsts[k] not in self.frame.numbers]
         at = 0
         while at < len(places):
             (op, args), value = self.program.steps[places[at]], self.program.firsts[places[at]]
@@ -95,7 +95,7 @@ class Body:
 
         def lines() -> Iterator[str]:
             text = expression(op, [frame.text(arg) for arg in args])
-            yield f"{'const double ' if frame.slot(value).index is None else ''}{frame.text(value)} = {text};"
+            yield f"{'const double ' if frame.slot(value).place is None else ''}{frame.text(value)} = {text};"
 
         return Statement(lines, args, value)
 
@@ -166,7 +166,7 @@ class Body:
         for number, part in enumerate(parts):
             for statement in part:
                 for value in statement.reads:
-                    if home.get(value, number) != number and slots[value].index is None:
+                    if home.get(value, number) != number and slots[value].place is None:
                         slots[value] = Slot("work", self.frame.take(1))
                 if statement.makes >= 0:
                     home[statement.makes] = number

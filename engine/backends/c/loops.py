@@ -50,7 +50,9 @@ def loop(op: Loop, args: Sequence[int], value: int, frame: Frame, function_of: F
     if op.kind in (MAP, SCAN) and not op.length:
         if op.carry:
             yield from frame.move(args[: op.carry], _at(results[0]))
-        yield Statement(lambda: _zeroed(frame, results[op.carry + op.stacked :], op.shapes[op.carry + op.stacked :]), ())
+        yield Statement(
+            lambda: _zeroed(frame, results[op.carry + op.stacked :], op.shapes[op.carry + op.stacked :]), ()
+        )
         return
     written = _Written(op, args, results, frame, function_of)
     carry, shared = op.carry, args[op.carry + op.rows :]
@@ -60,8 +62,8 @@ def loop(op: Loop, args: Sequence[int], value: int, frame: Frame, function_of: F
 
 
 def _at(slot: Slot, *steps: tuple[int, str]) -> Target:
-    assert slot.index is not None
-    return array(slot.name, slot.index, *steps)
+    assert slot.place is not None
+    return array(slot.name, slot.place, *steps)
 
 
 def _zeroed(frame: Frame, slots: Sequence[Slot], shapes: Sequence[Shape]) -> Iterator[str]:
@@ -117,12 +119,12 @@ class _Written:
         shapes, pointers = self.op.body.shapes, []
         for k in self.arrays:
             slot = self.frame.slot(self.args[k])
-            assert slot.index is not None
+            assert slot.place is not None
             if not size_of(shapes[k]):
                 pointers.append("item")
                 continue
             strides, steps = (slot.strides[1:], slot.along("row")) if k < self.end else (slot.strides, [])
-            low = slot._replace(index=slot.index - reach(shapes[k], strides))
+            low = slot._replace(place=slot.place - reach(shapes[k], strides))
             pointers.append(f"&{self.frame.element(low, *steps)}")
         return function.call("item", "made", pointers)
 
@@ -156,7 +158,7 @@ class _Written:
         slots = [frame.slot(self.args[k]) for k in self.rows]
         strides = [slot.strides[0] for slot in slots]
         # Where strides differ no run leads from one to the next.
-        named = [Slot(f"{slot.name} {stride}", slot.index) for slot, stride in zip(slots, strides, strict=True)]
+        named = [Slot(f"{slot.name} {stride}", slot.place) for slot, stride in zip(slots, strides, strict=True)]
         for run in runs(named):
             slot, step = slots[run.start], (strides[run.start], "row")
             if run.stride == 1:

@@ -11,13 +11,13 @@ _ALIKE = 4  # numbers in a row that are moved at once
 
 
 class Slot(NamedTuple):
-    """Where a value stands: in memory from an index on; or in a local variable or a literal, without an index.
+    """Where a value stands: in an array of C from a place on; or in a local variable or a literal, without a place.
 
-    An array stands there with strides: its number (i, j, ...) at ``index + i * strides[0] + j * strides[1] + ...``.
+    An array stands there with strides: its number (i, j, ...) at ``place + i * strides[0] + j * strides[1] + ...``.
     """
 
     name: str = ""
-    index: int | None = None
+    place: int | None = None
     strides: tuple[int, ...] = ()
 
     def along(self, *counters: str) -> list[tuple[int, str]]:
@@ -51,9 +51,9 @@ def step_between(one: Slot, next_: Slot) -> int | None:
     """Return the distance of two numbers in one array, 0 for the same number, None for no relation."""
     if one == next_:
         return 0
-    if one.name != next_.name or one.index is None or next_.index is None:
+    if one.name != next_.name or one.place is None or next_.place is None:
         return None
-    return next_.index - one.index
+    return next_.place - one.place
 
 
 def runs(places: Sequence[Slot]) -> Iterator[Run]:
@@ -133,9 +133,7 @@ def copied_array(shape: Shape, source: Side, target: Side, sign: str = "=") -> I
         return
     counters = counters_of(len(axes))
     yield from nested([axis[0] for axis in axes], counters)
-    steps = [
-        [(axis[side], counter) for axis, counter in zip(axes, counters, strict=True)] for side in (1, 2)
-    ]
+    steps = [[(axis[side], counter) for axis, counter in zip(axes, counters, strict=True)] for side in (1, 2)]
     yield f"{'    ' * len(axes)}{target.write(*steps[1])} {sign} {source.write(*steps[0])};"
 
 
@@ -162,6 +160,7 @@ class Frame:
         own: how many doubles of `work` are taken.
         scratch: how many more loops need, one loop at a time.
         used: the names of arrays and counters that the lines written since the last look refer to.
+        numbers: the values that are numbers of arrays, which stand there: how, and in which.
     """
 
     def __init__(self, program: Program, slots: Sequence[Slot]) -> None:
@@ -170,7 +169,7 @@ class Frame:
         self.own = 0
         self.scratch = 0
         self.used: set[str] = set()
-        self._numbers: dict[int, tuple[View, int]] = {
+        self.numbers: dict[int, tuple[View, int]] = {
             first: (op, args[0])
             for (op, args), first in zip(program.steps, program.firsts, strict=True)
             if isinstance(op, View) and not op.shape
@@ -188,15 +187,15 @@ class Frame:
 
     def slot(self, value: int) -> Slot:
         """Return where a value stands; a number of an array stands there."""
-        if not self.slots[value].name and value in self._numbers:
-            op, source = self._numbers[value]
+        if not self.slots[value].name and value in self.numbers:
+            op, source = self.numbers[value]
             self.slots[value] = self.seen(op.part, op.of, self.slot(source)) or Slot()
         return self.slots[value]
 
     def seen(self, part: Part, of: Shape, slot: Slot) -> Slot | None:
         """Return where a part of an array stands; None where no strides give it."""
-        assert slot.index is not None
-        found = seen_through(part, of, slot.index, slot.strides)
+        assert slot.place is not None
+        found = seen_through(part, of, slot.place, slot.strides)
         return None if found is None else Slot(slot.name, *found)
 
     def text(self, value: int, *steps: tuple[int, str]) -> str:
@@ -205,10 +204,10 @@ class Frame:
 
     def element(self, slot: Slot, *steps: tuple[int, str]) -> str:
         """Write the element at a place, or one further on."""
-        if slot.index is None:
+        if slot.place is None:
             return slot.name
         self.used.add(slot.name)
-        return f"{slot.name}[{moved(slot.index, *steps)}]"
+        return f"{slot.name}[{moved(slot.place, *steps)}]"
 
     def side(self, slot: Slot) -> Side:
         """Return a value as one side of a move."""
