@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...programs import CALL, MAP, SCAN, WHILE, Loop, Program, Shape, size_of
-from .places import Frame, Slot, Statement, Target, array, copied, moved, runs
+from .places import Frame, Slot, Statement, Target, array, copied, moved, runs, zeroed
 
 
 class Function(NamedTuple):
@@ -50,9 +50,7 @@ def loop(op: Loop, args: Sequence[int], value: int, frame: Frame, function_of: F
     if op.kind in (MAP, SCAN) and not op.length:
         if op.carry:
             yield from frame.move(args[: op.carry], _at(results[0]))
-        yield Statement(
-            lambda: _zeroed(frame, results[op.carry + op.stacked :], op.shapes[op.carry + op.stacked :]), ()
-        )
+        yield Statement(lambda: _zeroed(op, results, frame), ())
         return
     written = _Written(op, args, results, frame, function_of)
     carry, shared = op.carry, args[op.carry + op.rows :]
@@ -66,12 +64,13 @@ def _at(slot: Slot, *steps: tuple[int, str]) -> Target:
     return array(slot.name, slot.place, *steps)
 
 
-def _zeroed(frame: Frame, slots: Sequence[Slot], shapes: Sequence[Shape]) -> Iterator[str]:
-    for slot, shape in zip(slots, shapes, strict=True):
-        if not shape:
-            yield f"{frame.element(slot)} = 0.0;"
-        elif size_of(shape):
-            yield f"memset(&{frame.element(slot)}, 0, {size_of(shape)} * sizeof(double));"
+def _zeroed(op: Loop, results: Sequence[Slot], frame: Frame) -> Iterator[str]:
+    """Yield lines that set the sums to 0."""
+    first = op.carry + op.stacked
+    count = sum(map(size_of, op.shapes[first:]))
+    if count:
+        frame.used.add("work")
+        yield from zeroed(_at(results[first]), count)
 
 
 class _Written:
@@ -140,7 +139,7 @@ class _Written:
     def _counted(self) -> Iterator[str]:
         op = self.op
         sums = op.carry + op.stacked
-        yield from _zeroed(self.frame, self.results[sums:], op.shapes[sums:])
+        yield from _zeroed(op, self.results, self.frame)
         inside = [*self._rows(), self._call(self.functions[0]), *copied(array("made"), array("item"), self.carried)]
         inside += self._stacked()
         if op.sums:

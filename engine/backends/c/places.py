@@ -109,6 +109,14 @@ def copied(source: Target, target: Target, count: int, sign: str = "=", stride: 
         yield f"    {target.write(0, (stride, 'k'))} {sign} {source.write(0, (1, 'k'))};"
 
 
+def zeroed(target: Target, count: int) -> Iterator[str]:
+    """Yield lines that set adjacent numbers to 0."""
+    if count < _ALIKE:
+        yield from (f"{target.write(k)} = 0.0;" for k in range(count))
+    else:
+        yield f"memset(&{target.write(0)}, 0, {count} * sizeof(double));"
+
+
 class Side(NamedTuple):
     """One side of a move of an array: how its number is written where counters stand, and its strides."""
 
