@@ -8,6 +8,8 @@ array of the result (a unit) a block of n rows.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -20,13 +22,13 @@ class Layout:
     Attributes:
         inputs, base: how many inputs there are, and the number of the first step's value.
         starts, sizes: the first number and how many there are, for each positional argument.
-        argument_of, offsets: the positional argument that each input belongs to, and its first number in there.
+        argument_of, offsets: the positional argument that each input belongs to, and where in it its numbers start.
         varying: for each value, whether it differs from sample to sample.
         shared_steps, sample_steps: which steps run once, which for every sample.
-        units: first number, and how many, for each number or array of the result.
-        unit_of, output_starts: the unit that each output belongs to, and the output's first number in the result.
+        units: first position, and how many numbers, for each number or array of the result.
         outputs: how many numbers there are in the result.
-        positions: where each value stands among the outputs.
+        output_starts: the position of the first number of each output.
+        positions: of the first number of each value that is an output, wherever it stands.
     """
 
     def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
@@ -54,19 +56,13 @@ class Layout:
         for place, first in enumerate(program.firsts):
             (self.sample_steps if self.varying[first] else self.shared_steps).append(place)
         self.units: list[tuple[int, int]] = []
-        self.unit_of: list[int] = []
         self.outputs = 0
-        for index, unit in enumerate(program.result.units()):
+        for unit in program.result.units():
             self.units.append((self.outputs, unit.size))
-            self.unit_of += [index] * unit.count
             self.outputs += unit.size
-        self.output_starts: list[int] = []
-        start = 0
-        for shape in program.output_shapes:
-            self.output_starts.append(start)
-            start += size_of(shape)
+        self.output_starts = list(itertools.accumulate(map(size_of, program.output_shapes), initial=0))[:-1]
         self.positions: dict[int, list[int]] = {}
-        for position, value in enumerate(program.outputs):
+        for position, value in zip(self.output_starts, program.outputs, strict=True):
             self.positions.setdefault(value, []).append(position)
 
     @property
@@ -83,6 +79,15 @@ class Layout:
     def per_sample(self) -> bool:
         """Whether each sample has its own results."""
         return self.has_batch and self.reduce is None
+
+    def inputs_of(self, argument: int) -> range:
+        """Return the inputs that a positional argument holds."""
+        first = self.starts[argument]
+        return range(first, first + self.program.arguments.parts[argument].count)
+
+    def unit_at(self, position: int) -> int:
+        """Return the unit that a position belongs to."""
+        return bisect.bisect(self.units, (position, math.inf)) - 1
 
     def places(self, sample: int, n: int) -> Iterator[int]:
         """Yield where each output of a sample goes."""

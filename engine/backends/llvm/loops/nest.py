@@ -120,7 +120,7 @@ class Nest:
                 spot = in_order(base, 8 * own * start, shapes[position], 8 * own, wide=lanes > 1, fold=fold)
                 sinks.append([Sink(spot, True)])
             else:
-                unit = layout.unit_of[position]
+                unit = layout.unit_at(start)
                 first, size = layout.units[unit]
                 lane = 8 * size if lanes > 1 else 0
                 base = f"%r{count + 1 + unit}"
