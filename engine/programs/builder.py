@@ -9,7 +9,8 @@ from ..data import Structure
 from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
-from .views import Numbers, Part, Place, Shape, Structural, View, regular, whole
+from .tables import Numbers, constants
+from .views import Part, Place, Shape, Structural, View, regular, whole
 
 
 class Builder:
@@ -151,6 +152,9 @@ def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
         if len(args) == 1 and op.parts[0] == whole(op.shape):
             return args[0]
         if op.fills:
+            known = [builder.constant_of(k) for k in args]
+            if None not in known:
+                return builder.constant(constants([x for x in known if x is not None], op.shape))
             joined = _joined(builder, op, args)
             if joined is not None:
                 return joined
@@ -162,7 +166,7 @@ def _seen(builder: Builder, op: View, source: int) -> int:
         return builder.step(op, (source,))
     numbers, made = builder.table_of(source), builder.step_of(source)
     if numbers is not None and not op.shape:
-        return builder.constant(numbers.tolist()[op.part.start])
+        return builder.constant(numbers[op.part.start])
     if made is not None and isinstance(made.op, View) and not made.op.stops:
         found = op.after(made.op)
         if found is not None:

@@ -25,7 +25,11 @@ def drop(program: Program) -> Program:
         steps.append(step)
         for k in step.args:
             needed[k] = 1
-    return _renumbered(program, steps[::-1], needed, changed)
+    steps.reverse()
+    unchanged = len(steps) == len(program.steps) and all(needed[len(program.names) : program.offset])
+    if unchanged and all(new.op is old.op for new, old in zip(steps, program.steps, strict=True)):
+        return program
+    return _renumbered(program, steps, needed, changed)
 
 
 def _renumbered(
