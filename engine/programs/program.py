@@ -19,7 +19,8 @@ from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing, older_form
 from .loop import Loop
-from .views import Numbers, Shape, Structural, size_of
+from .tables import Numbers
+from .views import Shape, Structural, size_of
 
 __all__ = ["Program", "Step"]
 

@@ -15,17 +15,24 @@ def drop(program: Program) -> Program:
         needed[k] = 1
     steps: list[Step] = []
     changed: dict[int, list[int]] = {}  # which results are left of a loop
+    firsts = program.firsts
     for place in range(len(program.steps) - 1, -1, -1):
-        step, first = program.steps[place], program.firsts[place]
-        used = needed[first : first + step.op.results]
-        if not any(used):
-            continue
+        step, first = program.steps[place], firsts[place]
         if isinstance(step.op, Loop):
+            used = needed[first : first + step.op.results]
+            if not any(used):
+                continue
             step, changed[place] = narrow(step.op, step.args, used)
+        elif not needed[first]:
+            continue
         steps.append(step)
         for k in step.args:
             needed[k] = 1
-    return _renumbered(program, steps[::-1], needed, changed)
+    steps.reverse()
+    unchanged = len(steps) == len(program.steps) and all(needed[len(program.names) : program.offset])
+    if unchanged and all(new.op is old.op for new, old in zip(steps, program.steps, strict=True)):
+        return program
+    return _renumbered(program, steps, needed, changed)
 
 
 def _renumbered(

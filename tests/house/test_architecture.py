@@ -25,7 +25,7 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
+        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
         __init__
     """,
     "engine/rewriting": """
