@@ -31,7 +31,7 @@ LAYERS = {
     "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
     "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
+    "engine/backends": "layout buffers bounded flat lowering python_ numpy_ c/ llvm/ __init__",
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
