@@ -29,8 +29,8 @@ from .bounded import bounded
 class FlatLoop(Loop):
     """A loop whose arguments and results are numbers: the carry, one row after another, then what is shared.
 
-    `rows`, `carry`, `stacked` and `sums` count numbers, and the results are the carry at the end, then the stacked rows,
-    then the sums.
+    `rows`, `carry`, `stacked` and `sums` count numbers, and the results are the carry at the end, then the stacked
+    rows, then the sums.
     """
 
     def __init__(
@@ -248,4 +248,3 @@ def _results(op: Loop, loop: FlatLoop, start: int, given: Sequence[Shape]) -> It
     for shape in given[op.carry + op.stacked :]:
         yield range(place, place + size_of(shape))
         place += size_of(shape)
-

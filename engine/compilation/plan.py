@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..backends import Layout, buffers, flat
+from ..backends import Layout, buffers
 from ..programs import Program
 from ..rewriting import prepared, relax
 from .choosing import BACKENDS, backend_module, choose
@@ -38,7 +38,7 @@ class Plan:
         self.options = options
         self.reduce = options.reduce
         self.program = prepared(traced, flags)
-        self.layout = Layout(flat(self.program), flags, options.reduce)
+        self.layout = Layout(self.program, flags, options.reduce)
         self.name = choose(options.backend, self.program, options.max_steps)
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program

@@ -220,9 +220,7 @@ def push(node: LoopNode, tangents: Sequence[Any]) -> dict[int, Any]:
     active = tuple(input_flags(loop, moves))
     derived, reached = _forward_of(loop, active)
     shapes = loop.argument_shapes
-    every = [
-        (t if flag else zeros(shape)) for t, flag, shape in zip(tangents, moves, shapes, strict=True)
-    ]
+    every = [(t if flag else zeros(shape)) for t, flag, shape in zip(tangents, moves, shapes, strict=True)]
     own = [tangent for tangent, flag in zip(every, active, strict=True) if flag]
     first, second = sum(active[:carry]), sum(active[: carry + rows])
     start = carry + rows

@@ -15,7 +15,7 @@ from typing import Any
 from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
-from ..programs import ArrayTracer, Gather, Loop, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
+from ..programs import ArrayTracer, Gather, Loop, Numbers, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
 _push_loop: Callable[[Any, Sequence[Any]], dict[int, Any]]
@@ -272,8 +272,17 @@ def _push_structure(node: Any, tangents: Sequence[Any]) -> Any:
         moving = [(p, t) for p, t in zip(op.parts, tangents, strict=True) if type(t) is not float or t != 0.0]
         return placed(op.shape, [part for part, _ in moving], [tangent for _, tangent in moving])
     if isinstance(op, Gather):
-        return Tracer.__apply_structure__(op, [tangents[0], node.args[1]]) if type(tangents[0]) is not float else 0.0
+        return _gathered(op, tangents[0], node.args[1]) if type(tangents[0]) is not float else 0.0
     return Tracer.__apply_structure__(op, [node.args[0], tangents[1]]) if type(tangents[1]) is not float else 0.0
+
+
+def _gathered(op: Gather, tangent: Any, index: Any) -> Any:
+    """Return the rows of a tangent: where all are one, no index is asked."""
+    made = getattr(tangent, "op", None)
+    if isinstance(made, View) and made.part.strides[0] == 0 and isinstance(index, Numbers):
+        strides = (*[0] * len(op.index), *made.part.strides[1:])
+        return Tracer.__apply_structure__(View(made.of, Part(made.part.start, op.shape, strides)), tangent.args)
+    return Tracer.__apply_structure__(op, [tangent, index])
 
 
 def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:

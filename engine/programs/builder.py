@@ -9,7 +9,7 @@ from ..data import Structure
 from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
-from .views import Numbers, Part, Place, Shape, Structural, View, regular, size_of, whole
+from .views import Numbers, Part, Place, Shape, Structural, View, regular, whole
 
 
 class Builder:
@@ -34,6 +34,12 @@ class Builder:
         """Return the number of an operation's value; a loop's other values have the numbers that follow."""
         key = tuple(sorted(args)) if op.commutes else args
         return self._number((op, key), Step(op, args))
+
+    def write(self, op: Primitive, args: tuple[int, ...]) -> int:
+        """Return the number of an operation's value as `step` does, of a view of a view that of one."""
+        if isinstance(op, Structural) and not isinstance(op, Loop):
+            return arranged(self, op, args)
+        return self.step(op, args)
 
     def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
         place = self._known.get(key)
@@ -166,9 +172,10 @@ def _seen(builder: Builder, op: View, source: int) -> int:
         if found_part is not None:
             which, start = found_part
             shape = made.op.parts[which].shape
-            if not shape:
+            if not (shape or op.shape):
                 return made.args[which]
-            return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
+            if shape:
+                return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
     return source if op.is_all else builder.step(op, (source,))
 
 

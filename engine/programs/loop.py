@@ -44,8 +44,8 @@ class Loop(Structural):
         backwards: whether the last iteration comes first (its rows and results keep their places).
         condition: of a while loop, the program of ``(*carry, *shared)`` that is not 0 while it goes on.
 
-    Its arguments are the carry, then the arrays of rows, then what is shared; its results the carry at the end, then the
-    stacked arrays, then the sums.
+    Its arguments are the carry, then the arrays of rows, then what is shared; its results the carry at the end, then
+    the stacked arrays, then the sums.
     """
 
     def __init__(

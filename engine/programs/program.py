@@ -17,7 +17,7 @@ from ..data import NUMBER, Structure, flatten, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
-from . import file, listing
+from . import file, listing, older_form
 from .loop import Loop
 from .views import Numbers, Shape, Structural, size_of
 
@@ -140,11 +140,13 @@ class Program:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
+        if structure != self.arguments and structure.in_numbers() != self.arguments.in_numbers():
+            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
         if structure != self.arguments:
-            if structure.in_numbers() != self.arguments.in_numbers():
-                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
             numbers = gathered(self.arguments, numbers, structure)
+        elif structure.has_whole:
+            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
         return unflatten(self.result, self.run(numbers))
 
     def run(self, values: Sequence[Any]) -> list[Any]:
@@ -191,7 +193,7 @@ class Program:
     def __reduce__(self) -> Reduced:
         steps = tuple(map(tuple, self.steps))
         own = self.names, self.constants, steps, self.outputs, self.arguments, self.result, self.name, self.closed
-        return unpickled, ("program", *own)
+        return unpickled, ("program of arrays", *own)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -214,9 +216,15 @@ class Program:
         return program
 
 
-@pickled_as("program")
+@pickled_as("program of arrays")
 def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
     return Program(names, constants, tuple(map(Step._make, steps)), *others)
+
+
+@pickled_as("program")
+def _older_program(names: Any, constants: Any, steps: Any, outputs: Any, *others: Any) -> Program:
+    steps, outputs = older_form.in_arrays(len(names) + len(constants), steps, outputs)
+    return _program(names, constants, steps, tuple(outputs), *others)
 
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:
@@ -248,14 +256,24 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
     """Yield the numbers of values, those of arrays in order."""
     for value, leaf in zip(values, structure.leaves(), strict=True):
         if leaf.shape:
-            yield from value if type(value) is list else value.numbers()
+            yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
 
 
+def _numbers_in(array: Any) -> Sequence[Any]:
+    """List the numbers of a traced array, of constants, or of a NumPy array."""
+    if hasattr(array, "numbers"):
+        found: list[Any] = array.numbers()
+        return found
+    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
+
+
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
     """Describe a tuple of values of these shapes."""
-    return Structure("tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes]))
+    return Structure(
+        "tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes])
+    )
 
 
 def numbers_in_tuple(count: int) -> Structure:

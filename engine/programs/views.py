@@ -12,6 +12,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+import operator
+from array import array
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -38,7 +40,7 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
 
 
 class Part(NamedTuple):
-    """Some numbers of an array: at index (i, j, ...) stands number ``start + i * strides[0] + j * strides[1] + ...``."""
+    """Some numbers of an array: index (i, j, ...) means number ``start + i * strides[0] + j * strides[1] + ...``."""
 
     start: int
     shape: Shape
@@ -86,7 +88,9 @@ def seen_through(part: Part, of: Shape, start: int, strides: Sequence[int]) -> t
     own = contiguous(of)
     if tuple(strides) == own:
         return start + part.start, part.strides
-    low = part.start + sum(min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True))
+    low = part.start + sum(
+        min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True)
+    )
     digits = []
     for axis in own:
         digit, low = divmod(low, axis)
@@ -132,6 +136,11 @@ class Structural(Primitive):
 
     shapes: tuple[Shape, ...]
 
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        raise NotImplementedError
+
     def _begin(self, name: str, arity: int, shapes: tuple[Shape, ...]) -> None:
         self.name = self.__name__ = self.symbol = name
         self.arity, self.shapes, self.results = arity, shapes, len(shapes)
@@ -147,7 +156,7 @@ class Structural(Primitive):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()  # type: ignore[attr-defined]
+        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()
 
     def __hash__(self) -> int:
         return self._hash
@@ -186,7 +195,7 @@ def taker_of(args: Sequence[Any], method: str) -> Any:
     if list in kinds:
         kinds.update(*[map(type, arg) for arg in args if type(arg) is list])
     takers = [kind for kind in kinds if hasattr(kind, method)]
-    return max(takers, key=lambda kind: kind.__apply_rank__) if takers else None
+    return max(takers, key=operator.attrgetter("__apply_rank__")) if takers else None
 
 
 class View(_OfArrays):
@@ -280,7 +289,7 @@ class Place(_OfArrays):
         return end == size_of(self.shape)
 
     def part_with(self, part: Part) -> tuple[int, int] | None:
-        """Return which argument a part of the array is of alone, and where in it the part starts; None if of several."""
+        """Return which argument a part of the array is of, and where in it the part starts; None if of several."""
         if not self.fills or not size_of(part.shape):
             return None
         ends = [stride * (length - 1) for length, stride in zip(part.shape, part.strides, strict=True)]
@@ -332,8 +341,12 @@ class Gather(_OfArrays):
     def __init__(self, of: Shape, index: Shape) -> None:
         self._begin("gather", 2, ((*index, *of[1:]),))
         self.of, self.index = of, index
-        self.argument_shapes = (of, index)
         self.__doc__ = "Read rows of an array by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.of, self.index
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         array, index = args
@@ -368,8 +381,12 @@ class Scatter(_OfArrays):
     def __init__(self, shape: Shape, index: Shape) -> None:
         self._begin("scatter", 2, (shape,))
         self.index = index
-        self.argument_shapes = (index, (*index, *shape[1:]))
         self.__doc__ = "Add rows to an array of zeros, at places given by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.index, (*self.index, *self.shape[1:])
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         index, rows = args
@@ -410,12 +427,31 @@ class Numbers:
         self.data, self.shape = data, shape
         self._hash = hash((data, shape))
 
+    @staticmethod
+    def of(found: Any) -> Numbers:
+        """Return the numbers of a NumPy array of doubles; nobody lists them."""
+        wrong = found != found
+        if wrong.any():
+            found = found.copy()
+            found[wrong] = math.nan
+        return Numbers(found.tobytes(), tuple(found.shape))
+
     def __iter__(self) -> Iterator[float]:
         return iter(memoryview(self.data).cast("d"))
 
     def tolist(self) -> list[float]:
         """Return the numbers as a list."""
-        return memoryview(self.data).cast("d").tolist()
+        numbers: list[float] = [*memoryview(self.data).cast("d")]
+        return numbers
+
+    def part(self, part: Part) -> Any:
+        """Return a part: a number, or an array of constants."""
+        own = memoryview(self.data).cast("d")
+        if not part.shape:
+            return own[part.start]
+        if part.is_contiguous:
+            return Numbers(self.data[8 * part.start : 8 * (part.start + size_of(part.shape))], part.shape)
+        return Numbers(array("d", [own[k] for k in part.places()]).tobytes(), part.shape)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Numbers) and (self.data, self.shape) == (other.data, other.shape)

@@ -2,6 +2,7 @@
 
     recognise     steps that do the same to other numbers become maps: the passes after it have less to do
     restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
+    merge         maps over the same rows become one: a value and its gradient read them once
     optimise      equal steps once, constants folded, identities applied: across what was written out
     values_only   `stop_gradient` goes: all derivatives are taken
     hoist         what depends on shared arguments only comes first, to run once for a batch
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 
 from ..programs import Program, drop
 from .hoisting import hoist
+from .merging import merge
 from .rerolling import recognise
 from .simplifying import optimise, values_only
 from .unnesting import restructure
@@ -38,5 +40,5 @@ def prepared(traced: Program, batched: Sequence[bool]) -> Program:
         return v3
     """
     found = recognise(traced, alone=not any(batched))
-    shared = optimise(restructure(found) if found.has_loops else found)
+    shared = optimise(merge(restructure(found)) if found.has_loops else found)
     return drop(hoist(values_only(shared), batched))

@@ -11,7 +11,6 @@ from dataclasses import replace
 from ..operations import PRIMITIVES, Primitive, table
 from ..programs import WHILE, Gather, Loop, Program, Scatter, Step, Structural
 
-
 _INDEX = {Gather: 1, Scatter: 0}
 
 
@@ -42,7 +41,9 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
             continue
         if isinstance(op, Structural):
             for position, k in enumerate(args):
-                shows[k] &= shows[first] if not (isinstance(op, (Gather, Scatter)) and position == _INDEX[type(op)]) else 0
+                shows[k] &= (
+                    shows[first] if not (isinstance(op, (Gather, Scatter)) and position == _INDEX[type(op)]) else 0
+                )
             continue
         if op is table.strong_mul and shows[first]:
             steps[place] = Step(table.mul, args)
