@@ -82,7 +82,7 @@ class Layout:
 
     def inputs_of(self, argument: int) -> range:
         """Return the inputs that a positional argument holds."""
-        first = self.starts[argument]
+        first = bisect.bisect_left(self.argument_of, argument)
         return range(first, first + self.program.arguments.parts[argument].count)
 
     def unit_at(self, position: int) -> int:
