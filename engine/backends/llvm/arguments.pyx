@@ -49,9 +49,8 @@ cdef class Reader:
         self.kind, self.size, self.shape = _KINDS[structure.kind], structure.size, tuple(structure.shape)
         self.keys, self.held = structure.keys, structure.build(()) if self.kind == CONSTANT else None
         self.made = {"list": list, "tuple": tuple, "dict": dict}.get(structure.kind, structure.made)
-        self.parts = [Reader(part) for part in structure.parts]
-        self.count = len(self.parts)
-        self.flat = self.kind == SEQUENCE and all([part.kind == "number" for part in structure.parts])
+        self.count, self.flat = len(structure.parts), self.kind == SEQUENCE and structure.of_numbers
+        self.parts = [] if self.flat else [Reader(part) for part in structure.parts]
 
     cdef bint read(self, value, double *target) except -1:
         """Copy the numbers of a value, and tell whether it is of this structure."""
