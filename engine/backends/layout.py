@@ -82,7 +82,8 @@ class Layout:
 
     def inputs_of(self, argument: int) -> range:
         """Return the inputs that a positional argument holds."""
-        return range(bisect.bisect_left(self.argument_of, argument), bisect.bisect(self.argument_of, argument))
+        first = bisect.bisect_left(self.argument_of, argument)
+        return range(first, first + self.program.arguments.parts[argument].count)
 
     def unit_at(self, position: int) -> int:
         """Return the unit that a position belongs to."""
