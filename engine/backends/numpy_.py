@@ -151,8 +151,8 @@ def _most(program: Program, inner: Inner) -> int:
     """Return how many numbers the largest value has in each lane around it, iterations of maps counted."""
     found = max(map(size_of, program.value_shapes), default=1)
     for op, _ in program.steps:
-        for body in op.programs() if isinstance(op, Loop) else ():
-            most = inner[body].most
+        if isinstance(op, Loop):
+            most = max(inner[body].most for body in op.programs())
             found = max(found, most * (_at_once(op.length, most, 1) if op.kind == MAP else 1))
     return max(1, found)
 
@@ -234,9 +234,8 @@ def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
     for start in range(0, op.length, step):
         end = min(start + step, op.length)
         rows = [x[(*[slice(None)] * axes, slice(start, end))] for x, axes in zip(columns, own, strict=True)]
-        found = [
-            _along(x, axes, end - start, depth) for x, axes in zip(body.run([*rows, *args[op.rows :]]), given, strict=True)
-        ]
+        results = body.run([*rows, *args[op.rows :]])
+        found = [_along(x, axes, end - start, depth) for x, axes in zip(results, given, strict=True)]
         for parts, x, axes in zip(kept, found, given, strict=False):
             parts.append(np.moveaxis(x, axes, 0))
         sums = zip(totals, found[op.stacked :], given[op.stacked :], strict=True)

@@ -135,9 +135,9 @@ class _Source:
             elif isinstance(op, Place):
                 yield from _place(op, chosen, own)
             elif isinstance(op, Gather):
-                yield from _gather(op, *chosen, own)
+                yield from _gather(op, chosen[0], chosen[1], own)
             elif isinstance(op, Scatter):
-                yield from _scatter(op, *chosen, own)
+                yield from _scatter(op, chosen[0], chosen[1], own)
             else:
                 template = _OPERATORS.get(op.name)
                 called = f"{self.rows[op]}({', '.join(chosen)})"

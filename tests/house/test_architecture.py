@@ -41,7 +41,7 @@ LAYERS = {
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
-    "engine/backends/c": "places expressions loops functions export __init__",
+    "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
         emission __init__
