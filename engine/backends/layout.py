@@ -2,7 +2,7 @@
 
 A kernel is called as ``kernel(arrays, n, out)``: one contiguous array of doubles for each positional argument, its
 numbers in order, with n rows where the argument carries a batch; and the array that results are written to. Without a
-batch, or with a reduction, that is one number for each output. Else it holds, one after the other, for each number or
+batch, or with a reduction, that is the numbers of the outputs. Else it holds, one after the other, for each number or
 array of the result (a unit) a block of n rows.
 """
 
@@ -21,7 +21,7 @@ class Layout:
 
     Attributes:
         inputs, base: how many inputs there are, and the number of the first step's value.
-        starts, sizes: the first input and how many numbers there are, for each positional argument.
+        starts, sizes: the first number and how many there are, for each positional argument.
         argument_of, offsets: the positional argument that each input belongs to, and where in it its numbers start.
         varying: for each value, whether it differs from sample to sample.
         shared_steps, sample_steps: which steps run once, which for every sample.
@@ -41,11 +41,15 @@ class Layout:
         self.starts: list[int] = []
         self.argument_of: list[int] = []
         self.offsets: list[int] = []
+        start = 0
         for argument, part in enumerate(program.arguments.parts):
-            self.starts.append(len(self.argument_of))
-            self.argument_of += [argument] * part.count
-            lengths = map(size_of, program.shapes[len(self.offsets) : len(self.argument_of)])
-            self.offsets += list(itertools.accumulate(lengths, initial=0))[:-1]
+            self.starts.append(start)
+            start += part.size
+            offset = 0
+            for leaf in part.leaves():
+                self.argument_of.append(argument)
+                self.offsets.append(offset)
+                offset += size_of(leaf.shape)
         self.varying = varying(program, self.batched)
         self.shared_steps: list[int] = []
         self.sample_steps: list[int] = []
@@ -62,6 +66,11 @@ class Layout:
             self.positions.setdefault(value, []).append(position)
 
     @property
+    def numbers(self) -> int:
+        """How many numbers the arguments have, those of one sample."""
+        return sum(self.sizes)
+
+    @property
     def has_batch(self) -> bool:
         """Whether any argument is batched."""
         return any(self.batched)
@@ -70,6 +79,11 @@ class Layout:
     def per_sample(self) -> bool:
         """Whether each sample has its own results."""
         return self.has_batch and self.reduce is None
+
+    def inputs_of(self, argument: int) -> range:
+        """Return the inputs that a positional argument holds."""
+        first = self.starts[argument]
+        return range(first, first + self.program.arguments.parts[argument].count)
 
     def unit_at(self, position: int) -> int:
         """Return the unit that a position belongs to."""

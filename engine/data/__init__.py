@@ -19,6 +19,7 @@ from .samples import rows_of as rows_of
 from .samples import targets_of as targets_of
 from .structure import NUMBER as NUMBER
 from .structure import Structure as Structure
+from .structure import all_numbers as all_numbers
 from .structure import arranged as arranged
 from .structure import array_of as array_of
 from .structure import blocks as blocks

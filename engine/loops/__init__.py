@@ -1,5 +1,6 @@
 """Loops that stay loops: `function`, `map`, `scan`, `while_loop`, and what is written with them."""
 
+from . import traced_arrays as traced_arrays  # gives whole arrays their methods
 from .branches import cond as cond
 from .branches import switch as switch
 from .control_flow import fori_loop as fori_loop

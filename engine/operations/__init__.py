@@ -19,6 +19,7 @@ from .methods import offer as offer
 from .numpy_calls import array as array
 from .numpy_calls import call_function as call_function
 from .numpy_calls import call_ufunc as call_ufunc
+from .numpy_calls import rule_of as rule_of
 from .operators import Operators as Operators
 from .primitive import PRIMITIVES as PRIMITIVES
 from .primitive import Interval as Interval

@@ -15,6 +15,7 @@ from .arrays import Array as Array
 from .arrays import apply_function as apply_function
 from .arrays import apply_ufunc as apply_ufunc
 from .arrays import array, plain, use_functions, values
+from .arrays import read as read
 
 
 def _where(condition: Any, *choices: Any) -> Any:

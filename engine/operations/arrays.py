@@ -9,7 +9,7 @@ results of functions of Vars and Arrays, are Arrays; an array made by ``np.array
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +44,7 @@ class Array(np.ndarray[Any, Any]):
         return apply_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return apply_function(function, args, kwargs)
+        return apply_function(function, types, args, kwargs)
 
     def __repr__(self) -> str:
         return repr(self.view(np.ndarray))
@@ -79,6 +79,11 @@ class Array(np.ndarray[Any, Any]):
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
+
+
+def is_whole(x: Any) -> bool:
+    """Return whether `x` is a whole traced array."""
+    return hasattr(type(x), "__whole__")
 
 
 def values(array: Any) -> Any:
@@ -145,7 +150,8 @@ class _Reading(NamedTuple):
 
 
 @functools.cache
-def _read(ufunc: np.ufunc) -> _Reading:
+def read(ufunc: np.ufunc) -> _Reading:
+    """Return how to read a ufunc of NumPy's."""
     name = ufunc.__name__
     row = method_row(name)
     rule = _RULES.get(name) or row
@@ -155,12 +161,14 @@ def _read(ufunc: np.ufunc) -> _Reading:
     return _Reading(rule, own, not {"d->?", "dd->?"}.isdisjoint(ufunc.types), arithmetic or name in _BY_OPERATORS)
 
 
-on_register(lambda row: _read.cache_clear())
+on_register(lambda row: read.cache_clear())
 
 
 def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Carry out a ufunc or its method (reduce, accumulate, outer, at ...) by the row of that name."""
-    rule, item_by_item, predicate, arithmetic = _read(ufunc)
+    if any(map(is_whole, inputs)):
+        return NotImplemented  # a whole array among them has its own way
+    rule, item_by_item, predicate, arithmetic = read(ufunc)
     simple_call = method == "__call__" and not options
     if simple_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
         return rule(*[_item(item) for item in inputs])
@@ -261,8 +269,10 @@ def use_functions(functions: dict[Any, Callable[..., Any]]) -> None:
     _functions.update(functions)
 
 
-def apply_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+def apply_function(function: Any, types: Iterable[type], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Carry out a NumPy function on Arrays; numbers among its arguments become zero-dimensional Arrays."""
+    if any(hasattr(kind, "__whole__") for kind in types):
+        return NotImplemented
     own = _functions.get(function)
     if own is not None:
         with np.errstate(all="ignore"):

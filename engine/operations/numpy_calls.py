@@ -16,9 +16,15 @@ def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[s
     return _arrays().apply_ufunc(ufunc, method, inputs, options)
 
 
-def call_function(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def call_function(function: Any, types: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Implement ``__array_function__``."""
-    return _arrays().apply_function(function, args, kwargs)
+    return _arrays().apply_function(function, types, args, kwargs)
+
+
+def rule_of(ufunc: Any) -> tuple[Any, bool]:
+    """Return the function of numbers that a ufunc is, None if there is none, and whether it tells truth values."""
+    rule, _, predicate, _ = _arrays().read(ufunc)
+    return rule, predicate
 
 
 @functools.cache

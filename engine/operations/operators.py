@@ -90,7 +90,7 @@ class Operators:
         return call_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
-        return call_function(function, args, kwargs)
+        return call_function(function, types, args, kwargs)
 
     if TYPE_CHECKING:  # every row is a method
 

@@ -172,9 +172,10 @@ def _seen(builder: Builder, op: View, source: int) -> int:
         if found_part is not None:
             which, start = found_part
             shape = made.op.parts[which].shape
-            if not shape:
+            if not (shape or op.shape):
                 return made.args[which]
-            return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
+            if shape:
+                return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
     return source if op.is_all else builder.step(op, (source,))
 
 

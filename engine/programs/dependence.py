@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..operations import Primitive
-from .loop import WHILE, Loop
+from .loop import COUNTED, WHILE, Loop
 from .program import Program
 from .views import View
 
@@ -66,10 +66,7 @@ def inputs_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
 
     def outputs_of(body: Program, flags: Sequence[bool]) -> list[bool]:
         found = _outputs_differ(body, flags)
-        if loop.kind == WHILE and (any(flags[: loop.carry]) or any(found) or _outputs_differ(loop.condition, flags)[0]):
-            # Lanes end at different times.
-            return [True] * len(found)
-        return found
+        return [True] * len(found) if _ends_apart(loop, flags, found) else found
 
     return _through_iterations(loop, args, outputs_of)
 
@@ -88,9 +85,21 @@ def _through_iterations(
         flags = grown
 
 
+def _ends_apart(loop: Loop, inputs: Sequence[bool], outputs: Sequence[bool]) -> bool:
+    """Return whether lanes end at different times: where any carried number, or how many iterations there are, differs."""
+    if loop.kind == COUNTED:
+        return inputs[loop.carry + loop.rows]
+    if loop.kind != WHILE:
+        return False
+    carry = loop.carry
+    return any(inputs[:carry]) or any(outputs[:carry]) or _outputs_differ(loop.condition, inputs)[0]
+
+
 def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     inputs = inputs_differ(loop, args)
     found = _outputs_differ(loop.body, inputs)
+    if _ends_apart(loop, inputs, found):
+        found = [True] * len(found)
     return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
 
 

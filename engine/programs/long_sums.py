@@ -65,10 +65,15 @@ def log_sum_exp(xs: Any) -> Any:
 
 
 def greatest(xs: Any) -> Any:
-    """Find the maximum of an array, or of many traced numbers, block by block.
+    """Find the maximum of an array, or of many traced numbers, block by block."""
+    return folded(table.maximum, xs)
 
-    Without a batch the greatest of each place in the blocks are kept, which vector lanes do side by side; in a batch
-    the greatest so far of all, within each block by halves.
+
+def folded(row: Any, xs: Any) -> Any:
+    """Join all numbers of an array, or many traced numbers, by a row whose arguments may be grouped in any order.
+
+    Without a batch what each place in the blocks comes to is kept, which vector lanes do side by side; in a batch what
+    all so far come to, within each block by halves.
     """
     xs = _array(xs)
     count = size_of(xs.shape)
@@ -81,22 +86,23 @@ def greatest(xs: Any) -> Any:
         return View(xs.shape, Part(k, (), ())).apply((xs,))
 
     if session.alone and cut > _BLOCK:
-        greater = Loop(MAP, _body(table.maximum, (), ()), _BLOCK, 0, 2, 0)
-        body = _body(lambda tops, block: greater.apply((tops, block))[0], (_BLOCK,), (_BLOCK,))
+        joint = Loop(MAP, _body(row, (), ()), _BLOCK, 0, 2, 0)
+        body = _body(lambda tops, block: joint.apply((tops, block))[0], (_BLOCK,), (_BLOCK,))
         first = View(xs.shape, Part(0, (_BLOCK,), (1,))).apply((xs,))
         (tops,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, blocks(_BLOCK, cut)))
-        top = _halves(tops.numbers())
-    elif cut:
-        body = _body(lambda top, block: table.maximum(top, _halves(block.numbers())), (), (_BLOCK,))
-        (top,) = Loop(SCAN, body, cut // _BLOCK, 1, 1, 0).apply((number(0), blocks(0, cut)))
+        top = _halves(row, tops.numbers())
+    elif cut > _BLOCK:
+        body = _body(lambda top, block: row(top, _halves(row, block.numbers())), (), (_BLOCK,))
+        first = _halves(row, blocks(0, _BLOCK).numbers())
+        (top,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, blocks(_BLOCK, cut)))
     else:
-        top = number(0)
-    return functools.reduce(table.maximum, map(number, range(cut, count)), top)
+        return _halves(row, [number(k) for k in range(count)])
+    return functools.reduce(row, map(number, range(cut, count)), top)
 
 
-def _halves(xs: Sequence[Any]) -> Any:
+def _halves(row: Any, xs: Sequence[Any]) -> Any:
     half = len(xs) // 2
-    return table.maximum(_halves(xs[:half]), _halves(xs[half:])) if half else xs[0]
+    return row(_halves(row, xs[:half]), _halves(row, xs[half:])) if half else xs[0]
 
 
 def _array(xs: Any) -> Any:

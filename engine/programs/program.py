@@ -17,7 +17,7 @@ from ..data import NUMBER, Structure, flatten, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
-from . import file, listing
+from . import file, listing, older_form
 from .loop import Loop
 from .views import Numbers, Shape, Structural, size_of
 
@@ -138,11 +138,13 @@ class Program:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
+        if structure != self.arguments and structure.in_numbers() != self.arguments.in_numbers():
+            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
         if structure != self.arguments:
-            if structure.in_numbers() != self.arguments.in_numbers():
-                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
             numbers = gathered(self.arguments, numbers, structure)
+        elif structure.has_whole:
+            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
         return unflatten(self.result, self.run(numbers))
 
     def run(self, values: Sequence[Any]) -> list[Any]:
@@ -183,7 +185,7 @@ class Program:
     def __reduce__(self) -> Reduced:
         steps = tuple(map(tuple, self.steps))
         own = self.names, self.constants, steps, self.outputs, self.arguments, self.result, self.name, self.closed
-        return unpickled, ("program", *own)
+        return unpickled, ("program of arrays", *own)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -206,15 +208,31 @@ class Program:
         return program
 
 
-@pickled_as("program")
+@pickled_as("program of arrays")
 def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
     return Program(names, constants, tuple(map(Step._make, steps)), *others)
+
+
+@pickled_as("program")
+def _older_program(names: Any, constants: Any, steps: Any, outputs: Any, *others: Any) -> Program:
+    steps, outputs = older_form.in_arrays(len(names) + len(constants), steps, outputs)
+    return _program(names, constants, steps, tuple(outputs), *others)
 
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:
     """Return the program with other outputs, in a tuple."""
     shapes = program.value_shapes
     return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
+
+
+def with_constant(program: Program, number: float) -> tuple[Program, int]:
+    """Return the program with a constant, and the number of its value."""
+    inputs = len(program.names)
+    for place, item in enumerate(program.constants, inputs):
+        if type(item) is float and item == number:
+            return program, place
+    new = [k + (k >= program.offset) for k in range(program.count)]
+    return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
 
 
 def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
@@ -230,9 +248,17 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
     """Yield the numbers of values, those of arrays in order."""
     for value, leaf in zip(values, structure.leaves(), strict=True):
         if leaf.shape:
-            yield from value if type(value) is list else value.numbers()
+            yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
+
+
+def _numbers_in(array: Any) -> Sequence[Any]:
+    """List the numbers of a traced array, of constants, or of a NumPy array."""
+    if hasattr(array, "numbers"):
+        found: list[Any] = array.numbers()
+        return found
+    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
 
 
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:

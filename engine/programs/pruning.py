@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .loop import Loop
+from .loop import COUNTED, Loop
 from .program import Program, Step, flat, values_in_tuple
 
 
@@ -81,6 +81,8 @@ def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[boo
     wanted = list(map(bool, outputs))
     demand = _Demand(body)
     read = [] if loop.condition is None else _Demand(loop.condition).ask(loop.condition.outputs)
+    if loop.kind == COUNTED:
+        read.append(carry + loop.rows)
     asked = set(read)
     inputs = [k in asked for k in range(len(body.names))]
     read += demand.ask([value for value, flag in zip(body.outputs, wanted, strict=True) if flag])

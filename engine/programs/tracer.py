@@ -19,7 +19,7 @@ from ..errors import TraceError
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
-from .program import Program, flat
+from .program import Program, flat, with_constant
 from .views import Numbers, Part, Place, Shape, View, contiguous, regular, size_of, whole
 
 _births = itertools.count()
@@ -31,13 +31,19 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
-_power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]  # loop_powers.py gives it
+def use_array_methods(methods: dict[str, Any]) -> None:
+    """Set what a whole array does beyond being a node, by the names of attributes of its class."""
+    for name, method in methods.items():
+        setattr(ArrayTracer, name, method)
 
 
-def use_loop_powers(power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]) -> None:
-    """Set how a power of a loop's result is traced: by inner programs, so that module knows this one."""
-    global _power_of_result
-    _power_of_result = power_of_result
+_power_of: Callable[[Any, float], Any]  # loop_powers.py gives it
+
+
+def use_loop_powers(power_of: Callable[[Any, float], Any]) -> None:
+    """Set how a power of what comes out of a loop is traced: by inner programs, so that module knows this one."""
+    global _power_of
+    _power_of = power_of
 
 
 class Tracer(Operators):
@@ -98,13 +104,7 @@ class Tracer(Operators):
 
     def power(self, exponent: float) -> Any:
         """Return a power of what comes out of a loop as what it is at 0, where a root of the table does; else None."""
-        if self.place >= 0:
-            return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
-        array = self.args[0]
-        if getattr(array, "place", -1) < 0:
-            return None
-        found = _power_of_result(array.args[0].loop, array.args[0].args, array.place, exponent)
-        return None if found is None else structural(self.op, [found])
+        return _power_of(self, exponent)
 
     @property
     def comes_out(self) -> bool:
@@ -336,6 +336,11 @@ def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
     return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
 
 
+def zeros(shape: Shape) -> Any:
+    """Return 0, or an array of zeros."""
+    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
+
+
 def structural(op: Any, args: Sequence[Any]) -> Any:
     """Return the node of an operation of views.py, or of what it comes to."""
     if type(op) is View:
@@ -343,8 +348,7 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if type(node) is Numbers:
             if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
                 return result(op.shape, op, (node,))  # numbers that repeat are held once
-            found = op.on_lists([node.tolist()])
-            return joined(found, op.shape) if op.shape else found
+            return node.part(op.part)
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
@@ -368,6 +372,11 @@ WHOLE = 256
 that code for a few numbers is what is written."""
 
 
+def whole_from(least: int | None = None) -> int:
+    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
+    return WHOLE if least is None else least
+
+
 def shown(value: Any) -> Any:
     """Return a value as code that is traced gets it: an array that is small as one of numbers."""
     if type(value) is ArrayTracer and size_of(value.shape) < WHOLE:
@@ -382,6 +391,8 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
     parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
@@ -418,10 +429,7 @@ class LoopNode(Tracer):
 
     def results(self) -> list[Any]:
         """Return all results."""
-        loop = self.loop
-        first, stacked = loop.carry + loop.sums, range(loop.stacked)
-        places = [*range(loop.carry), *[first + k for k in stacked], *range(loop.carry, first)]
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(k)) for k in range(self.loop.results)]
 
     def keep(self, values: Sequence[int]) -> list[Any]:
         """Make the loop also stack some values of its body; return these arrays."""
@@ -432,8 +440,18 @@ class LoopNode(Tracer):
         for value in values:
             if value not in stacked:
                 stacked.append(value)
-            places.append(loop.carry + loop.sums + stacked.index(value))
+            places.append(stacked.index(value))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(loop.carry + place)) for place in places]
+
+    def counted(self) -> Any:
+        """Make a while loop also count its iterations; return their number."""
+        loop = self.loop
+        body, one = with_constant(loop.body, 1.0)
+        sums = body.outputs[loop.carry + loop.stacked :]
+        if one not in sums:
+            sums = (*sums, one)
+            self.loop = self.op = loop.change(body=flat(body, (*body.outputs, one)), sums=loop.sums + 1)
+        return self.result_of(self.loop.place_of(loop.carry + loop.stacked + sums.index(one)))

@@ -25,13 +25,16 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
+        views loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
         __init__
     """,
-    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
-    "engine/loops": "leading_axis carries bodies control_flow branches shares __init__",
+    "engine/rewriting": "repetition rerolling merging unnesting simplifying hoisting relaxing pipeline __init__",
+    "engine/loops": """
+        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_arrays
+        traced_arrays shares __init__
+    """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers meeting flat lowering python_ numpy_ c/ llvm/ __init__",
+    "engine/backends": "layout buffers meeting array_moves flat lowering python_ numpy_ c/ llvm/ __init__",
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from ...operations import Interval, Primitive, table
-from ...programs import WHILE, Builder, Loop, Program, numbers_in_tuple
+from ...programs import WHILE, Builder, Loop, Program, values_in_tuple
 
 _LIVE = Interval(0.0, 1.0)
 
@@ -49,7 +49,7 @@ class _Guarding:
         names = (*program.names, "alive") if alive else program.names
         builder = Builder(len(names))
         outputs = self.write(builder, program, range(len(program.names)), len(program.names) if alive else None)
-        arguments = numbers_in_tuple(len(names)) if alive else program.arguments
+        arguments = values_in_tuple([*program.shapes, ()]) if alive else program.arguments
         return builder.finish(replace(program, names=names, arguments=arguments), outputs)
 
     def write(self, builder: Builder, program: Program, places: Sequence[int], alive: int | None) -> list[int]:
@@ -84,13 +84,14 @@ class _Guarding:
     def _while(self, op: Loop) -> Loop:
         """Return the loop with a first carry that tells whether it goes on, which is its condition."""
         names = ("alive", *op.body.names)
-        frame = replace(op.body, names=names, arguments=numbers_in_tuple(len(names)))
+        frame = replace(op.body, names=names, arguments=values_in_tuple([(), *op.body.shapes]))
         builder = Builder(len(names))
         carry = self.write(builder, op.body, range(1, len(names)), 0)
         again = builder.constant(0.0)
         if not op.is_branch:
             again = self._asked(builder, op, [*carry, *range(1 + op.carry, len(names))], 0)
-        body = builder.finish(replace(frame, result=numbers_in_tuple(op.carry + 1)), [again, *carry])
+        result = values_in_tuple([(), *op.body.output_shapes])
+        body = builder.finish(replace(frame, result=result), [again, *carry])
         condition = replace(frame, constants=(), steps=(), outputs=(0,), result=op.condition.result)
         return op.change(body=body, condition=replace(condition, name=op.condition.name), carry=op.carry + 1)
 

@@ -53,13 +53,28 @@ def agrees(found, program, samples, batched, reduce):
     np.testing.assert_allclose(arranged(program, found, batched, reduce, len(samples)), expected, 1e-9, 1e-9)
 
 
-@pytest.mark.parametrize("backend", [python_, numpy_], ids=["python", "numpy"])
-@PROGRAMS
-@given(drawn=programs_at_samples(), reduce=st.sampled_from([None, "sum", "mean"]))
-def test_kernels_do_what_programs_mean(backend, drawn, reduce):
+def computes(backend, drawn, reduce):
     program, batched, samples = drawn
     n = len(samples)
     rows = n if any(batched) and reduce is None else 1
     out = np.full(rows * program.result.size, math.nan)
     backend.build(program, batched, reduce)(packed(samples, batched), n, out)
     agrees(out, program, samples, batched, reduce)
+
+
+REDUCTIONS = st.sampled_from([None, "sum", "mean"])
+
+
+@pytest.mark.parametrize("backend", [python_, numpy_], ids=["python", "numpy"])
+@PROGRAMS
+@given(drawn=programs_at_samples(), reduce=REDUCTIONS)
+def test_kernels_do_what_programs_mean(backend, drawn, reduce):
+    computes(backend, drawn, reduce)
+
+
+@PROGRAMS
+@given(drawn=programs_at_samples(), reduce=REDUCTIONS)
+def test_numpy_in_pieces(monkeypatch, drawn, reduce):
+    """Samples and iterations run a few at a time where values hold many numbers."""
+    monkeypatch.setattr(numpy_, "_AT_ONCE", 8)
+    computes(numpy_, drawn, reduce)

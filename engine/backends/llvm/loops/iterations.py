@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from ....programs import CALL, WHILE, Loop
 from .. import watch
-from ..driver import at, loop, watched
-from .memory import Sink, Spot
+from ..driver import watched
+from . import moves
+from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
 
@@ -57,15 +58,18 @@ class Iterations:
         def lane(spot: Spot) -> Spot:
             return spot._replace(lane=steps[int(spot.base[2:])])
 
-        sums = [Sink(Spot(f"%r{count}", k * width, True), True) for k in range(op.sums)]
-        every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *sums]
+        sums, own = [], 0
+        for sink in sinks[op.stacked :]:
+            sums.append(in_order(f"%r{count}", own, sink.spot.shape, width, wide=True))
+            own += width * size_in(sink.spot)
+        every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *[Sink(spot, True) for spot in sums]]
 
         places, targets = list(map(lane, inputs)), [[sink] for sink in every]
         body = self.parent.inner(op.body, lanes, places, targets, count + 1)
-        own = -(-op.sums * width // 64) * 64
-        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
-        if op.sums:
-            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {op.sums * width}, i1 false)\n"
+        text = f"%f = getelementptr i8, ptr %frame, i64 {-(-own // 64) * 64}\n"
+        if own:
+            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {own}, i1 false)\n"
+        own = -(-own // 64) * 64
         pointers, last, size = [*[f"%q{k}" for k in range(count)], "%frame"], op.length - lanes, body.size
         if not rest:
             inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
@@ -82,25 +86,30 @@ class Iterations:
             text += f"%w = add i64 0, {last}\n"
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
             text += _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
-        text += self._added_up(sinks[op.stacked :], lanes)
+        text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
 
-    def _added_up(self, sinks: Sequence[Sink], lanes: int) -> str:
+    def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
-        width, text = 8 * lanes, ""
         type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
-        self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
-        spots = [sink.spot for sink in sinks]
-        for first, last in _contiguous(spots):
-            name = f"z{first}"
-            text += at(f"{name}t", spots[first].base, spots[first].offset) + at(f"{name}a", "%frame", first * width)
-            fold = f"%{name}b = mul i64 %{name}, {width}\n" + at(f"{name}x", f"%{name}a", f"%{name}b")
-            fold += f"%{name}y = getelementptr double, ptr %{name}t, i64 %{name}\n"
-            fold += f"%{name}v = load {type_}, ptr %{name}x, align 8\n%{name}o = load double, ptr %{name}y, align 8\n"
-            fold += f"%{name}s = call reassoc double @{symbol}(double %{name}o, {type_} %{name}v)\n"
-            text += loop(name, "0", f"{last - first}", 1, fold + f"store double %{name}s, ptr %{name}y, align 8\n")
+        parent = self.parent
+        parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+
+        def fold(spots: list[Spot], _: Sequence[str]) -> None:
+            key, (p, q) = parent.temporary(), [parent.pointer(spot.base, spot.offset) for spot in spots]
+            parent.lines.append(
+                f"%v{key}l = load {type_}, ptr {p}, align 8\n%o{key} = load double, ptr {q}, align 8\n"
+                f"%s{key} = call reassoc double @{symbol}(double %o{key}, {type_} %v{key}l)\n"
+                f"store double %s{key}, ptr {q}, align 8"
+            )
+
+        lines, parent.lines = parent.lines, []
+        pairs = zip(targets, sums, strict=True)
+        for target, own in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            moves.walk(parent, ("fold", lanes), [target, own], fold)
+        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
         return text
 
     def _while(self) -> Written:
@@ -108,11 +117,14 @@ class Iterations:
         op, inputs, count = self.op, self.inputs, len(self.steps)
         differs = any(spot.wide for spot in inputs[: op.carry])
         width = 8 * self.lanes if differs else 8
-        own = -(-(op.carry + 1) * width // 64) * 64
-        asked = Sink(Spot(f"%r{count}", op.carry * width, differs))
-        fresh = [Sink(Spot(f"%r{count}", k * width, differs)) for k in range(op.carry)]
+        fresh, own = [], 0
+        for spot in inputs[: op.carry]:
+            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=differs))
+            own += width * size_in(spot)
+        asked = Sink(Spot(f"%r{count}", own, differs))
         condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
+        body = self.parent.inner(op.body, self.lanes, inputs, [[Sink(spot)] for spot in fresh], count + 1)
+        place, own = own, -(-(own + width) // 64) * 64
         type_ = f"<{self.lanes} x double>" if differs else "double"
         mask = f"<{self.lanes} x i1>" if differs else "i1"
         pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
@@ -121,7 +133,7 @@ class Iterations:
         more = "%limit = add i1 1, 0\n" if op.is_branch else "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += more + _calls(condition.names, pointers, "%f")
-        text += f"%cp = getelementptr i8, ptr %frame, i64 {op.carry * width}\n%c = load {type_}, ptr %cp, align 8\n"
+        text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
         zero = "zeroinitializer" if differs else "0.0"
         text += f"%on = fcmp une {type_} %c, {zero}\n"
         if differs:
@@ -133,18 +145,28 @@ class Iterations:
         text += "%go = and i1 %limit, %any\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
         text += _calls(body.names, pointers, "%f")
-        for k, spot in enumerate(inputs[: op.carry]):
-            text += (
-                at(f"n{k}", "%frame", k * width)
-                + at(f"o{k}", spot.base, spot.offset)
-                + f"%x{k} = load {type_}, ptr %n{k}, align 8\n%y{k} = load {type_}, ptr %o{k}, align 8\n"
-                f"%z{k} = select {mask} %on, {type_} %x{k}, {type_} %y{k}\nstore {type_} %z{k}, ptr %o{k}, align 8\n"
-            )
+        text += self._chosen(inputs[: op.carry], [spot._replace(base="%frame") for spot in fresh], mask)
         text += "br label %done\n" if op.is_branch else "%next = add i64 %i, 1\nbr label %head\n"
         text += "done:\n"
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + max(condition.size, body.size))
+
+    def _chosen(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> str:
+        """Replace the carry in the lanes that go on, where `%on`."""
+        parent = self.parent
+
+        def choose(spots: list[Spot], which: Sequence[str]) -> None:
+            new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
+            type_ = (parent.wide if spots[0].wide else parent.plain).type
+            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
+            parent.store(f"%z{key}", spots[1])
+
+        lines, parent.lines = parent.lines, []
+        for new, old in _together(list(zip(fresh, carry, strict=True))):
+            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
+        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
+        return text
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
         """Write the loop over iterations, so many at a time, so that it can be stopped."""
@@ -162,10 +184,20 @@ class Iterations:
         self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
 
 
-def _contiguous(spots: Sequence[Spot]) -> list[tuple[int, int]]:
-    """Return the first and last of each run of contiguous doubles."""
-    starts = [k for k, spot in enumerate(spots) if not k or spot != spots[k - 1].further(8)]
-    return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []
+def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
+    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
+    runs: list[list[tuple[Spot, Spot]]] = []
+    for pair in pairs:
+        last = [*runs[-1][-2:], pair] if runs else []
+        if last and all(together([one[k] for one in last], (len(last),)) for k in (0, 1)) and not pair[0].shape:
+            runs[-1].append(pair)
+        else:
+            runs.append([pair])
+    found = []
+    for run in runs:
+        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
+        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
+    return found
 
 
 def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:

@@ -1,0 +1,206 @@
+"""Index whole traced arrays as NumPy's: what slices give is a view, what index arrays give is gathered."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..data import is_symbolic
+from ..errors import TraceError
+from ..graph import user_line
+from ..operations import table
+from ..programs import ArrayTracer, Gather, Part, Shape, contiguous, shape_of, size_of
+from .nests import elementwise, holds_conditions, numbers, operand
+
+
+def item(x: ArrayTracer, index: Any) -> Any:
+    """Return ``x[index]``."""
+    parts = list(index) if isinstance(index, tuple) else [index]
+    parts = [_as_index(part) for part in parts]
+    parts = _without_ellipsis(parts, len(x.shape))
+    start, axes, shape, strides = 0, [], [], []  # of the view; which of its axes have index arrays
+    axis = 0
+    own = contiguous(x.shape)
+    chosen: list[tuple[Any, int]] = []
+    for part in parts:
+        if part is None:
+            shape.append(1)
+            strides.append(0)
+            continue
+        length, stride = x.shape[axis], own[axis]
+        axis += 1
+        if isinstance(part, int):
+            start += _place(part, length, axis - 1) * stride
+        elif isinstance(part, slice):
+            places = range(length)[part]
+            start += places.start * stride if len(places) else 0
+            shape.append(len(places))
+            strides.append(stride * places.step)
+        else:
+            axes.append(len(shape))
+            chosen.append((part, length))
+            shape.append(length)
+            strides.append(stride)
+    if 0 in shape:
+        return _empty(shape, axes, chosen)
+    seen = x.view(Part(start, tuple(shape), tuple(strides)))
+    return _chosen(seen, axes, [part for part, _ in chosen]) if chosen else seen
+
+
+def _empty(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[tuple[Any, int]]) -> Any:
+    index: list[Any] = [slice(None)] * len(shape)
+    for axis, (part, _) in zip(axes, chosen, strict=True):
+        index[axis] = part
+    return np.zeros(shape)[tuple(index)]
+
+
+def _as_index(part: Any) -> Any:
+    """Return one index as an int, a slice, None, Ellipsis, an array of whole numbers or traced ones."""
+    if part is None or part is Ellipsis:
+        return part
+    if isinstance(part, slice):
+        return slice(*[None if end is None else _whole(end) for end in (part.start, part.stop, part.step)])
+    if is_symbolic(part) or isinstance(part, ArrayTracer):
+        if isinstance(part, ArrayTracer) and holds_conditions(part):
+            _refuse_mask()
+        return part
+    array = np.asarray(part)
+    if array.dtype.kind == "O" and any(map(is_symbolic, array.flat)):
+        return operand(array)
+    if array.dtype.kind == "b" or not array.size:
+        return array.astype(array.dtype if array.dtype.kind == "b" else int)
+    if array.dtype.kind not in "iu":
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) and integer or boolean arrays are "
+            f"valid indices, but got {part!r}"
+        )
+    return int(array) if not array.shape else array
+
+
+def _refuse_mask() -> None:
+    raise TraceError(
+        f"a traced array was indexed by traced conditions at {user_line()}, so its length is not known; write "
+        "chainrule.where(mask, x, 0.0) or numpy.where instead"
+    )
+
+
+def _whole(end: Any) -> int:
+    if is_symbolic(end):
+        return int(end)  # which says what to do
+    return int(np.asarray(end).item()) if not isinstance(end, int) else end
+
+
+def _without_ellipsis(parts: list[Any], dimensions: int) -> list[Any]:
+    """Return an index for each axis; masks become index arrays."""
+    found: list[Any] = []
+    for part in parts:
+        if isinstance(part, np.ndarray) and part.dtype.kind == "b":
+            found += part.nonzero() if part.ndim else _refuse_truth(part)
+        else:
+            found.append(part)
+    taken = sum([part is not None and part is not Ellipsis for part in found])
+    if taken > dimensions:
+        raise IndexError(f"too many indices for array: array is {dimensions}-dimensional, but {taken} were indexed")
+    rest = [slice(None)] * (dimensions - taken)
+    places = [k for k, part in enumerate(found) if part is Ellipsis]
+    if len(places) > 1:
+        raise IndexError("an index can only have a single ellipsis ('...')")
+    if not places:
+        return [*found, *rest]
+    return [*found[: places[0]], *rest, *found[places[0] + 1 :]]
+
+
+def _refuse_truth(part: Any) -> Any:
+    raise IndexError(f"a truth value as an index of a traced array: {bool(part)}; index by None to add an axis")
+
+
+def _place(index: int, length: int, axis: int) -> int:
+    if not -length <= index < length:
+        raise IndexError(f"index {index} is out of bounds for axis {axis} with size {length}")
+    return index % length
+
+
+def _chosen(x: Any, axes: Sequence[int], parts: Sequence[Any]) -> Any:
+    """Return an array whose axes are indexed by arrays: its rows along these axes, counted as one, are gathered."""
+    lengths = [x.shape[axis] for axis in axes]
+    index_shape = np.broadcast_shapes(*map(shape_of, parts))
+    rest = [axis for axis in range(len(x.shape)) if axis not in axes]
+    index = _one_index([_checked(*own) for own in zip(parts, lengths, axes, strict=True)], lengths)
+    if not size_of(index_shape):
+        shape = _shape_with(index_shape, [x.shape[axis] for axis in rest], axes, rest)
+        return np.zeros(shape)
+    own = contiguous(x.shape)
+    moved = [*axes, *rest]
+    rows = x.view(Part(0, tuple([x.shape[axis] for axis in moved]), tuple([own[axis] for axis in moved])))
+    of = (size_of(tuple(lengths)), *[x.shape[axis] for axis in rest])
+    rows = rows.view(Part(0, of, contiguous(of)))
+    if isinstance(index, np.ndarray):
+        index = numbers(np.broadcast_to(index, index_shape)) if index_shape else float(index)
+    elif isinstance(index, ArrayTracer) and index.shape != index_shape:
+        index = elementwise(lambda k, _: k, index, np.zeros(index_shape))
+    found = Gather(of, index_shape).apply((rows, index))
+    if not isinstance(found, ArrayTracer) or not rest or not index_shape:
+        return found
+    # NumPy puts the axes of the index where those that it chooses from were, if these are neighbours.
+    count = len(index_shape)
+    first = axes[0] if list(axes) == list(range(axes[0], axes[0] + len(axes))) else 0
+    order = [*range(count, count + first), *range(count), *range(count + first, len(found.shape))]
+    strides = contiguous(found.shape)
+    return found.view(Part(0, tuple([found.shape[k] for k in order]), tuple([strides[k] for k in order])))
+
+
+def _shape_with(index: Shape, left: Sequence[int], axes: Sequence[int], rest: Sequence[int]) -> Shape:
+    first = axes[0] if list(axes) == list(range(axes[0], axes[0] + len(axes))) else 0
+    return (*left[:first], *index, *left[first:])
+
+
+def _checked(index: Any, length: int, axis: int) -> Any:
+    """Return an index from 0 on; `IndexError` where constants are out of range."""
+    if not isinstance(index, np.ndarray):
+        return index
+    outside = (index < -length) | (index >= length)
+    if outside.any():
+        raise IndexError(f"index {index[outside].flat[0]} is out of bounds for axis {axis} with size {length}")
+    return np.where(index < 0, index + length, index)
+
+
+def _one_index(parts: Sequence[Any], lengths: Sequence[int]) -> Any:
+    """Return one index for several axes that are counted as one."""
+    if len(parts) == 1:
+        return parts[0]
+    if all(isinstance(part, np.ndarray) for part in parts):
+        strides = contiguous(tuple(lengths))
+        return sum([part * stride for part, stride in zip(parts, strides, strict=True)])
+
+    def counted(*places: Any) -> Any:
+        found: Any = 0.0
+        for place, length in zip(places, lengths, strict=True):
+            place = table.where(place < 0.0, place + length, place)
+            there = table.where(place < 0.0, 0.0, place < length)
+            found = table.where(there, found * length + place, math.nan)
+        return found
+
+    return elementwise(counted, *parts)
+
+
+def taken(x: Any, index: Any, axis: int | None = None) -> Any:
+    """Return rows along an axis by index, as ``np.take`` does; without one of all numbers in order."""
+    if axis is None:
+        return item(x.view(Part(0, (size_of(x.shape),), (1,))), index)
+    axis = axis % len(x.shape)
+    return item(x, (*[slice(None)] * axis, index))
+
+
+def gathered(rows: Any, index: Any) -> Any:
+    """Return rows of an array of any kind by an index that may be traced."""
+    array = operand(rows)
+    if isinstance(array, np.ndarray):
+        constant = numbers(array)
+        index = operand(index)
+        known = numbers(index) if isinstance(index, np.ndarray) else index
+        return Gather(array.shape, shape_of(index)).apply((constant, known))
+    return item(array, index)
+

@@ -1,0 +1,52 @@
+"""Give whole traced arrays the behaviour of NumPy's, without loading NumPy: whole_arrays.py has it, when it is asked for."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from typing import Any
+
+from ..programs import ArrayTracer, use_array_methods
+
+_BINARY = "add sub mul truediv pow floordiv mod divmod matmul and or xor"
+_METHODS = f"""
+    {" ".join([f"__{name}__ __r{name}__" for name in _BINARY.split()])}
+    __lt__ __le__ __gt__ __ge__ __eq__ __ne__ __neg__ __pos__ __abs__ __invert__ __len__ __iter__ __getitem__
+    __setitem__ __array__ __array_ufunc__ __array_function__ reshape transpose flatten tolist item copy astype take sum
+    mean prod max min var std ptp cumsum cumprod dot trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin
+    argsort all any
+"""
+_PROPERTIES = "T ndim size dtype flat nbytes"
+
+
+@functools.cache
+def _whole_arrays() -> Any:
+    return importlib.import_module(".whole_arrays", __package__)
+
+
+def _method(name: str) -> Any:
+    def own(self: ArrayTracer, *args: Any, **kwargs: Any) -> Any:
+        return _whole_arrays().METHODS[name](self, *args, **kwargs)
+
+    own.__name__ = name
+    return own
+
+
+def _property(name: str) -> property:
+    return property(lambda self: _whole_arrays().PROPERTIES[name](self))
+
+
+def _other(self: ArrayTracer, name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    return _whole_arrays().attribute(self, name)
+
+
+use_array_methods(
+    {
+        **{name: _method(name) for name in _METHODS.split()},
+        **{name: _property(name) for name in _PROPERTIES.split()},
+        "__getattr__": _other,
+        "__hash__": object.__hash__,
+    }
+)
