@@ -218,7 +218,7 @@ def test_other_numbers_end_the_run(tmp_path):
     np.savez(tmp_path / "jax.npz", np.array(2.0), np.array([1.0 + 1e-9, -4.0]))
     both = [Answered("chainrule", []), Answered("jax", [])]
     compare(both, tmp_path, 1e-9)
-    with pytest.raises(SystemExit, match="jax computes other numbers than chainrule: arr_1 by 2.5e-10"):
+    with pytest.raises(SystemExit, match=r"jax computes other numbers than chainrule: arr_1 by 2\.5e-10"):
         compare(both, tmp_path, 1e-10)
     np.savez(tmp_path / "jax.npz", np.array(np.nan), np.array([1.0, -4.0]))
     with pytest.raises(SystemExit, match="arr_0 by nan"):
