@@ -10,8 +10,8 @@ from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
-from .long_sums import greatest as greatest
 from .long_sums import folded as folded
+from .long_sums import greatest as greatest
 from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
 from .loop import COUNTED as COUNTED
@@ -49,12 +49,14 @@ from .tracer import symbol as symbol
 from .tracer import symbols as symbols
 from .tracer import symbols_of as symbols_of
 from .tracer import use_array_methods as use_array_methods
+from .tracer import zeros as zeros
 from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import shape_of as shape_of
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for
 from .tracing import traced as traced
+from .tracing import values_in as values_in
 from .tracing import values_of as values_of
 from .views import Gather as Gather
 from .views import Numbers as Numbers

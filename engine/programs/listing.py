@@ -25,18 +25,18 @@ class _Value(NamedTuple):
         word: its name, or what it looks at.
         line: what it stands in, if others may stand side by side with it: a run of these is written as first…last.
         place: where in the line.
-        is_list: whether the word lists several values.
+        items: the values that the word lists, if it does.
     """
 
     word: str
     line: Hashable = None
     place: int = 0
-    is_list: bool = False
+    items: tuple[_Value, ...] = ()
 
     @property
     def inside(self) -> str:
         """The word as a part of a longer one."""
-        return f"({self.word})" if self.is_list or " " in self.word else self.word
+        return f"({self.word})" if self.items or " " in self.word else self.word
 
 
 def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
@@ -70,11 +70,15 @@ def _loop(
     """Yield a loop's line, and its inner programs at their first occurrence."""
     taken = [values[k] for k in args]
     end = op.carry + op.rows
-    arrays = zip(taken[op.carry : end], op.argument_shapes[op.carry : end], strict=True)
-    have_rows = any(len(shape) > 1 and not value.is_list for value, shape in arrays)
+    rows = taken[op.carry : end]
+    shapes = op.argument_shapes[op.carry : end]
+    have_rows = any(len(shape) > 1 and not value.items for value, shape in zip(rows, shapes, strict=True))
+    if all(len(value.items) == op.length for value in rows):
+        # Lists of numbers, iteration by iteration.
+        rows = list(itertools.chain(*zip(*[value.items for value in rows], strict=True)))
     parts = [
         ("from", _runs(taken[: op.carry])),
-        ("over rows of" if have_rows else "over", _runs(taken[op.carry : end])),
+        ("over rows of" if have_rows else "over", _runs(rows)),
         ("with", _runs(taken[end:])),
     ]
     text = " ".join(f"{word} {text}" for word, text in parts if text)
@@ -113,7 +117,8 @@ def _constant(item: Any) -> _Value:
         return _Value(repr(item))
     if size_of(item.shape) > _LISTED:
         return _Value(f"numbers{_sides(item.shape)}")
-    return _Value(", ".join(map(repr, item.tolist())), is_list=True)
+    items = tuple([_Value(repr(number)) for number in item.tolist()])
+    return _Value(_runs(items), items=items)
 
 
 def _sides(shape: Shape) -> str:
@@ -129,11 +134,11 @@ def _look(op: Structural, args: Sequence[int], values: Sequence[_Value]) -> _Val
         if op.stops:
             return _Value(f"stop_gradient({word})")
         if op.is_all or not size or not op.part.is_contiguous:
-            return _Value(word, is_list=op.is_all and taken[0].is_list)
+            return _Value(word, items=taken[0].items if op.is_all else ())
         return _Value(word, (args[0], op.shape, op.part.start % size), op.part.start // size)
     if isinstance(op, Place):
         if op.fills and args:
-            return _Value(_runs(taken), is_list=True)
+            return _Value(_runs(taken), items=tuple(taken))
         zeros = f"zeros{_sides(op.shape)}"
         placed = [f"{value.inside} at {_part('', op.shape, part)}" for value, part in zip(taken, op.parts, strict=True)]
         return _Value(" + ".join(_shortened([zeros, *placed])))
@@ -199,7 +204,7 @@ def _result(structure: Structure, values: Iterator[_Value]) -> str:
         return next(values).word
     if structure.whole:
         value = next(values)
-        return f"[{value.word}]" if value.is_list else value.word
+        return f"[{value.word}]" if value.items else value.word
     if structure.places is not None:
         inside = _runs(list(itertools.islice(values, structure.size)))
         return f"sparse{list(structure.places.shape)}({inside})"

@@ -138,7 +138,7 @@ class Program:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
         if structure != self.arguments:
             if structure.in_numbers() != self.arguments.in_numbers():
                 raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
@@ -246,9 +246,17 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
     """Yield the numbers of values, those of arrays in order."""
     for value, leaf in zip(values, structure.leaves(), strict=True):
         if leaf.shape:
-            yield from value if type(value) is list else value.numbers()
+            yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
+
+
+def _numbers_in(array: Any) -> Sequence[Any]:
+    """List the numbers of a traced array, of constants, or of a NumPy array."""
+    if hasattr(array, "numbers"):
+        found: list[Any] = array.numbers()
+        return found
+    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
 
 
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:

@@ -336,6 +336,11 @@ def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
     return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
 
 
+def zeros(shape: Shape) -> Any:
+    """Return 0, or an array of zeros."""
+    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
+
+
 def structural(op: Any, args: Sequence[Any]) -> Any:
     """Return the node of an operation of views.py, or of what it comes to."""
     if type(op) is View:
@@ -343,8 +348,7 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if type(node) is Numbers:
             if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
                 return result(op.shape, op, (node,))  # numbers that repeat are held once
-            found = op.on_lists([node.tolist()])
-            return joined(found, op.shape) if op.shape else found
+            return node.part(op.part)
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
@@ -368,9 +372,9 @@ WHOLE = 256
 that code for a few numbers is what is written."""
 
 
-def with_whole(structure: Structure) -> Structure:
-    """Return a structure in which arrays of so many numbers are whole."""
-    return structure.in_arrays(WHOLE)
+def whole_from(least: int | None = None) -> int:
+    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
+    return WHOLE if least is None else least
 
 
 def shown(value: Any) -> Any:
@@ -387,6 +391,8 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
     parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 

@@ -14,9 +14,10 @@ def merge(program: Program) -> Program:
     """Return the program with maps of one length as one, where they take a row in common and none waits for another.
 
     >>> from chainrule import exp, map, sin, trace
+    >>> from chainrule.rewriting.simplifying import share
     >>> def f(xs):
     ...     return map(sin, xs, reduce="sum"), map(lambda x: exp(sin(x)), xs, reduce="sum")
-    >>> [(op.length, len(op.body)) for op, _ in merge(trace(f, [1.0, 2.0])).steps if op.name == "map"]
+    >>> [(op.length, len(op.body)) for op, _ in merge(share(trace(f, [1.0, 2.0]))).steps if op.name == "map"]
     [(2, 2)]
     """
     if not program.has_loops:

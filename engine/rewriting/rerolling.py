@@ -68,12 +68,12 @@ def recognise(program: Program, alone: bool = False) -> Program:
     ...     return [tanh(dot(row, x)) for row in w]
     >>> print(recognise(trace(layer, [[1.0] * 20] * 20, [1.0] * 20), alone=True))
     layer(w: [[number × 20] × 20], x: [number × 20]):
-        v1…v20 = map dot_tanh × 20 over w[0][0]…w[19][19] with x[0]…x[19]:
+        v1 = map dot_tanh × 20 over w[0][0]…w[19][19] with x[0]…x[19]:
             dot_tanh(row: [number × 20], shared: [number × 20]):
                 v1 = dot(row[0]…row[19], shared[0]…shared[19])
                 v2 = tanh(v1)
                 return v2
-        return [v1…v20]
+        return [v1[0]…v1[19]]
     """
     return _recognise(program, alone, {})
 

@@ -25,10 +25,10 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
+        views loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
         __init__
     """,
-    "engine/rewriting": "repetition rerolling unnesting simplifying hoisting relaxing pipeline __init__",
+    "engine/rewriting": "repetition rerolling merging unnesting simplifying hoisting relaxing pipeline __init__",
     "engine/loops": """
         leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_arrays
         traced_arrays shares __init__

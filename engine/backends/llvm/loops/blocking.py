@@ -17,7 +17,8 @@ def blocked(loop: Loop, most: int) -> Loop:
     maps change whose body holds no loop, and adds up no arrays.
 
     >>> from chainrule import dot, map, trace
-    >>> ((loop, _),) = trace(lambda w, x: map(dot, w, x), [[1.0] * 4] * 6, [2.0] * 4).steps
+    >>> program = trace(lambda w, x: map(dot, w, x), [[1.0] * 4] * 6, [2.0] * 4)
+    >>> loop = next(op for op, _ in program.steps if op.name == "map")
     >>> [blocked(loop, most).length for most in (1, 2, 4)]
     [6, 3, 2]
     """
