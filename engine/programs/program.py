@@ -139,10 +139,12 @@ class Program:
 
     def __call__(self, *args: Any) -> Any:
         numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
+        if structure != self.arguments and structure.in_numbers() != self.arguments.in_numbers():
+            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
         if structure != self.arguments:
-            if structure.in_numbers() != self.arguments.in_numbers():
-                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
             numbers = gathered(self.arguments, numbers, structure)
+        elif structure.has_whole:
+            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
         return unflatten(self.result, self.run(numbers))
 
     def run(self, values: Sequence[Any]) -> list[Any]:
