@@ -162,7 +162,7 @@ def _seen(builder: Builder, op: View, source: int) -> int:
         return builder.step(op, (source,))
     numbers, made = builder.table_of(source), builder.step_of(source)
     if numbers is not None and not op.shape:
-        return builder.constant(numbers.tolist()[op.part.start])
+        return builder.constant(memoryview(numbers.data).cast("d")[op.part.start])
     if made is not None and isinstance(made.op, View) and not made.op.stops:
         found = op.after(made.op)
         if found is not None:
