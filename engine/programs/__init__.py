@@ -12,6 +12,7 @@ from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
+from .long_sums import length as length
 from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
 from .loop import COUNTED as COUNTED
@@ -40,6 +41,7 @@ from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
 from .tracer import are_conditions as are_conditions
 from .tracer import as_values as as_values
+from .tracer import constants as constants
 from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
