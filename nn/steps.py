@@ -13,7 +13,7 @@ from chainrule import TraceError, Var
 from chainrule.data import Row
 from chainrule.errors import describe, needing
 
-from .module import Module
+from .module import WIDE, Module
 from .optimisers import Optimiser
 
 Loss = Callable[[Any, Any], Any]
@@ -24,8 +24,7 @@ _ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits t
 
 # Making machine code takes a parameter about as long as graphs take it for so many samples, and a tenth of a second.
 _SAMPLES_TO_COMPILE = 2_000
-# Where there are so many parameters, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples.
-_WIDE, _SAMPLES_TO_COMPILE_WIDE = 2_500, 500
+_SAMPLES_TO_COMPILE_WIDE = 500  # where layers are loops
 _LEAST_WORK = 100_000  # parameters times samples
 
 
@@ -102,8 +101,11 @@ class CompiledSteps:
 
     def _with(self, values: Any) -> Module:
         """Return the model with these values for the parameters of the optimiser."""
+        parameters = self.model.parameters()
+        if list(map(id, parameters)) == list(map(id, self.optimiser.parameters)):
+            return self.model.with_parameters(values)
         moving = {id(p): value for p, value in zip(self.optimiser.parameters, values, strict=True)}
-        return self.model.with_parameters([moving.get(id(p), p) for p in self.model.parameters()])
+        return self.model.with_parameters([moving.get(id(p), p) for p in parameters])
 
     def _loss_of_one(self, values: Any, x: Any, target: Any) -> Any:
         return self.loss([self._with(values)(x)], [target])
@@ -179,7 +181,7 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int
     if compiled is False or epochs == 0:
         return eager, "compiled=False" if epochs else "no epochs"
     parameters, samples = len(eager.optimiser.parameters), len(eager.rows) * epochs
-    least = _SAMPLES_TO_COMPILE_WIDE if parameters >= _WIDE else _SAMPLES_TO_COMPILE
+    least = _SAMPLES_TO_COMPILE_WIDE if parameters >= WIDE else _SAMPLES_TO_COMPILE
     if compiled == "auto" and parameters * (samples - least) < _LEAST_WORK:
         return eager, f"graphs are done sooner: {parameters:,} parameters, {samples:,} samples in all epochs"
     batch = list(range(size))

@@ -64,7 +64,7 @@ class Bundle(Workload):
 
     def blocks(self) -> Call:
         def of_one(cameras: Any, points: Any, weight: Any, camera: Any, point: Any, seen: Any) -> Any:
-            return cr.jacobian(residual, (0, 1, 2))(cr.take(cameras, camera), cr.take(points, point), weight, seen)
+            return cr.jacobian(residual, (0, 1, 2))(cameras[camera], points[point], weight, seen)
 
         batch = ("weight", "camera", "point", "seen")
         step = cr.compile(of_one, batch=batch, backend="llvm", threads=THREADS)
@@ -72,17 +72,15 @@ class Bundle(Workload):
 
     def comparable(self, result: Any) -> list[Array]:
         """Return for all observations, for both residuals, the derivatives by camera, by point and by weight."""
-        if hasattr(result, "tocsr"):
-            observation = np.arange(len(self.seen))[:, None]
-            starts = np.cumsum([0, *[part.size for part in self.arguments]])
-            columns = np.hstack(
-                [
-                    starts[0] + 11 * self.camera[:, None] + np.arange(11),
-                    starts[1] + 3 * self.point[:, None] + np.arange(3),
-                    starts[2] + observation,
-                ]
-            )
-            result = np.stack([result[observation + k * len(observation), columns] for k in range(2)], 1)
+        if hasattr(result, "tocoo"):
+            entries, dense = result.tocoo(), np.zeros((len(self.seen), 2, 15))
+            k, n = np.divmod(entries.row, len(self.seen))
+            points = self.arguments[0].size
+            weights = points + self.arguments[1].size
+            by_point, by_camera = entries.col - points - 3 * self.point[n], entries.col - 11 * self.camera[n]
+            place = np.select([entries.col >= weights, entries.col >= points], [14, 11 + by_point], by_camera)
+            dense[n, k, place] = entries.data
+            result = dense
         elif isinstance(result, tuple):
             rows = [np.concatenate([np.reshape(part, (len(self.seen), -1)) for part in row], 1) for row in result]
             result = np.stack(rows, 1)

@@ -17,6 +17,7 @@ from ..data import Places, Sparse, is_symbolic, scipy_sparse
 from ..graph import Var
 from ..programs import (
     CALL,
+    COUNTED,
     MAP,
     WHILE,
     ArrayTracer,
@@ -34,7 +35,6 @@ from ..programs import (
     symbols,
 )
 from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
-
 
 _sparse_arrays: Callable[[Recorded, bool, str | None], Sparse]  # sparse_arrays.py gives it
 
@@ -160,18 +160,24 @@ def _through(loop: Loop, args: Sequence[Any]) -> list[Any]:
             found.append(bits)
         return grouped(found, loop.body.output_shapes)
 
-    if loop.kind == WHILE:
-        while True:
-            grown = [_union(old, new) for old, new in zip(carry, run([*carry, *shared]), strict=True)]
-            if grown == carry or loop.is_branch:
-                return grown
-            carry = grown
     if loop.kind == CALL:
         return run(args)
     if loop.kind == MAP and not first:
         return _through_map(loop, needs, args)
     rows = [row_by_row(array, shape) for array, shape in zip(args[first:end], loop.body.shapes[first:end], strict=True)]
     given = loop.body.output_shapes[first:]
+    if loop.kind in (WHILE, COUNTED):
+        # It can end anywhere.
+        either = [functools.reduce(_union, own) for own in rows]
+        while True:
+            found = run([*carry, *either, *shared])
+            grown = [_union(old, new) for old, new in zip(carry, found, strict=False)]
+            if grown == carry or loop.is_branch:
+                break
+            carry = grown
+        middle = first + loop.stacked
+        stacked = [own * loop.length if type(own) is list else [own] * loop.length for own in found[first:middle]]
+        return [*grown, *stacked, *found[middle:]]
     kept: list[list[Any]] = [[None] * loop.length for _ in range(loop.stacked)]
     totals = [[0] * size_of(shape) if shape else 0 for shape in given[loop.stacked :]]
     for k in loop.iterations:

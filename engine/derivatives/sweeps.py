@@ -15,13 +15,27 @@ from typing import Any
 from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
-from ..programs import ArrayTracer, Gather, Loop, Numbers, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
+from ..programs import (
+    ArrayTracer,
+    Gather,
+    Loop,
+    Numbers,
+    Part,
+    Place,
+    Scatter,
+    Shape,
+    Structural,
+    Tracer,
+    View,
+    stopped,
+    whole,
+)
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
-_push_loop: Callable[[Any, Sequence[Any]], list[Any]]
+_push_loop: Callable[[Any, Sequence[Any]], dict[int, Any]]
 
 
-def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]]) -> None:
+def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., dict[int, Any]]) -> None:
     """Set how gradients and tangents pass through a loop: by functions of another module, which imports this one."""
     global _pull_loop, _push_loop
     _pull_loop, _push_loop = pull, push
@@ -239,7 +253,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
             moved[id(node)] = tangent if type(node) is ArrayTracer else plus(before, tangent)
     for node in graph.order:
         if isinstance(node.op, Loop) and node.place >= 0:
-            moved[id(node)] = moved[id(node.args[0])][node.place]
+            moved[id(node)] = moved[id(node.args[0])].get(node.place, 0.0)
             continue
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if isinstance(node.op, Loop):

@@ -14,6 +14,7 @@ from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
+from .loop import COUNTED as COUNTED
 from .loop import MAP as MAP
 from .loop import SCAN as SCAN
 from .loop import WHILE as WHILE
@@ -49,12 +50,14 @@ from .tracer import symbol as symbol
 from .tracer import symbols as symbols
 from .tracer import symbols_of as symbols_of
 from .tracer import use_array_methods as use_array_methods
+from .tracer import zeros as zeros
 from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import shape_of as shape_of
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for
 from .tracing import traced as traced
+from .tracing import values_in as values_in
 from .tracing import values_of as values_of
 from .views import Gather as Gather
 from .views import Part as Part

@@ -16,7 +16,7 @@ from typing import Any
 from ..data import Places, Structure, constant, write_whole
 from ..operations import PRIMITIVES, Primitive, Reduction, Variadic, find_row
 from . import older_form
-from .loop import CALL, KINDS, MAP, WHILE, Loop
+from .loop import CALL, COUNTED, KINDS, MAP, WHILE, Loop
 from .tables import Numbers
 from .views import Gather, Part, Place, Scatter, Shape, Structural, View, size_of
 
@@ -311,9 +311,11 @@ def _loop(item: dict[str, Any], place: str, inner: Sequence[Any]) -> Loop:
     fits = carry + rows <= len(body.names) and carry + sums <= len(body.outputs)
     fits = fits and not (carry and kind in (MAP, CALL)) and not (kind == CALL and (length, rows, sums) != (1, 0, 0))
     if condition is not None:
-        fits = fits and (rows, sums, len(body.outputs)) == (0, 0, carry) and len(condition.outputs) == 1
+        fits = fits and not rows and (length > 0 or len(body.outputs) == carry) and len(condition.outputs) == 1
         fits = fits and condition.shapes == body.shapes and condition.output_shapes == ((),)
     fits = fits and body.shapes[:carry] == body.output_shapes[:carry]
+    if kind == COUNTED:
+        fits = fits and carry + rows < len(body.names) and not body.shapes[carry + rows]
     _check(fits, f"{place}, {kind}, to fit its inner program {body!r}", [length, carry, rows, sums])
     return Loop(kind, body, length, carry, rows, sums, item["backwards"], condition)
 

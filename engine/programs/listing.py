@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from ..data import Structure
 from ..operations import Primitive
-from .loop import CALL, MAP, SCAN, WHILE, Loop
+from .loop import CALL, COUNTED, WHILE, Loop
 from .views import Gather, Part, Place, Scatter, Shape, Structural, View, contiguous, size_of, whole
 
 _LISTED = 12  # so many values are named one by one
@@ -83,7 +83,8 @@ def _loop(
         ("with", _runs(taken[end:])),
     ]
     text = " ".join(f"{word} {text}" for word, text in parts if text)
-    times = {CALL: "", MAP: f" × {op.length}", SCAN: f" × {op.length}", WHILE: f" × up to {op.length or '∞'}"}[op.kind]
+    most = " × up to " if op.kind in (WHILE, COUNTED) else " × "
+    times = "" if op.kind == CALL else f"{most}{op.length or '∞' if op.kind == WHILE else op.length}"
     order = " backwards" if op.backwards else ""
     new = [inner for inner in op.programs() if inner not in shown]
     gives = f", summing {op.sums}" if op.sums else ""

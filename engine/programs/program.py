@@ -119,31 +119,35 @@ class Program:
         return any(self.value_shapes)
 
     def rows(self) -> Iterator[Primitive]:
-        """Yield the row of each step, also of those inside loops."""
-        for op, _ in self.steps:
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows()
-            elif not isinstance(op, Structural):
-                yield op
+        """Yield the row of each step, also of those inside loops, of each inner program once."""
+        return (op for op in self.rows_and_loops() if not isinstance(op, Structural))
 
     def rows_and_loops(self) -> Iterator[Primitive]:
-        """Yield the operation of each step, of loops and of those inside them."""
-        for op, _ in self.steps:
-            yield op
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows_and_loops()
+        """Yield the operation of each step, of loops and of those inside them, of each inner program once."""
+        seen: set[int] = set()
+        waiting = [iter(self.steps)]
+        while waiting:
+            for op, _ in waiting[-1]:
+                yield op
+                new = [inner for inner in op.programs() if id(inner) not in seen] if isinstance(op, Loop) else []
+                if new:
+                    seen.update(map(id, new))
+                    waiting += [iter(inner.steps) for inner in reversed(new)]
+                    break
+            else:
+                waiting.pop()
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
+        if structure != self.arguments and structure.in_numbers() != self.arguments.in_numbers():
+            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
         if structure != self.arguments:
-            if structure.in_numbers() != self.arguments.in_numbers():
-                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
             numbers = gathered(self.arguments, numbers, structure)
+        elif structure.has_whole:
+            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
         return unflatten(self.result, self.run(numbers))
 
     def run(self, values: Sequence[Any]) -> list[Any]:
@@ -169,9 +173,15 @@ class Program:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and self._key() == other._key()
+        if self is other:
+            return True
+        return isinstance(other, Program) and hash(self) == hash(other) and self._key() == other._key()
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @kept
+    def _hash(self) -> int:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
@@ -224,6 +234,16 @@ def flat(program: Program, outputs: Sequence[int]) -> Program:
     return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
 
 
+def with_constant(program: Program, number: float) -> tuple[Program, int]:
+    """Return the program with a constant, and the number of its value."""
+    inputs = len(program.names)
+    for place, item in enumerate(program.constants, inputs):
+        if type(item) is float and item == number:
+            return program, place
+    new = [k + (k >= program.offset) for k in range(program.count)]
+    return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
+
+
 def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
     """Give each whole array that is expected the list of its numbers, where values hold them one by one or elsewise."""
     numbers = iter(in_numbers(values, structure))
@@ -237,9 +257,17 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
     """Yield the numbers of values, those of arrays in order."""
     for value, leaf in zip(values, structure.leaves(), strict=True):
         if leaf.shape:
-            yield from value if type(value) is list else value.numbers()
+            yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
+
+
+def _numbers_in(array: Any) -> Sequence[Any]:
+    """List the numbers of a traced array, of constants, or of a NumPy array."""
+    if hasattr(array, "numbers"):
+        found: list[Any] = array.numbers()
+        return found
+    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
 
 
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..pickling import Reduced, pickled_as, unpickled
-from .views import Shape
+from .views import Part, Shape, size_of
 
 
 @pickled_as("numbers")
@@ -36,6 +37,24 @@ class Numbers:
         """Return the numbers as a list."""
         numbers: list[float] = [*memoryview(self.data).cast("d")]
         return numbers
+
+    @staticmethod
+    def of(found: Any) -> Numbers:
+        """Return the numbers of a NumPy array of doubles; nobody lists them."""
+        wrong = found != found
+        if wrong.any():
+            found = found.copy()
+            found[wrong] = math.nan
+        return Numbers(found.tobytes(), tuple(found.shape))
+
+    def part(self, part: Part) -> Any:
+        """Return a part: a number, or an array of constants."""
+        own = memoryview(self.data).cast("d")
+        if not part.shape:
+            return own[part.start]
+        if part.is_contiguous:
+            return Numbers(self.data[8 * part.start : 8 * (part.start + size_of(part.shape))], part.shape)
+        return Numbers(array("d", [own[k] for k in part.places()]).tobytes(), part.shape)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Numbers) and (self.data, self.shape) == (other.data, other.shape)

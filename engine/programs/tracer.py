@@ -17,7 +17,7 @@ from ..errors import TraceError
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
-from .program import Program, flat
+from .program import Program, flat, with_constant
 from .tables import Numbers, constants
 from .views import Part, Place, Shape, View, contiguous, regular, size_of, whole
 
@@ -330,6 +330,11 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     )
 
 
+def zeros(shape: Shape) -> Any:
+    """Return 0, or an array of zeros."""
+    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
+
+
 def structural(op: Any, args: Sequence[Any]) -> Any:
     """Return the node of an operation of views.py, or of what it comes to."""
     if type(op) is View:
@@ -337,8 +342,7 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if type(node) is Numbers:
             if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
                 return result(op.shape, op, (node,))  # numbers that repeat are held once
-            found = op.on_lists([node.tolist()])
-            return joined(found, op.shape) if op.shape else found
+            return node.part(op.part)
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
@@ -362,9 +366,9 @@ WHOLE = 256
 that code for a few numbers is what is written."""
 
 
-def with_whole(structure: Structure) -> Structure:
-    """Return a structure in which arrays of so many numbers are whole."""
-    return structure.in_arrays(WHOLE)
+def whole_from(least: int | None = None) -> int:
+    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
+    return WHOLE if least is None else least
 
 
 def shown(value: Any) -> Any:
@@ -381,6 +385,8 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
     parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
@@ -417,10 +423,7 @@ class LoopNode(Tracer):
 
     def results(self) -> list[Any]:
         """Return all results."""
-        loop = self.loop
-        first, stacked = loop.carry + loop.sums, range(loop.stacked)
-        places = [*range(loop.carry), *[first + k for k in stacked], *range(loop.carry, first)]
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(k)) for k in range(self.loop.results)]
 
     def keep(self, values: Sequence[int]) -> list[Any]:
         """Make the loop also stack some values of its body; return these arrays."""
@@ -431,8 +434,18 @@ class LoopNode(Tracer):
         for value in values:
             if value not in stacked:
                 stacked.append(value)
-            places.append(loop.carry + loop.sums + stacked.index(value))
+            places.append(stacked.index(value))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(loop.carry + place)) for place in places]
+
+    def counted(self) -> Any:
+        """Make a while loop also count its iterations; return their number."""
+        loop = self.loop
+        body, one = with_constant(loop.body, 1.0)
+        sums = body.outputs[loop.carry + loop.stacked :]
+        if one not in sums:
+            sums = (*sums, one)
+            self.loop = self.op = loop.change(body=flat(body, (*body.outputs, one)), sums=loop.sums + 1)
+        return self.result_of(self.loop.place_of(loop.carry + loop.stacked + sums.index(one)))

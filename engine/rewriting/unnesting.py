@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from ..programs import (
     CALL,
+    COUNTED,
     WHILE,
     Builder,
     Loop,
@@ -45,19 +46,32 @@ def restructure(program: Program) -> Program:
                 return v1
         return v2
     """
+    return _restructured(program, {})
+
+
+def _restructured(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
     uses = Counter(op for op, _ in program.steps if isinstance(op, Loop))
     builder = Builder(len(program.names))
 
-    def write(inner: Program, places: Sequence[int]) -> list[int]:
+    def once(body: Program) -> Program:
+        if id(body) not in known:
+            known[id(body)] = body, _restructured(body, known)  # kept so that its id stays its own
+        return known[id(body)][1]
+
+    def write(inner: Program, places: Sequence[int], is_done: bool = False) -> list[int]:
         values = [*places, *[builder.constant(number) for number in inner.constants]]
         for op, args in inner.steps:
             own = tuple([values[k] for k in args])
             if not isinstance(op, Loop):
                 values.append(builder.write(op, own))
                 continue
-            new = op.map_programs(restructure)
+            if is_done:
+                first = builder.step(op, own)
+                values += range(first, first + op.results)
+                continue
+            new = op.map_programs(once)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
-                values += write(new.body, own)
+                values += write(new.body, own, is_done=True)
                 continue
             new, own = _with_constants(builder, *_without_equal_rows(builder, new, own))
             values += _summed_apart(builder, *_hoisted(builder, new, own))
@@ -68,7 +82,7 @@ def restructure(program: Program) -> Program:
 
 def _with_constants(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     """Return a loop whose body has the constants that its iterations share, and its other arguments."""
-    first = loop.carry + loop.rows
+    first = loop.carry + loop.rows + (loop.kind == COUNTED)  # which counts by a number that it shares
     known: dict[int, float | Numbers] = {}
     for k in range(first, len(args)):
         number, table = builder.constant_of(args[k]), builder.table_of(args[k])
@@ -102,8 +116,11 @@ def _equal_row(builder: Builder, value: int, loop: Loop, position: int) -> int |
         row = table.data[:size]
         if row * loop.length == table.data:
             return builder.constant(Numbers(row, shape) if shape else next(iter(Numbers(row, (1,)))))
-    if made is not None and isinstance(made.op, Place) and not made.args:
-        return builder.write(Place(shape, ()), ()) if shape else builder.constant(0.0)
+    if made is not None and isinstance(made.op, Place):
+        if not made.args:
+            return builder.write(Place(shape, ()), ()) if shape else builder.constant(0.0)
+        same = made.op.fills and len(made.args) == loop.length and set(made.args) == {made.args[0]}
+        return made.args[0] if same and made.op.parts[0].shape == shape else None
     if made is not None and isinstance(made.op, View) and made.op.part.strides[0] == 0 and not made.op.stops:
         part = made.op.part
         return builder.write(View(made.op.of, Part(part.start, shape, part.strides[1:])), made.args)
@@ -140,7 +157,7 @@ def _hoisted(builder: Builder, loop: Loop, args: tuple[int, ...]) -> Placed:
     moved: list[int] = []
     for (op, own), first in zip(body.steps, body.firsts, strict=True):
         # A while loop may end at once, and a row of the user's runs for nobody then.
-        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind == WHILE)
+        may_move = not isinstance(op, Loop) and not (op.custom and loop.kind in (WHILE, COUNTED))
         if may_move and all(k in outside for k in own):
             outside[first] = builder.write(op, tuple([outside[k] for k in own]))
             moved.append(first)
