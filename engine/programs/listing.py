@@ -88,7 +88,8 @@ def _loop(
     order = " backwards" if op.backwards else ""
     new = [inner for inner in op.programs() if inner not in shown]
     gives = f", summing {op.sums}" if op.sums else ""
-    ran = f"when {op.condition.name}: {op.body.name}" if op.is_branch else f"{op.kind} {op.body.name}{times}{order}"
+    asked = f"when {op.condition.name}: {op.body.name}" if op.is_branch and op.condition is not None else ""
+    ran = asked or f"{op.kind} {op.body.name}{times}{order}"
     what = f"{ran}{' ' if text else ''}{text}{gives}"
     yield f"    {_runs(own) or 'nothing'} = {what}{':' if new else ''}"
     for inner in new:

@@ -116,7 +116,8 @@ def _gather_program(program: Any) -> Picture:
     What only says where numbers stand has no node: a part of an array is that, and a list is all that is in it.
     """
     nodes = [Node("input", math.nan, None, name, None, ()) for name in program.names]
-    places = {number: (number,) for number in range(len(nodes))}  # of the nodes that a value is, or is put together of
+    # Which nodes a value is, or is put together of.
+    places: dict[int, tuple[int, ...]] = {number: (number,) for number in range(len(nodes))}
     first_step = len(nodes) + len(program.constants)
 
     def find(number: int) -> tuple[int, ...]:
