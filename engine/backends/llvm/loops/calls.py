@@ -125,9 +125,8 @@ class LoopCall:
         """Place the carry where the loop's result will be, and set it to its initial values."""
         parent, count = self.parent, self.op.carry
         spots = self._blocks(self.op.body.shapes[:count], self.flags[:count])
-        for k, spot in enumerate(spots):
-            moves.send(parent, self.args[k], Sink(spot))
-            parent.homes[self.first + k] = spot
+        moves.send_all(parent, [(self.args[k], Sink(spot)) for k, spot in enumerate(spots)])
+        parent.homes.update({self.first + k: spot for k, spot in enumerate(spots)})
         return [(spot, 0) for spot in spots]
 
     def _rows(self) -> list[Placed]:
@@ -175,8 +174,8 @@ class LoopCall:
                 found.update({keys[k]: spot for k in run if (spot := spots[k]) is not None})
         packed = [k for k in range(len(values)) if keys[k] not in found]
         own = self._blocks([()] * len(packed), [flags[k] for k in packed])
+        moves.send_all(parent, [(values[k], Sink(spot)) for k, spot in zip(packed, own, strict=True)])
         for k, spot in zip(packed, own, strict=True):
-            moves.send(parent, values[k], Sink(spot))
             found[keys[k]] = spot
             if spot.wide == parent.differs[values[k]] and parent.constant(values[k]) is None:
                 parent.homes[values[k]] = spot
