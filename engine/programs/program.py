@@ -147,7 +147,9 @@ class Program:
         if structure != self.arguments:
             numbers = gathered(self.arguments, numbers, structure)
         elif structure.has_whole:
-            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
+            numbers = [
+                x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers
+            ]
         return unflatten(self.result, self.run(numbers))
 
     def run(self, values: Sequence[Any]) -> list[Any]:
