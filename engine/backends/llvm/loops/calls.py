@@ -43,6 +43,8 @@ class LoopCall:
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
         self._region_of: dict[tuple[str, int, int], int] = {}
         own = machine.lanes
+        # A function that calls functions gets its numbers side by side at each call, so that there is one of it.
+        self.packed = op.kind == CALL and any(isinstance(inner, Loop) for inner, _ in op.body.steps)
         self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
         self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
@@ -170,7 +172,7 @@ class LoopCall:
                 runs.append([k])
         found: dict[int, Spot] = {}
         for run in runs:
-            if len(run) >= _IN_PLACE or len(runs) == 1:
+            if not self.packed and (len(run) >= _IN_PLACE or len(runs) == 1):
                 found.update({keys[k]: spot for k in run if (spot := spots[k]) is not None})
         packed = [k for k in range(len(values)) if keys[k] not in found]
         own = self._blocks([()] * len(packed), [flags[k] for k in packed])
@@ -204,7 +206,9 @@ class LoopCall:
         shapes = given
         if op.kind != CALL:
             shapes = [(self.length, *(shape if count == 1 else shape[1:])) for shape in given]
-        found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+        found: dict[int, Result] = {}
+        if not self.packed:
+            found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
         parent.waiting = {value: None for value in parent.waiting if value not in found}
         others = [k for k, value in enumerate(values) if value not in found]
         flags = [parent.differs[values[k]] for k in others]
