@@ -422,6 +422,7 @@ class Numbers:
     """
 
     __slots__ = ("_hash", "data", "shape")
+    __apply_rank__ = 0
 
     def __init__(self, data: bytes, shape: Shape) -> None:
         self.data, self.shape = data, shape
@@ -435,6 +436,17 @@ class Numbers:
             found = found.copy()
             found[wrong] = math.nan
         return Numbers(found.tobytes(), tuple(found.shape))
+
+    @staticmethod
+    def __apply_structure__(op: Any, args: Sequence[Any]) -> Any:
+        """Return the result of an operation of this module on constants alone."""
+        return args[0].part(op.part) if type(op) is View else op.on_lists(_lists(args))
+
+    @staticmethod
+    def __apply_loop__(loop: Any, args: Sequence[Any]) -> list[Any]:
+        """Return the results of a loop over constants alone."""
+        found: list[Any] = loop.unroll(_lists(args))
+        return found
 
     def __iter__(self) -> Iterator[float]:
         return iter(memoryview(self.data).cast("d"))
@@ -464,3 +476,7 @@ class Numbers:
 
     def __reduce__(self) -> Reduced:
         return unpickled, ("numbers", self.data, self.shape)
+
+
+def _lists(values: Sequence[Any]) -> list[Any]:
+    return [value.tolist() if type(value) is Numbers else value for value in values]
