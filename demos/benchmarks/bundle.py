@@ -43,6 +43,7 @@ class Bundle(Workload):
         "torch": "torch",
         "jax": "JAX jit",
     }
+    own: ClassVar = ("chainrule", "blocks")
     bars: ClassVar = {"first": 2.0, "torch": 20.0, "C++ by hand": 1.0}
 
     def __init__(self, cameras: int = 50, points: int = 1000, observations: int = 30_000) -> None:
@@ -67,8 +68,7 @@ class Bundle(Workload):
             return cr.jacobian(residual, (0, 1, 2))(cameras[camera], points[point], weight, seen)
 
         batch = ("weight", "camera", "point", "seen")
-        step = cr.compile(of_one, batch=batch, backend="llvm", threads=THREADS)
-        return lambda: step(*self.arguments, self.camera, self.point, self.seen)
+        return self.compiled(of_one, self.camera, self.point, self.seen, batch=batch)
 
     def comparable(self, result: Any) -> list[Array]:
         """Return for all observations, for both residuals, the derivatives by camera, by point and by weight."""

@@ -161,7 +161,7 @@ def compare(contenders: list[Contender], folder: str, tolerance: float) -> None:
 
 
 def report(workload: Any, contenders: list[Contender]) -> bool:
-    """Print the table of a workload and its bars; return whether chainrule has a result."""
+    """Print the table of a workload and its bars; return whether chainrule has its results."""
     print(f"\n{workload.title} (to {workload.tolerance:.0e})")
     print(f"  {'':20} {'first s':>9} {'call us':>12} {'least':>12} {'peak MB':>9}")
     for each in contenders:
@@ -172,36 +172,40 @@ def report(workload: Any, contenders: list[Contender]) -> bool:
         median, least = statistics.median(each.times), min(each.times)
         first, peak = each.found["first"], each.found["peak"] / 1e6
         print(f"  {label:20} {first:9.3f} {median:12,.1f} {least:12,.1f} {peak:9.1f}")
-    own = contenders[0]
-    for bar, limit in workload.bars.items():
-        print("  " + verdict(own, {workload.contenders[each.contender]: each for each in contenders}, bar, limit))
-    if own.found.get("profile"):
-        print(own.found["profile"])
+    found = {each.contender: each for each in contenders}
+    for own in [found[name] for name in workload.own]:
+        print(f"  {workload.contenders[own.contender]}")
+        for bar, limit in workload.bars.items():
+            peer = next((each for each in contenders if workload.contenders[each.contender] == bar), None)
+            print("    " + verdict(own, bar, limit, peer))
+        if own.found.get("profile"):
+            print(own.found["profile"])
     sys.stdout.flush()
-    return not own.trouble
+    return not any(found[name].trouble for name in workload.own)
 
 
-def verdict(own: Contender, others: dict[str, Contender], bar: str, limit: float) -> str:
+def verdict(own: Contender, bar: str, limit: float, peer: Contender | None) -> str:
     """Say whether a bar of `Workload.bars` is met."""
-    if bar in ("first", "traced"):
-        words, number = f"{bar} within {limit} s", own.found.get(bar)
-        score = None if number is None else limit / number
-        text = "" if number is None else f"{number:.3f} s"
-    elif bar == "memory":
-        words = f"memory under {limit} x the data"
-        number = own.found["peak"] / own.found["data"] if own.found else None
-        score = None if number is None else (_NEAR * limit / number if number < limit else limit / number / _NEAR)
-        text = "" if number is None else f"{number:.2f} x"
-    else:
-        peer, words = others[bar], f"{limit} x the speed of {bar}"
-        if not own.trouble and peer.trouble:
+    if peer is not None:
+        words = f"{limit} x the speed of {bar}"
+        if peer.trouble:
             return f"{words}: not measured"
-        number = None if own.trouble else statistics.median(peer.times) / statistics.median(own.times)
-        score = None if number is None else number / limit
-        text = "" if number is None else f"{number:.2f} x"
-    if score is None:
+    else:
+        words = f"memory under {limit} x the data" if bar == "memory" else f"{bar} within {limit} s"
+    if own.trouble:
         return f"{words}: missed, no result"
-    return f"{words}: {'met' if score >= _NEAR else 'missed' if score <= 1 / _NEAR else 'undecided'}, {text}"
+    if bar == "memory":  # which does not swing
+        ratio = own.found["peak"] / own.found["data"]
+        return f"{words}: {'met' if ratio < limit else 'missed'}, {ratio:.2f} x"
+    if peer is None:
+        return f"{words}: {judged(limit / own.found[bar])}, {own.found[bar]:.3f} s"
+    ratio, least = statistics.median(peer.times) / statistics.median(own.times), min(peer.times) / min(own.times)
+    return f"{words}: {judged(ratio / limit)}, {ratio:.2f} x (of least times {least:.2f} x)"
+
+
+def judged(score: float) -> str:
+    """Say "met" where a score is above 1, "missed" below, and "undecided" near it."""
+    return "met" if score >= _NEAR else "missed" if score * _NEAR <= 1.0 else "undecided"
 
 
 def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool = False) -> None:
@@ -217,7 +221,8 @@ def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool 
             contenders = []
             try:
                 for contender in workload.contenders:
-                    contenders.append(Contender(name, contender, quick, profile and not contenders, folder))
+                    wanted = profile and contender in workload.own
+                    contenders.append(Contender(name, contender, quick, wanted, folder))
                 compare(contenders, folder, workload.tolerance)
                 for _ in range(1 if quick else repeats):
                     for each in contenders:

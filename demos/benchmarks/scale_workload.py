@@ -19,14 +19,17 @@ THREADS = os.cpu_count() or 1
 
 
 class Workload:
-    """What is measured: its title, the contenders' names by their methods, chainrule first, and the bars.
+    """What is measured: its title, arguments, contenders and bars.
 
     Attributes:
+        contenders: their names by their methods, chainrule's first.
+        own: the methods that are chainrule's.
         bars: "first" and "traced" in seconds, "memory" in sizes of the data, or a contender's name: times its speed.
         tolerance: how far results may differ, relative to the greatest number of each part.
     """
 
     contenders: ClassVar[dict[str, str]] = {"chainrule": "chainrule", "by_numpy": "NumPy by hand", "jax": "JAX jit"}
+    own: ClassVar[tuple[str, ...]] = ("chainrule",)
     bars: ClassVar[dict[str, float]] = {}
     tolerance = 1e-9
     title: str
@@ -40,14 +43,19 @@ class Workload:
         """Return the parts of a result."""
         return [np.asarray(part) for part in leaves(result)]
 
-    def compiled(self, f: Any, **options: Any) -> Call:
-        """Return the call of a function on the arguments, compiled by chainrule."""
-        importlib.import_module("chainrule.backends.llvm")
-        step = cr.compile(f, backend="llvm", threads=THREADS, **options)
-        return lambda: step(*self.arguments)
+    def compiled(self, f: Any, *others: Any, **options: Any) -> Call:
+        """Return the call of a function on the arguments, and others, compiled by chainrule."""
+        step, arguments = machine_code(f, **options), (*self.arguments, *others)
+        return lambda: step(*arguments)
 
     def jitted(self, f: Any) -> Call:
         """Return the call of a function on the arguments, compiled by JAX."""
         jax = optional("jax")
         run, arguments = jax.jit(f), jax.tree.map(jax.numpy.asarray, self.arguments)
         return lambda: jax.block_until_ready(run(*arguments))
+
+
+def machine_code(f: Any, **options: Any) -> Any:
+    """Compile with everything loaded that it takes, so that a first result does not wait for imports."""
+    importlib.import_module("chainrule.backends.llvm")
+    return cr.compile(f, backend="llvm", threads=THREADS, **options)

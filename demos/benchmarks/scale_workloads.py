@@ -7,7 +7,6 @@ Results are compared part by part, in order. Formulas of benchmarks that others 
 from __future__ import annotations
 
 import functools
-import importlib
 import time
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -18,7 +17,7 @@ import numpy as np
 from .bundle import Bundle
 from .clusters import Means, Mixture
 from .peers import optional
-from .scale_workload import Call, Workload
+from .scale_workload import Call, Workload, machine_code
 
 
 class LogSumExp(Workload):
@@ -239,6 +238,7 @@ class Cofactors(Workload):
     """A determinant along its first row: minors are calls of the function itself, or kept by their columns."""
 
     contenders: ClassVar = {"chainrule": "recursion", "shared": "minors kept by hand", "by_numpy": "NumPy by inverse"}
+    own: ClassVar = ("chainrule", "shared")
     bars: ClassVar = {"traced": 1.0}
 
     def __init__(self, size: int = 8) -> None:
@@ -272,7 +272,6 @@ class Cofactors(Workload):
 
     def of_program(self, f: Any) -> Call:
         """Return the call of a function's gradient; the first notes how long it took to trace."""
-        importlib.import_module("chainrule.backends.llvm")
         steps: list[Any] = []
 
         def call() -> Any:
@@ -280,7 +279,7 @@ class Cofactors(Workload):
                 start = time.perf_counter()
                 program = cr.trace(cr.value_and_grad(f), *self.arguments)
                 self.traced = time.perf_counter() - start
-                steps.append(cr.compile(program, backend="llvm"))
+                steps.append(machine_code(program))
             return steps[0](*self.arguments)
 
         return call

@@ -107,7 +107,7 @@ def any_traced(numbers: Sequence[Any]) -> bool:
 def holds_traced(tree: Any) -> bool:
     """Return whether a structure holds a traced number or array."""
     if any_traced([tree]):
-        return True
+        return True  # nobody lists the numbers of a traced array
     keys = record_fields(tree)
     if keys is not None:
         tree = [getattr(tree, key) for key in keys]
