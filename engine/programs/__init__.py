@@ -41,7 +41,6 @@ from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
 from .tracer import are_conditions as are_conditions
 from .tracer import as_values as as_values
-from .tracer import constants as constants
 from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
