@@ -121,7 +121,7 @@ class Rosenbrock(Workload):
         return self.compiled(cr.value_and_grad(self.f))
 
     def by_numpy(self) -> Call:
-        """Write to arrays that are kept: new ones at each call, and BLAS's threads for sums, can take ten times as long."""
+        """Write to arrays that are kept, and add up without BLAS: page faults and its threads took most of the time."""
         (x,) = self.arguments
         gradient, off, rest, work = np.zeros_like(x), *[np.empty(len(x) - 1) for _ in range(3)]
 
