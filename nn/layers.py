@@ -17,7 +17,7 @@ from .initialise import Initialiser, find_initialiser, random_source
 from .module import Module
 
 _LISTED_NEURONS = 4  # a wider layer is printed as a count
-_FEW = 4  # fewer neurons are as well written out
+_FEW, _SHORT = 4, 256  # fewer neurons, each of fewer inputs, are as well written out
 
 
 @final
@@ -117,12 +117,13 @@ class Layer(Module):
         return [neuron.forward(row) for neuron in self.neurons]
 
     def on_array(self, values: Any) -> Any:
-        """Return the layer with a whole array of a trace for all parameters; None where neurons are few, or differ."""
+        """Return the layer with a whole array of a trace for all parameters; None where it is small, or neurons differ."""
         first = self.neurons[0]
         alike = all(
             len(neuron.weights) == self.nin and neuron.activation is first.activation for neuron in self.neurons
         )
-        if len(self.neurons) < _FEW or not alike or values.shape != (len(self.neurons) * (self.nin + 1),):
+        is_small = len(self.neurons) < _FEW and self.nin < _SHORT
+        if is_small or not alike or values.shape != (len(self.neurons) * (self.nin + 1),):
             return None
         return _LayerOnArray(self, values.reshape(len(self.neurons), self.nin + 1))
 

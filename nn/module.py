@@ -142,12 +142,12 @@ class Module:
                 f"with_parameters expected {len(parameters)} values, one for each parameter, but got {len(values)}"
             )
         # What a deep copy finds in its memo, it takes for copied already.
-        memo = {id(p): v for p, v in zip(parameters, values, strict=True)} if not whole else self._on_array(values)
+        memo = self._on_array(parameters, values) if whole else dict(zip(map(id, parameters), values, strict=True))
         return copy.deepcopy(self, memo)
 
-    def _on_array(self, values: Any) -> dict[int, Any]:
+    def _on_array(self, parameters: Sequence[Var], values: Any) -> dict[int, Any]:
         """Return what takes the place of each parameter, and of modules that take all of theirs as one array."""
-        places = {id(parameter): k for k, parameter in enumerate(self.parameters())}
+        places = {id(parameter): k for k, parameter in enumerate(parameters)}
         found: dict[int, Any] = {}
         seen: dict[int, object] = {}
         stack: list[object] = [self]

@@ -84,11 +84,12 @@ class _Drawn:
         array = np.arange(math.prod(of)).reshape(of)
         for axis, length in enumerate(of):
             first = self.draw(st.integers(0, length - 1))
-            array = np.take(array, range(first, length) if self.draw(st.booleans()) else range(length - 1, -1, -1), axis)
+            chosen = range(first, length) if self.draw(st.booleans()) else range(length - 1, -1, -1)
+            array = np.take(array, chosen, axis)
         array = array.transpose(self.draw(st.permutations(range(array.ndim))))
-        steps = [int(np.diff(np.moveaxis(array, k, 0).reshape(len(m), -1)[:2, 0])[0]) if len(m) > 1 else 0
-                 for k, m in ((k, range(n)) for k, n in enumerate(array.shape))]
-        return Part(int(array.flat[0]), array.shape, tuple(steps))
+        start = int(array.flat[0])
+        strides = [int(np.take(array, 1, k).flat[0]) - start if array.shape[k] > 1 else 0 for k in range(array.ndim)]
+        return Part(start, array.shape, tuple(strides))
 
     def seen(self, place: int, shape: tuple[int, ...] | None) -> int:
         of = self.shapes[place]

@@ -141,9 +141,7 @@ def _rows_at(index: Array, count: int) -> Array:
 def _grid(lengths: Sequence[int], before: int, after: int) -> list[Array]:
     """Return the index along each of some axes, among others before and after them."""
     axes = [np.arange(length) for length in lengths]
-    return [
-        axis.reshape((*[1] * (before + k), -1, *[1] * (len(axes) - k - 1 + after))) for k, axis in enumerate(axes)
-    ]
+    return [axis.reshape((*[1] * (before + k), -1, *[1] * (len(axes) - k - 1 + after))) for k, axis in enumerate(axes)]
 
 
 def gathered(op: Gather) -> Callable[[Array, Array], Array]:

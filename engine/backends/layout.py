@@ -82,8 +82,7 @@ class Layout:
 
     def inputs_of(self, argument: int) -> range:
         """Return the inputs that a positional argument holds."""
-        first = self.starts[argument]
-        return range(first, first + self.program.arguments.parts[argument].count)
+        return range(bisect.bisect_left(self.argument_of, argument), bisect.bisect(self.argument_of, argument))
 
     def unit_at(self, position: int) -> int:
         """Return the unit that a position belongs to."""

@@ -16,10 +16,11 @@ import numpy as np
 
 from ..errors import BackendError, describe
 from ..operations import Primitive
-from ..programs import CALL, MAP, WHILE, Gather, Loop, Numbers, Place, Program, Scatter, Shape, View, size_of
+from ..programs import CALL, COUNTED, MAP, WHILE, Gather, Loop, Numbers, Place, Program, Scatter, Shape, View, size_of
 from .array_moves import added_up, gathered, joined_lanes, placed, scattered, seen, stacked, with_lanes
 from .layout import Layout
 from .lowering import lower
+from .repeating import repeat
 
 Array = Any  # an array with a number for each sample, or one number for all
 
@@ -150,8 +151,8 @@ def _most(program: Program, inner: Inner) -> int:
     """Return how many numbers the largest value has in each lane around it, iterations of maps counted."""
     found = max(map(size_of, program.value_shapes), default=1)
     for op, _ in program.steps:
-        for body in op.programs() if isinstance(op, Loop) else ():
-            most = inner[body].most
+        if isinstance(op, Loop):
+            most = max(inner[body].most for body in op.programs())
             found = max(found, most * (_at_once(op.length, most, 1) if op.kind == MAP else 1))
     return max(1, found)
 
@@ -211,9 +212,9 @@ def _loop(op: Loop, inner: Inner) -> Callable[..., list[Array]]:
     body = _body(op.body, inner)
     if op.kind == MAP:
         return lambda *args: _map(op, body, args)
-    if op.kind == WHILE:
-        condition = _body(op.condition, inner)
-        return lambda *args: _repeat(op, body, condition, args)
+    if op.kind in (WHILE, COUNTED):
+        condition = None if op.condition is None else _body(op.condition, inner).run
+        return lambda *args: repeat(op, body.run, condition, args)
     if op.kind == CALL:
         return lambda *args: body.run(args)
     return lambda *args: _one_after_another(op, body, args)
@@ -233,9 +234,8 @@ def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
     for start in range(0, op.length, step):
         end = min(start + step, op.length)
         rows = [x[(*[slice(None)] * axes, slice(start, end))] for x, axes in zip(columns, own, strict=True)]
-        found = [
-            _along(x, axes, end - start, depth) for x, axes in zip(body.run([*rows, *args[op.rows :]]), given, strict=True)
-        ]
+        results = body.run([*rows, *args[op.rows :]])
+        found = [_along(x, axes, end - start, depth) for x, axes in zip(results, given, strict=True)]
         for parts, x, axes in zip(kept, found, given, strict=False):
             parts.append(np.moveaxis(x, axes, 0))
         sums = zip(totals, found[op.stacked :], given[op.stacked :], strict=True)
@@ -274,57 +274,6 @@ def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Arra
         stacked(own, axes) if own else np.zeros(shape) for own, axes, shape in zip(kept, given, shapes, strict=False)
     ]
     return [*carry, *whole, *totals]
-
-
-def _repeat(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
-    """Iterate while any sample goes on; those that have ended no longer take part."""
-    own = [len(shape) for shape in op.argument_shapes]
-    lanes = joined_lanes(args, own)
-    if not lanes:
-        return _repeat_alone(op, body, condition, args)
-    places = np.arange(math.prod(lanes))  # of the samples that go on
-    values = [_in_one_lane(x, axes, lanes) for x, axes in zip(args, own, strict=True)]
-    carry, shared, count = values[: op.carry], values[op.carry :], 0
-    results = [np.empty((*shape, len(places))) for shape in op.shapes]
-    while len(places) and (not op.length or count < op.length):
-        going = np.broadcast_to(condition.run([*carry, *shared])[0] != 0.0, places.shape)
-        if not going.all():
-            _leave(results, carry, own, places[~going], ~going)
-            places = places[going]
-            carry = [_chosen(x, axes, going) for x, axes in zip(carry, own, strict=False)]
-            shared = [_chosen(x, axes, going) for x, axes in zip(shared, own[op.carry :], strict=True)]
-        if len(places):
-            carry = body.run([*carry, *shared])
-        count += 1
-    _leave(results, carry, own, places, np.full(len(places), True))
-    return [x.reshape((*x.shape[:-1], *lanes)) for x in results]
-
-
-def _in_one_lane(x: Array, own: int, lanes: tuple[int, ...]) -> Array:
-    """Return a value with all its lanes as one, unless it has none."""
-    if np.ndim(x) == own:
-        return x
-    shape = np.shape(x)[:own]
-    return np.broadcast_to(with_lanes(x, own, len(lanes)), (*shape, *lanes)).reshape((*shape, -1))
-
-
-def _chosen(x: Array, own: int, going: Array) -> Array:
-    """Return a value in some of its lanes; one that is the same in all stays as it is."""
-    return x[..., going] if np.ndim(x) > own and x.shape[-1] == len(going) else x
-
-
-def _leave(results: Sequence[Array], carry: Sequence[Array], own: Sequence[int], places: Array, ended: Array) -> None:
-    """Store the carry of samples that have ended."""
-    for result, x, axes in zip(results, carry, own, strict=False):
-        result[..., places] = with_lanes(_chosen(x, axes, ended), axes, 1)
-
-
-def _repeat_alone(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
-    carry, shared, count = list(args[: op.carry]), args[op.carry :], 0
-    while (not op.length or count < op.length) and condition.run([*carry, *shared])[0] != 0.0:
-        carry = body.run([*carry, *shared])
-        count += 1
-    return carry
 
 
 _MOVES: dict[type[Primitive], Callable[[Any], Callable[..., Array]]] = {

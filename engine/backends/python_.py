@@ -9,6 +9,7 @@ from typing import Any
 from ..operations import Primitive
 from ..programs import (
     CALL,
+    COUNTED,
     WHILE,
     Gather,
     Loop,
@@ -134,9 +135,9 @@ class _Source:
             elif isinstance(op, Place):
                 yield from _place(op, chosen, own)
             elif isinstance(op, Gather):
-                yield from _gather(op, *chosen, own)
+                yield from _gather(op, chosen[0], chosen[1], own)
             elif isinstance(op, Scatter):
-                yield from _scatter(op, *chosen, own)
+                yield from _scatter(op, chosen[0], chosen[1], own)
             else:
                 template = _OPERATORS.get(op.name)
                 called = f"{self.rows[op]}({', '.join(chosen)})"
@@ -176,20 +177,14 @@ def _loop(op: Loop, args: Sequence[str], name: str, functions: dict[Program, str
     first, end = op.carry, op.carry + op.rows
     yield f"    {name}c = {_tuple(args[:first])}"
     yield f"    {shared} = {_tuple(args[end:])}"
-    if op.kind == WHILE:
-        count = f"range({op.length})" if op.length else "itertools.count()"
-        yield f"    for k in {count}:"
-        yield f"        if not {functions[op.condition]}(*{name}c, *{shared})[0]: break"
-        yield f"        {name}c = {body}(*{name}c, *{shared})"
-        yield f"    {name} = {name}c"
-        return
     given = op.body.output_shapes
     stacked, sums = given[first : first + op.stacked], given[first + op.stacked :]
     yield f"    {name}y = {_tuple([_zeros((op.length, *shape)) for shape in stacked])}"
     yield f"    {name}t = [{', '.join(map(_zeros, sums))}]"
-    order = f"range({op.length - 1}, -1, -1)" if op.backwards else f"range({op.length})"
     rows = [_row(array, shape) for array, shape in zip(args[first:end], op.body.shapes[first:end], strict=True)]
-    yield f"    for k in {order}:"
+    yield f"    for k in {_order(op, args[end:])}:"
+    if op.condition is not None:
+        yield f"        if not {functions[op.condition]}(*{name}c, *{shared})[0]: break"
     yield f"        r = {body}({', '.join([f'*{name}c', *rows, f'*{shared}'])})"
     yield f"        {name}c = r[:{first}]"
     for k, shape in enumerate(stacked):
@@ -198,6 +193,14 @@ def _loop(op: Loop, args: Sequence[str], name: str, functions: dict[Program, str
         total, item = f"{name}t[{k}]", f"r[{first + op.stacked + k}]"
         yield f"        {total} = [t + x for t, x in zip({total}, {item})]" if shape else f"        {total} += {item}"
     yield f"    {name} = [*{name}c, *{name}y, *{name}t]"
+
+
+def _order(op: Loop, shared: Sequence[str]) -> str:
+    """Write the rows of a loop's iterations, in order."""
+    if op.kind == WHILE and not op.length:
+        return "itertools.count()"
+    count = f"min({op.length}, int({shared[0]}))" if op.kind == COUNTED else f"{op.length}"
+    return f"reversed(range({count}))" if op.backwards else f"range({count})"
 
 
 # ---- what only moves numbers ----

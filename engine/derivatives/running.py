@@ -11,7 +11,7 @@ from ..errors import describe
 from ..graph import Var, current, holding, session
 from ..operations import table
 from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, shape_of, values_in_tuple
-from ..rewriting import recognise
+from ..rewriting import fuse, recognise
 from .sweeps import is_closed_over, settle
 
 Function = Callable[..., Any]
@@ -116,7 +116,7 @@ def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     lifted: list[Tracer] = []
     structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    found = recognise(program, session.alone)
+    found = fuse(recognise(program, session.alone))
     return list(results) if found is program else found.run([*inputs, *lifted])
 
 

@@ -36,7 +36,6 @@ from ..programs import (
 )
 from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
 
-
 _sparse_arrays: Callable[[Recorded, bool, str | None], Sparse]  # sparse_arrays.py gives it
 
 

@@ -15,7 +15,21 @@ from typing import Any
 from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
-from ..programs import ArrayTracer, Gather, Loop, Numbers, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
+from ..programs import (
+    ArrayTracer,
+    Gather,
+    Loop,
+    Numbers,
+    Part,
+    Place,
+    Scatter,
+    Shape,
+    Structural,
+    Tracer,
+    View,
+    stopped,
+    whole,
+)
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
 _push_loop: Callable[[Any, Sequence[Any]], dict[int, Any]]

@@ -148,10 +148,10 @@ def _greatest_of(row: Any, xs: Any) -> Any:
 
 def product(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Return products along axes."""
-    return lines(_product_of, x, axis, keepdims)
+    return lines(_line_product, x, axis, keepdims)
 
 
-def _product_of(xs: Any) -> Any:
+def _line_product(xs: Any) -> Any:
     return functools.reduce(table.mul, xs.tolist()) if not isinstance(xs, ArrayTracer) else folded(table.mul, xs)
 
 
@@ -234,10 +234,10 @@ def contracted(letters: Sequence[str], result: str, xs: Sequence[Any]) -> Any:
             strides[axes.index(letter)] += stride
         views.append(Seen(found.source, found.start, tuple(strides)))
     shape = tuple([lengths[letter] for letter in axes])
-    return computed(_product, views, shape, range(len(result), len(axes)))
+    return computed(multiplied, views, shape, range(len(result), len(axes)))
 
 
-def _product(*xs: Any) -> Any:
+def multiplied(*xs: Any) -> Any:
     return functools.reduce(table.mul, xs)
 
 

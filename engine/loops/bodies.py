@@ -106,6 +106,8 @@ def any_traced(numbers: Sequence[Any]) -> bool:
 
 def holds_traced(tree: Any) -> bool:
     """Return whether a structure holds a traced number or array."""
+    if any_traced([tree]):
+        return True  # nobody lists the numbers of a traced array
     keys = record_fields(tree)
     if keys is not None:
         tree = [getattr(tree, key) for key in keys]
@@ -114,5 +116,5 @@ def holds_traced(tree: Any) -> bool:
     elif getattr(getattr(tree, "dtype", None), "kind", "") == "O":
         tree = tree.ravel().tolist()
     if not isinstance(tree, (builtins.list, builtins.tuple)):
-        return any_traced([tree])
+        return False
     return any_traced(tree) or (not all_numbers(tree) and any(builtins.map(holds_traced, tree)))

@@ -199,7 +199,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
         body: from the carry to a carry of the same structure.
         carry: a number or a nested structure of numbers.
         limit: at most so many iterations; a loop that would go on gives nan. A compiled derivative in reverse
-            (`grad`) needs it, and looks at as many iterations; forward mode (`jvp`) needs none.
+            (`grad`) needs it, since it keeps the carry of each iteration that there was; forward mode (`jvp`) needs
+            none.
 
     In a batch each sample goes on as long as its own condition holds; no row of your own is asked for those that ended.
 
@@ -295,7 +296,11 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     whole = loop.change(body=body, length=count)
     # What is left over comes last, which for a scan backwards is at the beginning.
     start = rest if loop.backwards else 0
-    grouped = [_rows_of(column, start, count, shape) for column, shape in zip(columns, own, strict=True)]
+    singles = shapes[carry : carry + rows]
+    grouped = [
+        _rows_of(column, start * size_of(single), (count, *shape))
+        for column, single, shape in zip(columns, singles, own, strict=True)
+    ]
     found = as_step(whole, (*args[:carry], *grouped, *shared))
     stacked = [
         _joined([array], (count * size, *shape)) for array, shape in zip(found[carry:], _stacked(loop), strict=True)
@@ -304,8 +309,8 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
         return [*found[:carry], *stacked]
     start = 0 if loop.backwards else count * size
     left = [
-        _rows_of(column, start, rest, shape)
-        for column, shape in zip(columns, shapes[carry : carry + rows], strict=True)
+        _rows_of(column, start * size_of(shape), (rest, *shape))
+        for column, shape in zip(columns, singles, strict=True)
     ]
     more = checkpointed(loop.change(length=rest), [*found[:carry], *left, *shared], levels - 1)
     pairs = zip(stacked, more[carry:], _stacked(loop), strict=True)
@@ -319,11 +324,9 @@ def _stacked(loop: Loop) -> Sequence[Shape]:
     return loop.body.output_shapes[loop.carry : loop.carry + loop.stacked]
 
 
-def _rows_of(array: Any, start: int, count: int, shape: Shape) -> Any:
-    """Return some rows of an array, each of a shape; several rows may be joined to one."""
-    size = size_of(shape)
-    shape = (count, *shape)
-    return View(array.shape, Part(start * size, shape, contiguous(shape))).apply((array,))
+def _rows_of(array: Any, start: int, shape: Shape) -> Any:
+    """Return some rows of an array from a number on; several rows may be joined to one."""
+    return View(array.shape, Part(start, shape, contiguous(shape))).apply((array,))
 
 
 def _joined(arrays: Sequence[Any], shape: Shape) -> Any:

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 
 from ..data import array_of
-from ..errors import TraceError
 from ..graph import user_line
-from ..operations import call_function, call_ufunc, method_named, rule_of, table
-from ..programs import ArrayTracer, Shape, contiguous, shape_of, shown, size_of
+from ..operations import call_ufunc, method_named, rule_of, table
+from ..programs import ArrayTracer, Shape, shape_of, shown, size_of
 from . import array_reductions as reductions
 from . import rearranging as rearranged
 from .indexing import item, taken

@@ -32,13 +32,14 @@ from .program import in_numbers as in_numbers
 from .program import numbers_in_tuple as numbers_in_tuple
 from .program import values_in_tuple as values_in_tuple
 from .pruning import drop as drop
+from .tables import Numbers as Numbers
+from .tables import constants as constants
 from .tracer import WHOLE as WHOLE
 from .tracer import ArrayTracer as ArrayTracer
 from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
 from .tracer import are_conditions as are_conditions
 from .tracer import as_values as as_values
-from .tracer import constants as constants
 from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
@@ -59,7 +60,6 @@ from .tracing import traced as traced
 from .tracing import values_in as values_in
 from .tracing import values_of as values_of
 from .views import Gather as Gather
-from .views import Numbers as Numbers
 from .views import Part as Part
 from .views import Place as Place
 from .views import Scatter as Scatter

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from ..operations import Primitive
@@ -64,7 +65,7 @@ def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
 def inputs_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     """Return whether each input of a loop's body differs from lane to lane."""
 
-    def outputs_of(body: Program, flags: Sequence[bool]) -> list[bool]:
+    def outputs_of(body: Program, flags: Sequence[bool]) -> Sequence[bool]:
         found = _outputs_differ(body, flags)
         return [True] * len(found) if _ends_apart(loop, flags, found) else found
 
@@ -99,10 +100,15 @@ def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     inputs = inputs_differ(loop, args)
     found = _outputs_differ(loop.body, inputs)
     if _ends_apart(loop, inputs, found):
-        found = [True] * len(found)
+        found = (True,) * len(found)
     return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
 
 
-def _outputs_differ(program: Program, inputs: Sequence[bool]) -> list[bool]:
+def _outputs_differ(program: Program, inputs: Sequence[bool]) -> tuple[bool, ...]:
+    return _found_to_differ(program, tuple(inputs))
+
+
+@functools.lru_cache(maxsize=512)
+def _found_to_differ(program: Program, inputs: tuple[bool, ...]) -> tuple[bool, ...]:
     flags = differing(program, inputs)
-    return [flags[k] for k in program.outputs]
+    return tuple([flags[k] for k in program.outputs])

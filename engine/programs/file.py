@@ -17,7 +17,8 @@ from ..data import Places, Structure, constant, write_whole
 from ..operations import PRIMITIVES, Primitive, Reduction, Variadic, find_row
 from . import older_form
 from .loop import CALL, COUNTED, KINDS, MAP, WHILE, Loop
-from .views import Gather, Numbers, Part, Place, Scatter, Shape, Structural, View, size_of
+from .tables import Numbers
+from .views import Gather, Part, Place, Scatter, Shape, Structural, View, size_of
 
 FORMAT = "chainrule program"
 VERSIONS = (1, 2, 3)

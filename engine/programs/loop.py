@@ -17,6 +17,7 @@ reads these rows but counted scans of as many iterations, so they need not be wr
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -58,8 +59,9 @@ class Loop(Structural):
         backwards: bool = False,
         condition: Any = None,
     ) -> None:
-        self.kind = kind
-        self.body, self.length, self.condition, self.backwards = body, length, condition, backwards
+        self.kind, self.length, self.backwards = kind, length, backwards
+        self.body = body = _only(body)
+        self.condition = None if condition is None else _only(condition)
         self.carry, self.rows, self.sums = carry, rows, sums
         self.shared = len(body.names) - carry - rows
         self.stacked = len(body.outputs) - carry - sums
@@ -193,6 +195,23 @@ class Loop(Structural):
 
 
 _FIELDS = ("kind", "body", "length", "carry", "rows", "sums", "backwards", "condition")
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def _only(program: Any) -> Any:
+    """Return the one object that stands for an inner program in all loops, so that passes find what they have seen.
+
+    Else comparing two programs would follow each path through calls of functions that call functions.
+    """
+    known = _known.setdefault(program, {})
+    found = known.get(program.name)
+    same = None if found is None else found()
+    if same is None:
+        known[program.name] = weakref.ref(program)
+        return program
+    return same
 
 
 def zeros_of(shape: Shape) -> Any:

@@ -19,7 +19,8 @@ from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing, older_form
 from .loop import Loop
-from .views import Numbers, Shape, Structural, size_of
+from .tables import Numbers
+from .views import Shape, Structural, size_of
 
 __all__ = ["Program", "Step"]
 
@@ -118,21 +119,23 @@ class Program:
         return any(self.value_shapes)
 
     def rows(self) -> Iterator[Primitive]:
-        """Yield the row of each step, also of those inside loops."""
-        for op, _ in self.steps:
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows()
-            elif not isinstance(op, Structural):
-                yield op
+        """Yield the row of each step, also of those inside loops, of each inner program once."""
+        return (op for op in self.rows_and_loops() if not isinstance(op, Structural))
 
     def rows_and_loops(self) -> Iterator[Primitive]:
-        """Yield the operation of each step, of loops and of those inside them."""
-        for op, _ in self.steps:
-            yield op
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows_and_loops()
+        """Yield the operation of each step, of loops and of those inside them, of each inner program once."""
+        seen: set[int] = set()
+        waiting = [iter(self.steps)]
+        while waiting:
+            for op, _ in waiting[-1]:
+                yield op
+                new = [inner for inner in op.programs() if id(inner) not in seen] if isinstance(op, Loop) else []
+                if new:
+                    seen.update(map(id, new))
+                    waiting += [iter(inner.steps) for inner in reversed(new)]
+                    break
+            else:
+                waiting.pop()
 
     def __len__(self) -> int:
         return len(self.steps)
@@ -170,9 +173,15 @@ class Program:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and self._key() == other._key()
+        if self is other:
+            return True
+        return isinstance(other, Program) and hash(self) == hash(other) and self._key() == other._key()
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @kept
+    def _hash(self) -> int:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:

@@ -9,8 +9,6 @@ its results.
 from __future__ import annotations
 
 import itertools
-import math
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -20,7 +18,8 @@ from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_li
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
 from .program import Program, flat, with_constant
-from .views import Numbers, Part, Place, Shape, View, contiguous, regular, size_of, whole
+from .tables import Numbers, constants
+from .views import Part, Place, Shape, View, contiguous, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -329,11 +328,6 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     return structural(
         Place(shape, [Part(k, (), ()) for k in range(len(numbers))]), [lift(number) for number in numbers]
     )
-
-
-def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
-    """Return an array of constants."""
-    return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
 
 
 def zeros(shape: Shape) -> Any:

@@ -16,8 +16,9 @@ from ..operations import table
 from .naming import function_name, input_names
 from .program import Program, Step, in_numbers, values_in_tuple
 from .pruning import drop
+from .tables import Numbers
 from .tracer import ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of, whole_from
-from .views import Numbers, Shape, View
+from .views import Shape, View
 
 __all__ = ["trace"]
 

@@ -1,5 +1,6 @@
 """Rewrite programs, one file per pass: recover loops, unnest them, share, fold, hoist and simplify steps."""
 
+from .fusing import fuse as fuse
 from .pipeline import prepared as prepared
 from .relaxing import relax as relax
 from .rerolling import recognise as recognise

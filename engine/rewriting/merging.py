@@ -36,14 +36,16 @@ def _merged(program: Program, known: dict[int, tuple[Program, Program]]) -> Prog
 
 def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
     inner = [
-        Step(op.map_programs(lambda body: _merged(body, known)), args) if isinstance(op, Loop) else Step(op, args)
-        for op, args in program.steps
+        Step(step.op.map_programs(lambda body: _merged(body, known)), step.args) if isinstance(step.op, Loop) else step
+        for step in program.steps
     ]
     if any(new.op is not old.op for new, old in zip(inner, program.steps, strict=True)):
         program = replace(program, steps=tuple(inner))
-    order, groups = _groups(program)
+    waits = _waits(program)
+    groups = _groups(program, waits)
     if not groups:
         return program
+    order = sorted(range(len(inner)), key=lambda place: (waits[place], isinstance(inner[place].op, Loop)))
     builder = Builder(len(program.names))
     new = list(range(program.count))
     for k, item in enumerate(program.constants, len(program.names)):
@@ -64,16 +66,19 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
     return builder.finish(program, [new[k] for k in program.outputs])
 
 
-def _groups(program: Program) -> tuple[list[int], dict[int, list[int]]]:
-    """Return an order of the steps, and the maps to run as one by each of them.
-
-    A loop's results are a level above what it takes; maps of one level wait for none of each other.
-    """
+def _waits(program: Program) -> list[int]:
+    """Return for how many loops, one after another, each step waits."""
     level = [0] * program.offset
-    own: list[int] = []  # of each step: what it takes
+    own: list[int] = []
     for op, args in program.steps:
-        own.append(max([level[k] for k in args], default=0))
-        level += [own[-1] + isinstance(op, Loop)] * op.results
+        most = level[args[0]] if len(args) == 1 else max([level[k] for k in args], default=0)
+        own.append(most)
+        level += [most + 1] * op.results if isinstance(op, Loop) else [most]
+    return own
+
+
+def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
+    """Return the maps to run as one by each of them: they wait for none of each other."""
     found: dict[int, list[int]] = {}
     alike: dict[tuple[int, int, bool], list[list[int]]] = {}
     maps: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
@@ -81,7 +86,7 @@ def _groups(program: Program) -> tuple[list[int], dict[int, list[int]]]:
         if not isinstance(op, Loop) or op.kind != MAP or not op.rows:
             continue
         size, rows = maps[place] = len(op.body), set(args[: op.rows])
-        groups = alike.setdefault((own[place], op.length, op.backwards), [])
+        groups = alike.setdefault((waits[place], op.length, op.backwards), [])
         for members in groups:
             total = size + sum([maps[k][0] for k in members])
             if total <= _MOST and any(rows & maps[k][1] for k in members):
@@ -90,8 +95,7 @@ def _groups(program: Program) -> tuple[list[int], dict[int, list[int]]]:
                 break
         else:
             groups.append([place])
-    order = sorted(range(len(program.steps)), key=lambda k: (own[k], isinstance(program.steps[k].op, Loop)))
-    return order, found
+    return found
 
 
 def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> None:

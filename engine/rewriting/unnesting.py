@@ -46,19 +46,32 @@ def restructure(program: Program) -> Program:
                 return v1
         return v2
     """
+    return _restructured(program, {})
+
+
+def _restructured(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
     uses = Counter(op for op, _ in program.steps if isinstance(op, Loop))
     builder = Builder(len(program.names))
 
-    def write(inner: Program, places: Sequence[int]) -> list[int]:
+    def once(body: Program) -> Program:
+        if id(body) not in known:
+            known[id(body)] = body, _restructured(body, known)  # kept so that its id stays its own
+        return known[id(body)][1]
+
+    def write(inner: Program, places: Sequence[int], is_done: bool = False) -> list[int]:
         values = [*places, *[builder.constant(number) for number in inner.constants]]
         for op, args in inner.steps:
             own = tuple([values[k] for k in args])
             if not isinstance(op, Loop):
                 values.append(builder.write(op, own))
                 continue
-            new = op.map_programs(restructure)
+            if is_done:
+                first = builder.step(op, own)
+                values += range(first, first + op.results)
+                continue
+            new = op.map_programs(once)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
-                values += write(new.body, own)
+                values += write(new.body, own, is_done=True)
                 continue
             new, own = _with_constants(builder, *_without_equal_rows(builder, new, own))
             values += _summed_apart(builder, *_hoisted(builder, new, own))

@@ -19,7 +19,7 @@ from . import driver, object_cache
 from .guarding import guard
 from .instructions import supported, supported_in_loops, weight
 from .kernel import LEVEL, Kernel
-from .loops import Nest, large_tables
+from .loops import Nest, large_tables, with_whole_results
 from .machine import host, target
 from .object_cache import key_of
 from .straight import SEGMENT, Section
@@ -98,7 +98,8 @@ class _Emission:
             raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
         in_memory = program.has_loops or program.has_arrays
         known = supported_in_loops if in_memory else supported
-        self.layout = Layout(lower(program, known), batched, reduce)
+        lowered = lower(program, known)
+        self.layout = Layout(with_whole_results(lowered) if in_memory else lowered, batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
         self._nest = Nest(self.layout) if in_memory else None

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...operations import Interval, Primitive, table
-from ...programs import WHILE, Builder, Loop, Program, values_in_tuple
+from ...programs import COUNTED, WHILE, Builder, Loop, Program, values_in_tuple
+from ..bounded import bounded
 
 _LIVE = Interval(0.0, 1.0)
 
@@ -26,7 +27,10 @@ def guard(program: Program) -> Program:
     >>> guard(plain) is plain
     True
     """
-    return _Guarding().program(program, alive=False) if _has_own_row_in_while(program) else program
+    if not _has_own_row_in_while(program):
+        return program
+    # A counted scan whose lanes end apart becomes branches, which are guarded.
+    return _Guarding().program(bounded(program), alive=False)
 
 
 def _has_own_row(program: Program) -> bool:
@@ -35,7 +39,7 @@ def _has_own_row(program: Program) -> bool:
 
 def _has_own_row_in_while(program: Program) -> bool:
     loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any(any(map(_has_own_row if op.kind == WHILE else _has_own_row_in_while, op.programs())) for op in loops)
+    return any(any(map(_has_own_row if op.kind in (WHILE, COUNTED) else _has_own_row_in_while, op.programs())) for op in loops)
 
 
 class _Guarding:
@@ -89,7 +93,7 @@ class _Guarding:
         carry = self.write(builder, op.body, range(1, len(names)), 0)
         again = builder.constant(0.0)
         if not op.is_branch:
-            again = self._asked(builder, op, [*carry, *range(1 + op.carry, len(names))], 0)
+            again = self._asked(builder, op, [*carry[: op.carry], *range(1 + op.carry, len(names))], 0)
         result = values_in_tuple([(), *op.body.output_shapes])
         body = builder.finish(replace(frame, result=result), [again, *carry])
         condition = replace(frame, constants=(), steps=(), outputs=(0,), result=op.condition.result)

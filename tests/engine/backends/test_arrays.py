@@ -2,12 +2,16 @@
 
 import ctypes
 import math
+import re
+import shutil
+import subprocess
 
 import numpy as np
 import pytest
 from array_programs import programs_at_samples
 from chainrule.backends import numpy_, python_
-from hypothesis import HealthCheck, given, settings
+from chainrule.backends.c import export
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 PROGRAMS = settings(
@@ -78,3 +82,47 @@ def test_numpy_in_pieces(monkeypatch, drawn, reduce):
     """Samples and iterations run a few at a time where values hold many numbers."""
     monkeypatch.setattr(numpy_, "_AT_ONCE", 8)
     computes(numpy_, drawn, reduce)
+
+
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Wdouble-promotion", "-Werror", "-pedantic"]
+compiled = st.lists(st.tuples(programs_at_samples(), REDUCTIONS), min_size=5, max_size=10)
+
+
+def agree_in_c(directory, drawn):
+    """Compile some programs as one file, and compare what its functions return."""
+    files = [export.files(program, batched, reduce, f"f{k}") for k, ((program, batched, _), reduce) in enumerate(drawn)]
+    (directory / "f.c").write_text("\n".join(text for text, _ in files))
+    command = ["gcc", "-std=c99", *WARNINGS, "-O1", "-shared", "-fPIC", "-o", "f.so", "f.c", "-lm"]
+    subprocess.run(command, cwd=directory, check=True, timeout=120)
+    loaded = ctypes.CDLL(str(directory / "f.so"))
+    for k, ((program, batched, samples), reduce) in enumerate(drawn):
+        given_work = int(re.search(r"^#define \w+_WORK (\d+)$", files[k][0], re.MULTILINE)[1])
+        n = len(samples)
+        rows = n if any(batched) and reduce is None else 1
+        out, work = np.full(rows * program.result.size, math.nan), np.full(given_work, math.nan)
+        arrays = [*packed(samples, batched), out, work]
+        pointers = [array.ctypes.data_as(ctypes.c_void_p) for array in arrays]
+        pointers[len(batched) : len(batched)] = [ctypes.c_size_t(n)] if any(batched) else []
+        loaded[f"f{k}"](*pointers)
+        agrees(out, program, samples, batched, reduce)
+
+
+in_c = pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+FILES = settings(PROGRAMS, max_examples=8, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+
+
+@in_c
+@FILES
+@given(drawn=compiled)
+def test_c(tmp_path_factory, drawn):
+    agree_in_c(tmp_path_factory.mktemp("arrays"), drawn)
+
+
+@in_c
+@FILES
+@given(drawn=compiled)
+def test_c_in_parts(tmp_path_factory, monkeypatch, drawn):
+    """Functions are split as if they were long, with nothing kept on the stack."""
+    monkeypatch.setattr("chainrule.backends.c.functions._PART", 2)
+    monkeypatch.setattr("chainrule.backends.c.export._ON_STACK", 0)
+    agree_in_c(tmp_path_factory.mktemp("arrays"), drawn)

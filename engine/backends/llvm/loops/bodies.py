@@ -17,9 +17,9 @@ from ..instructions import COMPARISONS
 from . import moves
 from .calls import LoopCall
 from .memory import Sink, Spot, together
+from .module import Module, Written
 from .parts import is_disjoint, overlaps
 from .rows_by_index import gather, scatter
-from .module import Module, Written
 from .writer import Writer
 
 CHUNK = 200  # steps in a function

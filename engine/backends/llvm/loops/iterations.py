@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....programs import CALL, WHILE, Loop
+from ....programs import CALL, COUNTED, WHILE, Loop
 from .. import watch
 from ..driver import watched
 from . import moves
@@ -38,6 +38,8 @@ class Iterations:
         op, inputs, sinks, steps = self.op, self.inputs, self.sinks, self.steps
         if op.kind == WHILE:
             return self._while()
+        if op.kind == COUNTED:
+            return self._counted_scan()
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
@@ -113,17 +115,14 @@ class Iterations:
         return text
 
     def _while(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry."""
+        """Iterate while any lane goes on; lanes that have ended keep their carry and their sums."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
-        differs = any(spot.wide for spot in inputs[: op.carry])
+        differs = any(spot.varies for spot in inputs[: op.carry])
         width = 8 * self.lanes if differs else 8
-        fresh, own = [], 0
-        for spot in inputs[: op.carry]:
-            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=differs))
-            own += width * size_in(spot)
+        fresh, targets, own = self._aside(differs)
         asked = Sink(Spot(f"%r{count}", own, differs))
         condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[Sink(spot)] for spot in fresh], count + 1)
+        body = self.parent.inner(op.body, self.lanes, inputs, targets, count + 1)
         place, own = own, -(-(own + width) // 64) * 64
         type_ = f"<{self.lanes} x double>" if differs else "double"
         mask = f"<{self.lanes} x i1>" if differs else "i1"
@@ -144,17 +143,72 @@ class Iterations:
             text += "%any = and i1 %on, 1\n"
         text += "%go = and i1 %limit, %any\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += _calls(body.names, pointers, "%f")
-        text += self._chosen(inputs[: op.carry], [spot._replace(base="%frame") for spot in fresh], mask)
+        text += self._turn(body, "%i", fresh, mask)
         text += "br label %done\n" if op.is_branch else "%next = add i64 %i, 1\nbr label %head\n"
         text += "done:\n"
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + max(condition.size, body.size))
 
-    def _chosen(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> str:
-        """Replace the carry in the lanes that go on, where `%on`."""
-        parent = self.parent
+    def _counted_scan(self) -> Written:
+        """Iterate over the first rows, as many as a shared number says; lanes of which there are fewer wait."""
+        op, parent, steps = self.op, self.parent, self.steps
+        spot = self.inputs[op.carry + op.rows]
+        lines, parent.lines = parent.lines, []
+        number = parent.load(spot)
+        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
+        differs = spot.varies
+        if differs:
+            type_, symbol = f"<{self.lanes} x double>", f"llvm.vector.reduce.fmax.v{self.lanes}f64"
+            parent.wide.declarations[symbol] = f"declare double @{symbol}({type_})\n"
+            text += f"%most = call double @{symbol}({type_} {number})\n"
+            number, counts = "%most", number
+        text += f"%rows = fptosi double {number} to i64\n%fewer = icmp slt i64 %rows, {op.length}\n"
+        text += f"%n = select i1 %fewer, i64 %rows, i64 {op.length}\n%end = sub i64 %n, 1\n"
+        inside = f"%k = {'sub i64 %end, %i' if op.backwards else 'add i64 %i, 0'}\n"
+        name = self.module.name("loop")
+        if differs:
+            fresh, targets, own = self._aside(True)
+            own = -(-own // 64) * 64
+            body = parent.inner(op.body, self.lanes, self.inputs, targets, len(steps) + 1)
+            text += f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
+            inside += f"%kd = sitofp i64 %k to double\n%k0 = insertelement {type_} poison, double %kd, i64 0\n"
+            inside += f"%ks = shufflevector {type_} %k0, {type_} poison, <{self.lanes} x i32> zeroinitializer\n"
+            inside += f"%on = fcmp olt {type_} %ks, {counts}\n"
+            inside += self._turn(body, "%k", fresh, f"<{self.lanes} x i1>")
+            size = own + body.size
+        else:
+            body = parent.inner(op.body, self.lanes, self.inputs, [[sink] for sink in self.sinks], len(steps))
+            inside += _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
+            size = body.size
+        self._define(name, len(steps), text + self._counted("%n", 1, inside))
+        return Written([name], size)
+
+    def _aside(self, differs: bool) -> tuple[list[Spot], list[list[Sink]], int]:
+        """Place what an iteration hands on, and where lanes differ what it sums, in the frame.
+
+        Returns these places, seen from a pointer more, the targets of the body's outputs, and the bytes taken.
+        """
+        op, sinks, count = self.op, self.sinks, len(self.steps)
+        width = 8 * self.lanes if differs else 8
+        ends = op.carry + op.stacked
+        fresh, own = [], 0
+        for spot in [*self.inputs[: op.carry], *[sink.spot for sink in sinks[ends:] if differs]]:
+            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=differs))
+            own += width * size_in(spot)
+        targets = [[Sink(spot)] for spot in fresh]
+        rest = [[sink] for sink in sinks[op.carry : ends]]
+        if not differs:
+            return fresh, [*targets, *rest, *[[sink] for sink in sinks[ends:]]], own
+        return fresh, [*targets[: op.carry], *rest, *targets[op.carry :]], own
+
+    def _turn(self, body: Written, place: str, fresh: Sequence[Spot], mask: str) -> str:
+        """Write an iteration, with rows at a place, and take over what is left aside in the lanes that go on, `%on`."""
+        op, parent, steps = self.op, self.parent, self.steps
+        text = _moved(steps, place) if any(steps) else ""
+        pointers = [f"%{'q' if any(steps) else 'r'}{k}" for k in range(len(steps))]
+        text += _calls(body.names, [*pointers, "%frame"], "%f")
+        fresh = [spot._replace(base="%frame") for spot in fresh]
 
         def choose(spots: list[Spot], which: Sequence[str]) -> None:
             new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
@@ -162,11 +216,22 @@ class Iterations:
             parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
             parent.store(f"%z{key}", spots[1])
 
+        def add(spots: list[Spot], which: Sequence[str]) -> None:
+            new, key, type_ = parent.load(spots[0]), parent.temporary(), parent.wide.type
+            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {parent.wide.zero}")
+            if spots[1].fold:
+                parent.fold(spots[1], [f"%z{key}"])
+            else:
+                parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
+
         lines, parent.lines = parent.lines, []
-        for new, old in _together(list(zip(fresh, carry, strict=True))):
+        carry, sums = self.inputs[: op.carry], [sink.spot for sink in self.sinks[op.carry + op.stacked :]]
+        for new, old in _together(list(zip(fresh, carry, strict=False))):
             moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
-        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
-        return text
+        for new, total in zip(fresh[op.carry :], sums, strict=False):
+            moves.walk(parent, ("add where on",), [new, total], add, [f"{mask} %on"])
+        chosen, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
+        return text + chosen
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
         """Write the loop over iterations, so many at a time, so that it can be stopped."""
