@@ -31,6 +31,7 @@ from needed import needed
 
 with needed("numpy"):
     from benchmarks.engines import ENGINES, Chainrule, Engine
+    from benchmarks.memory import resident
     from benchmarks.workloads import GPT, Chain, Moons, MoonsInArrays
 
 TOLERANCE = 1e-9  # relative, between values and gradients of the engines
@@ -149,14 +150,6 @@ class Worker:
         except RecursionError:  # micrograd
             answer["peak"] = None
         return answer
-
-
-def resident(kind: str) -> int:
-    """Return the bytes of memory that this process has now (VmRSS) or had at most (VmHWM)."""
-    status = Path("/proc/self/status")
-    if not status.exists():
-        raise NotImplementedError("memory is read from /proc, which this system does not have")
-    return 1024 * next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith(kind))
 
 
 # ---- in the process that was started ----
@@ -337,27 +330,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "what",
-        choices=["eager", "compile", "loops"],
-        help="what of chainrule is measured: recording and backward(), compiled functions, or loops in them",
+        choices=["eager", "compile", "loops", "scale"],
+        help="what of chainrule is measured: recording and backward(), compiled functions, loops in them, whole arrays",
     )
     parser.add_argument("--repeats", type=int, default=7, help="turns of each engine, at least 5 (default: 7)")
-    parser.add_argument("--only", nargs="+", choices=WORKLOADS, default=list(WORKLOADS), help="workloads")
+    parser.add_argument("--only", nargs="+", help="workloads of eager or scale")
     parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(ENGINES), help="engines")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one turn: see that everything runs")
+    parser.add_argument("--profile", action="store_true", help="scale: where the time of first results goes")
     arguments = parser.parse_args()
     if arguments.repeats < 5:
         parser.error(f"--repeats expected at least 5 but got {arguments.repeats}")
 
     if arguments.what != "eager":
         # Imported here, so that peers start without chainrule: "pure" loads it in another form.
-        module = {"compile": "compilation", "loops": "loops"}[arguments.what]
-        importlib.import_module(f"benchmarks.{module}").run(arguments.repeats, arguments.quick)
+        module = {"compile": "compilation"}.get(arguments.what, arguments.what)
+        own = [arguments.only, arguments.profile] if arguments.what == "scale" else []
+        importlib.import_module(f"benchmarks.{module}").run(arguments.repeats, arguments.quick, *own)
         return
+    only = arguments.only or list(WORKLOADS)
+    if not set(only) <= set(WORKLOADS):
+        parser.error(f"--only expected some of {', '.join(WORKLOADS)} but got {' '.join(only)}")
     print_header(arguments.quick)
     keys = [key for key in ENGINES if key in arguments.peers]
     peers: dict[str, Peer] = {}
     results = {}
-    for name in [name for name in WORKLOADS if name in arguments.only]:
+    for name in [name for name in WORKLOADS if name in only]:
         workload = WORKLOADS[name](**(QUICK if arguments.quick else FULL)[name])
         if not (peers and arguments.quick):
             peers = start(keys)

@@ -17,6 +17,7 @@ from .initialise import Initialiser, find_initialiser, random_source
 from .module import Module
 
 _LISTED_NEURONS = 4  # a wider layer is printed as a count
+_FEW, _SHORT = 4, 256  # fewer neurons, each of fewer inputs, are as well written out
 
 
 @final
@@ -111,14 +112,43 @@ class Layer(Module):
         """Return the list of outputs for one row of `nin` numbers or Vars; a single output as itself."""
         return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
 
-    def forward(self, row: Sequence[Any]) -> list[Any]:
-        """Return the list of outputs for a checked row."""
+    def forward(self, row: Sequence[Any]) -> Sequence[Any]:
+        """Return the outputs for a checked row."""
         return [neuron.forward(row) for neuron in self.neurons]
+
+    def on_array(self, values: Any) -> Any:
+        """Return the layer with a whole array of a trace for all parameters; None where it is small, or neurons differ."""
+        first = self.neurons[0]
+        alike = all(
+            len(neuron.weights) == self.nin and neuron.activation is first.activation for neuron in self.neurons
+        )
+        is_small = len(self.neurons) < _FEW and self.nin < _SHORT
+        if is_small or not alike or values.shape != (len(self.neurons) * (self.nin + 1),):
+            return None
+        return _LayerOnArray(self, values.reshape(len(self.neurons), self.nin + 1))
 
     def __repr__(self) -> str:
         if self.nout > _LISTED_NEURONS:
             return f"Layer of {self.nout} {self.neurons[0]!r}"
         return f"Layer of {self.neurons!r}"
+
+
+@final
+class _LayerOnArray(Module):
+    """Compute as a layer does whose parameters are a whole array: a row for each neuron, its weights and its bias."""
+
+    def __init__(self, layer: Layer, rows: Any) -> None:
+        self.nin, self.nout, self.activation, self.rows = layer.nin, layer.nout, layer.neurons[0].activation, rows
+
+    def __call__(self, x: Any) -> Any:
+        return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
+
+    def forward(self, row: Sequence[Any]) -> Sequence[Any]:
+        found: Sequence[Any] = chainrule.map(self._neuron, self.rows, row)
+        return found
+
+    def _neuron(self, parameters: Any, row: Any) -> Any:
+        return self.activation(chainrule.dot(parameters[:-1], row) + parameters[-1])
 
 
 @final
@@ -210,6 +240,9 @@ def _inputs(x: Any, nin: int, reader: str) -> Sequence[Any]:
 
     A plain number becomes one constant Var for the whole row of neurons: converted once, and drawn once.
     """
+    if hasattr(type(x), "__whole__") and x.shape == (nin,):
+        whole: Sequence[Any] = x
+        return whole
     if hasattr(x, "tolist") and not isinstance(x, Var):
         x = x.tolist()  # NumPy's own numbers would be converted one by one
     # One that is no row is the only input of a 1-input model, or wrong: then the conversion below says so.

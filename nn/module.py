@@ -12,6 +12,9 @@ from chainrule.errors import describe
 
 from .predicting import predictions
 
+WIDE = 2_500
+"""From so many parameters on, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples."""
+
 
 class Module:
     """Hold parameters, and other modules, as ordinary attributes.
@@ -131,14 +134,41 @@ class Module:
         >>> grad(lambda values: neuron.with_parameters(values)([3.0]))([1.0, 2.0])
         [3.0, 1.0]
         """
-        parameters, values = self.parameters(), list(values)
+        parameters = self.parameters()
+        whole = len(parameters) >= WIDE and hasattr(type(values), "__whole__")
+        values = values if whole else list(values)
         if len(parameters) != len(values):
             raise ValueError(
                 f"with_parameters expected {len(parameters)} values, one for each parameter, but got {len(values)}"
             )
         # What a deep copy finds in its memo, it takes for copied already.
-        memo: dict[int, Any] = {id(p): v for p, v in zip(parameters, values, strict=True)}
+        memo = self._on_array(parameters, values) if whole else dict(zip(map(id, parameters), values, strict=True))
         return copy.deepcopy(self, memo)
+
+    def _on_array(self, parameters: Sequence[Var], values: Any) -> dict[int, Any]:
+        """Return what takes the place of each parameter, and of modules that take all of theirs as one array."""
+        places = {id(parameter): k for k, parameter in enumerate(parameters)}
+        found: dict[int, Any] = {}
+        seen: dict[int, object] = {}
+        stack: list[object] = [self]
+        while stack:
+            item = stack.pop()
+            if id(item) in seen:
+                continue
+            seen[id(item)] = item
+            if isinstance(item, Var):
+                if id(item) in places:
+                    found[id(item)] = values[places[id(item)]]
+                continue
+            if hasattr(item, "on_array"):
+                own = [places[id(parameter)] for parameter in item.parameters()]  # type: ignore[attr-defined]
+                if own == list(range(own[0], own[0] + len(own))):
+                    made = item.on_array(values[own[0] : own[0] + len(own)])
+                    if made is not None:
+                        found[id(item)] = made
+                        continue
+            stack.extend([part for _, part in _parts(item)])
+        return found
 
     def state_dict(self) -> dict[str, float]:
         """Return the value of every parameter by name: plain data, to keep or to write to a file.

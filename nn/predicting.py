@@ -40,7 +40,7 @@ def _compiled(model: Any, parameters: Sequence[Var], rows: list[Any]) -> list[An
     try:
         function = chainrule.compile(lambda values, x: model.with_parameters(values)(x), batch="x")
         with no_grad():
-            outputs = function([p.value for p in parameters], numpy.array(rows, dtype=float))
+            outputs = function(numpy.array([p.value for p in parameters]), numpy.array(rows, dtype=float))
         several = isinstance(outputs, list | tuple)
         columns = outputs if several else [outputs]
         # Where something is not finite, `strict` may have to raise.

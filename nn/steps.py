@@ -13,7 +13,7 @@ from chainrule import TraceError, Var
 from chainrule.data import Row
 from chainrule.errors import describe, needing
 
-from .module import Module
+from .module import WIDE, Module
 from .optimisers import Optimiser
 
 Loss = Callable[[Any, Any], Any]
@@ -24,9 +24,9 @@ _ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits t
 
 # Making machine code takes a parameter about as long as graphs take it for so many samples, and a tenth of a second.
 _SAMPLES_TO_COMPILE = 2_000
-# Where there are so many parameters, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples.
-_WIDE, _SAMPLES_TO_COMPILE_WIDE = 2_500, 500
+_SAMPLES_TO_COMPILE_WIDE = 500  # where layers are loops
 _LEAST_WORK = 100_000  # parameters times samples
+_MOST_TRIED = 1_000_000  # parameters times samples that are tried in both ways
 
 
 class Steps(Protocol):
@@ -89,6 +89,8 @@ class CompiledSteps:
             self.array: Any = importlib.import_module("numpy").array
         self.eager = eager
         self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
+        own = list(map(id, self.model.parameters()))
+        self.moves_all = own == list(map(id, self.optimiser.parameters))
         self.rows, self.targets = self.array(eager.rows, dtype=float), self.array(eager.targets, dtype=float)
         self.values: Any = None
         self.read_again()
@@ -102,6 +104,8 @@ class CompiledSteps:
 
     def _with(self, values: Any) -> Module:
         """Return the model with these values for the parameters of the optimiser."""
+        if self.moves_all:
+            return self.model.with_parameters(values)
         moving = {id(p): value for p, value in zip(self.optimiser.parameters, values, strict=True)}
         return self.model.with_parameters([moving.get(id(p), p) for p in self.model.parameters()])
 
@@ -170,7 +174,8 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int
     Args:
         compiled: what `fit` was asked for.
         eager: the steps by graphs.
-        size: how many samples a batch has; as many are tried in both ways before machine code is trusted.
+        size: how many samples a batch has; as many, or fewer of a large model, are tried in both ways before machine
+            code is trusted.
         epochs: how often all samples are gone through.
 
     Errors: those of the model and of the loss; where `compiled` is True, those of `compile` and `ValueError` for a loss
@@ -179,10 +184,10 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int
     if compiled is False or epochs == 0:
         return eager, "compiled=False" if epochs else "no epochs"
     parameters, samples = len(eager.optimiser.parameters), len(eager.rows) * epochs
-    least = _SAMPLES_TO_COMPILE_WIDE if parameters >= _WIDE else _SAMPLES_TO_COMPILE
+    least = _SAMPLES_TO_COMPILE_WIDE if parameters >= WIDE else _SAMPLES_TO_COMPILE
     if compiled == "auto" and parameters * (samples - least) < _LEAST_WORK:
         return eager, f"graphs are done sooner: {parameters:,} parameters, {samples:,} samples in all epochs"
-    batch = list(range(size))
+    batch = list(range(min(size, max(2, _MOST_TRIED // max(1, parameters)))))
     wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
     eager.optimiser.zero_grad()
     try:
@@ -204,7 +209,7 @@ def _check_agreement(found: list[float], wanted: list[float], tolerance: float) 
     if any(abs(a - b) > tolerance for a, b in zip(found, wanted, strict=True)):
         raise ValueError(
             "fit(compiled=True) expected a loss that is the mean over samples and depends on parameters through "
-            f"predictions alone, but over the first batch the compiled loss is {found[0]:.6g} and that of the graph "
+            f"predictions alone, but over the first samples the compiled loss is {found[0]:.6g} and that of the graph "
             f"{wanted[0]:.6g}, or their gradients differ; take compiled=False, or the weight_decay of an optimiser "
             "for a penalty"
         )

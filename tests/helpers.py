@@ -7,6 +7,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule.data import flatten
+from chainrule.programs import Loop, Structural
 from hypothesis import assume
 
 BACKENDS = ["python", "numpy", *(["llvm"] if importlib.util.find_spec("llvmlite") else [])]
@@ -68,6 +69,11 @@ def loops_of(program):
     """List all loops of a program, inner ones too."""
     found = [op for op, _ in program.steps if hasattr(op, "body")]
     return found + [inner for op in found for inner in loops_of(op.body)]
+
+
+def computing(program):
+    """List the rows and loops of a program, in order: not what only says where numbers stand."""
+    return [op for op, _ in program.steps if isinstance(op, Loop) or not isinstance(op, Structural)]
 
 
 def definition(row):

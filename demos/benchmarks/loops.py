@@ -320,7 +320,8 @@ def flat(result: Any) -> tuple[float, Array]:
 
 
 def leaves(tree: Any) -> list[Any]:
-    """List the arrays of a nested structure."""
+    """List the arrays of a nested structure; of dicts by their keys, in the order that JAX gives them."""
+    tree = [tree[key] for key in sorted(tree)] if isinstance(tree, dict) else tree
     return [leaf for part in tree for leaf in leaves(part)] if isinstance(tree, (list, tuple)) else [tree]
 
 

@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -34,14 +34,15 @@ def optional(name: str) -> Any:
     return module
 
 
-def compiled_c(source: str) -> Any:
-    """Compile C with gcc for this machine; None without gcc."""
-    if shutil.which("gcc") is None:
+def compiled_c(source: str, compiler: str = "gcc", options: Sequence[str] = ("-ffast-math",)) -> Any:
+    """Compile C for this machine, or C++ with g++; None without the compiler."""
+    if shutil.which(compiler) is None:
         return None
     folder = Path(tempfile.mkdtemp())
-    (folder / "step.c").write_text(source)
-    flags = ["-O3", "-march=native", "-ffast-math", "-shared", "-fPIC"]
-    subprocess.run(["gcc", *flags, "-o", folder / "step.so", folder / "step.c", "-lm"], check=True)
+    file = folder / ("step.cpp" if compiler == "g++" else "step.c")
+    file.write_text(source)
+    flags = ["-O3", "-march=native", "-shared", "-fPIC", *options]
+    subprocess.run([compiler, *flags, "-o", folder / "step.so", file, "-lm"], check=True)
     library = ctypes.CDLL(str(folder / "step.so"))
     shutil.rmtree(folder)
     return library

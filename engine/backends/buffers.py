@@ -9,7 +9,7 @@ import array
 import importlib
 import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure
@@ -72,41 +72,38 @@ def has_nan(out: Any) -> bool:
     return bool(total != total)
 
 
+def all_finite(out: Any) -> bool:
+    """Return whether results contain neither nan nor infinities."""
+    return all(map(math.isfinite, out)) if np is None else bool(np.isfinite(out).all())
+
+
 def reader(result: Structure, per_sample: bool) -> Callable[[Any, int], Any]:
     """Return the function that turns what a kernel wrote for n samples into the result's structure."""
     if np is None:
         return lambda out, n: _plain(result, out, n if per_sample else None, [0])
     if per_sample:
         return lambda out, n: _blocks(result, out, n, [0])
-    return _reader(result, itertools.count())
+    return _reader(result, 0)
 
 
-def _reader(result: Structure, places: Iterator[int]) -> Callable[[Any, int], Any]:
-    """Return the reader of one number per output; made once, since small calls take microseconds."""
+def _reader(result: Structure, start: int) -> Callable[[Any, int], Any]:
+    """Return the reader of what starts at an output; made once, since small calls take microseconds."""
     if result.kind == "number":
-        place = next(places)
-        return lambda out, n: out.item(place)
-    size = result.size
+        return lambda out, n: out.item(start)
+    end, shape = start + result.size, result.shape
     if result.places is not None:
-        start, make = (next(places) if size else 0), result.places.array
-        for _ in range(size - 1):
-            next(places)
-        return lambda out, n: make(out[start : start + size])
-    if result.kind == "array" or (
-        size and result.kind in ("list", "tuple") and all(p.kind == "number" for p in result.parts)
-    ):
-        start = next(places) if size else 0
-        for _ in range(size - 1):
-            next(places)
-        shape = result.shape
-        if result.kind == "array":
-            if len(shape) == 1:
-                return lambda out, n: out[start : start + size]
-            return lambda out, n: out[start : start + size].reshape(shape)
-        if result.kind == "list":
-            return lambda out, n: out[start : start + size].tolist()
-        return lambda out, n: tuple(out[start : start + size].tolist())
-    parts = [_reader(part, places) for part in result.parts]
+        make = result.places.array
+        return lambda out, n: make(out[start:end])
+    if result.kind == "array":
+        if len(shape) == 1:
+            return lambda out, n: out[start:end]
+        return lambda out, n: out[start:end].reshape(shape)
+    if result.parts and result.of_numbers and result.kind == "list":
+        return lambda out, n: out[start:end].tolist()
+    if result.parts and result.of_numbers and result.kind == "tuple":
+        return lambda out, n: tuple(out[start:end].tolist())
+    starts = itertools.accumulate([part.size for part in result.parts], initial=start)
+    parts = [_reader(part, place) for part, place in zip(result.parts, starts, strict=False)]
     if result.kind == "list":
         return lambda out, n: [part(out, n) for part in parts]
     if result.kind == "tuple":

@@ -23,13 +23,14 @@ from ..programs import (
     number_names,
     size_of,
 )
+from .bounded import bounded
 
 
 class FlatLoop(Loop):
     """A loop whose arguments and results are numbers: the carry, one row after another, then what is shared.
 
-    `rows`, `carry`, `stacked` and `sums` count numbers, and the results are the carry at the end, then the stacked rows,
-    then the sums.
+    `rows`, `carry`, `stacked` and `sums` count numbers, and the results are the carry at the end, then the stacked
+    rows, then the sums.
     """
 
     def __init__(
@@ -53,7 +54,11 @@ class FlatLoop(Loop):
         first, rows, stacked = self.carry, self.rows, self.stacked
         carry, shared = list(args[:first]), list(args[first + self.length * rows :])
         if self.kind == WHILE:
-            return self._repeat(carry, shared)
+            count = 0
+            while (not self.length or count < self.length) and self.condition.run([*carry, *shared])[0]:
+                carry = self.body.run([*carry, *shared])
+                count += 1
+            return carry
         kept: list[list[Any]] = [[] for _ in range(self.length)]
         totals: list[Any] = [0.0] * self.sums
         for k in self.iterations:
@@ -123,6 +128,7 @@ def flat(program: Program) -> Program:
     >>> [len(args) for _, args in flat(program).steps]
     [2]
     """
+    program = bounded(program)
     if not program.has_arrays and not any(type(op) is Loop for op, _ in program.steps):
         return program
     names: list[str] = []
@@ -242,4 +248,3 @@ def _results(op: Loop, loop: FlatLoop, start: int, given: Sequence[Shape]) -> It
     for shape in given[op.carry + op.stacked :]:
         yield range(place, place + size_of(shape))
         place += size_of(shape)
-

@@ -1,25 +1,41 @@
-"""Run a program with NumPy: each step is one operation on all samples of a piece of the batch."""
+"""Run a program with NumPy: each step is one operation on all samples of a piece of the batch.
+
+A number is an array over the samples, and over the iterations of the maps around it, which come before: the lanes. An
+array has its own axes first, then the lanes. What is the same in all lanes of an axis has length 1 there, or not that
+axis nor those before.
+"""
 
 from __future__ import annotations
 
 import importlib
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import BackendError, describe
 from ..operations import Primitive
-from ..programs import MAP, WHILE, Loop, Program
-from .flat import flat
+from ..programs import CALL, COUNTED, MAP, WHILE, Gather, Loop, Numbers, Place, Program, Scatter, Shape, View, size_of
+from .array_moves import added_up, gathered, joined_lanes, placed, scattered, seen, stacked, with_lanes
 from .layout import Layout
 from .lowering import lower
+from .repeating import repeat
 
 Array = Any  # an array with a number for each sample, or one number for all
-Body = Callable[[Sequence[Array]], list[Array]]
+
+
+class Body(NamedTuple):
+    """An inner program: the function that runs it, and how many numbers its largest value has in each lane."""
+
+    run: Callable[[Sequence[Array]], list[Array]]
+    most: int
+
+
+Inner = dict[Program, Body]
 
 _PIECE = 4096  # samples at a time: a piece of each value, 32 KiB, stays in the cache
+_AT_ONCE = 2**18  # numbers of one value at a time, where samples or iterations hold many
 
 # NumPy's functions have other edges than these rows, or fewer digits.
 _BY_DEFINITION = {"floor_divide", "logaddexp", "remainder"}
@@ -56,170 +72,222 @@ def build(
     program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
 ) -> Callable[[Sequence[Any], int, Any], None]:
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
-    program = lower(flat(program), lambda row: _on_arrays(row) is not None)
+    program = lower(program, lambda row: _on_arrays(row) is not None)
     layout = Layout(program, batched, reduce)
-    varies, firsts = layout.varying, program.firsts
-    steps = _steps(program)
-    # Values are let go after their last use, so that memory follows what is alive, not the length of the program.
-    last = {k: place for place, (_, args) in enumerate(program.steps) for k in args}
-    kept = set(program.outputs)
-    dead: list[list[int]] = [[] for _ in steps]
-    for k, place in last.items():
-        if k >= program.offset and varies[k] and k not in kept:
-            dead[place].append(k)
-    first, rest = layout.shared_steps, layout.sample_steps
-
-    def run(values: list[Any], places: Sequence[int]) -> None:
-        for place in places:
-            function, args, several = steps[place]
-            found = function(*[values[k] for k in args])
-            start = firsts[place]
-            values[start : start + program.steps[place].op.results] = found if several else [found]
-            for k in dead[place]:
-                values[k] = None
+    constants = _constants(program)
+    inner: Inner = {}
+    first = _Steps(program, layout.shared_steps, inner)
+    # What is shared stays for the next piece; pieces let go what they have made.
+    rest = _Steps(program, layout.sample_steps, inner)
+    needed = {k for place in layout.sample_steps for k in program.steps[place].args}
+    first.let_go(kept={*program.outputs, *needed})
+    rest.let_go(kept=set(program.outputs))
+    piece = max(1, min(_PIECE, _AT_ONCE // _most(program, inner)))
+    outputs = [
+        (k, shape, place, layout.units[layout.unit_at(place)])
+        for k, shape, place in zip(program.outputs, program.output_shapes, layout.output_starts, strict=True)
+        if size_of(shape)
+    ]
 
     def kernel(arrays: Sequence[Any], n: int, out: Any) -> None:
+        numbers = [np.asarray(array) for array in arrays]
         shared: list[Any] = []
-        for array, size, flag in zip(arrays, layout.sizes, layout.batched, strict=True):
-            shared += [None] * size if flag else list(np.asarray(array).ravel())
-        shared += map(np.float64, program.constants)
+        for argument, flag in enumerate(layout.batched):
+            own = layout.inputs_of(argument)
+            shared += [None] * len(own) if flag else _taken(numbers[argument].ravel(), own, layout)
+        shared += constants
         shared += [None] * (program.count - program.offset)
-        totals = np.zeros(len(program.outputs))
+        totals = np.zeros(layout.outputs)
         with np.errstate(all="ignore"):
-            run(shared, first)
-            for start in range(0, n if layout.has_batch else 1, _PIECE):
-                count = min(_PIECE, n - start) if layout.has_batch else 1
+            first.run(shared)
+            for start in range(0, n if layout.has_batch else 1, piece):
+                count = min(piece, n - start) if layout.has_batch else 1
                 values = list(shared)
-                place = 0
-                for array, size, flag in zip(arrays, layout.sizes, layout.batched, strict=True):
+                for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
                     if flag:
-                        rows = np.asarray(array).reshape(n, size)[start : start + count]
-                        values[place : place + size] = np.ascontiguousarray(rows.T)
-                    place += size
-                run(values, rest)
-                if layout.per_sample:
-                    _store(out, layout, [values[k] for k in program.outputs], start, count, n)
-                else:
-                    for place, k in enumerate(program.outputs):
-                        totals[place] += np.broadcast_to(values[k], count).sum()
+                        rows = numbers[argument].reshape(n, size)[start : start + count]
+                        own = layout.inputs_of(argument)
+                        values[own.start : own.stop] = _taken(np.ascontiguousarray(rows.T), own, layout)
+                rest.run(values)
+                for k, shape, place, (head, size) in outputs:
+                    found, width = values[k], size_of(shape)
+                    if shape:
+                        found = with_lanes(found, len(shape), 1)
+                        found = found.reshape(width, found.shape[-1]).T
+                    if layout.per_sample:
+                        block = out[n * head : n * (head + size)].reshape(n, size)[start : start + count]
+                        block[:, slice(place - head, place - head + width) if shape else place - head] = found
+                    elif shape:
+                        totals[place : place + width] += np.broadcast_to(found, (count, width)).sum(axis=0)
+                    else:
+                        totals[place] += np.broadcast_to(found, count).sum()
             if not layout.per_sample:
                 out[:] = totals / n if layout.reduce == "mean" else totals
 
     return kernel
 
 
-def _store(out: Any, layout: Layout, results: Sequence[Array], start: int, count: int, n: int) -> None:
-    """Write one piece of every output to its block."""
-    for first, size in layout.units:
-        block = out[n * first : n * (first + size)].reshape(n, size)
-        for column in range(size):
-            block[start : start + count, column] = results[first + column]
+def _taken(numbers: Any, inputs: range, layout: Layout) -> list[Array]:
+    """Return the inputs of an argument from its numbers, with a lane for samples or without."""
+    shapes = layout.program.shapes
+    if len(inputs) == len(numbers) and not any(shapes[k] for k in inputs):
+        return list(numbers)
+    found = []
+    for k in inputs:
+        start, shape = layout.offsets[k], shapes[k]
+        own = numbers[start : start + size_of(shape)]
+        found.append(own.reshape((*shape, *numbers.shape[1:])))
+    return found
 
 
-def _steps(program: Program) -> list[tuple[Callable[..., Any], tuple[int, ...], bool]]:
-    """Return the function that runs each step, its arguments, and whether it gives several values."""
+def _constants(program: Program) -> list[Array]:
     return [
-        (_loop(op), args, True) if isinstance(op, Loop) else (_function(op), args, False) for op, args in program.steps
+        np.frombuffer(item.data).reshape(item.shape) if isinstance(item, Numbers) else np.float64(item)
+        for item in program.constants
     ]
 
 
-def _inner(program: Program) -> Body:
-    """Return the function that runs an inner program."""
-    steps = _steps(program)
-    constants = list(map(np.float64, program.constants))
+def _most(program: Program, inner: Inner) -> int:
+    """Return how many numbers the largest value has in each lane around it, iterations of maps counted."""
+    found = max(map(size_of, program.value_shapes), default=1)
+    for op, _ in program.steps:
+        if isinstance(op, Loop):
+            most = max(inner[body].most for body in op.programs())
+            found = max(found, most * (_at_once(op.length, most, 1) if op.kind == MAP else 1))
+    return max(1, found)
+
+
+def _at_once(length: int, most: int, lanes: int) -> int:
+    """Return how many iterations of a map run at once."""
+    return max(1, min(length, _AT_ONCE // (most * lanes)))
+
+
+class _Steps:
+    """Run some steps of a program; values are let go after their last use, so that memory follows what is alive."""
+
+    def __init__(self, program: Program, places: Sequence[int], inner: Inner) -> None:
+        self.first = program.offset
+        self.steps = []
+        for place in places:
+            op, args = program.steps[place]
+            self.steps.append((_function(op, inner), args, program.firsts[place], op.results, isinstance(op, Loop)))
+        self.dead: list[list[int]] = [[] for _ in self.steps]
+
+    def let_go(self, kept: set[int]) -> None:
+        """Drop values after these steps have read them for the last time, other than those that are kept."""
+        last = {k: place for place, (_, args, _, _, _) in enumerate(self.steps) for k in args}
+        for k, place in last.items():
+            if k >= self.first and k not in kept:
+                self.dead[place].append(k)
+
+    def run(self, values: list[Any]) -> None:
+        """Run the steps on a list with a place for each value."""
+        for (function, args, start, results, several), dead in zip(self.steps, self.dead, strict=True):
+            found = function(*[values[k] for k in args])
+            values[start : start + results] = found if several else [found]
+            for k in dead:
+                values[k] = None
+
+
+def _body(program: Program, inner: Inner) -> Body:
+    """Return an inner program as a function; one that stands in many places is made once."""
+    if program in inner:
+        return inner[program]
+    steps = _Steps(program, range(len(program.steps)), inner)
+    steps.let_go(set(program.outputs))
+    constants = _constants(program)
+    made = program.count - program.offset
 
     def run(inputs: Sequence[Array]) -> list[Array]:
-        values = [*inputs, *constants]
-        for function, args, several in steps:
-            found = function(*[values[k] for k in args])
-            values += found if several else (found,)
+        values = [*inputs, *constants, *[None] * made]
+        steps.run(values)
         return [values[k] for k in program.outputs]
 
-    return run
+    inner[program] = Body(run, _most(program, inner))
+    return inner[program]
 
 
-def _loop(op: Loop) -> Callable[..., list[Array]]:
-    """Return the function that runs a loop: a map at once, along a new first axis, others one by one."""
-    body = _inner(op.body)
+def _loop(op: Loop, inner: Inner) -> Callable[..., list[Array]]:
+    """Return the function that runs a loop: a map at once, along a new first lane, others one by one."""
+    body = _body(op.body, inner)
     if op.kind == MAP:
         return lambda *args: _map(op, body, args)
-    if op.kind == WHILE:
-        condition = _inner(op.condition)
-        return lambda *args: _repeat(op, body, condition, args)
+    if op.kind in (WHILE, COUNTED):
+        condition = None if op.condition is None else _body(op.condition, inner).run
+        return lambda *args: repeat(op, body.run, condition, args)
+    if op.kind == CALL:
+        return lambda *args: body.run(args)
     return lambda *args: _one_after_another(op, body, args)
 
 
 def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
-    # The new axis comes before every axis that an argument has.
-    depth = max((np.ndim(x) for x in args), default=0)
-    rows = [_stacked(op.column(args, j), depth) for j in range(op.rows)]
-    found = body([*rows, *args[op.length * op.rows :]])
-    whole = [_along(x, op.length, depth) for x in found]
-    columns, sums = whole[: op.stacked], whole[op.stacked :]
-    return [*[column[k] for k in range(op.length) for column in columns], *[x.sum(axis=0) for x in sums]]
+    """Run iterations at once, as many as memory is meant for."""
+    lanes = joined_lanes(args, [len(shape) for shape in op.argument_shapes])
+    # The new lane comes before every one that an argument has.
+    depth = len(lanes)
+    own = [len(shape) for shape in op.body.shapes[: op.rows]]
+    columns = [np.moveaxis(with_lanes(x, 1 + axes, depth), 0, axes) for x, axes in zip(args, own, strict=False)]
+    given = [len(shape) for shape in op.body.output_shapes]
+    kept: list[list[Array]] = [[] for _ in range(op.stacked)]
+    totals = [np.zeros(shape) for shape in op.body.output_shapes[op.stacked :]]
+    step = _at_once(op.length, body.most, max(1, math.prod(lanes)))
+    for start in range(0, op.length, step):
+        end = min(start + step, op.length)
+        rows = [x[(*[slice(None)] * axes, slice(start, end))] for x, axes in zip(columns, own, strict=True)]
+        results = body.run([*rows, *args[op.rows :]])
+        found = [_along(x, axes, end - start, depth) for x, axes in zip(results, given, strict=True)]
+        for parts, x, axes in zip(kept, found, given, strict=False):
+            parts.append(np.moveaxis(x, axes, 0))
+        sums = zip(totals, found[op.stacked :], given[op.stacked :], strict=True)
+        totals = [added_up(total, x.sum(axis=axes), axes) for total, x, axes in sums]
+    return [*map(_joined, kept, op.shapes), *totals]
 
 
-def _along(x: Array, length: int, depth: int) -> Array:
-    """Give a result the axis of its map, even if it is the same in every iteration."""
-    if np.ndim(x) > depth:
-        return np.broadcast_to(x, (length, *x.shape[1:]))
-    return np.broadcast_to(x, (length, *[1] * (depth - np.ndim(x)), *np.shape(x)))
+def _along(x: Array, own: int, length: int, depth: int) -> Array:
+    """Give a result the lane of its map, even if it is the same in every iteration."""
+    x = with_lanes(x, own, depth + 1)
+    return x if x.shape[own] == length else np.broadcast_to(x, (*x.shape[:own], length, *x.shape[own + 1 :]))
 
 
-def _stacked(column: Sequence[Array], depth: int) -> Array:
-    """Stack numbers and arrays along a new first axis, in front of so many others."""
-    if not any(np.ndim(x) for x in column):
-        return np.array(column, float).reshape(-1, *[1] * depth)
-    whole = np.stack(np.broadcast_arrays(*column))
-    return whole.reshape(len(whole), *[1] * (depth + 1 - whole.ndim), *whole.shape[1:])
+def _joined(parts: Sequence[Array], shape: Shape) -> Array:
+    """Return the pieces of a stacked result as one array."""
+    if len(parts) == 1:
+        return parts[0]
+    return np.concatenate(parts) if parts else np.zeros(shape)
 
 
 def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
-    first, width = op.carry, op.rows
-    carry, shared = list(args[:first]), args[first + op.length * width :]
-    kept: list[Sequence[Array]] = [[]] * op.length
-    sums: list[Array] = [np.float64(0.0)] * op.sums
+    first, end = op.carry, op.carry + op.rows
+    given = [len(shape) for shape in op.body.output_shapes[first:]]
+    carry, columns, shared = list(args[:first]), args[first:end], args[end:]
+    kept: list[list[Array]] = [[None] * op.length for _ in range(op.stacked)]
+    totals: list[Array] = [np.zeros(shape)[()] for shape in op.body.output_shapes[first + op.stacked :]]
     for k in op.iterations:
-        found = body([*carry, *args[first + k * width : first + (k + 1) * width], *shared])
-        carry, kept[k] = found[:first], found[first : first + op.stacked]
-        sums = [total + x for total, x in zip(sums, found[first + op.stacked :], strict=True)]
-    return [*carry, *[x for row in kept for x in row], *sums]
+        found = body.run([*carry, *[column[k] for column in columns], *shared])
+        carry = found[:first]
+        for own, x in zip(kept, found[first:], strict=False):
+            own[k] = x
+        sums = zip(totals, found[first + op.stacked :], given[op.stacked :], strict=True)
+        totals = [added_up(total, x, axes) for total, x, axes in sums]
+    shapes = op.shapes[first:]
+    whole = [
+        stacked(own, axes) if own else np.zeros(shape) for own, axes, shape in zip(kept, given, shapes, strict=False)
+    ]
+    return [*carry, *whole, *totals]
 
 
-def _repeat(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
-    """Iterate while any sample goes on; those that have ended no longer take part."""
-    shape = np.broadcast_shapes(*map(np.shape, args))
-    if not shape:
-        return _repeat_alone(op, body, condition, args)
-    places = np.arange(math.prod(shape))  # of the samples that go on
-    values = [np.broadcast_to(x, shape).reshape(-1) if np.ndim(x) else x for x in args]
-    carry, shared, count = values[: op.carry], values[op.carry :], 0
-    results = [np.empty(len(places)) for _ in carry]
-    while len(places) and (not op.length or count < op.length):
-        going = np.broadcast_to(condition([*carry, *shared])[0] != 0.0, places.shape)
-        if not going.all():
-            for result, x in zip(results, carry, strict=True):
-                result[places[~going]] = x[~going] if np.ndim(x) else x
-            places = places[going]
-            carry, shared = ([x[going] if np.ndim(x) else x for x in part] for part in (carry, shared))
-        if len(places):
-            carry = body([*carry, *shared])
-        count += 1
-    for result, x in zip(results, carry, strict=True):
-        result[places] = x
-    return [result.reshape(shape) for result in results]
+_MOVES: dict[type[Primitive], Callable[[Any], Callable[..., Array]]] = {
+    View: seen,
+    Place: placed,
+    Gather: gathered,
+    Scatter: scattered,
+}
 
 
-def _repeat_alone(op: Loop, body: Body, condition: Body, args: Sequence[Array]) -> list[Array]:
-    carry, shared, count = list(args[: op.carry]), args[op.carry :], 0
-    while (not op.length or count < op.length) and condition([*carry, *shared])[0] != 0.0:
-        carry = body([*carry, *shared])
-        count += 1
-    return carry
-
-
-def _function(op: Primitive) -> Callable[..., Array]:
-    return _on_arrays(op) or _one_by_one(op)
+def _function(op: Primitive, inner: Inner) -> Callable[..., Any]:
+    if isinstance(op, Loop):
+        return _loop(op, inner)
+    return _MOVES[type(op)](op) if type(op) in _MOVES else _on_arrays(op) or _one_by_one(op)
 
 
 def _on_arrays(row: Primitive) -> Callable[..., Array] | None:

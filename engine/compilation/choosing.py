@@ -10,7 +10,7 @@ from typing import Any
 
 from ..backends import buffers
 from ..errors import needing
-from ..programs import Program
+from ..programs import Loop, Program, Structural
 
 BACKENDS = {"python": "python_", "numpy": "numpy_", "llvm": "llvm"}
 
@@ -25,9 +25,21 @@ def backend_module(name: str) -> Any:
         return importlib.import_module(f"..backends.{name}", __package__)
 
 
-def choose(backend: str, program: Program, most: int) -> str:
+def steps_of(program: Program) -> int:
+    """Count the steps that code is generated for: those of each inner program once, none that only look at arrays."""
+    count, known, waiting = 0, {id(program)}, [program]
+    for own in waiting:
+        for op, _ in own.steps:
+            count += isinstance(op, Loop) or not isinstance(op, Structural)
+            for inner in op.programs() if isinstance(op, Loop) else ():
+                if id(inner) not in known:
+                    known.add(id(inner))
+                    waiting.append(inner)
+    return count
+
+
+def choose(backend: str, steps: int, most: int) -> str:
     """Name the backend for a program; machine code for more than `most` steps would take long to generate."""
-    steps = len(program)
     if backend != "auto":
         return backend
     if buffers.ARRAY is None:

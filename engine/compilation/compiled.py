@@ -351,9 +351,9 @@ class Compiled:
         n = samples_in(packed, self.f)
         plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
         if plan is not None:
-            out = plan.numbers(plan.arrays(packed, n), n).tolist()
-            if not all(map(math.isfinite, out)):
-                blame(self, plan, packed, n, out)
+            out = plan.numbers(plan.arrays(packed, n), n)
+            if not buffers.all_finite(out):
+                blame(self, plan, packed, n, out.tolist())
         return self._call(args, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:

@@ -139,6 +139,13 @@ class Argument:
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
 
 
+    def tree(self, k: int) -> Any:
+        """Return one sample in its structure; an array that is no batch is a copy."""
+        if self.structure.kind == "array" and self.pieces and type(self.pieces[0]) is buffers.ARRAY:
+            return self.pieces[0].astype(float, order="C")
+        return unflatten(self.structure, self.sample(k))
+
+
 def samples_in(packed: Sequence[Argument], f: Callable[..., Any]) -> int:
     """Return how many samples the batches among the arguments of a function have, 1 where there is none."""
     n, first = 1, None

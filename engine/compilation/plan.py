@@ -6,10 +6,10 @@ import importlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from ..backends import Layout, buffers, flat
+from ..backends import Layout, buffers
 from ..programs import Program
 from ..rewriting import prepared, relax
-from .choosing import BACKENDS, backend_module, choose
+from .choosing import BACKENDS, backend_module, choose, steps_of
 from .given_arrays import Given
 from .packing import Argument
 from .recorded_calls import with_slopes
@@ -38,8 +38,9 @@ class Plan:
         self.options = options
         self.reduce = options.reduce
         self.program = prepared(traced, flags)
-        self.layout = Layout(flat(self.program), flags, options.reduce)
-        self.name = choose(options.backend, self.program, options.max_steps)
+        self.layout = Layout(self.program, flags, options.reduce)
+        self.steps = steps_of(self.program)
+        self.name = choose(options.backend, self.steps, options.max_steps)
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
@@ -53,7 +54,7 @@ class Plan:
 
     def _build(self, program: Program) -> Any:
         build = backend_module(BACKENDS[self.name]).build
-        if self.name != "llvm" or len(program) < _LONG:
+        if self.name != "llvm" or self.steps < _LONG:
             return build(program, self.flags, self.reduce, self.options.threads)
         # The bar shows when this takes longer than two seconds.
         with importlib.import_module("tqdm").tqdm(unit="step", desc="compile", delay=2.0, leave=False) as bar:

@@ -15,7 +15,7 @@ from ..data import Structure, flatten, unflatten
 from ..derivatives import jacobian, run_again
 from ..graph import Var
 from ..operations import table
-from ..programs import WHILE, Loop, Program, function_name, gathered, in_numbers, reached_outputs, trace
+from ..programs import WHILE, Loop, Program, function_name, gathered, in_numbers, reached_outputs, trace_for
 from .packing import Argument, stacked
 
 
@@ -24,8 +24,7 @@ def call_on_nodes(f: Callable[..., Any], packed: Sequence[Argument], n: int, red
     rows: list[list[Any]] = []
     result = None
     for k in range(n):
-        numbers = [unflatten(argument.structure, argument.sample(k)) for argument in packed]
-        row, own = flatten(f(*numbers), "compile", f"the result of {function_name(f)}")
+        row, own = flatten(f(*[argument.tree(k) for argument in packed]), "compile", f"the result of {function_name(f)}")
         if result is not None and own != result:
             raise ValueError(
                 f"compile expected {function_name(f)} to return results of one structure but got {result} and {own}"
@@ -65,7 +64,7 @@ def with_slopes(program: Program) -> Program | None:
         closed = numbers[-count:]
         return results(closed), jacobian(results)(closed)
 
-    return trace(both, *unflatten(program.arguments, [0.0] * program.arguments.size))
+    return trace_for(both, program.arguments)
 
 
 def moving_outputs(program: Program) -> list[bool]:

@@ -60,6 +60,8 @@ class Places:
         Errors: `TypeError` for Vars, of which SciPy makes no arrays.
         """
         sparse = scipy_sparse()
+        if hasattr(type(numbers), "__whole__"):
+            return Sparse(self, numbers)
         if not hasattr(numbers, "dtype") and not set(map(type, numbers)) <= {float}:
             if not any(map(is_symbolic, numbers)):
                 raise TypeError("sparse=True expected arguments of floats but got Vars; nest without sparse")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import math
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -46,7 +47,7 @@ class Structure:
         """The number of values in it: a whole array is one."""
         if not self.parts:
             return 1 if self.whole else self.size
-        return sum(part.count for part in self.parts)
+        return len(self.parts) if self.of_numbers else sum(part.count for part in self.parts)
 
     @kept
     def size(self) -> int:
@@ -58,7 +59,14 @@ class Structure:
         count = 1
         for length in self.shape:
             count *= length
-        return count if self.kind == "array" else sum(part.size for part in self.parts)
+        if self.kind == "array":
+            return count
+        return len(self.parts) if self.of_numbers else sum(part.size for part in self.parts)
+
+    @property
+    def of_numbers(self) -> bool:
+        """Whether all its parts are numbers."""
+        return self.parts.count(NUMBER) == len(self.parts)
 
     def __hash__(self) -> int:
         # By what a glance tells: there may be a million parts.
@@ -81,7 +89,16 @@ class Structure:
         return self.keys[0] if self.kind == "constant" else None
 
     def __reduce__(self) -> Reduced:
-        return unpickled, ("structure", self.kind, self.parts, self.keys, self.shape, self.made, self.places, self.whole)
+        return unpickled, (
+            "structure",
+            self.kind,
+            self.parts,
+            self.keys,
+            self.shape,
+            self.made,
+            self.places,
+            self.whole,
+        )
 
     def leaves(self) -> Iterator[Structure]:
         """Yield the structure of each value."""
@@ -96,7 +113,7 @@ class Structure:
     def in_numbers(self) -> Structure:
         """Return the structure in which no array is whole."""
         if self.whole:
-            return replace(self, whole=False)
+            return replace(self, whole=False, shape=() if self.places is not None else self.shape)
         if not any(part.has_whole for part in self.parts):
             return self
         return replace(self, parts=tuple([part.in_numbers() for part in self.parts]))
@@ -105,6 +122,8 @@ class Structure:
         """Return the structure in which arrays of so many numbers and more are whole."""
         if self.kind == "array":
             return replace(self, whole=True) if self.size >= least and not self.whole else self
+        if self.of_numbers:
+            return self
         parts = [part.in_arrays(least) if part.parts or part.kind == "array" else part for part in self.parts]
         if all(new is old for new, old in zip(parts, self.parts, strict=True)):
             return self
@@ -125,7 +144,7 @@ class Structure:
     def __str__(self) -> str:
         if self.kind == "number":
             return "number"
-        if self.whole:
+        if self.whole and self.places is None:
             return f"[{' × '.join(map(str, ('number', *self.shape)))}]"
         if self.kind == "array":
             return f"array{list(self.shape)}"
@@ -153,21 +172,24 @@ def constant(value: Any) -> Structure:
     return NONE if value is None else Structure("constant", keys=(value,), made=type(value))
 
 
-def flatten(tree: Any, function: str, name: str, others: bool = False) -> tuple[list[Any], Structure]:
+def flatten(
+    tree: Any, function: str, name: str, others: bool = False, least: float = math.inf
+) -> tuple[list[Any], Structure]:
     """List the numbers of a nested structure and describe it; a `TypeError` names anything that is not a number.
 
     Vars and other number types stay as they are, all else becomes a float. With `others`, what is no number is a
-    constant of the structure, whatever it is.
+    constant of the structure, whatever it is. An array of at least so many plain numbers as `least` says is whole: one
+    value, itself an array of doubles.
 
     >>> numbers, structure = flatten({"a": [1, 2.5], "b": 3}, "f", "x")
     >>> numbers, str(structure)
     ([1.0, 2.5, 3.0], "{'a': [number, number], 'b': number}")
     """
     numbers: list[Any] = []
-    return numbers, _flatten(tree, function, name, numbers, others)
+    return numbers, _flatten(tree, function, name, numbers, others, least)
 
 
-def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
+def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bool, least: float) -> Structure:
     if type(tree) is float or hasattr(type(tree), "__apply__"):
         numbers.append(tree)
         return NUMBER
@@ -179,14 +201,17 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
         if all_numbers(tree):
             numbers.extend(tree)
             return Structure(kind, (NUMBER,) * len(tree))
-        parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others) for k, item in enumerate(tree)])
+        parts = tuple([_flatten(item, function, f"{name}[{k}]", numbers, others, least) for k, item in enumerate(tree)])
         return Structure(kind, parts)
     if isinstance(tree, Sparse):
+        if hasattr(type(tree.numbers), "__whole__"):
+            numbers.append(tree.numbers)
+            return Structure("sparse", shape=(tree.places.size,), places=tree.places, whole=True)
         numbers.extend(tree.numbers)
         return Structure("sparse", places=tree.places)
     if isinstance(tree, dict):
-        parts = tuple([_flatten(item, function, f"{name}[{key!r}]", numbers, others) for key, item in tree.items()])
-        return Structure("dict", parts, tuple(tree))
+        own = [_flatten(item, function, f"{name}[{key!r}]", numbers, others, least) for key, item in tree.items()]
+        return Structure("dict", tuple(own), tuple(tree))
     tree = number_in(tree)
     if hasattr(type(tree), "__apply__"):
         numbers.append(tree)
@@ -195,21 +220,24 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
         return constant(tree)
     keys = record_fields(tree)
     if keys is not None:
-        parts = tuple([_flatten(getattr(tree, key), function, f"{name}.{key}", numbers, others) for key in keys])
-        return Structure("record", parts, keys, made=type(tree))
+        own = [_flatten(getattr(tree, key), function, f"{name}.{key}", numbers, others, least) for key in keys]
+        return Structure("record", tuple(own), keys, made=type(tree))
     try:
-        return _flatten_held(tree, function, name, numbers, others)
+        return _flatten_held(tree, function, name, numbers, others, least)
     except TypeError:
         if others:
             return constant(tree)
         raise
 
 
-def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], others: bool) -> Structure:
+def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], others: bool, least: float) -> Structure:
     found = held(tree, function, name)
     if isinstance(found, list):
-        return _flatten(found, function, name, numbers, others)
+        return _flatten(found, function, name, numbers, others, least)
     shape = getattr(found, "shape", None)
+    if shape and found.size >= least and found.dtype.kind in "fiub" and found.dtype.itemsize <= 8:
+        numbers.append(found.astype(float, order="C", copy=False))
+        return Structure("array", shape=tuple(shape), whole=True)
     if shape:
         items = _items(found)
         if not all_numbers(items):
@@ -270,6 +298,8 @@ def unflatten(structure: Structure, numbers: Sequence[Any]) -> Any:
 def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
     if structure.kind == "number":
         return next(numbers)
+    if structure.whole and structure.places is not None:
+        return structure.places.array(next(numbers))
     if structure.whole:
         found = next(numbers)
         return array_of(found, structure.shape) if type(found) is list else found
@@ -277,7 +307,7 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
         return array_of(list(itertools.islice(numbers, structure.size)), structure.shape)
     if structure.places is not None:
         return structure.places.array(list(itertools.islice(numbers, structure.size)))
-    if structure.parts.count(NUMBER) == len(structure.parts):
+    if structure.of_numbers:
         return structure.build(list(itertools.islice(numbers, len(structure.parts))))
     return structure.build([_unflatten(part, numbers) for part in structure.parts])
 

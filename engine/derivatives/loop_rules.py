@@ -3,7 +3,7 @@
 In reverse a scan becomes a scan that runs backwards: it takes the carry that each iteration started from, which the
 forward scan has stacked, computes the iteration again, and hands the gradient of the carry on. What comes out for each
 row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map, and that of a
-branch is a branch on the same condition. Forwards, the tangents are carried and stacked beside the numbers. Inner
+branch is a branch on the same condition. That of a while loop is a scan of as many iterations as there were. Forwards, the tangents are carried and stacked beside the numbers. Inner
 derivatives are traced, so second order, and loops inside loops, need nothing more.
 """
 
@@ -15,6 +15,7 @@ from typing import Any
 
 from ..programs import (
     CALL,
+    COUNTED,
     MAP,
     SCAN,
     WHILE,
@@ -25,6 +26,7 @@ from ..programs import (
     Shape,
     Structural,
     Tracer,
+    as_values,
     input_flags,
     listed,
     reached_outputs,
@@ -43,25 +45,44 @@ Flags = tuple[bool, ...]
 def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> list[Any]:
     """Return the gradient by each argument of a loop, 0 if not wanted, from those of some of its results.
 
-    `gradients` has them by the results' places, see `Loop.result_at`.
+    `gradients` has them by the results' places, see `Loop.result_at`. The loop is made to stack what that takes, and a
+    while loop to count its iterations, too.
     """
-    loop, args = node.loop, node.args
+    loop, args, inserted = node.loop, node.args, 0
     if loop.is_branch:
         return _pull_branch(loop, args, gradients, wanted)
+    carry, rows = loop.carry, loop.rows
     if loop.kind == WHILE:
-        return pull(LoopNode(bounded(loop), args), gradients, wanted)
-    carry, rows, stacked, first = loop.carry, loop.rows, loop.stacked, loop.carry + loop.sums
-    places = [*range(carry), *range(first, first + stacked), *range(carry, first)]
-    given = [place in gradients for place in places]
+        count = node.counted()
+        loop, inserted = counted(node.loop), 1
+        args, wanted = (*args[:carry], count, *args[carry:]), [*wanted[:carry], False, *wanted[carry:]]
+    own_places = [loop.place_of(k) for k in range(loop.results)]
+    given = [place in gradients for place in own_places]
     derived, active, kept = _reverse_of(loop, tuple(input_flags(loop, wanted)), tuple(given))
     # The arguments: gradients of the carry; the rows: carries, rows, what is kept, gradients; what is shared.
-    own = [*node.keep(range(carry)), *args[carry : carry + rows], *node.keep(kept)]
-    own += [gradients[place] for place in places[carry : carry + stacked] if place in gradients]
+    own = [*node.keep(range(carry)), *args[carry : carry + rows], *node.keep([k - inserted for k in kept])]
+    own += [gradients[place] for place in own_places[carry : carry + loop.stacked] if place in gradients]
     shapes = loop.body.shapes
     ahead = [gradients[k] if k in gradients else zeros(shapes[k]) for k in range(carry) if active[k]]
-    sums = [gradients[k] for k in range(carry, first) if k in gradients]
+    sums = [gradients[place] for place in own_places[carry + loop.stacked :] if place in gradients]
     found = iter(derived.apply((*ahead, *own, *args[carry + rows :], *sums)))
-    return [next(found) if flag else 0.0 for flag in active]
+    every = [next(found) if flag else 0.0 for flag in active]
+    return [*every[:carry], *every[carry + inserted :]]
+
+
+def counted(loop: Loop) -> Loop:
+    """Return a while loop as the counted scan that it is once the number of its iterations is known."""
+    if not loop.length:
+        raise ValueError(
+            f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
+            "reverse mode (grad) but got none; pass a limit, or use jvp"
+        )
+    body, carry = loop.body, loop.carry
+    shapes = [*body.shapes[:carry], (), *body.shapes[carry:]]
+    new = [k + (k >= carry) for k in range(body.count)]
+    names = (*body.names[:carry], "iterations", *body.names[carry:])
+    body = body.renumbered(body.steps, new, names=names, arguments=values_in_tuple(shapes))
+    return loop.change(kind=COUNTED, body=body, condition=None)
 
 
 def zeros(shape: Shape) -> Any:
@@ -92,10 +113,10 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = values_in_tuple(map(shape_of, every)), values_in_tuple(map(shape_of, outputs))
     program = listed(f"reverse {body.name}", every, outputs, *structures)
-    kind = SCAN if moving else CALL if loop.kind == CALL else MAP
+    kind = loop.kind if loop.kind in (CALL, COUNTED) else SCAN if moving else MAP
     sums = 0 if kind == CALL else sum(active[carry + rows :])
     width = 0 if kind == CALL else len(own)
-    backwards = kind == SCAN and not loop.backwards
+    backwards = kind in (SCAN, COUNTED) and not loop.backwards
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
@@ -190,27 +211,24 @@ def _reverse_branch(loop: Loop, wanted: Flags, moved: tuple[int, ...], given: Fl
     return Loop(WHILE, program, 1, first, 0, 0, condition=asked)
 
 
-def push(node: LoopNode, tangents: Sequence[Any]) -> list[Any]:
+def push(node: LoopNode, tangents: Sequence[Any]) -> dict[int, Any]:
     """Return the tangents of a loop's results, by their places, from those of its arguments."""
     loop, args = node.loop, node.args
     moves = [type(tangent) is not float or tangent != 0.0 for tangent in tangents]
     if not any(moves):
-        return [0.0] * loop.results
+        return {}
     carry, rows = loop.carry, loop.rows
     active = tuple(input_flags(loop, moves))
     derived, reached = _forward_of(loop, active)
     shapes = loop.argument_shapes
-    every = [
-        (t if flag else zeros(shape)) for t, flag, shape in zip(tangents, moves, shapes, strict=True)
-    ]
+    every = [(t if flag else zeros(shape)) for t, flag, shape in zip(tangents, moves, shapes, strict=True)]
     own = [tangent for tangent, flag in zip(every, active, strict=True) if flag]
     first, second = sum(active[:carry]), sum(active[: carry + rows])
     start = carry + rows
     given = (*args[:carry], *own[:first], *args[carry:start], *own[first:second], *args[start:], *own[second:])
     found = iter(derived.apply(given)[carry:])
     moved = [next(found) if flag else 0.0 for flag in reached]
-    middle = carry + loop.stacked
-    return [*moved[:carry], *moved[middle:], *moved[carry:middle]]
+    return {loop.place_of(k): tangent for k, tangent in enumerate(moved)}
 
 
 @functools.lru_cache(maxsize=512)
@@ -231,7 +249,7 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
 
     def moving(xs: Sequence[Any]) -> list[Any]:
         numbers, tangents = split(xs)
-        results = body.run(numbers)
+        results = as_values(body.run(numbers), body.output_shapes)
         sources = [x for x, flag in zip(numbers, active, strict=True) if flag]
         targets = [result for result, flag in zip(results, reached, strict=True) if flag]
         found = forward(between(sources, targets), tangents, True)
@@ -257,20 +275,6 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
         condition=condition,
     )
     return derived, tuple(reached)
-
-
-def bounded(loop: Loop) -> Loop:
-    """Return a while loop as a scan of as many branches as it may have iterations; after its end none is taken."""
-    if not loop.length:
-        raise ValueError(
-            f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
-            "reverse mode (grad) but got none; pass a limit, or use jvp"
-        )
-
-    once = loop.change(length=1)
-    name, shapes = f"{loop.body.name} while {loop.condition.name}", loop.body.shapes
-    body = traced(name, loop.body.names, lambda xs: once.apply(tuple(xs)), shapes)
-    return Loop(SCAN, body, loop.length, loop.carry, 0, 0)
 
 
 use_loop_rules(pull, push)

@@ -84,7 +84,8 @@ def run_recorded(
     def call(inputs: list[Any]) -> tuple[list[Any], Structure]:
         nonlocal beside, aux
         whole = Structure("tuple", tuple(structures))
-        copies = unflatten(whole, arranged_values(inputs, whole.in_numbers(), whole) if one_by_one else inputs)
+        own = arranged_values(inputs, whole.in_numbers(), whole) if one_by_one else inputs
+        copies = unflatten(whole, own or ())
         given = list(args)
         for position, copy in zip(positions, copies, strict=True):
             given[position] = copy

@@ -14,13 +14,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import flatten, is_symbolic, unflatten, whole_number
+from ..data import Structure, flatten, is_symbolic, unflatten, whole_number
 from ..errors import describe
 from ..graph import Var, ask_rule, begin, inside, recording
 from ..operations import PRIMITIVES, Operators, Primitive, Scalar, table
-from ..programs import Loop
+from ..programs import ArrayTracer, Gather, Loop, Scatter, Shape, Structural, View, in_numbers
 from .running import run_on_copies
-from .sweeps import Recorded, between, chain, is_node, plus, settle
+from .sweeps import Recorded, between, chain, is_node, placed, plus, settle
 
 __all__ = ["taylor"]
 
@@ -51,10 +51,15 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     with recording() as outside, inside(begin()):
         is_one = not hasattr(x, "__len__") or getattr(x, "shape", None) == ()
         (number,), _ = flatten(x, "taylor", "x") if is_one else _reject(x)
-        (source,), results, shape = run_on_copies(lambda xs: flatten(f(*xs, **named), "taylor", "the result"), [number])
+
+        def call(inputs: Sequence[Any]) -> tuple[list[Any], Structure]:
+            values, structure = flatten(f(*inputs, **named), "taylor", "the result")
+            return list(in_numbers(values, structure)), structure.in_numbers()
+
+        (source,), results, shape = run_on_copies(call, [number])
         graph = between([source], results)
         expansion = Expansion(order)
-        series: dict[int, Series] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
+        series: dict[int, Any] = {id(source): Series(expansion, coefficients=[_plain(source), 1.0])}
         _expand(expansion, graph, series, (graph.foreign and outside) or is_symbolic(source))
         found = []
         for result in results:
@@ -70,7 +75,7 @@ def taylor(f: Callable[..., Any], x: Any, order: int, **named: Any) -> Any:
     return unflatten(shape, found)
 
 
-def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], symbolic: bool) -> None:
+def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Any], symbolic: bool) -> None:
     """Compute the series of all nodes between inputs, whose series are known, and results."""
     found_by: dict[int, list[Any]] = {}  # the results of each loop
     for node in graph.order:
@@ -83,14 +88,21 @@ def _expand(expansion: Expansion, graph: Recorded, series: dict[int, Series], sy
                 found_by[id(node)] = node.loop.apply(tuple(args))
             else:
                 item = found_by[id(node.args[0])][node.args[0].loop.result_at(node.place)]
-                series[id(node)] = item if type(item) is Series else Series(expansion, coefficients=[item])
+                series[id(node)] = item if has_series(item) else constant_series(expansion, item)
+            continue
+        if isinstance(node.op, Structural):
+            item = node.op.apply(tuple(args))
+            series[id(node)] = item if has_series(item) else constant_series(expansion, item)
+            continue
+        if type(node) is ArrayTracer:  # a copy
+            series[id(node)] = args[0]
             continue
         series[id(node)] = expansion.apply(node.op, tuple(args), node if symbolic else node.value)
         # Arguments first, so that no coefficient is asked for down a long chain of calls.
         series[id(node)].coefficient(expansion.order)
 
 
-def _expand_again(expansion: Expansion, node: Any, series: dict[int, Series], symbolic: bool) -> Series:
+def _expand_again(expansion: Expansion, node: Any, series: dict[int, Any], symbolic: bool) -> Series:
     """Compute the series of a checkpointed result from what its function records when it runs again."""
     graph = node.op.record(node.args)
     expansion.alive.append(graph)  # series are kept by the identity of their nodes
@@ -185,6 +197,11 @@ class Series(Operators):
         """Return the results of a loop on series, from a loop on their coefficients."""
         return _expand_loop(loop, args)
 
+    @staticmethod
+    def __apply_structure__(op: Any, args: Sequence[Any]) -> Any:
+        """Return the result of an operation of views.py: it does to each coefficient what it does to numbers."""
+        return _arrange(op, args)
+
     def coefficient(self, k: int) -> Scalar:
         """Return the coefficient of t**k."""
         while len(self.coefficients) <= k:
@@ -231,6 +248,73 @@ class Series(Operators):
         return bool(_at_zero(self))
 
     __hash__ = object.__hash__
+
+
+class ArraySeries:
+    """A truncated power series of a whole traced array: its coefficients are arrays."""
+
+    __slots__ = ("coefficients", "expansion", "shape")
+    __apply_rank__ = Series.__apply_rank__
+    __apply_loop__ = Series.__apply_loop__
+    __apply_structure__ = Series.__apply_structure__
+
+    def __init__(self, expansion: Expansion, shape: Shape, coefficients: Sequence[Any]) -> None:
+        self.expansion, self.shape, self.coefficients = expansion, shape, coefficients
+
+    def coefficient(self, k: int) -> Any:
+        """Return the coefficient of t**k."""
+        return self.coefficients[k] if k < len(self.coefficients) else placed(self.shape, (), ())
+
+
+def has_series(item: Any) -> bool:
+    """Return whether a number or an array, which may be a list, is a series."""
+    return type(item) in (Series, ArraySeries) or (type(item) is list and any(type(x) is Series for x in item))
+
+
+def expansion_of(args: Sequence[Any]) -> Expansion:
+    """Return the expansion that the series among numbers and arrays belong to."""
+    return next(x.expansion for arg in args for x in (arg if type(arg) is list else (arg,)) if has_series(x))
+
+
+def constant_series(expansion: Expansion, item: Any) -> Any:
+    """Return the series of a number or array that does not depend on the variable."""
+    shape = getattr(item, "shape", ())
+    return ArraySeries(expansion, shape, [item]) if shape else Series(expansion, coefficients=[item])
+
+
+def coefficient_of(item: Any, k: int) -> Any:
+    """Return the coefficient of t**k of a number or array."""
+    if type(item) in (Series, ArraySeries):
+        return item.coefficient(k)
+    if type(item) is list:
+        return [_coefficient(x, k) for x in item]
+    shape = getattr(item, "shape", ())
+    return item if k == 0 else placed(shape, (), ()) if shape else 0.0
+
+
+def series_of(expansion: Expansion, shape: Shape, coefficients: Sequence[Any]) -> Any:
+    """Return the number or array that has these coefficients; an array that is not traced is a list."""
+    if not shape:
+        return Series(expansion, coefficients=coefficients)
+    if all(type(item) is list for item in coefficients):
+        return [Series(expansion, coefficients=own) for own in zip(*coefficients, strict=True)]
+    return ArraySeries(expansion, shape, coefficients)
+
+
+def _arrange(op: Any, args: Sequence[Any]) -> Any:
+    expansion = expansion_of(args)
+    first = op.apply(tuple([coefficient_of(arg, 0) for arg in args]))
+    if isinstance(op, View) and op.stops:
+        return first
+    # What says where numbers are read and go moves nothing.
+    index = 1 if isinstance(op, Gather) else 0 if isinstance(op, Scatter) else -1
+    if index >= 0 and not has_series(args[1 - index]):
+        return first
+    coefficients = [first]
+    for k in range(1, expansion.order + 1):
+        own = [coefficient_of(arg, 0 if place == index else k) for place, arg in enumerate(args)]
+        coefficients.append(op.apply(tuple(own)))
+    return series_of(expansion, op.shape, coefficients)
 
 
 def _at_zero(x: Any) -> Any:

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Places, Sparse, is_symbolic, scipy_sparse
 from ..graph import Var
 from ..programs import (
     CALL,
+    COUNTED,
+    MAP,
     WHILE,
+    ArrayTracer,
     Gather,
     Loop,
     Numbers,
@@ -33,6 +36,14 @@ from ..programs import (
 )
 from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
 
+_sparse_arrays: Callable[[Recorded, bool, str | None], Sparse]  # sparse_arrays.py gives it
+
+
+def use_sparse_arrays(compute: Callable[[Recorded, bool, str | None], Sparse]) -> None:
+    """Set what computes sparse derivatives of whole arrays: another module, which imports this one."""
+    global _sparse_arrays
+    _sparse_arrays = compute
+
 
 def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
     """List for each result the inputs that it can depend on; both are numbers."""
@@ -41,6 +52,32 @@ def pattern(graph: Recorded, symbolic: bool = False) -> list[list[int]]:
         reached[id(node)] = reached.get(id(node), 0) | (1 << place)
     _spread(graph, reached, symbolic)
     return [_places(reached.get(id(result), 0)) if is_node(result) else [] for result in graph.results]
+
+
+def pattern_by_number(graph: Recorded) -> list[list[int]]:
+    """List for each number of the results the numbers of the inputs that it can depend on."""
+    return _dependences(graph, True)
+
+
+def _dependences(graph: Recorded, symbolic: bool) -> list[list[int]]:
+    reached: dict[int, Any] = {}
+    start = 0
+    for node in graph.inputs:
+        shape = getattr(node, "shape", ())
+        bits = [1 << k for k in range(start, start + size_of(shape))]
+        reached[id(node)] = bits if shape else bits[0]
+        start += size_of(shape)
+    _spread(graph, reached, symbolic)
+    known: dict[int, list[int]] = {}
+    found: list[list[int]] = []
+    for result in graph.results:
+        shape = getattr(result, "shape", ())
+        own: Any = _bits(reached, result, shape) if is_node(result) else 0
+        for each in own if shape else (own,):
+            if each not in known:
+                known[each] = _places(each)
+            found.append(known[each])
+    return found
 
 
 def _spread(graph: Recorded, reached: dict[int, Any], symbolic: bool) -> None:
@@ -123,16 +160,24 @@ def _through(loop: Loop, args: Sequence[Any]) -> list[Any]:
             found.append(bits)
         return grouped(found, loop.body.output_shapes)
 
-    if loop.kind == WHILE:
-        while True:
-            grown = [_union(old, new) for old, new in zip(carry, run([*carry, *shared]), strict=True)]
-            if grown == carry or loop.is_branch:
-                return grown
-            carry = grown
     if loop.kind == CALL:
         return run(args)
+    if loop.kind == MAP and not first:
+        return _through_map(loop, needs, args)
     rows = [row_by_row(array, shape) for array, shape in zip(args[first:end], loop.body.shapes[first:end], strict=True)]
     given = loop.body.output_shapes[first:]
+    if loop.kind in (WHILE, COUNTED):
+        # It can end anywhere.
+        either = [functools.reduce(_union, own) for own in rows]
+        while True:
+            found = run([*carry, *either, *shared])
+            grown = [_union(old, new) for old, new in zip(carry, found, strict=False)]
+            if grown == carry or loop.is_branch:
+                break
+            carry = grown
+        middle = first + loop.stacked
+        stacked = [own * loop.length if type(own) is list else [own] * loop.length for own in found[first:middle]]
+        return [*grown, *stacked, *found[middle:]]
     kept: list[list[Any]] = [[None] * loop.length for _ in range(loop.stacked)]
     totals = [[0] * size_of(shape) if shape else 0 for shape in given[loop.stacked :]]
     for k in loop.iterations:
@@ -145,6 +190,36 @@ def _through(loop: Loop, args: Sequence[Any]) -> list[Any]:
         [bits for item in own for bits in item] if shape else own for own, shape in zip(kept, given, strict=False)
     ]
     return [*carry, *stacked, *totals]
+
+
+def _through_map(loop: Loop, needs: Sequence[Sequence[int]], args: Sequence[Any]) -> list[Any]:
+    """Return the bits of a map's results: of all iterations of a number at once."""
+    columns: list[Any] = []  # of each number of the body's inputs: a list of its bits, or those of all iterations
+    for k, (arg, shape) in enumerate(zip(args, loop.body.shapes, strict=True)):
+        size = size_of(shape)
+        if k >= loop.rows:
+            columns += arg if shape else [arg]
+        else:
+            columns += [arg[j::size] for j in range(size)]
+    found: list[list[int]] = []
+    for own in needs:
+        same = functools.reduce(int.__or__, [columns[k] for k in own if isinstance(columns[k], int)], 0)
+        varying = [columns[k] for k in own if not isinstance(columns[k], int)]
+        if varying:
+            found.append([functools.reduce(int.__or__, bits, same) for bits in zip(*varying, strict=True)])
+        else:
+            found.append([same] * loop.length)
+    results: list[Any] = []
+    start = 0
+    for k, shape in enumerate(loop.body.output_shapes):
+        own_columns = found[start : start + size_of(shape)]
+        start += size_of(shape)
+        if k < loop.stacked:
+            results.append([bits for row in zip(*own_columns, strict=True) for bits in row])
+        else:
+            totals = [functools.reduce(int.__or__, column, 0) for column in own_columns]
+            results.append(totals if shape else totals[0])
+    return results
 
 
 def grouped(numbers: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
@@ -161,20 +236,7 @@ def _union(a: Any, b: Any) -> Any:
 def _needs(program: Program) -> list[list[int]]:
     """List for each number of a program's outputs the numbers of the inputs that it can depend on smoothly."""
     inputs = symbols(program)
-    graph = between(inputs, program.run(inputs))
-    reached: dict[int, Any] = {}
-    start = 0
-    for node, shape in zip(inputs, program.shapes, strict=True):
-        count = size_of(shape)
-        bits = [1 << k for k in range(start, start + count)]
-        reached[id(node)] = bits if shape else bits[0]
-        start += count
-    _spread(graph, reached, True)
-    found: list[list[int]] = []
-    for result, shape in zip(graph.results, program.output_shapes, strict=True):
-        own = _bits(reached, result, shape)
-        found += map(_places, own if shape else (own,))
-    return found
+    return _dependences(between(inputs, program.run(inputs)), True)
 
 
 def _places(bits: int) -> list[int]:
@@ -250,6 +312,8 @@ def sparse_jacobian(
 
 def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any], mode: str | None = None) -> Any:
     """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
+    if any(type(node) is ArrayTracer for node in (*graph.inputs, *graph.results)):
+        return _sparse_arrays(graph, function == "hessian", mode)
     if any(map(is_symbolic, inputs)):
         return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian", mode=mode)[0]
     if any(type(node) is not Var or node.op is not None for node in inputs):

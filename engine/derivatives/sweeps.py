@@ -15,13 +15,27 @@ from typing import Any
 from ..data import is_symbolic
 from ..graph import Var, ask_rule, born_since, check_gradient, current, is_strict, lenient, number_of
 from ..operations import Scalar, table
-from ..programs import ArrayTracer, Gather, Loop, Part, Place, Scatter, Shape, Structural, Tracer, View, stopped, whole
+from ..programs import (
+    ArrayTracer,
+    Gather,
+    Loop,
+    Numbers,
+    Part,
+    Place,
+    Scatter,
+    Shape,
+    Structural,
+    Tracer,
+    View,
+    stopped,
+    whole,
+)
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
-_push_loop: Callable[[Any, Sequence[Any]], list[Any]]
+_push_loop: Callable[[Any, Sequence[Any]], dict[int, Any]]
 
 
-def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., list[Any]]) -> None:
+def use_loop_rules(pull: Callable[..., list[Any]], push: Callable[..., dict[int, Any]]) -> None:
     """Set how gradients and tangents pass through a loop: by functions of another module, which imports this one."""
     global _pull_loop, _push_loop
     _pull_loop, _push_loop = pull, push
@@ -122,7 +136,8 @@ def placed(shape: Shape, parts: Sequence[Part], values: Sequence[Any]) -> Any:
 
 def zero_of(node: Any) -> Any:
     """Return 0 for a number, an array of zeros for a whole array."""
-    return placed(node.shape, (), ()) if type(node) is ArrayTracer else 0.0
+    shape = getattr(node, "shape", ())
+    return placed(shape, (), ()) if shape else 0.0
 
 
 def plus(left: Scalar, right: Scalar) -> Scalar:
@@ -239,7 +254,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
             moved[id(node)] = tangent if type(node) is ArrayTracer else plus(before, tangent)
     for node in graph.order:
         if isinstance(node.op, Loop) and node.place >= 0:
-            moved[id(node)] = moved[id(node.args[0])][node.place]
+            moved[id(node)] = moved[id(node.args[0])].get(node.place, 0.0)
             continue
         tangents_in = [moved.get(id(arg), 0.0) if is_node(arg) else 0.0 for arg in node.args]
         if isinstance(node.op, Loop):
@@ -272,8 +287,17 @@ def _push_structure(node: Any, tangents: Sequence[Any]) -> Any:
         moving = [(p, t) for p, t in zip(op.parts, tangents, strict=True) if type(t) is not float or t != 0.0]
         return placed(op.shape, [part for part, _ in moving], [tangent for _, tangent in moving])
     if isinstance(op, Gather):
-        return Tracer.__apply_structure__(op, [tangents[0], node.args[1]]) if type(tangents[0]) is not float else 0.0
+        return _gathered(op, tangents[0], node.args[1]) if type(tangents[0]) is not float else 0.0
     return Tracer.__apply_structure__(op, [node.args[0], tangents[1]]) if type(tangents[1]) is not float else 0.0
+
+
+def _gathered(op: Gather, tangent: Any, index: Any) -> Any:
+    """Return the rows of a tangent: where all are one, no index is asked."""
+    made = getattr(tangent, "op", None)
+    if isinstance(made, View) and made.part.strides[0] == 0 and isinstance(index, Numbers):
+        strides = (*[0] * len(op.index), *made.part.strides[1:])
+        return Tracer.__apply_structure__(View(made.of, Part(made.part.start, op.shape, strides)), tangent.args)
+    return Tracer.__apply_structure__(op, [tangent, index])
 
 
 def second_order(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:

@@ -114,7 +114,7 @@ def jacobian(
 
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("jacobian", f, args, argnums, named, has_aux, one_by_one=True)
+            run = run_recorded("jacobian", f, args, argnums, named, has_aux, one_by_one=not sparse)
             graph = between(run.inputs, run.results)
             if sparse:
                 return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
@@ -142,7 +142,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
 
     def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("hessian", f, args, argnums, named, has_aux, one_by_one=True)
+            run = run_recorded("hessian", f, args, argnums, named, has_aux, one_by_one=not sparse)
             if run.result is not NUMBER:
                 raise TypeError(
                     f"hessian expected {name_of(f)} to return one number but got {run.result}; use jacobian of grad"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import builtins
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..data import Structure, flatten, unflatten
+from ..data import Structure, all_numbers, flatten, record_fields, unflatten
 from ..graph import Var, is_tracing, lift
 from ..programs import (
     Loop,
@@ -51,7 +52,7 @@ class Body:
         if function == "scan":
             return
         # Each array of the result is one value: what is stacked of it is an array, too.
-        self.numbers, self.result = values_of(*numbers_of(self.value, function, f), 0)
+        self.numbers, self.result = values_of(*numbers_of(self.value, function, f, 1), 0)
 
     def finish(self, outputs: Sequence[Any], lifted: Sequence[Any] | None = None) -> None:
         """Make the program; what the function closes over becomes additional inputs, after the others."""
@@ -76,11 +77,13 @@ def shown_as(structure: Structure, values: Sequence[Any]) -> Any:
     return unflatten(structure, [*builtins.map(shown, values)])
 
 
-def numbers_of(result: Any, function: str, f: Callable[..., Any]) -> tuple[list[Any], Structure]:
-    """List the numbers of a function's result, and describe its structure."""
+def numbers_of(
+    result: Any, function: str, f: Callable[..., Any], least: float = math.inf
+) -> tuple[list[Any], Structure]:
+    """List the numbers of a function's result, and describe its structure; `least` is that of `flatten`."""
     if result is None:
         raise TypeError(f"{function} expected {function_name(f)} to return a number but got None; is a return missing?")
-    return flatten(result, function, f"the result of {function_name(f)}")
+    return flatten(result, function, f"the result of {function_name(f)}", least=least)
 
 
 def as_step(loop: Loop, args: Sequence[Any]) -> list[Any]:
@@ -99,3 +102,19 @@ def seen(numbers: Sequence[Any]) -> list[Any]:
 def any_traced(numbers: Sequence[Any]) -> bool:
     """Return whether any value is traced."""
     return any(getattr(kind, "__symbolic__", False) for kind in builtins.set(builtins.map(type, numbers)))
+
+
+def holds_traced(tree: Any) -> bool:
+    """Return whether a structure holds a traced number or array."""
+    if any_traced([tree]):
+        return True  # nobody lists the numbers of a traced array
+    keys = record_fields(tree)
+    if keys is not None:
+        tree = [getattr(tree, key) for key in keys]
+    elif isinstance(tree, builtins.dict):
+        tree = builtins.list(tree.values())
+    elif getattr(getattr(tree, "dtype", None), "kind", "") == "O":
+        tree = tree.ravel().tolist()
+    if not isinstance(tree, (builtins.list, builtins.tuple)):
+        return False
+    return any_traced(tree) or (not all_numbers(tree) and any(builtins.map(holds_traced, tree)))

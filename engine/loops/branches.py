@@ -14,7 +14,7 @@ from typing import Any
 from ..data import NUMBER, arranged, flatten, unflatten
 from ..errors import describe
 from ..operations import table
-from ..programs import WHILE, Loop, function_name, traced, values_of, zeros_of
+from ..programs import WHILE, Loop, function_name, traced, values_in, zeros
 from .bodies import Body, any_traced, numbers_of, seen, shown_as
 
 __all__ = ["cond", "switch"]
@@ -122,7 +122,7 @@ def _branches(
     function: str, chosen: Any, branches: Sequence[tuple[str, Test, Callable[..., Any]]], args: Sequence[Any]
 ) -> Any:
     """Trace all branches: each is a loop of at most one iteration, which replaces the result if its test passes."""
-    numbers, structure = values_of(*flatten(args, function, "args"))
+    numbers, structure = values_in(args, function, "args")
     bodies: list[Body] = []
     for _, _, f in branches:
         body = Body(function, f, structure)
@@ -135,8 +135,7 @@ def _branches(
             )
         body.finish(placed)
         bodies.append(body)
-    count = len(bodies[0].numbers)
-    results: list[Any] = [zeros_of(shape) for shape in bodies[0].program.output_shapes]
+    results: list[Any] = list(map(zeros, bodies[0].program.output_shapes))
     for (name, test, _), body in zip(branches, bodies, strict=True):
         loop = _branch(body, name, test)
         results = loop.apply((*results, chosen, *numbers, *body.lifted))

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data import NUMBER, Structure, arranged, flatten, is_symbolic, leaves, unflatten
 from ..operations import table
-from ..programs import are_conditions, function_name, shown, values_of
+from ..programs import are_conditions, function_name, shown, values_in
 
 
 class Carry:
@@ -25,8 +25,7 @@ class Carry:
         self.truths = frozenset([k for k, leaf in enumerate(leaves(tree, self.structure)) if _is_truth(leaf)])
 
     def _values(self, tree: Any, name: str) -> tuple[list[Any], Structure]:
-        numbers, structure = flatten(tree, self.function, name)
-        return values_of(numbers, structure) if self.traced else (numbers, structure)
+        return values_in(tree, self.function, name) if self.traced else flatten(tree, self.function, name)
 
     def give(self, numbers: Sequence[Any]) -> Any:
         """Return the carry passed to an iteration, or returned by the loop."""

@@ -35,10 +35,10 @@ from ..programs import (
     positional,
     size_of,
     traced,
-    values_of,
+    values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, numbers_of, seen, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, numbers_of, seen, shown_as
 from .carries import Carry
 from .leading_axis import Items, stack, stack_rows
 
@@ -78,10 +78,9 @@ def function(f: F) -> F:
     def called(*args: Any, **named: Any) -> Any:
         if named:
             args = positional(f, args, named, function_name(f))
-        numbers, structure = flatten(args, function_name(f), "args")
-        if not any_traced(numbers):
+        if not holds_traced(args):
             return f(*args)
-        numbers, structure = values_of(numbers, structure)
+        numbers, structure = values_in(args, function_name(f), "args")
         # Another trace may find other numbers in the closure; within no_grad the body has no derivative.
         key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
@@ -117,21 +116,21 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     >>> from chainrule import trace
     >>> print(trace(lambda w: map(lambda x: w * x, [1.0, 2.0]), 3.0))
     lambda(w):
-        v1, v2 = map lambda × 2 over 1.0, 2.0 with w:
+        v1 = map lambda × 2 over 1.0, 2.0 with w:
             lambda(x, w):
                 v1 = w × x
                 return v1
-        return [v1, v2]
+        return [v1[0], v1[1]]
     """
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
     items = Items(xs, "map", f)
-    given, structure = flatten(shared, "map", "shared")
-    if not items.traced and not any_traced(given):
+    if not items.traced and not holds_traced(shared):
+        given, structure = flatten(shared, "map", "shared", least=1)
         found = _map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    given, structure = values_of(given, structure)
+    given, structure = values_in(shared, "map", "shared")
     item, columns = items.columns()
     body = Body("map", f, Structure("tuple", (item, *structure.parts)))
     body.finish(body.numbers)
@@ -169,15 +168,14 @@ def scan(
     """
     checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
     items = Items(xs, "scan", f, length)
-    held = Carry("scan", carry)
-    given, structure = flatten(shared, "scan", "shared")
-    if not any_traced(held.numbers) and not items.traced and not any_traced(given):
-        found = _scan_eagerly(f, held, items, unflatten(structure, given), reverse)
+    if not holds_traced(carry) and not items.traced and not holds_traced(shared):
+        given, structure = flatten(shared, "scan", "shared", least=1)
+        found = _scan_eagerly(f, Carry("scan", carry), items, unflatten(structure, given), reverse)
         if found is not None:
             return found
     held = Carry("scan", carry, traced=True)
     first, kind = held.numbers, held.structure
-    given, structure = values_of(given, structure)
+    given, structure = values_in(shared, "scan", "shared")
     item, columns = items.columns()
     arguments = Structure("tuple", (kind, item, *structure.parts))
     while True:
@@ -201,7 +199,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
         body: from the carry to a carry of the same structure.
         carry: a number or a nested structure of numbers.
         limit: at most so many iterations; a loop that would go on gives nan. A compiled derivative in reverse
-            (`grad`) needs it, and looks at as many iterations; forward mode (`jvp`) needs none.
+            (`grad`) needs it, since it keeps the carry of each iteration that there was; forward mode (`jvp`) needs
+            none.
 
     In a batch each sample goes on as long as its own condition holds; no row of your own is asked for those that ended.
 
@@ -210,10 +209,8 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     """
     if limit is not None:
         limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
-    held = Carry("while_loop", carry)
-    numbers = held.numbers
-    if not any_traced(numbers):
-        found = _repeat_eagerly(cond, body, held, limit)
+    if not holds_traced(carry):
+        found = _repeat_eagerly(cond, body, Carry("while_loop", carry), limit)
         if found is not None:
             return found[0]
     held = Carry("while_loop", carry, traced=True)
@@ -299,7 +296,11 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
     whole = loop.change(body=body, length=count)
     # What is left over comes last, which for a scan backwards is at the beginning.
     start = rest if loop.backwards else 0
-    grouped = [_rows_of(column, start, count, shape) for column, shape in zip(columns, own, strict=True)]
+    singles = shapes[carry : carry + rows]
+    grouped = [
+        _rows_of(column, start * size_of(single), (count, *shape))
+        for column, single, shape in zip(columns, singles, own, strict=True)
+    ]
     found = as_step(whole, (*args[:carry], *grouped, *shared))
     stacked = [
         _joined([array], (count * size, *shape)) for array, shape in zip(found[carry:], _stacked(loop), strict=True)
@@ -308,8 +309,8 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
         return [*found[:carry], *stacked]
     start = 0 if loop.backwards else count * size
     left = [
-        _rows_of(column, start, rest, shape)
-        for column, shape in zip(columns, shapes[carry : carry + rows], strict=True)
+        _rows_of(column, start * size_of(shape), (rest, *shape))
+        for column, shape in zip(columns, singles, strict=True)
     ]
     more = checkpointed(loop.change(length=rest), [*found[:carry], *left, *shared], levels - 1)
     pairs = zip(stacked, more[carry:], _stacked(loop), strict=True)
@@ -323,11 +324,9 @@ def _stacked(loop: Loop) -> Sequence[Shape]:
     return loop.body.output_shapes[loop.carry : loop.carry + loop.stacked]
 
 
-def _rows_of(array: Any, start: int, count: int, shape: Shape) -> Any:
-    """Return some rows of an array, each of a shape; several rows may be joined to one."""
-    size = size_of(shape)
-    shape = (count, *shape)
-    return View(array.shape, Part(start * size, shape, contiguous(shape))).apply((array,))
+def _rows_of(array: Any, start: int, shape: Shape) -> Any:
+    """Return some rows of an array from a number on; several rows may be joined to one."""
+    return View(array.shape, Part(start, shape, contiguous(shape))).apply((array,))
 
 
 def _joined(arrays: Sequence[Any], shape: Shape) -> Any:
@@ -432,8 +431,8 @@ def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], l
     numbers = carry.take(f, value[0])
     if value[1] is None:
         return numbers, [], _NONE
-    own, shape = flatten(value[1], "scan", f"the result of {function_name(f)}")
-    own, shape = values_of(own, shape, 0) if carry.traced else (own, shape)
+    name = f"the result of {function_name(f)}"
+    own, shape = values_in(value[1], "scan", name, 0) if carry.traced else flatten(value[1], "scan", name)
     return numbers, own, shape
 
 

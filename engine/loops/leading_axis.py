@@ -14,7 +14,6 @@ from ..data import (
     flatten,
     held,
     is_constant,
-    is_symbolic,
     record_fields,
     unflatten,
     whole_number,
@@ -26,14 +25,14 @@ from ..programs import (
     ArrayTracer,
     Part,
     contiguous,
-    joined,
     row_by_row,
     shown,
     size_of,
     stacked,
+    values_in,
     values_in_tuple,
-    values_of,
 )
+from .bodies import holds_traced
 
 _EMPTY = Structure("list")
 
@@ -71,21 +70,14 @@ class Items:
                     f"{function} expected leading axes of one length for {self.name} but got {self.count} in "
                     f"{counts[0][1]} and {count} in {name}"
                 )
-        self.traced = _holds_whole(self.xs) or any(map(is_symbolic, self.numbers))
-
-    @kept
-    def numbers(self) -> list[Any]:
-        """The numbers of all items, one item after another."""
-        return self._flattened[0]
+        self.traced = holds_traced(self.xs)
 
     @kept
     def structure(self) -> Structure:
         """The structure of each item."""
-        return self._flattened[1]
-
-    @kept
-    def _flattened(self) -> tuple[list[Any], Structure]:
-        return ([], _EMPTY) if self.nothing else self._flatten()
+        if self.nothing:
+            return _EMPTY
+        return flatten(_item(self.xs, 0), self.function, "xs[0]")[1] if self.count else _row(self.xs)
 
     def columns(self) -> tuple[Structure, list[Any]]:
         """Return the structure of an item, in which each array is one value, and for each value the array of all.
@@ -108,9 +100,8 @@ class Items:
             return Structure("tuple", tuple([self._columns(part, columns) for part in xs]))
         if isinstance(xs, dict):
             return Structure("dict", tuple([self._columns(part, columns) for part in xs.values()]), tuple(xs))
-        shape = tuple(xs.shape)
-        columns.append(xs if type(xs) is ArrayTracer else joined(flatten(xs, self.function, "xs")[0], shape))
-        return values_in_tuple([shape[1:]]).parts[0]
+        columns += values_in(xs, self.function, "xs", 0)[0]
+        return values_in_tuple([tuple(xs.shape[1:])]).parts[0]
 
     def _column_of_list(self, xs: list[Any], columns: list[Any]) -> Structure:
         if all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, xs))):
@@ -119,9 +110,8 @@ class Items:
         rows = []
         expected = _EMPTY
         for k, item in enumerate(xs):
-            own, found = flatten(item, self.function, f"xs[{k}]")
-            expected = expected if k else found.in_arrays(0)
-            values, structure = values_of(own, found, 0)
+            values, structure = values_in(item, self.function, f"xs[{k}]", 0)
+            expected = expected if k else structure
             rows.append(self._placed(values, structure, expected, k))
         for k, leaf in enumerate(expected.leaves()):
             columns.append(stacked([row[k] for row in rows], leaf.shape))
@@ -163,22 +153,6 @@ class Items:
             f"got {describe(name, xs)}"
         )
 
-    def _flatten(self) -> tuple[list[Any], Structure]:
-        xs = self.xs
-        if isinstance(xs, list) and all(kind is float or hasattr(kind, "__apply__") for kind in set(map(type, xs))):
-            return list(xs), NUMBER
-        if self.arrays and len(getattr(xs, "shape", ())) == 1:
-            return flatten(xs, self.function, "xs")[0], NUMBER
-        if not self.count:
-            return [], _row(xs)
-        numbers: list[Any] = []
-        first = _EMPTY
-        for k in range(self.count):
-            own, structure = flatten(_item(xs, k), self.function, f"xs[{k}]")
-            first = first if k else structure
-            numbers += self._placed(own, structure, first, k)
-        return numbers, first
-
     @property
     def known(self) -> bool:
         """Whether the structure of an item is known, even if there are no items."""
@@ -198,8 +172,10 @@ class Items:
 
     def item(self, k: int) -> Any:
         """Return one item as floats and Vars, whatever types the caller's numbers have."""
-        size = self.structure.size
-        return None if self.nothing else unflatten(self.structure, self.numbers[k * size : (k + 1) * size])
+        if self.nothing:
+            return None
+        numbers, found = flatten(_item(self.xs, k), self.function, f"xs[{k}]")
+        return unflatten(self.structure, self._placed(numbers, found, self.structure, k))
 
 
 def _row(xs: Any) -> Structure:
@@ -242,16 +218,6 @@ def _item(xs: Any, k: int) -> Any:
     if keys is None:
         return xs[k]
     return Structure("record", keys=keys, made=type(xs)).build([_item(getattr(xs, key), k) for key in keys])
-
-
-def _holds_whole(xs: Any) -> bool:
-    """Return whether there is a whole traced array."""
-    if isinstance(xs, (tuple, list)):
-        return any(map(_holds_whole, xs))
-    if isinstance(xs, dict):
-        return any(map(_holds_whole, xs.values()))
-    keys = record_fields(xs)
-    return type(xs) is ArrayTracer or any(_holds_whole(getattr(xs, key)) for key in keys or ())
 
 
 def stack(structure: Structure, columns: Sequence[Any], count: int, arrays: bool) -> Any:

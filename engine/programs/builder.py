@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -9,7 +10,8 @@ from ..data import Structure
 from ..operations import Primitive
 from .loop import Loop
 from .program import Program, Step
-from .views import Numbers, Part, Place, Shape, Structural, View, regular, size_of, whole
+from .tables import Numbers, constants
+from .views import Part, Place, Shape, Structural, View, regular, whole
 
 
 class Builder:
@@ -28,25 +30,32 @@ class Builder:
 
     def constant(self, number: float | Numbers) -> int:
         """Return the number of the value that holds this constant."""
-        return self._number((number.hex() if isinstance(number, float) else number,), number)
-
-    def step(self, op: Primitive, args: tuple[int, ...]) -> int:
-        """Return the number of an operation's value; a loop's other values have the numbers that follow."""
-        key = tuple(sorted(args)) if op.commutes else args
-        return self._number((op, key), Step(op, args))
-
-    def _number(self, key: tuple[object, ...], item: float | Numbers | Step) -> int:
+        key = (number.hex() if isinstance(number, float) else number,)
         place = self._known.get(key)
         if place is None:
             place = self._known[key] = self.inputs + len(self.made)
-            if isinstance(item, Step):
-                self._steps.append(item)
-            else:
-                self._constants[len(self.made)] = item
-            self.made.append(item)
-            if isinstance(item, Step) and item.op.results != 1:
-                self.made += [None] * (item.op.results - 1)
+            self._constants[len(self.made)] = number
+            self.made.append(number)
         return place
+
+    def step(self, op: Primitive, args: tuple[int, ...]) -> int:
+        """Return the number of an operation's value; a loop's other values have the numbers that follow."""
+        key = op, tuple(sorted(args)) if op.commutes else args
+        place = self._known.get(key)
+        if place is None:
+            place = self._known[key] = self.inputs + len(self.made)
+            step = Step(op, args)
+            self._steps.append(step)
+            self.made.append(step)
+            if op.results != 1:
+                self.made += [None] * (op.results - 1)
+        return place
+
+    def write(self, op: Primitive, args: tuple[int, ...]) -> int:
+        """Return the number of an operation's value as `step` does, of a view of a view that of one."""
+        if isinstance(op, Structural) and not isinstance(op, Loop):
+            return arranged(self, op, args)
+        return self.step(op, args)
 
     def constant_of(self, place: int) -> float | None:
         """Return the constant that a value holds, or None if it is not a constant."""
@@ -145,6 +154,10 @@ def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
         if len(args) == 1 and op.parts[0] == whole(op.shape):
             return args[0]
         if op.fills:
+            known = itertools.takewhile(lambda number: number is not None, map(builder.constant_of, args))
+            numbers = [number for number in known if number is not None]
+            if len(numbers) == len(args):
+                return builder.constant(constants(numbers, op.shape))
             joined = _joined(builder, op, args)
             if joined is not None:
                 return joined
@@ -152,24 +165,23 @@ def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
 
 
 def _seen(builder: Builder, op: View, source: int) -> int:
-    if op.stops:
-        return builder.step(op, (source,))
-    numbers, made = builder.table_of(source), builder.step_of(source)
-    if numbers is not None and not op.shape:
-        return builder.constant(numbers.tolist()[op.part.start])
-    if made is not None and isinstance(made.op, View) and not made.op.stops:
+    made = builder.made[source - builder.inputs] if source >= builder.inputs and not op.stops else None
+    if isinstance(made, Numbers) and not op.shape:
+        return builder.constant(made.part(op.part))
+    if isinstance(made, Step) and isinstance(made.op, View) and not made.op.stops:
         found = op.after(made.op)
         if found is not None:
             return _seen(builder, found, made.args[0])
-    if made is not None and isinstance(made.op, Place):
+    if isinstance(made, Step) and isinstance(made.op, Place):
         found_part = made.op.part_with(op.part)
         if found_part is not None:
             which, start = found_part
             shape = made.op.parts[which].shape
-            if not shape:
+            if not (shape or op.shape):
                 return made.args[which]
-            return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
-    return source if op.is_all else builder.step(op, (source,))
+            if shape:
+                return _seen(builder, View(shape, op.part._replace(start=start)), made.args[which])
+    return source if op.is_all and not op.stops else builder.step(op, (source,))
 
 
 def _joined(builder: Builder, op: Place, args: tuple[int, ...]) -> int | None:

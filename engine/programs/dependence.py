@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 
 from ..operations import Primitive
-from .loop import WHILE, Loop
+from .loop import COUNTED, WHILE, Loop
 from .program import Program
 from .views import View
 
@@ -64,12 +65,9 @@ def differing(program: Program, inputs: Sequence[bool]) -> list[bool]:
 def inputs_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     """Return whether each input of a loop's body differs from lane to lane."""
 
-    def outputs_of(body: Program, flags: Sequence[bool]) -> list[bool]:
+    def outputs_of(body: Program, flags: Sequence[bool]) -> Sequence[bool]:
         found = _outputs_differ(body, flags)
-        if loop.kind == WHILE and (any(flags[: loop.carry]) or any(found) or _outputs_differ(loop.condition, flags)[0]):
-            # Lanes end at different times.
-            return [True] * len(found)
-        return found
+        return [True] * len(found) if _ends_apart(loop, flags, found) else found
 
     return _through_iterations(loop, args, outputs_of)
 
@@ -88,12 +86,29 @@ def _through_iterations(
         flags = grown
 
 
+def _ends_apart(loop: Loop, inputs: Sequence[bool], outputs: Sequence[bool]) -> bool:
+    """Return whether lanes end at different times: where any carried number, or how many iterations there are, differs."""
+    if loop.kind == COUNTED:
+        return inputs[loop.carry + loop.rows]
+    if loop.kind != WHILE:
+        return False
+    carry = loop.carry
+    return any(inputs[:carry]) or any(outputs[:carry]) or _outputs_differ(loop.condition, inputs)[0]
+
+
 def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     inputs = inputs_differ(loop, args)
     found = _outputs_differ(loop.body, inputs)
+    if _ends_apart(loop, inputs, found):
+        found = (True,) * len(found)
     return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
 
 
-def _outputs_differ(program: Program, inputs: Sequence[bool]) -> list[bool]:
+def _outputs_differ(program: Program, inputs: Sequence[bool]) -> tuple[bool, ...]:
+    return _found_to_differ(program, tuple(inputs))
+
+
+@functools.lru_cache(maxsize=512)
+def _found_to_differ(program: Program, inputs: tuple[bool, ...]) -> tuple[bool, ...]:
     flags = differing(program, inputs)
-    return [flags[k] for k in program.outputs]
+    return tuple([flags[k] for k in program.outputs])

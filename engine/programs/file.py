@@ -1,10 +1,13 @@
 """Keep a `Program` in a file: JSON, versioned, checked in full when it is read, never executed.
 
-Version 1 holds one program; version 2 lists in "programs" the inner programs of its loops, each before it is used.
+Version 1 holds one program of numbers. Version 3 lists in "programs" the inner programs of its loops, each before it is
+used, and has arrays; in version 2 loops took numbers one by one.
 """
 
 from __future__ import annotations
 
+import base64
+import binascii
 import math
 import sys
 from collections.abc import Callable, Sequence
@@ -12,11 +15,14 @@ from typing import Any
 
 from ..data import Places, Structure, constant, write_whole
 from ..operations import PRIMITIVES, Primitive, Reduction, Variadic, find_row
-from .loop import CALL, KINDS, MAP, WHILE, Loop
+from . import older_form
+from .loop import CALL, COUNTED, KINDS, MAP, WHILE, Loop
+from .tables import Numbers
+from .views import Gather, Part, Place, Scatter, Shape, Structural, View, size_of
 
 FORMAT = "chainrule program"
-VERSIONS = (1, 2)
-_KINDS = ("array", "list", "tuple", "dict", "constant", "sparse")
+VERSIONS = (1, 2, 3)
+_KINDS = ("array", "whole", "list", "tuple", "dict", "constant", "sparse")
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -33,8 +39,12 @@ def write(program: Any, path: Any) -> None:
     inner: dict[Any, int] = {}
     contents: list[Any] = []
     own = _content(program, inner, contents)
-    more = {"programs": contents} if contents else {}
-    content = {"format": FORMAT, "version": 2 if contents else 1} | own | more
+    plain = not contents and not program.has_arrays
+    content = (
+        {"format": FORMAT, "version": 1} | own
+        if plain
+        else {"format": FORMAT, "version": 3} | own | {"programs": contents}
+    )
     write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
 
 
@@ -45,14 +55,35 @@ def _content(program: Any, inner: dict[Any, int], contents: list[Any]) -> dict[s
         "name": program.name,
         "arguments": _of_structure(program.arguments),
         "names": program.names,
-        "constants": [number if math.isfinite(number) else repr(number) for number in program.constants],
+        "constants": list(map(_of_constant, program.constants)),
         "steps": steps,
         "outputs": program.outputs,
         "result": _of_structure(program.result),
     }
 
 
+def _of_constant(item: Any) -> Any:
+    if isinstance(item, float):
+        return item if math.isfinite(item) else repr(item)
+    return {"shape": item.shape, "doubles": base64.b64encode(_little(item.data)).decode()}
+
+
+def _little(data: bytes) -> bytes:
+    """Turn doubles of this machine into little-endian ones, or back."""
+    if sys.byteorder == "little":
+        return data
+    return b"".join(data[k : k + 8][::-1] for k in range(0, len(data), 8))
+
+
 def _operation(op: Primitive, inner: dict[Any, int], contents: list[Any]) -> Any:
+    if isinstance(op, View):
+        return {"view": op.of, "part": op.part, "stops": op.stops}
+    if isinstance(op, Place):
+        return {"place": op.shape, "parts": op.parts}
+    if isinstance(op, Gather):
+        return {"gather": op.of, "index": op.index}
+    if isinstance(op, Scatter):
+        return {"scatter": op.shape, "index": op.index}
     if not isinstance(op, Loop):
         if op.name not in PRIMITIVES or find_row(op.name, op.arity) is not op:
             raise ValueError(
@@ -113,21 +144,22 @@ def _check(condition: bool, expected: str, got: Any) -> None:
 def _all(content: Any, make: Make) -> Any:
     _check(isinstance(content, dict) and content.get("format") == FORMAT, f'"format": "{FORMAT}"', content)
     version = content.get("version")
-    _check(version in VERSIONS, f"version {VERSIONS[-1]} of the format, or 1, as this release reads,", version)
-    wanted = _KEYS | {"format", "version"} | ({"programs"} if version == 2 else set())
+    known = isinstance(version, int) and not isinstance(version, bool) and version in VERSIONS
+    _check(known, f"version {VERSIONS[-1]} of the format, or an older one, as this release reads,", version)
+    wanted = _KEYS | {"format", "version"} | ({"programs"} if version > 1 else set())
     _check(content.keys() == wanted, f"the keys {sorted(wanted)}", sorted(content))
     inner: list[Any] = []
-    if version == 2:
+    if version > 1:
         _check(isinstance(content["programs"], list), "programs to be a list", content["programs"])
     for k, item in enumerate(content.get("programs", ())):
         place = f"programs[{k}]."
         _check(isinstance(item, dict) and item.keys() == _KEYS, f"{place[:-1]} to have the keys {sorted(_KEYS)}", item)
-        inner.append(make(*_fields(item, inner, place)))
-    return make(*_fields(content, inner, ""))
+        inner.append(make(*_fields(item, inner, place, version)))
+    return make(*_fields(content, inner, "", version))
 
 
 def _fields(
-    content: Any, inner: Sequence[Any], where: str
+    content: Any, inner: Sequence[Any], where: str, version: int
 ) -> tuple[dict[str, Any], list[tuple[Primitive, tuple[int, ...]]]]:
     of = f" of {where[:-1]}" if where else ""
     _check(isinstance(content["name"], str), f"{where}name to be a string", content["name"])
@@ -138,26 +170,31 @@ def _fields(
     _check(arguments.kind == "tuple", f"{where}arguments to be a tuple", arguments.kind)
     for k, name in enumerate(content["names"]):
         _check(isinstance(name, str), f"{where}names[{k}] to be a string", name)
-    _check(arguments.size == len(content["names"]), f"{arguments.size} names, as arguments{of}", len(content["names"]))
-    constants = []
-    for k, number in enumerate(content["constants"]):
-        plain = type(number) is float or (type(number) is int and abs(number) <= sys.float_info.max)
-        _check(
-            plain or (isinstance(number, str) and number in _SPECIAL), f"{where}constants[{k}] to be a number", number
-        )
-        constants.append(float(number) if plain else _SPECIAL[number])
-    values = len(content["names"]) + len(constants)
-    steps = []
+    _check(
+        arguments.count == len(content["names"]), f"{arguments.count} names, as arguments{of}", len(content["names"])
+    )
+    arrays = version == 3
+    _check(arrays or not (arguments.has_whole or result.has_whole), f"{where}arguments and result of numbers", version)
+    constants = [_constant(item, f"{where}constants[{k}]", arrays) for k, item in enumerate(content["constants"])]
+    shapes = [leaf.shape for leaf in arguments.leaves()]
+    shapes += [item.shape if isinstance(item, Numbers) else () for item in constants]
+    first, steps = len(shapes), []
     for k, step in enumerate(content["steps"]):
-        steps.append(_step(step, f"{where}steps[{k}]", values, inner))
-        values += steps[-1][0].results
-    for k, number in enumerate(content["outputs"]):
-        _check(_is_below(number, values), f"{where}outputs[{k}] to be the number of a value", number)
-    _check(result.size == len(content["outputs"]), f"{result.size} outputs, as result{of}", len(content["outputs"]))
+        op, args = _step(step, f"{where}steps[{k}]", shapes, inner, arrays)
+        steps.append((op, args))
+        shapes += op.shapes if arrays and isinstance(op, Structural) else [()] * older_form.results_of(op)
+    outputs = content["outputs"]
+    for k, number in enumerate(outputs):
+        _check(_is_below(number, len(shapes)), f"{where}outputs[{k}] to be the number of a value", number)
+    _check(result.count == len(outputs), f"{result.count} outputs, as result{of}", len(outputs))
+    for k, (number, leaf) in enumerate(zip(outputs, result.leaves(), strict=True)):
+        _check(shapes[number] == leaf.shape, f"{where}outputs[{k}] to be {_named(leaf.shape)}", _named(shapes[number]))
+    if not arrays:
+        steps, outputs = older_form.in_arrays(first, steps, outputs)
     fields = {
         "names": tuple(content["names"]),
         "constants": tuple(constants),
-        "outputs": tuple(content["outputs"]),
+        "outputs": tuple(outputs),
         "arguments": arguments,
         "result": result,
         "name": content["name"],
@@ -165,10 +202,30 @@ def _fields(
     return fields, steps
 
 
-def _step(step: Any, place: str, values: int, inner: Sequence[Any]) -> tuple[Primitive, tuple[int, ...]]:
+def _constant(item: Any, place: str, arrays: bool) -> float | Numbers:
+    if arrays and isinstance(item, dict):
+        _check(item.keys() == {"shape", "doubles"}, f"{place} to have the keys ['doubles', 'shape']", sorted(item))
+        shape, text = _shape(item["shape"], f"{place}, shape,"), item["doubles"]
+        _check(isinstance(text, str), f"{place} to have doubles in base 64", text)
+        try:
+            data = base64.b64decode(text, validate=True)
+        except (binascii.Error, ValueError):
+            raise _Wrong(f"{place} to have doubles in base 64") from None
+        _check(bool(shape) and len(data) == 8 * size_of(shape), f"{place} to have doubles for {shape}", len(data))
+        return Numbers(_little(data), shape)
+    plain = type(item) is float or (type(item) is int and abs(item) <= sys.float_info.max)
+    _check(plain or (isinstance(item, str) and item in _SPECIAL), f"{place} to be a number", item)
+    return float(item) if plain else _SPECIAL[item]
+
+
+def _step(
+    step: Any, place: str, shapes: Sequence[Shape], inner: Sequence[Any], arrays: bool
+) -> tuple[Primitive, tuple[int, ...]]:
     _check(isinstance(step, list) and bool(step), f"{place} to be a list of an operation and its arguments", step)
     name, *args = step
-    row: Primitive | None = _loop(name, place, inner) if isinstance(name, dict) else None
+    row: Primitive | None = None
+    if isinstance(name, dict):
+        row = _loop(name, place, inner) if "loop" in name or not arrays else _structural(name, place)
     if isinstance(name, str):
         row = PRIMITIVES.get(name)
     if isinstance(row, Variadic):
@@ -177,12 +234,65 @@ def _step(step: Any, place: str, values: int, inner: Sequence[Any]) -> tuple[Pri
     if row is None:
         raise _Wrong(f"{place} to name an operation of the table (import the module of a custom one) but got {name!r}")
     for number in args:
-        _check(_is_below(number, values), f"{place} to take values computed before it, numbers below {values},", number)
+        known = _is_below(number, len(shapes))
+        _check(known, f"{place} to take values computed before it, numbers below {len(shapes)},", number)
     if isinstance(row, Reduction):
         _check(len(args) % row.iterables == 0, f"{place}, {name}, to take {row.iterables} equal lists", len(args))
     else:
-        _check(len(args) == row.arity, f"{place}, {row.name}, to take {row.arity} arguments", len(args))
+        arity = older_form.arity_of(row) if isinstance(row, Loop) and not arrays else row.arity
+        _check(len(args) == arity, f"{place}, {row.name}, to take {arity} arguments", len(args))
+    taken = row.argument_shapes if arrays and isinstance(row, Structural) else [()] * len(args)
+    for k, (number, shape) in enumerate(zip(args, taken, strict=True)):
+        _check(
+            shapes[number] == shape,
+            f"{place}, {row.name}, to take {_named(shape)} as value {k}",
+            _named(shapes[number]),
+        )
     return row, tuple(args)
+
+
+def _named(shape: Shape) -> str:
+    return f"an array {list(shape)}" if shape else "a number"
+
+
+def _structural(item: dict[str, Any], place: str) -> Structural:
+    kind = next((kind for kind in _STRUCTURAL if item.keys() == {kind, *_STRUCTURAL[kind]}), "")
+    _check(bool(kind), f"{place} to be an operation with its keys, {_STRUCTURAL},", sorted(item))
+    place = f"{place}, {kind},"
+    shape = _shape(item[kind], place)
+    _check(bool(shape), f"{place} to be of an array", item[kind])
+    if kind == "view":
+        _check(isinstance(item["stops"], bool), f"{place} to say whether derivatives stop", item["stops"])
+        return View(shape, _part(item["part"], size_of(shape), place), item["stops"])
+    if kind == "place":
+        _check(isinstance(item["parts"], list), f"{place} to list parts", item["parts"])
+        return Place(shape, [_part(part, size_of(shape), place) for part in item["parts"]])
+    index = _shape(item["index"], place)
+    return Gather(shape, index) if kind == "gather" else Scatter(shape, index)
+
+
+_STRUCTURAL = {"view": ("part", "stops"), "place": ("parts",), "gather": ("index",), "scatter": ("index",)}
+
+
+def _shape(item: Any, place: str) -> Shape:
+    fits = isinstance(item, list) and all(_is_below(length, 2**63) for length in item)
+    _check(fits, f"{place} to have a shape of whole numbers", item)
+    return tuple(item)
+
+
+def _part(item: Any, size: int, place: str) -> Part:
+    """Check that a part is one of an array of so many numbers."""
+    _check(isinstance(item, list) and len(item) == 3, f"{place} to name a start, a shape and strides", item)
+    start, shape, strides = item[0], _shape(item[1], place), item[2]
+    fits = isinstance(strides, list) and len(strides) == len(shape)
+    fits = fits and all(type(number) is int for number in (start, *strides))
+    _check(fits, f"{place} to name a start, a shape and strides", item)
+    if size_of(shape):
+        ends = [stride * (length - 1) for length, stride in zip(shape, strides, strict=True)]
+        least = start + sum(min(0, end) for end in ends)
+        most = start + sum(max(0, end) for end in ends)
+        _check(least >= 0 and most < size, f"{place} to stay inside of {size} numbers", item)
+    return Part(start, shape, tuple(strides))
 
 
 def _loop(item: dict[str, Any], place: str, inner: Sequence[Any]) -> Loop:
@@ -201,8 +311,11 @@ def _loop(item: dict[str, Any], place: str, inner: Sequence[Any]) -> Loop:
     fits = carry + rows <= len(body.names) and carry + sums <= len(body.outputs)
     fits = fits and not (carry and kind in (MAP, CALL)) and not (kind == CALL and (length, rows, sums) != (1, 0, 0))
     if condition is not None:
-        fits = fits and (rows, sums, len(body.outputs)) == (0, 0, carry) and len(condition.outputs) == 1
-        fits = fits and len(condition.names) == len(body.names)
+        fits = fits and not rows and (length > 0 or len(body.outputs) == carry) and len(condition.outputs) == 1
+        fits = fits and condition.shapes == body.shapes and condition.output_shapes == ((),)
+    fits = fits and body.shapes[:carry] == body.output_shapes[:carry]
+    if kind == COUNTED:
+        fits = fits and carry + rows < len(body.names) and not body.shapes[carry + rows]
     _check(fits, f"{place}, {kind}, to fit its inner program {body!r}", [length, carry, rows, sums])
     return Loop(kind, body, length, carry, rows, sums, item["backwards"], condition)
 
@@ -213,7 +326,7 @@ def _is_below(number: Any, limit: int) -> bool:
 
 def _of_structure(structure: Structure) -> Any:
     if structure.kind == "array":
-        return {"array": structure.shape}
+        return {"whole" if structure.whole else "array": structure.shape}
     if structure.places is not None:
         return {"sparse": [structure.places.shape[1], *structure.places.columns]}
     if structure.kind == "dict":
@@ -241,10 +354,10 @@ def _structure(content: Any, place: str) -> Structure:
     _check(isinstance(content, dict) and len(content) == 1, f"{place} to be a structure", content)
     ((kind, inside),) = content.items()
     _check(kind in _KINDS and isinstance(inside, list), f"{place} to be a structure", content)
-    if kind == "array":
-        for number in inside:
-            _check(_is_below(number, 2**63), f"{place} to have a shape of whole numbers", number)
-        return Structure("array", shape=tuple(inside))
+    if kind in ("array", "whole"):
+        shape = _shape(inside, place)
+        _check(bool(shape) or kind == "array", f"{place} to be an array", inside)
+        return Structure("array", shape=shape, whole=kind == "whole")
     if kind == "sparse":
         _check(_is_below(next(iter(inside), -1), 2**31), f"{place} to say how many columns it has", inside)
         width, *rows = inside

@@ -1,25 +1,32 @@
 """A loop as data: a `Loop` is an operation that runs an inner program several times, in one step.
 
-Four kinds are one class. Its arguments are values, numbers or arrays: what is carried, then arrays of which each
+Five kinds are one class. Its arguments are values, numbers or arrays: what is carried, then arrays of which each
 iteration gets one row, then what all iterations share; the inner program takes ``(*carry, *rows, *shared)`` and returns
 ``(*carry, *stacked, *summed)``. A map carries nothing, so its iterations may run in any order; a call is a map of one
 iteration, which takes rows as they are; a while loop has no rows, and a condition that says whether to go on. A while
 loop of at most one iteration is a branch: it replaces its carry where the condition holds, and runs nothing where it
 does not. `cond` and `switch` are one such loop for each function, one after another, so all that runs, differentiates
 or stores while loops serves branches.
+
+A while loop may stack and sum, too. Rows that it did not come to hold anything; the sum of a constant 1 is the number
+of iterations there were. A counted scan, the derivative of a while loop, gets that number as its first shared argument:
+it has so many iterations, over the first rows of its arrays, and what it stacks beyond them is anything, too. Nothing
+reads these rows but counted scans of as many iterations, so they need not be written.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from ..forking import kept
 from ..pickling import Reduced, pickled_as, unpickled
 from .views import Shape, Structural, size_of, taker_of
 
-CALL, MAP, SCAN, WHILE = "call", "map", "scan", "while"
-KINDS = (CALL, MAP, SCAN, WHILE)
+CALL, MAP, SCAN, WHILE, COUNTED = "call", "map", "scan", "while", "counted scan"
+KINDS = (CALL, MAP, SCAN, WHILE, COUNTED)
 
 
 @pickled_as("loop")
@@ -27,9 +34,9 @@ class Loop(Structural):
     """Run an inner program for each row of arrays.
 
     Args:
-        kind: "call", "map", "scan" or "while".
+        kind: "call", "map", "scan", "while" or "counted scan".
         body: the inner `Program`; all it needs are its inputs.
-        length: how many iterations; of a while loop at most, 0 for any number.
+        length: how many iterations; of a while loop and a counted scan at most, 0 for any number.
         carry: how many values one iteration hands to the next.
         rows: how many values each iteration has for itself: the rows of as many arrays.
         sums: how many of the body's last outputs are summed over the iterations; what stands between carry and
@@ -37,8 +44,8 @@ class Loop(Structural):
         backwards: whether the last iteration comes first (its rows and results keep their places).
         condition: of a while loop, the program of ``(*carry, *shared)`` that is not 0 while it goes on.
 
-    Its arguments are the carry, then the arrays of rows, then what is shared; its results the carry at the end, then the
-    stacked arrays, then the sums.
+    Its arguments are the carry, then the arrays of rows, then what is shared; its results the carry at the end, then
+    the stacked arrays, then the sums.
     """
 
     def __init__(
@@ -52,8 +59,9 @@ class Loop(Structural):
         backwards: bool = False,
         condition: Any = None,
     ) -> None:
-        self.kind = kind
-        self.body, self.length, self.condition, self.backwards = body, length, condition, backwards
+        self.kind, self.length, self.backwards = kind, length, backwards
+        self.body = body = _only(body)
+        self.condition: Any = None if condition is None else _only(condition)
         self.carry, self.rows, self.sums = carry, rows, sums
         self.shared = len(body.names) - carry - rows
         self.stacked = len(body.outputs) - carry - sums
@@ -93,17 +101,17 @@ class Loop(Structural):
         """Run the iterations one after another, on numbers of any type and arrays as lists of them."""
         first, end = self.carry, self.carry + self.rows
         carry, shared = list(args[:first]), list(args[end:])
-        if self.kind == WHILE:
-            return self._repeat(carry, shared)
         if self.kind == CALL:
             found: list[Any] = self.body.run(args)
             return found
         shapes = self.body.shapes[first:end]
         columns = [row_by_row(array, shape) for array, shape in zip(args[first:end], shapes, strict=True)]
         given = self.body.output_shapes[first:]
-        kept: list[list[Any]] = [[None] * self.length for _ in range(self.stacked)]
+        kept: list[list[Any]] = [[zeros_of(shape)] * self.length for shape in given[: self.stacked]]
         totals = [zeros_of(shape) for shape in given[self.stacked :]]
-        for k in self.iterations:
+        for k in self._places(shared):
+            if self.condition is not None and not self.condition.run([*carry, *shared])[0]:
+                break
             found = self.body.run([*carry, *[column[k] for column in columns], *shared])
             carry = found[:first]
             for own, item in zip(kept, found[first:], strict=False):
@@ -116,12 +124,14 @@ class Loop(Structural):
         ]
         return [*carry, *joined, *totals]
 
-    def _repeat(self, carry: list[Any], shared: list[Any]) -> list[Any]:
-        count = 0
-        while (not self.length or count < self.length) and self.condition.run([*carry, *shared])[0]:
-            carry = self.body.run([*carry, *shared])
-            count += 1
-        return carry
+    def _places(self, shared: Sequence[Any]) -> Iterable[int]:
+        """Return the rows of the iterations, in order."""
+        if self.kind == WHILE and not self.length:
+            return itertools.count()
+        if self.kind != COUNTED:
+            return self.iterations
+        count = min(self.length, int(getattr(shared[0], "value", shared[0])))
+        return range(count - 1, -1, -1) if self.backwards else range(count)
 
     @kept
     def work(self) -> int:
@@ -149,13 +159,22 @@ class Loop(Structural):
             yield self.condition
 
     def result_at(self, place: int) -> int:
-        """Return the number of a result from its place in a trace: carry, sums, then what is stacked.
+        """Return the number of a result from its place in a trace.
 
-        These places stay as they are when a loop is made to stack more in each row.
+        Places are those of the carry, then of a stacked array and a sum in turn: they stay as they are when a loop is
+        made to stack or to sum more.
         """
         if place < self.carry:
             return place
-        return place + self.stacked if place < self.carry + self.sums else place - self.sums
+        k, is_sum = divmod(place - self.carry, 2)
+        return self.carry + k + (self.stacked if is_sum else 0)
+
+    def place_of(self, result: int) -> int:
+        """Return the place of a result in a trace from its number."""
+        k = result - self.carry
+        if k < 0:
+            return result
+        return self.carry + (2 * k if k < self.stacked else 2 * (k - self.stacked) + 1)
 
     def flags_of_inputs(self, args: Sequence[bool]) -> list[bool]:
         """Return a flag for each input of the body from those of the arguments."""
@@ -176,6 +195,23 @@ class Loop(Structural):
 
 
 _FIELDS = ("kind", "body", "length", "carry", "rows", "sums", "backwards", "condition")
+
+
+_known: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictionary()
+
+
+def _only(program: Any) -> Any:
+    """Return the one object that stands for an inner program in all loops, so that passes find what they have seen.
+
+    Else comparing two programs would follow each path through calls of functions that call functions.
+    """
+    known = _known.setdefault(program, {})
+    found = known.get(program.name)
+    same = None if found is None else found()
+    if same is None:
+        known[program.name] = weakref.ref(program)
+        return program
+    return same
 
 
 def zeros_of(shape: Shape) -> Any:

@@ -12,15 +12,21 @@ from typing import Any
 from ..operations import ROOTS, chosen, table, unscaled
 from .loop import MAP, Loop
 from .program import Program
-from .tracer import ArrayTracer, Tracer, use_loop_powers
+from .tracer import ArrayTracer, Tracer, structural, use_loop_powers
 from .tracing import traced
 from .views import Gather, Part, Place, Shape, Structural, View, size_of, whole
 
 
-def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float) -> Any:
-    """Return the power of one result of a loop; None where it is no root, or a sum."""
-    if not _is_root_of(loop, args, place):
-        return None
+def power_of(x: Any, exponent: float) -> Any:
+    """Return the power of a number that comes out of a loop; None where it is no root, or a sum."""
+    if x.place >= 0:
+        is_root = _is_root_of(x.args[0].loop, x.args[0].args, x.place)
+        return _power_of_result(x, exponent) if is_root else None
+    return structural(x.op, [_power(x.args[0], exponent)]) if _is_array_of_roots(x.args[0]) else None
+
+
+def _power_of_result(x: Any, exponent: float) -> Any:
+    loop, args, place = x.args[0].loop, x.args[0].args, x.place
     carry, rows, body = loop.carry, loop.rows, loop.body
     column = loop.result_at(place)
     wanted = [*range(carry), *([column] if column >= carry else [])]
@@ -70,6 +76,13 @@ def power_of_result(loop: Loop, args: Sequence[Any], place: int, exponent: float
 def _power(x: Any, exponent: float) -> Any:
     if type(x) is not ArrayTracer:
         return table.pow(x, exponent)
+    if _is_array_of_roots(x):
+        if x.place >= 0:
+            return _power_of_result(x, exponent)
+        if not isinstance(x.op, Place):
+            return structural(x.op, [_power(x.args[0], exponent), *x.args[1:]])
+        if x.op.fills:
+            return structural(x.op, [_power(arg, exponent) for arg in x.args])
     count = size_of(x.shape)
     body = traced("pow", ["x"], lambda xs: [table.pow(xs[0], exponent)])
     (found,) = Loop(MAP, body, count, 0, 1, 0).apply((x.view(Part(0, (count,), (1,))),))
@@ -110,13 +123,19 @@ def _is_root(x: Any) -> bool:
 
 
 def _is_array_of_roots(array: Any) -> bool:
+    """Tell of a traced array whether a root can be in it; what was found is kept, since each number of it asks."""
     if type(array) is not ArrayTracer or array.op is None:
         return False
-    if array.place >= 0:
-        return _is_root_of(array.args[0].loop, array.args[0].args, array.place)
-    if isinstance(array.op, Place):
-        return any(map(_is_root_or_array, array.args))
-    return isinstance(array.op, (View, Gather)) and _is_array_of_roots(array.args[0])
+    known = array.__dict__
+    if "roots" not in known:
+        if array.place >= 0:
+            known["roots"] = _is_root_of(array.args[0].loop, array.args[0].args, array.place)
+        elif isinstance(array.op, Place):
+            known["roots"] = any(map(_is_root_or_array, array.args))
+        else:
+            known["roots"] = isinstance(array.op, (View, Gather)) and _is_array_of_roots(array.args[0])
+    found: bool = known["roots"]
+    return found
 
 
 def _is_root_or_array(x: Any) -> bool:
@@ -169,7 +188,8 @@ def _holds_root(program: Program, value: int, of_input: Callable[[int], bool]) -
         return any(_holds_root(program, k, of_input) for k in args)
     constants = [len(program.names) <= k < program.offset for k in args]
     if op is table.pow:
-        return constants[1] and not program.constants[args[1] - len(program.names)].is_integer()
+        exponent = program.constants[args[1] - len(program.names)] if constants[1] else 0.0
+        return isinstance(exponent, float) and not exponent.is_integer()
     if op is table.where:
         return any(constants[1:]) and _holds_root(program, args[2 if constants[1] else 1], of_input)
     if op in (table.neg, table.div) or (op is table.mul and any(constants)):
@@ -177,4 +197,4 @@ def _holds_root(program: Program, value: int, of_input: Callable[[int], bool]) -
     return op in ROOTS
 
 
-use_loop_powers(power_of_result)
+use_loop_powers(power_of)

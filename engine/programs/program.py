@@ -9,17 +9,19 @@ step takes whole values and nothing else. So passes that renumber, share or drop
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ..data import NUMBER, Structure, flatten, unflatten
+from ..data import NUMBER, Structure, flatten, is_symbolic, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
-from . import file, listing
+from . import file, listing, older_form
 from .loop import Loop
-from .views import Numbers, Shape, Structural, size_of
+from .tables import Numbers
+from .views import Shape, Structural, size_of
 
 __all__ = ["Program", "Step"]
 
@@ -118,32 +120,45 @@ class Program:
         return any(self.value_shapes)
 
     def rows(self) -> Iterator[Primitive]:
-        """Yield the row of each step, also of those inside loops."""
-        for op, _ in self.steps:
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows()
-            elif not isinstance(op, Structural):
-                yield op
+        """Yield the row of each step, also of those inside loops, of each inner program once."""
+        return (op for op in self.rows_and_loops() if not isinstance(op, Structural))
 
     def rows_and_loops(self) -> Iterator[Primitive]:
-        """Yield the operation of each step, of loops and of those inside them."""
-        for op, _ in self.steps:
-            yield op
-            if isinstance(op, Loop):
-                for inner in op.programs():
-                    yield from inner.rows_and_loops()
+        """Yield the operation of each step, of loops and of those inside them, of each inner program once."""
+        seen: set[int] = set()
+        waiting = [iter(self.steps)]
+        while waiting:
+            for op, _ in waiting[-1]:
+                yield op
+                new = [inner for inner in op.programs() if id(inner) not in seen] if isinstance(op, Loop) else []
+                if new:
+                    seen.update(map(id, new))
+                    waiting += [iter(inner.steps) for inner in reversed(new)]
+                    break
+            else:
+                waiting.pop()
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args")
+        given = (*args, self.closed) if self.closed else args
+        values, structure = flatten(given, self.name, "args", least=self._least)
         if structure != self.arguments:
             if structure.in_numbers() != self.arguments.in_numbers():
                 raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
-            numbers = gathered(self.arguments, numbers, structure)
-        return unflatten(self.result, self.run(numbers))
+            values = gathered(self.arguments, values, structure)
+        elif structure.has_whole:
+            traced = any(map(is_symbolic, values))
+            leaves = structure.leaves()
+            values = [_array(x, traced) if leaf.shape else x for x, leaf in zip(values, leaves, strict=True)]
+        found = self.run(values)
+        return unflatten(self.result, [item.tolist() if type(item) is Numbers else item for item in found])
+
+    @kept
+    def _least(self) -> float:
+        """The size of the smallest array among the arguments that is one value."""
+        return min([size_of(shape) for shape in self.shapes if shape], default=math.inf)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Return the outputs for inputs: floats, or numbers of any type that rows take, and arrays as lists of them."""
@@ -152,7 +167,9 @@ class Program:
 
     def values(self, inputs: Sequence[Any]) -> list[Any]:
         """Return all values, in order, for given inputs."""
-        values = [*inputs, *[item.tolist() if type(item) is Numbers else item for item in self.constants]]
+        values = [*inputs, *self.constants]
+        if not any(map(is_symbolic, inputs)):
+            values[len(inputs) :] = [item.tolist() if type(item) is Numbers else item for item in self.constants]
         for op, args in self.steps:
             found = op.apply(tuple([values[k] for k in args]))
             values += found if isinstance(op, Loop) else (found,)
@@ -168,9 +185,15 @@ class Program:
         )
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Program) and self._key() == other._key()
+        if self is other:
+            return True
+        return isinstance(other, Program) and hash(self) == hash(other) and self._key() == other._key()
 
     def __hash__(self) -> int:
+        return self._hash
+
+    @kept
+    def _hash(self) -> int:
         return hash(self._key())
 
     def _key(self) -> tuple[Any, ...]:
@@ -183,7 +206,7 @@ class Program:
     def __reduce__(self) -> Reduced:
         steps = tuple(map(tuple, self.steps))
         own = self.names, self.constants, steps, self.outputs, self.arguments, self.result, self.name, self.closed
-        return unpickled, ("program", *own)
+        return unpickled, ("program of arrays", *own)
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
@@ -206,15 +229,31 @@ class Program:
         return program
 
 
-@pickled_as("program")
+@pickled_as("program of arrays")
 def _program(names: Any, constants: Any, steps: Any, *others: Any) -> Program:
     return Program(names, constants, tuple(map(Step._make, steps)), *others)
+
+
+@pickled_as("program")
+def _older_program(names: Any, constants: Any, steps: Any, outputs: Any, *others: Any) -> Program:
+    steps, outputs = older_form.in_arrays(len(names) + len(constants), steps, outputs)
+    return _program(names, constants, steps, tuple(outputs), *others)
 
 
 def flat(program: Program, outputs: Sequence[int]) -> Program:
     """Return the program with other outputs, in a tuple."""
     shapes = program.value_shapes
     return replace(program, outputs=tuple(outputs), result=values_in_tuple([shapes[k] for k in outputs]))
+
+
+def with_constant(program: Program, number: float) -> tuple[Program, int]:
+    """Return the program with a constant, and the number of its value."""
+    inputs = len(program.names)
+    for place, item in enumerate(program.constants, inputs):
+        if type(item) is float and item == number:
+            return program, place
+    new = [k + (k >= program.offset) for k in range(program.count)]
+    return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
 
 
 def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
@@ -230,14 +269,31 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
     """Yield the numbers of values, those of arrays in order."""
     for value, leaf in zip(values, structure.leaves(), strict=True):
         if leaf.shape:
-            yield from value if type(value) is list else value.numbers()
+            yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
 
 
+def _array(array: Any, traced: bool) -> Any:
+    """Return an array as a program takes it: a list of numbers, beside traced ones a node or constants."""
+    if hasattr(type(array), "__whole__"):
+        return array
+    return Numbers.of(array) if traced else array.ravel().tolist()
+
+
+def _numbers_in(array: Any) -> Sequence[Any]:
+    """List the numbers of a traced array, of constants, or of a NumPy array."""
+    if hasattr(array, "numbers"):
+        found: list[Any] = array.numbers()
+        return found
+    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
+
+
 def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
     """Describe a tuple of values of these shapes."""
-    return Structure("tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes]))
+    return Structure(
+        "tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes])
+    )
 
 
 def numbers_in_tuple(count: int) -> Structure:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from .loop import Loop
+from .loop import COUNTED, Loop
 from .program import Program, Step, flat, values_in_tuple
 
 
@@ -15,17 +16,24 @@ def drop(program: Program) -> Program:
         needed[k] = 1
     steps: list[Step] = []
     changed: dict[int, list[int]] = {}  # which results are left of a loop
+    firsts = program.firsts
     for place in range(len(program.steps) - 1, -1, -1):
-        step, first = program.steps[place], program.firsts[place]
-        used = needed[first : first + step.op.results]
-        if not any(used):
-            continue
+        step, first = program.steps[place], firsts[place]
         if isinstance(step.op, Loop):
+            used = needed[first : first + step.op.results]
+            if not any(used):
+                continue
             step, changed[place] = narrow(step.op, step.args, used)
+        elif not needed[first]:
+            continue
         steps.append(step)
         for k in step.args:
             needed[k] = 1
-    return _renumbered(program, steps[::-1], needed, changed)
+    steps.reverse()
+    unchanged = len(steps) == len(program.steps) and all(needed[len(program.names) : program.offset])
+    if unchanged and all(new.op is old.op for new, old in zip(steps, program.steps, strict=True)):
+        return program
+    return _renumbered(program, steps, needed, changed)
 
 
 def _renumbered(
@@ -72,15 +80,22 @@ def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, 
     return Step(new, tuple([args[k] for k in kept])), [k for k, flag in enumerate(wanted) if flag]
 
 
-def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[bool], list[bool]]:
+def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, tuple[bool, ...], tuple[bool, ...]]:
     """Return the body with only the outputs that are needed, which these are, and which inputs they read.
 
     A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
     """
+    return _closed(loop, tuple(map(bool, outputs)))
+
+
+@functools.lru_cache(maxsize=512)
+def _closed(loop: Loop, outputs: tuple[bool, ...]) -> tuple[Program, tuple[bool, ...], tuple[bool, ...]]:
     body, carry = loop.body, loop.carry
-    wanted = list(map(bool, outputs))
+    wanted = list(outputs)
     demand = _Demand(body)
     read = [] if loop.condition is None else _Demand(loop.condition).ask(loop.condition.outputs)
+    if loop.kind == COUNTED:
+        read.append(carry + loop.rows)
     asked = set(read)
     inputs = [k in asked for k in range(len(body.names))]
     read += demand.ask([value for value, flag in zip(body.outputs, wanted, strict=True) if flag])
@@ -92,7 +107,7 @@ def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, list[boo
     # A carried number that is wanted is an input, too, whether it is read or not.
     inputs = [flag or bool(demand.needed[k]) or (k < carry and wanted[k]) for k, flag in enumerate(inputs)]
     chosen = [value for value, flag in zip(body.outputs, wanted, strict=True) if flag]
-    return drop(body if all(wanted) else flat(body, chosen)), wanted, inputs
+    return drop(body if all(wanted) else flat(body, chosen)), tuple(wanted), tuple(inputs)
 
 
 class _Demand:

@@ -9,9 +9,7 @@ its results.
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Iterable, Sequence
-from array import array
 from typing import Any, NoReturn
 
 from ..data import Structure, array_of
@@ -19,8 +17,9 @@ from ..errors import TraceError
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
 from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
-from .program import Program, flat
-from .views import Numbers, Part, Place, Shape, View, contiguous, regular, size_of, whole
+from .program import Program, flat, with_constant
+from .tables import Numbers, constants
+from .views import Part, Place, Shape, View, contiguous, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -38,13 +37,13 @@ def use_array_methods(methods: dict[str, Any], item_of: Callable[[Any, Any], Any
         setattr(ArrayTracer, name, method)
 
 
-_power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]  # loop_powers.py gives it
+_power_of: Callable[[Any, float], Any]  # loop_powers.py gives it
 
 
-def use_loop_powers(power_of_result: Callable[[Loop, Sequence[Any], int, float], Any]) -> None:
-    """Set how a power of a loop's result is traced: by inner programs, so that module knows this one."""
-    global _power_of_result
-    _power_of_result = power_of_result
+def use_loop_powers(power_of: Callable[[Any, float], Any]) -> None:
+    """Set how a power of what comes out of a loop is traced: by inner programs, so that module knows this one."""
+    global _power_of
+    _power_of = power_of
 
 
 class Tracer(Operators):
@@ -105,13 +104,7 @@ class Tracer(Operators):
 
     def power(self, exponent: float) -> Any:
         """Return a power of what comes out of a loop as what it is at 0, where a root of the table does; else None."""
-        if self.place >= 0:
-            return _power_of_result(self.args[0].loop, self.args[0].args, self.place, exponent)
-        array = self.args[0]
-        if getattr(array, "place", -1) < 0:
-            return None
-        found = _power_of_result(array.args[0].loop, array.args[0].args, array.place, exponent)
-        return None if found is None else structural(self.op, [found])
+        return _power_of(self, exponent)
 
     @property
     def comes_out(self) -> bool:
@@ -321,20 +314,26 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     if type(first) is Tracer and type(first.op) is View:
         source, starts = first.args[0], []
         for number in numbers:
-            if type(number) is not Tracer or type(number.op) is not View or number.args[0] is not source or number.op.stops:
+            if (
+                type(number) is not Tracer
+                or type(number.op) is not View
+                or number.args[0] is not source
+                or number.op.stops
+            ):
                 break
             starts.append(number.op.part.start)
         else:
             found = regular(starts, shape)
             if found is not None:
                 return structural(View(source.shape, found), [source])
-    starts = range(len(numbers))
-    return structural(Place(shape, [Part(k, (), ()) for k in starts]), [lift(number) for number in numbers])
+    return structural(
+        Place(shape, [Part(k, (), ()) for k in range(len(numbers))]), [lift(number) for number in numbers]
+    )
 
 
-def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
-    """Return an array of constants."""
-    return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
+def zeros(shape: Shape) -> Any:
+    """Return 0, or an array of zeros."""
+    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
 
 
 def structural(op: Any, args: Sequence[Any]) -> Any:
@@ -342,8 +341,9 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
     if type(op) is View:
         node = args[0]
         if type(node) is Numbers:
-            found = op.on_lists([node.tolist()])
-            return joined(found, op.shape) if op.shape else found
+            if 0 in op.part.strides and size_of(op.shape) > size_of(op.of):
+                return result(op.shape, op, (node,))  # numbers that repeat are held once
+            return node.part(op.part)
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
@@ -363,13 +363,13 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
 
 
 WHOLE = 256
-"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so that
-code for a few numbers is what is written."""
+"""From so many numbers on an array is traced as one value. Smaller ones come as arrays of numbers, each a symbol, so
+that code for a few numbers is what is written."""
 
 
-def with_whole(structure: Structure) -> Structure:
-    """Return a structure in which arrays of so many numbers are whole."""
-    return structure.in_arrays(WHOLE)
+def whole_from(least: int | None = None) -> int:
+    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
+    return WHOLE if least is None else least
 
 
 def shown(value: Any) -> Any:
@@ -386,6 +386,8 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
     parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
@@ -399,7 +401,11 @@ def stopped(value: Any) -> Any:
 
 def copied(value: Any) -> Any:
     """Return a node of its own for the same value."""
-    return ArrayTracer(value.shape, value.name, table.pos, (value,)) if type(value) is ArrayTracer else Tracer(value.name, table.pos, (value,))
+    return (
+        ArrayTracer(value.shape, value.name, table.pos, (value,))
+        if type(value) is ArrayTracer
+        else Tracer(value.name, table.pos, (value,))
+    )
 
 
 class LoopNode(Tracer):
@@ -418,10 +424,7 @@ class LoopNode(Tracer):
 
     def results(self) -> list[Any]:
         """Return all results."""
-        loop = self.loop
-        first, stacked = loop.carry + loop.sums, range(loop.stacked)
-        places = [*range(loop.carry), *[first + k for k in stacked], *range(loop.carry, first)]
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(k)) for k in range(self.loop.results)]
 
     def keep(self, values: Sequence[int]) -> list[Any]:
         """Make the loop also stack some values of its body; return these arrays."""
@@ -432,8 +435,18 @@ class LoopNode(Tracer):
         for value in values:
             if value not in stacked:
                 stacked.append(value)
-            places.append(loop.carry + loop.sums + stacked.index(value))
+            places.append(stacked.index(value))
         if len(stacked) > loop.stacked:
             outputs = (*loop.body.outputs[: loop.carry], *stacked, *loop.body.outputs[end:])
             self.loop = self.op = loop.change(body=flat(loop.body, outputs))
-        return [self.result_of(place) for place in places]
+        return [self.result_of(self.loop.place_of(loop.carry + place)) for place in places]
+
+    def counted(self) -> Any:
+        """Make a while loop also count its iterations; return their number."""
+        loop = self.loop
+        body, one = with_constant(loop.body, 1.0)
+        sums = body.outputs[loop.carry + loop.stacked :]
+        if one not in sums:
+            sums = (*sums, one)
+            self.loop = self.op = loop.change(body=flat(body, (*body.outputs, one)), sums=loop.sums + 1)
+        return self.result_of(self.loop.place_of(loop.carry + loop.stacked + sums.index(one)))

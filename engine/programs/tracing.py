@@ -16,8 +16,9 @@ from ..operations import table
 from .naming import function_name, input_names
 from .program import Program, Step, in_numbers, values_in_tuple
 from .pruning import drop
-from .tracer import ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of, with_whole
-from .views import Numbers, Shape, View
+from .tables import Numbers
+from .tracer import ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of, whole_from
+from .views import Shape, View
 
 __all__ = ["trace"]
 
@@ -39,13 +40,13 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
         v1 = sech²(x)
         return v1
     """
-    _, structure = flatten(examples, "trace", "examples")
+    _, structure = flatten(examples, "trace", "examples", least=whole_from())
     return trace_for(f, structure)
 
 
 def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     """Trace a function for arguments of a structure; large arrays stay whole."""
-    structure = with_whole(structure)
+    structure = structure.in_arrays(whole_from())
     names = input_names(f, structure)
     since = next(_births)
     inputs = symbols_of(names, structure)
@@ -61,7 +62,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
                 )
-            outputs, shape = values_of(*flatten(result, "trace", f"the result of {function_name(f)}"))
+            outputs, shape = values_in(result, "trace", f"the result of {function_name(f)}")
             closed: list[Tracer] = []
             program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
@@ -132,8 +133,8 @@ def _reached(
 ) -> tuple[list[Tracer], list[Tracer], list[Any]]:
     """List what outputs need: newer operations and older tracers, by birth, and plain numbers."""
     known = set(map(id, inputs))
-    needed: list[Tracer] = []
-    outside: list[Tracer] = []
+    needed: list[Any] = []
+    outside: list[Any] = []
     plain: list[Any] = []
     waiting: list[Sequence[Any]] = [outputs]
     for items in waiting:
@@ -162,7 +163,7 @@ def _reached(
 
 def _looks_outside(item: Any, since: int) -> bool:
     """Return whether something is a part of an array from outside: then only the part is taken in."""
-    return type(item.op) is View and not item.op.stops and item.args[0].birth < since
+    return type(item.op) is View and not item.op.stops and getattr(item.args[0], "birth", since) < since
 
 
 _BIRTH = operator.attrgetter("birth")
@@ -191,14 +192,22 @@ def traced(
     return listed(name, inputs, outputs, values_in_tuple(shapes), values_in_tuple(map(shape_of, outputs)))
 
 
+def values_in(tree: Any, function: str, name: str, least: int | None = None) -> tuple[list[Any], Structure]:
+    """Flatten a structure as a trace takes it: each array of so many numbers and more is one value."""
+    return values_of(*flatten(tree, function, name, least=max(1, whole_from(least))), least)
+
+
 def values_of(numbers: Sequence[Any], structure: Structure, least: int | None = None) -> tuple[list[Any], Structure]:
     """Return what a structure holds with arrays of so many numbers and more, `WHOLE` if not said, as one value each."""
-    expected = with_whole(structure) if least is None else structure.in_arrays(least)
-    if expected is structure:
+    expected = structure.in_arrays(whole_from(least))
+    if expected is structure and not structure.has_whole:
         return list(numbers), structure
     found, own = [], iter(numbers)
     for leaf, given in zip(expected.leaves(), _given(structure, expected), strict=True):
-        if given.whole or not leaf.shape:
+        if given.whole:
+            value = next(own)
+            found.append(value if isinstance(value, (list, Numbers, ArrayTracer)) else Numbers.of(value))
+        elif not leaf.shape:
             found.append(next(own))
         else:
             found.append(joined(list(itertools.islice(own, leaf.size)), leaf.shape))

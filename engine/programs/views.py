@@ -12,7 +12,8 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+import operator
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..forking import kept
@@ -38,7 +39,7 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
 
 
 class Part(NamedTuple):
-    """Some numbers of an array: at index (i, j, ...) stands number ``start + i * strides[0] + j * strides[1] + ...``."""
+    """Some numbers of an array: index (i, j, ...) means number ``start + i * strides[0] + j * strides[1] + ...``."""
 
     start: int
     shape: Shape
@@ -86,7 +87,9 @@ def seen_through(part: Part, of: Shape, start: int, strides: Sequence[int]) -> t
     own = contiguous(of)
     if tuple(strides) == own:
         return start + part.start, part.strides
-    low = part.start + sum(min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True))
+    low = part.start + sum(
+        min(0, stride * (length - 1)) for length, stride in zip(part.shape, part.strides, strict=True)
+    )
     digits = []
     for axis in own:
         digit, low = divmod(low, axis)
@@ -132,6 +135,11 @@ class Structural(Primitive):
 
     shapes: tuple[Shape, ...]
 
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        raise NotImplementedError
+
     def _begin(self, name: str, arity: int, shapes: tuple[Shape, ...]) -> None:
         self.name = self.__name__ = self.symbol = name
         self.arity, self.shapes, self.results = arity, shapes, len(shapes)
@@ -147,7 +155,7 @@ class Structural(Primitive):
     def __eq__(self, other: object) -> bool:
         if self is other:
             return True
-        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()  # type: ignore[attr-defined]
+        return type(self) is type(other) and hash(self) == hash(other) and self._fields() == other._fields()
 
     def __hash__(self) -> int:
         return self._hash
@@ -186,7 +194,7 @@ def taker_of(args: Sequence[Any], method: str) -> Any:
     if list in kinds:
         kinds.update(*[map(type, arg) for arg in args if type(arg) is list])
     takers = [kind for kind in kinds if hasattr(kind, method)]
-    return max(takers, key=lambda kind: kind.__apply_rank__) if takers else None
+    return max(takers, key=operator.attrgetter("__apply_rank__")) if takers else None
 
 
 class View(_OfArrays):
@@ -280,7 +288,7 @@ class Place(_OfArrays):
         return end == size_of(self.shape)
 
     def part_with(self, part: Part) -> tuple[int, int] | None:
-        """Return which argument a part of the array is of alone, and where in it the part starts; None if of several."""
+        """Return which argument a part of the array is of, and where in it the part starts; None if of several."""
         if not self.fills or not size_of(part.shape):
             return None
         ends = [stride * (length - 1) for length, stride in zip(part.shape, part.strides, strict=True)]
@@ -332,8 +340,12 @@ class Gather(_OfArrays):
     def __init__(self, of: Shape, index: Shape) -> None:
         self._begin("gather", 2, ((*index, *of[1:]),))
         self.of, self.index = of, index
-        self.argument_shapes = (of, index)
         self.__doc__ = "Read rows of an array by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.of, self.index
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         array, index = args
@@ -368,8 +380,12 @@ class Scatter(_OfArrays):
     def __init__(self, shape: Shape, index: Shape) -> None:
         self._begin("scatter", 2, (shape,))
         self.index = index
-        self.argument_shapes = (index, (*index, *shape[1:]))
         self.__doc__ = "Add rows to an array of zeros, at places given by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.index, (*self.index, *self.shape[1:])
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         index, rows = args
@@ -393,38 +409,3 @@ class Scatter(_OfArrays):
 
     def __reduce__(self) -> Reduced:
         return unpickled, ("scatter", self.shape, self.index)
-
-
-@pickled_as("numbers")
-class Numbers:
-    """An array of constants in a program, compared by its bits.
-
-    Args:
-        data: the doubles, as bytes; nan counts as one number.
-        shape: the array's.
-    """
-
-    __slots__ = ("_hash", "data", "shape")
-
-    def __init__(self, data: bytes, shape: Shape) -> None:
-        self.data, self.shape = data, shape
-        self._hash = hash((data, shape))
-
-    def __iter__(self) -> Iterator[float]:
-        return iter(memoryview(self.data).cast("d"))
-
-    def tolist(self) -> list[float]:
-        """Return the numbers as a list."""
-        return memoryview(self.data).cast("d").tolist()
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Numbers) and (self.data, self.shape) == (other.data, other.shape)
-
-    def __hash__(self) -> int:
-        return self._hash
-
-    def __repr__(self) -> str:
-        return f"<numbers {list(self.shape)}>"
-
-    def __reduce__(self) -> Reduced:
-        return unpickled, ("numbers", self.data, self.shape)

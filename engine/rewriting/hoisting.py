@@ -11,6 +11,8 @@ def hoist(program: Program, batched: Sequence[bool]) -> Program:
     """Move the steps that depend on shared arguments only before all others."""
     varies, firsts = varying(program, batched), program.firsts
     order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
+    if order == list(range(len(order))):
+        return program
     new = list(range(program.count))
     count = program.offset
     for place in order:

@@ -3,10 +3,10 @@
     recognise     steps that do the same to other numbers become maps: the passes after it have less to do
     fuse          maps that hand arrays to each other row by row become one: these need not be stored
     restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
-    optimise      equal steps once, constants folded, identities applied: across what was written out
+    merge         maps over the same rows become one: a value and its gradient read them once
+    optimise      equal steps once, constants folded, identities applied: across what was written out; the rest goes
     values_only   `stop_gradient` goes: all derivatives are taken
     hoist         what depends on shared arguments only comes first, to run once for a batch
-    drop          what nobody needs any more
 
 Derivatives that are taken while tracing recognise and fuse first what they differentiate. `relax`, apart from these,
 gives a quicker program that is right wherever no result is nan; the exact one then runs where one is.
@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..programs import Program, drop
+from ..programs import Program
 from .fusing import fuse
 from .hoisting import hoist
+from .merging import merge
 from .rerolling import recognise
 from .simplifying import optimise, values_only
 from .unnesting import restructure
@@ -40,5 +41,5 @@ def prepared(traced: Program, batched: Sequence[bool]) -> Program:
         return v3
     """
     found = fuse(recognise(traced, alone=not any(batched)))
-    shared = optimise(restructure(found) if found.has_loops else found)
-    return drop(hoist(values_only(shared), batched))
+    shared = optimise(merge(restructure(found)) if found.has_loops else found)
+    return hoist(values_only(shared), batched)

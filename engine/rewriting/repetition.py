@@ -11,7 +11,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..operations import table
-from ..programs import Loop, Program, Structural, View
+from ..programs import Loop, Program, View
 
 LEAST = 4  # steps that are worth a group
 _FEW = 3  # arguments of a step that is cheap, and goes where its result is used

@@ -27,7 +27,6 @@ from ..programs import (
     Step,
     Structural,
     View,
-    arranged,
     contiguous,
     drop,
     size_of,
@@ -69,12 +68,12 @@ def recognise(program: Program, alone: bool = False) -> Program:
     ...     return [tanh(dot(row, x)) for row in w]
     >>> print(recognise(trace(layer, [[1.0] * 20] * 20, [1.0] * 20), alone=True))
     layer(w: [[number × 20] × 20], x: [number × 20]):
-        v1…v20 = map dot_tanh × 20 over w[0][0]…w[19][19] with x[0]…x[19]:
+        v1 = map dot_tanh × 20 over w[0][0]…w[19][19] with x[0]…x[19]:
             dot_tanh(row: [number × 20], shared: [number × 20]):
                 v1 = dot(row[0]…row[19], shared[0]…shared[19])
                 v2 = tanh(v1)
                 return v2
-        return [v1…v20]
+        return [v1[0]…v1[19]]
     """
     return _recognise(program, alone, {})
 
@@ -98,7 +97,7 @@ def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
     found = program
     for _ in range(_LEVELS):
         repetition = Repetition(found)
-        groups = [group for group in repetition.groups() if _work(found, group) >= _SMALL]
+        groups = [group for group in repetition.groups() if _work(found, group) >= max(1, _SMALL)]
         # Loops around others can only be seen when those are there.
         groups = [group for group in groups if group.split] or groups
         if not groups:
@@ -134,7 +133,9 @@ def _operands(op: Primitive, args: Sequence[int]) -> int:
 
 def _work(program: Program, group: Group) -> int:
     steps = [program.steps[column[0]] for column in group.columns]
-    return group.length * sum([len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)])
+    return group.length * sum(
+        [len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)]
+    )
 
 
 def size(program: Program) -> int:
@@ -164,6 +165,7 @@ def _regular(program: Program, column: Sequence[int]) -> bool:
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)
 _Source = tuple[int, int]  # one of these, and which value
+Column = tuple[int, ...]  # a value for each iteration
 
 
 class _Rewriting:
@@ -206,11 +208,7 @@ class _Rewriting:
                 self._write(unit)
             elif unit not in self.summed:
                 op, args = self.old.steps[unit]
-                places = tuple([self.new[k] for k in args])
-                if isinstance(op, Structural) and not isinstance(op, Loop):
-                    self._number(unit, arranged(self.builder, op, places))
-                else:
-                    self._number(unit, self.builder.step(op, places))
+                self._number(unit, self.builder.write(op, tuple([self.new[k] for k in args])))
         return self.builder.finish(self.old, [self.new[k] for k in self.old.outputs])
 
     def _order(self) -> Iterator[int | Group]:
@@ -251,7 +249,14 @@ class _Rewriting:
             [self._source(values, group, rows, shared) for values in zip(*[steps[k].args for k in column], strict=True)]
             for column in group.columns
         ]
-        body = Builder(len(rows) + len(shared))
+        blocks = self._blocks(list(rows))
+        body = Builder(len(blocks) + len(shared))
+        of_row = {
+            column: body.write(View((len(block),), Part(k, (), ())), (place,)) if len(block) > 1 else place
+            for place, block in enumerate(blocks)
+            for k, column in enumerate(block)
+        }
+        row = [of_row[values] for values in rows]
         known: dict[int, int] = {}  # the body's numbers for values of the first iteration
         stacked: list[tuple[int, tuple[int, ...]]] = []
         sums: list[tuple[int, int]] = []
@@ -262,14 +267,14 @@ class _Rewriting:
                 return body.constant(self.old.constants[k - len(self.old.names)])
             if kind == _INNER and k not in known:  # a view of what is made here
                 op, (of,) = steps[self.maker[k]]
-                known[k] = arranged(body, op, (number_of((_INNER, of)),))
-            return known[k] if kind == _INNER else k + (len(rows) if kind == _SHARED else 0)
+                known[k] = body.write(op, (number_of((_INNER, of)),))
+            if kind == _INNER:
+                return known[k]
+            return row[k] if kind == _ROW else len(blocks) + k
 
         for column, own in zip(group.columns, taken, strict=True):
             op = steps[column[0]].op
-            places = tuple(map(number_of, own))
-            is_step = isinstance(op, Loop) or not isinstance(op, Structural)
-            first = body.step(op, places) if is_step else arranged(body, op, places)
+            first = body.write(op, tuple(map(number_of, own)))
             for k in range(op.results):
                 known[firsts[column[0]] + k] = first + k
                 values = tuple([firsts[place] + k for place in column])
@@ -278,27 +283,67 @@ class _Rewriting:
                 elif any(value in self.outside for value in values):
                     stacked.append((first + k, values))
         outputs = [output for output, _ in stacked] + [output for output, _ in sums]
-        taken_shapes = [self.shapes[values[0]] for values in rows], [self.shapes[k] for k in shared]
-        frame = _frame([steps[column[0]].op for column in group.columns], *taken_shapes, body, outputs)
-        loop = Loop(MAP, body.finish(frame, outputs), group.length, 0, len(rows), len(sums))
-        args = [self._stacked(values) for values in rows]
+        row_shapes = [(len(block),) if len(block) > 1 else self.shapes[block[0][0]] for block in blocks]
+        shared_shapes = [self.shapes[k] for k in shared]
+        frame = _frame([steps[column[0]].op for column in group.columns], row_shapes, shared_shapes, body, outputs)
+        loop = Loop(MAP, body.finish(frame, outputs), group.length, 0, len(blocks), len(sums))
+        args = [self._stacked(block, shape) for block, shape in zip(blocks, row_shapes, strict=True)]
         made = self.builder.step(loop, (*args, *[self.new[k] for k in shared]))
         for position, (_, values) in enumerate(stacked):
             shape = self.shapes[values[0]]
             size = size_of(shape)
             for k, value in enumerate(values):
                 view = View((group.length, *shape), Part(k * size, shape, contiguous(shape)))
-                self.new[value] = arranged(self.builder, view, (made + position,))
+                self.new[value] = self.builder.write(view, (made + position,))
         for position, (_, place) in enumerate(sums):
             self.summed.add(place)
             self.new[firsts[place]] = made + len(stacked) + position
 
-    def _stacked(self, values: tuple[int, ...]) -> int:
-        """Return the array that has these values as rows."""
-        shape = self.shapes[values[0]]
-        size = size_of(shape)
-        parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(values))]
-        return arranged(self.builder, Place((len(values), *shape), parts), tuple([self.new[k] for k in values]))
+    def _stacked(self, block: Sequence[Column], shape: Shape) -> int:
+        """Return the array that has these values, iteration by iteration, as rows."""
+        values = list(itertools.chain(*zip(*block, strict=True)))
+        own = self.shapes[values[0]]
+        parts = [Part(k * size_of(own), own, contiguous(own)) for k in range(len(values))]
+        return self.builder.write(Place((len(block[0]), *shape), parts), tuple([self.new[k] for k in values]))
+
+    def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:
+        """Put columns of numbers together that stand side by side in an array, or a list: they come in one row."""
+        alone: list[list[Column]] = []
+        lines: dict[tuple[int, int], list[tuple[int, int, Column]]] = {}
+        for order, column in enumerate(columns):
+            line = self._line(column)
+            if line is None:
+                alone.append([column])
+            else:
+                source, start, step = line
+                lines.setdefault((source, step), []).append((start, order, column))
+        ranks = {column: order for order, column in enumerate(columns)}
+        runs = [
+            [column for _, _, column in run]
+            for (_, step), own in lines.items()
+            for run in _even_runs(sorted(own), step, len(columns[0]))
+        ]
+        return sorted([*alone, *runs], key=lambda block: ranks[block[0]])
+
+    def _line(self, column: Column) -> tuple[int, int, int] | None:
+        """Return where the numbers of a column stand at equal distances: in which array, -1 for inputs, from where."""
+        spots = [self._spot(k) for k in column]
+        source, start = spots[0]
+        step = spots[1][1] - start
+        if source is None or any(spot != (source, start + k * step) for k, spot in enumerate(spots)):
+            return None
+        return source, start, step
+
+    def _spot(self, value: int) -> tuple[int | None, int]:
+        """Return of which array a number is, and which; None of numbers that are computed alone."""
+        if value < len(self.old.names):
+            return (-1, value) if not self.shapes[value] else (None, 0)
+        maker = self.maker[value]
+        if maker >= 0:
+            op, args = self.old.steps[maker]
+            if isinstance(op, View) and not op.shape and not op.stops:
+                return args[0], op.part.start
+        return None, 0
 
     def _source(
         self, values: tuple[int, ...], group: Group, rows: dict[tuple[int, ...], int], shared: dict[int, int]
@@ -312,6 +357,23 @@ class _Rewriting:
         if len(self.old.names) <= k < self.old.offset:
             return _CONSTANT, k
         return _SHARED, shared.setdefault(k, len(shared))
+
+
+def _even_runs(
+    line: Sequence[tuple[int, int, Column]], step: int, count: int
+) -> Iterator[Sequence[tuple[int, int, Column]]]:
+    """Split columns by their starts into runs at equal distances that have no number in common."""
+    first = 0
+    while first < len(line):
+        end = first + 1
+        distance = line[end][0] - line[first][0] if end < len(line) else 0
+        while end < len(line) and line[end][0] - line[end - 1][0] == distance:
+            width = distance * (end - first)
+            if not (width < abs(step) or distance > abs(step) * (count - 1)):
+                break
+            end += 1
+        yield line[first:end]
+        first = end
 
 
 def _frame(

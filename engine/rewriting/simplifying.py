@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 
 from ..operations import Primitive, table
-from ..programs import Builder, Program, Rule, drop, rewrite
+from ..programs import Builder, Loop, Program, Rule, View, drop, rewrite
 
 __all__ = ["fold", "optimise", "share", "simplify", "values_only"]
 
@@ -173,8 +173,23 @@ _IDENTITIES = {"add": _add, "sub": _sub, "mul": _mul, "strong_mul": _strong_mul,
 
 def values_only(program: Program) -> Program:
     """Remove what matters to derivatives only: `stop_gradient`."""
+    if not _stops(program, set()):
+        return program
 
     def rule(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         return args[0] if op is table.stop_gradient else builder.step(op, args)
 
     return drop(rewrite(program, rule, values_only=True))
+
+
+def _stops(program: Program, seen: set[int]) -> bool:
+    """Return whether derivatives stop anywhere in a program; `seen` has the inner ones where they do not."""
+    for op, _ in program.steps:
+        if op is table.stop_gradient or (isinstance(op, View) and op.stops):
+            return True
+        if isinstance(op, Loop):
+            for inner in op.programs():
+                if id(inner) not in seen and _stops(inner, seen):
+                    return True
+    seen.add(id(program))
+    return False

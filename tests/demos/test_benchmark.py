@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import chainrule
+import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demos"))
@@ -165,3 +166,85 @@ def test_compiled_functions_are_compared_and_timed(tmp_path):
     assert done.returncode == 0, done.stderr
     for title in ("MLP 2-4-1, hinge loss", "50 chained sines", "second process", "us per step"):
         assert title in done.stdout
+
+
+def test_whole_arrays_are_compared_and_timed(tmp_path):
+    pytest.importorskip("llvmlite")
+    done = run("scale", "--quick", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    titles = ("log-sum-exp of 1,200", "MLP 20-16-3", "chained Rosenbrock", "Gaussian mixture", "k-means", "bundle")
+    for title in (*titles, "LSTM of 2 layers", "tanh(A @ B)", "determinant", "first within 0.5 s:"):
+        assert title in done.stdout
+
+
+def test_unknown_workloads_are_refused(tmp_path):
+    done = run("scale", "--only", "nothing", folder=tmp_path)
+    assert done.returncode == 1
+    assert "--only expected some of logsumexp" in done.stderr and "but got nothing" in done.stderr
+    done = run("eager", "--only", "nothing", folder=tmp_path)
+    assert done.returncode == 2
+    assert "--only expected some of moons" in done.stderr
+
+
+class Answered:
+    """A contender that has answered."""
+
+    def __init__(self, contender, times, trouble="", **found):
+        self.contender, self.times, self.trouble, self.found = contender, times, trouble, found
+
+
+def test_bars_near_a_time_are_undecided():
+    pytest.importorskip("llvmlite")
+    from benchmarks.scale import verdict
+
+    own = Answered("chainrule", [1.0, 2.0, 3.0], first=0.5, peak=40.0, data=8.0)
+    assert verdict(own, "first", 0.6, []) == "first within 0.6 s: met, 0.500 s"
+    assert verdict(own, "first", 0.55, []) == "first within 0.55 s: undecided, 0.500 s"
+    assert verdict(own, "first", 0.4, []) == "first within 0.4 s: missed, 0.500 s"
+    assert "missed, 5.00 x" in verdict(own, "memory", 5.0, [])
+    assert "met, 5.00 x" in verdict(own, "memory", 5.1, [])
+    peer = [Answered("jax", [2.0, 6.0, 7.0]), Answered("slow", [9.0]), Answered("none", [], "not installed")]
+    assert verdict(own, "JAX jit", 2.5, peer) == "2.5 x the speed of JAX jit: met, 3.00 x (of least times 2.00 x)"
+    assert "missed, 3.00 x" in verdict(own, "JAX jit", 4.0, peer)
+    assert "not measured" in verdict(own, "JAX jit", 1.0, [Answered("jax", [], "not installed")])
+    assert "missed, no result" in verdict(Answered("chainrule", [], "TypeError"), "JAX jit", 1.0, peer)
+
+
+def test_other_numbers_end_the_run(tmp_path):
+    pytest.importorskip("llvmlite")
+    from benchmarks.scale import compare
+
+    np.savez(tmp_path / "chainrule.npz", np.array(2.0), np.array([1.0, -4.0]))
+    np.savez(tmp_path / "jax.npz", np.array(2.0), np.array([1.0 + 1e-9, -4.0]))
+    both = [Answered("chainrule", []), Answered("jax", [])]
+    compare(both, tmp_path, 1e-9)
+    with pytest.raises(SystemExit, match=r"jax computes other numbers than chainrule: arr_1 by 2\.5e-10"):
+        compare(both, tmp_path, 1e-10)
+    np.savez(tmp_path / "jax.npz", np.array(np.nan), np.array([1.0, -4.0]))
+    with pytest.raises(SystemExit, match="arr_0 by nan"):
+        compare(both, tmp_path, 1.0)
+    np.savez(tmp_path / "jax.npz", np.array(2.0), np.array([1.0, -4.0, 0.0]))
+    with pytest.raises(SystemExit, match="shape"):
+        compare(both, tmp_path, 1.0)
+
+
+@pytest.mark.parametrize("contender", ["by_cpp", "torch", "jax"])
+@pytest.mark.filterwarnings("ignore")
+def test_jacobians_of_the_bundle_by_hand_are_those_of_differences(contender):
+    pytest.importorskip("llvmlite")
+    from benchmarks.bundle import Bundle, residual
+
+    workload = Bundle(5, 7, 12)
+    call = getattr(workload, contender)()
+    if call is None:
+        pytest.skip("its tool is not installed")
+    found = np.stack(workload.comparable(call()), 1).reshape(12, 2, 15)
+    cameras, points, weights = workload.arguments
+    own = np.hstack([cameras[workload.camera], points[workload.point], weights[:, None]])
+
+    def at(own):
+        return np.stack(residual(own[:, :11].T, own[:, 11:14].T, own[:, 14], workload.seen.T), 1)
+
+    for k in range(15):
+        step = 1e-6 * np.eye(15)[k]
+        np.testing.assert_allclose(found[:, :, k], (at(own + step) - at(own - step)) / 2e-6, rtol=1e-5, atol=1e-4)

@@ -25,23 +25,23 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        loop naming listing file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
+        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
         __init__
     """,
     "engine/rewriting": """
-        repetition rerolling inlining fusing unnesting simplifying hoisting relaxing pipeline __init__
+        repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
         leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_functions
         whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers lowering python_ numpy_ c/ llvm/ __init__",
+    "engine/backends": "layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__",
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
-    "engine/backends/c": "places expressions loops functions export __init__",
+    "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
         emission __init__

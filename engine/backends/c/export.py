@@ -9,13 +9,12 @@ from typing import Any
 
 from ...data import write_whole
 from ...errors import BackendError, describe
-from ...programs import Program
-from ..flat import flat
+from ...programs import Gather, Program, Scatter, contiguous
 from ..layout import Layout
 from ..lowering import lower
-from .expressions import definitions, identifier, literal, supported
-from .functions import Body, inner_functions
-from .places import Frame, Target, array, moved
+from .expressions import definitions, identifier, supported
+from .functions import Body, Functions
+from .places import Frame, Slot, Target, array, moved
 
 _ON_STACK = 1024
 """Functions that work in at most so many doubles have them on the stack, others are given them by their caller."""
@@ -40,7 +39,7 @@ def files(
 ) -> tuple[str, str]:
     """Return the source and a header for C and C++, which defines how much memory the function works in."""
     batched = tuple(batched) or (False,) * len(program.arguments.parts)
-    lowered = lower(flat(program), supported)
+    lowered = lower(program, supported)
     unknown = next((op for op in lowered.rows() if not supported(op)), None)
     if unknown is not None:
         raise BackendError(
@@ -67,27 +66,25 @@ class _Exported:
 
     def __init__(self, program: Program, layout: Layout, name: str) -> None:
         self.program, self.layout, self.name = program, layout, name
-        self.functions: list[str] = []
-        inner = inner_functions(program, name, self.functions)
-        frame = Frame([("", None)] * program.count)
-        for k, number in enumerate(program.constants, layout.inputs):
-            frame.places[k] = (literal(number), None)
-        for k, argument in enumerate(layout.argument_of):
+        self.functions = Functions(name)
+        slots = []
+        for argument, offset, shape in zip(layout.argument_of, layout.offsets, program.shapes, strict=True):
             row = "row" if layout.batched[argument] else "a"
-            frame.places[k] = (f"{row}{argument}", k - layout.starts[argument])
+            slots.append(Slot(f"{row}{argument}", offset, contiguous(shape)))
+        frame = Frame(program, [*slots, *self.functions.constants(program)])
         pointers = {f"a{k}": f"const double *a{k}" for k in range(len(layout.sizes))}
         pointers |= {f"row{k}": f"const double *row{k}" for k in range(len(layout.sizes))}
         pointers |= {"n": "size_t n", "i": "size_t i", "out": "double *out"}
-        self.body = Body(program, frame, inner, pointers, name)
+        self.body = Body(program, frame, self.functions, pointers)
         self.body.steps(layout.shared_steps)
         if layout.reduce:
-            self.body.text(f"for (size_t k = 0; k < {len(program.outputs)}; k++)\n    out[k] = 0.0;", "out")
+            self.body.text(f"for (size_t k = 0; k < {layout.outputs}; k++)\n    out[k] = 0.0;", "out")
         if layout.has_batch:
             self.body.begin_samples()
         self.body.steps(layout.sample_steps)
         for values, target in self._targets():
             self.body.move(values, target, "+=" if layout.reduce else "=")
-        self.lines = list(self.body.lines(self.functions, self._rows()))
+        self.lines = list(self.body.lines(name, self._rows()))
         self.work = frame.own + frame.scratch
 
     def _rows(self) -> dict[str, str]:
@@ -101,15 +98,19 @@ class _Exported:
         if not layout.per_sample:
             yield outputs, array("out")
             return
-        alone = 0  # how many of the units before hold but one number
-        for start, size in [*layout.units, (len(outputs), 0)]:
+        place = 0
+        alone: list[int] = []  # the values of the units before that hold but one number
+        for start, size in [*layout.units, (layout.outputs, 0)]:
+            first = place
+            while place < len(outputs) and layout.output_starts[place] < start + size:
+                place += 1
             if alone and size != 1:
-                yield outputs[start - alone : start], _column(start - alone)
-                alone = 0
+                yield alone, _column(start - len(alone))
+                alone = []
             if size == 1:
-                alone += 1
+                alone += outputs[first:place]
             elif size:
-                yield outputs[start : start + size], _block(start, size)
+                yield outputs[first:place], _block(start, size)
 
     @functools.cached_property
     def prototype(self) -> str:
@@ -128,8 +129,10 @@ class _Exported:
         layout = self.layout
         yield from self.comment()
         yield f"#include <math.h>\n#include <stddef.h>\n#include <string.h>\n\n{self.macro}\n"
-        yield from definitions(self.program.rows())
-        yield from self.functions
+        has_rows = any(isinstance(op, (Gather, Scatter)) for op in self.program.rows_and_loops())
+        yield from definitions(self.program.rows(), has_rows)
+        yield from self.functions.tables(self.body.used)
+        yield from self.functions.written
         yield f"{self.prototype};\n\n{self.prototype}\n{{"
         if 0 < self.work <= _ON_STACK:
             yield f"    double work[{self.work}];"
@@ -139,7 +142,7 @@ class _Exported:
             yield "    (void)out;"
         yield from self.lines
         if layout.reduce == "mean":
-            yield f"    for (size_t k = 0; k < {len(self.program.outputs)}; k++)\n        out[k] /= (double)n;"
+            yield f"    for (size_t k = 0; k < {layout.outputs}; k++)\n        out[k] /= (double)n;"
         yield "}\n"
 
     def header(self) -> Iterator[str]:
@@ -155,19 +158,19 @@ class _Exported:
         yield f"/* {self.name}: {len(program.steps)} operations, written by chainrule."
         yield " *"
         for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
-            first = program.names[layout.starts[argument]].split("[")[0] if size else "empty"
+            first = program.names[layout.inputs_of(argument).start].split("[")[0] if size else "empty"
             label = "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in first)
             shape = f"n rows of {size}" if flag else f"{size}"
             yield f" *   a{argument}   {label.replace('*/', '')}: {shape} numbers, one after the other"
         if layout.has_batch:
             yield " *   n    how many samples"
         if layout.per_sample:
-            yield f" *   out  n * {len(program.outputs)} numbers: for each part of the result a block of n rows;"
+            yield f" *   out  n * {layout.outputs} numbers: for each part of the result a block of n rows;"
             blocks = ", ".join(f"n * {size}" for _, size in layout.units[:8])
             yield f" *        the blocks hold {blocks}{' ...' if len(layout.units) > 8 else ''} numbers"
         else:
             over = f", the {layout.reduce} over all samples" if layout.reduce else ""
-            yield f" *   out  {len(program.outputs)} numbers{over}"
+            yield f" *   out  {layout.outputs} numbers{over}"
         if self.work > _ON_STACK:
             yield f" *   work {self.name.upper()}_WORK numbers to work in, whatever they are; each thread needs its own"
         yield " *"

@@ -107,10 +107,12 @@ def identifier(name: str) -> str:
     return word if is_free and not word.startswith("chainrule_") else f"f_{word}"
 
 
-def definitions(rows: Iterable[Primitive]) -> Iterator[str]:
-    """Yield the parts of special.c that operations call."""
+def definitions(rows: Iterable[Primitive], has_index: bool) -> Iterator[str]:
+    """Yield the parts of special.c that operations call; with `has_index` the one that finds rows of arrays."""
     parts = {_SPECIAL[row.name][1] for row in rows if row.name in _SPECIAL}
     yield from (_special(part) for part in (["pairs", *sorted(parts)] if parts else []))
+    if has_index:
+        yield _special("row")
 
 
 @functools.cache

@@ -260,3 +260,15 @@ static double chainrule_polygamma(double n, double x)
     return value.high;
 }
 #endif
+/* ==== row ==== */
+#ifndef CHAINRULE_ROW
+#define CHAINRULE_ROW
+/* The row that an index asks for, below 0 from the end; count where there is none. */
+static inline size_t chainrule_row(double index, size_t count)
+{
+    const double whole = trunc(index);
+    if (!(fabs(index) <= (double)count))
+        return count;
+    return (size_t)(whole < 0.0 ? whole + (double)count : whole);
+}
+#endif

@@ -3,6 +3,7 @@
 
 cdef class Memory:
     cdef double *start
+    cdef size_t size
 
 
 cdef class Reader:
@@ -12,7 +13,10 @@ cdef class Reader:
     cdef tuple shape, keys
     cdef list parts
     cdef object made, held
+    cdef Memory spare
 
+    cdef Memory memory(self, size_t size)
+    cdef keep(self, Memory memory)
     cdef bint read(self, value, double *target) except -1
     cdef list items(self, value)
     cdef Py_ssize_t rows(self, value) except -3
@@ -20,3 +24,4 @@ cdef class Reader:
 
 
 cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses)
+cdef kept(list copies)

@@ -30,10 +30,14 @@ cdef object array_type = numpy.ndarray
 cdef frozenset scalar_types = frozenset([numpy.dtype(code).type for code in "defbBhHiIlLqQ?"])
 
 
+cdef size_t KEPT = 1 << 23  # numbers, for which memory is kept between calls: new memory costs more than the copy
+
+
 cdef class Memory:
     """Hold numbers that an argument was copied to, also while a thread goes on after the call was interrupted."""
 
     def __cinit__(self, size_t size):
+        self.size = size
         self.start = <double *> malloc(8 * (size or 1))
         if self.start == NULL:
             raise MemoryError(f"expected {8 * size} bytes of memory for an argument but there are none")
@@ -49,9 +53,19 @@ cdef class Reader:
         self.kind, self.size, self.shape = _KINDS[structure.kind], structure.size, tuple(structure.shape)
         self.keys, self.held = structure.keys, structure.build(()) if self.kind == CONSTANT else None
         self.made = {"list": list, "tuple": tuple, "dict": dict}.get(structure.kind, structure.made)
-        self.parts = [Reader(part) for part in structure.parts]
-        self.count = len(self.parts)
-        self.flat = self.kind == SEQUENCE and all([part.kind == "number" for part in structure.parts])
+        self.count, self.flat = len(structure.parts), self.kind == SEQUENCE and structure.of_numbers
+        self.parts = [] if self.flat else [Reader(part) for part in structure.parts]
+
+    cdef Memory memory(self, size_t size):
+        """Return memory for so many numbers: that of an earlier call, where there is enough."""
+        cdef Memory found = self.spare
+        self.spare = None
+        return Memory(size) if found is None or found.size < size else found
+
+    cdef keep(self, Memory memory):
+        """Keep memory for the next call, once nobody reads it any more."""
+        if memory.size <= KEPT:
+            self.spare = memory
 
     cdef bint read(self, value, double *target) except -1:
         """Copy the numbers of a value, and tell whether it is of this structure."""
@@ -261,7 +275,7 @@ cdef void convert(const Number *source, Py_ssize_t count, Py_ssize_t stride, dou
 
 
 cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses):
-    """Copy the arguments that have no address yet, and return their memory; None where one is of another structure."""
+    """Copy the arguments that have no address yet, and return who read them, with their memory; None where one is of another structure."""
     cdef Py_ssize_t k
     cdef Reader reader
     cdef Memory memory
@@ -274,13 +288,19 @@ cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, vo
         if batched[k]:
             if n < 0:
                 return None  # no argument tells how many samples there are
-            memory = Memory(reader.size * n)
+            memory = reader.memory(reader.size * n)
             fits = reader.read_batch(args[k], n, memory.start, reader.size)
         else:
-            memory = Memory(reader.size)
+            memory = reader.memory(reader.size)
             fits = reader.read(args[k], memory.start)
         if not fits:
             return None
         addresses[k] = memory.start
-        found.append(memory)
+        found.append((reader, memory))
     return found
+
+
+cdef kept(list copies):
+    """Keep the memory that arguments were copied to for the next call."""
+    for reader, memory in copies:
+        (<Reader> reader).keep(<Memory> memory)

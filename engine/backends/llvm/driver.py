@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...programs import size_of
 from ..layout import Layout
 from . import watch
 
@@ -29,7 +30,7 @@ class Frame:
         self.scratch_size = -(-width * sample_slots // 64) * 64
         fitting = _SCRATCH // max(1, self.scratch_size)
         self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
-        outputs = len(layout.program.outputs)
+        outputs = layout.outputs
         self.padded = -(-outputs // lanes) * lanes
         self.total = 0
         self._take(watch.SIZE)
@@ -37,7 +38,7 @@ class Frame:
         self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
         self.arguments = self._take(8 * len(layout.sizes))
         self.shared = self._take(8 * shared_slots)
-        self.tail_in = self._take(8 * self.step * layout.inputs if layout.has_batch else 0)
+        self.tail_in = self._take(8 * self.step * layout.numbers if layout.has_batch else 0)
         self.tail_out = self._take(8 * self.step * outputs if layout.per_sample else 0)
         self.scratch = self._take(self.scratch_size * self.groups)
         self.group_cursors = self._take(8 * (len(layout.sizes) + len(layout.units)) * self.groups)
@@ -123,7 +124,7 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
 
 def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    lanes, step, outputs = frame.lanes, frame.step, len(layout.program.outputs)
+    lanes, step, outputs = frame.lanes, frame.step, layout.outputs
     rows = [8 * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
     text = _table("strides", [*rows, *[8 * size for _, size in scattered]])
@@ -295,9 +296,15 @@ def _fold(lanes: int) -> str:
 def _finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
     lanes = frame.lanes
     type_, mean = f"<{lanes} x double>", layout.reduce == "mean"
-    outputs = layout.program.outputs
-    shared = [(place, slots[value]) for place, value in enumerate(outputs) if not layout.varying[value]]
-    text = _table("shared_places", [place for place, _ in shared]) + _table("shared_slots", [s for _, s in shared])
+    shapes = layout.program.output_shapes
+    shared = [
+        (start, slots[value], size_of(shape))
+        for start, value, shape in zip(layout.output_starts, layout.program.outputs, shapes, strict=True)
+        if not layout.varying[value]
+    ]
+    text = "".join(
+        _table(f"shared_{name}", [row[k] for row in shared]) for k, name in enumerate(("places", "slots", "sizes"))
+    )
     body = at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
     body += f"%ci = insertelement {type_} poison, double %count, i64 0\n"
     body += f"%cs = shufflevector {type_} %ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
@@ -307,16 +314,20 @@ def _finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
     if mean:
         each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
     body += loop("j", "0", str(frame.padded), lanes, each)
-    body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {8 * len(outputs)}, i1 false)\n"
+    body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {8 * layout.outputs}, i1 false)\n"
     body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
-    fix = _item("s.i", "@shared_slots", "%s") + "%s.slot = load i64, ptr %s.i\n"
-    fix += _item("s.x", "%shared", "%s.slot") + "%s.v = load double, ptr %s.x\n"
+    fix = _item("e.x", "%s.from", "%e") + "%e.v = load double, ptr %e.x\n"
     if mean:
-        fix += f"%s.r = select i1 %none, double {'0x7FF8000000000000'}, double %s.v\n"
+        fix += f"%e.r = select i1 %none, double {'0x7FF8000000000000'}, double %e.v\n"
     else:
-        fix += "%s.p = fmul double %s.v, %count\n%s.r = select i1 %none, double 0.0, double %s.p\n"
-    fix += _item("s.j", "@shared_places", "%s") + "%s.place = load i64, ptr %s.j\n"
-    fix += _item("s.to", "%out", "%s.place") + "store double %s.r, ptr %s.to"
+        fix += "%e.p = fmul double %e.v, %count\n%e.r = select i1 %none, double 0.0, double %e.p\n"
+    fix += _item("e.to", "%s.to", "%e") + "store double %e.r, ptr %e.to"
+    each = "".join(
+        _item(f"s.{name}", f"@shared_{name}", "%s") + f"%s.{name}.k = load i64, ptr %s.{name}\n"
+        for name in ("places", "slots", "sizes")
+    )
+    each += _item("s.from", "%shared", "%s.slots.k") + _item("s.to", "%out", "%s.places.k")
+    each += loop("e", "0", "%s.sizes.k", 1, fix)
     if shared:
-        body += loop("s", "0", str(len(shared)), 1, fix)
+        body += loop("s", "0", str(len(shared)), 1, each)
     return text + f"define void @finish(ptr %work, i64 %workers, i64 %n, ptr %out) #0 {{\n{body}ret void\n}}\n"

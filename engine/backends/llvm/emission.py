@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import llvmlite.binding as llvm
 
 from ...operations import PRIMITIVES, Primitive
-from ...programs import WHILE, Loop, Program
+from ...programs import WHILE, Gather, Loop, Program, Scatter, Structural, size_of
 from ..flat import flat
 from ..layout import Layout
 from ..lowering import lower
@@ -19,12 +19,13 @@ from . import driver, object_cache
 from .guarding import guard
 from .instructions import supported, supported_in_loops, weight
 from .kernel import LEVEL, Kernel
-from .loops import Nest
+from .loops import Nest, large_tables, with_whole_results
 from .machine import host, target
 from .object_cache import key_of
 from .straight import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
+_WRITTEN_OUT = 2048  # numbers in a program without loops that are values each, at most
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 
@@ -49,7 +50,7 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    program = guard(flat(program))
+    program = guard(_in_form(program))
     own = _own_rows(program)
     key = key_of(program, batched, reduce, own)
     parts = object_cache.load(key)
@@ -61,23 +62,31 @@ def build(
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
     count = len(program.arguments.parts)
-    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program))
+    tables = large_tables(program)
+    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables)
+
+
+def _in_form(program: Program) -> Program:
+    """Return the program with its arrays written out as numbers, where that makes straight-line code of a few."""
+    if program.has_loops or not program.has_arrays:
+        return program
+    indexed = any(isinstance(op, (Gather, Scatter)) for op, _ in program.steps)
+    return program if indexed or sum(map(size_of, program.value_shapes)) > _WRITTEN_OUT else flat(program)
 
 
 def _work(program: Program) -> int:
     """Return about how many steps run for a sample."""
-    return sum([op.work if isinstance(op, Loop) else 1 for op, _ in program.steps])
+    return sum([op.work if isinstance(op, Structural) else 1 for op, _ in program.steps])
 
 
 def _is_endless(program: Program) -> bool:
     """Return whether a program has no limit on how long it runs."""
-    loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
+    return any(isinstance(op, Loop) and op.kind == WHILE and not op.length for op in program.rows_and_loops())
 
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
     """Return the LLVM IR of a program, all modules one after another."""
-    return "\n".join(text for text, _ in _Emission(guard(flat(program)), batched, reduce).modules())
+    return "\n".join(text for text, _ in _Emission(guard(_in_form(program)), batched, reduce).modules())
 
 
 class _Emission:
@@ -86,11 +95,13 @@ class _Emission:
     def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
-        known = supported_in_loops if program.has_loops else supported
-        self.layout = Layout(lower(program, known), batched, reduce)
+        in_memory = program.has_loops or program.has_arrays
+        known = supported_in_loops if in_memory else supported
+        lowered = lower(program, known)
+        self.layout = Layout(with_whole_results(lowered) if in_memory else lowered, batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
-        self._nest = Nest(self.layout) if self.layout.program.has_loops else None
+        self._nest = Nest(self.layout) if in_memory else None
 
     def modules(self) -> Iterator[tuple[str, int]]:
         """Yield each module's text and the number of steps in it; the last one drives the others."""

@@ -19,7 +19,7 @@ import threading
 
 import numpy
 
-from chainrule.backends.llvm.arguments cimport Reader, copied
+from chainrule.backends.llvm.arguments cimport Reader, copied, kept
 
 from ...forking import at_fork
 from .arguments import KINDS_READ
@@ -357,6 +357,8 @@ cdef class Entry:
                     if memory.flag:
                         memory.check()
                     self.spare.append(memory)
+                if copies is not None:
+                    kept(copies)
             finally:
                 PyBuffer_Release(&place)
         finally:

@@ -13,7 +13,8 @@ from dataclasses import replace
 from typing import Any
 
 from ...operations import Interval, Primitive, table
-from ...programs import WHILE, Builder, Loop, Program, numbers_in_tuple
+from ...programs import COUNTED, WHILE, Builder, Loop, Program, values_in_tuple
+from ..bounded import bounded
 
 _LIVE = Interval(0.0, 1.0)
 
@@ -26,7 +27,10 @@ def guard(program: Program) -> Program:
     >>> guard(plain) is plain
     True
     """
-    return _Guarding().program(program, alive=False) if _has_own_row_in_while(program) else program
+    if not (_has_own_row(program) and _has_own_row_in_while(program)):
+        return program
+    # A counted scan whose lanes end apart becomes branches, which are guarded.
+    return _Guarding().program(bounded(program), alive=False)
 
 
 def _has_own_row(program: Program) -> bool:
@@ -35,7 +39,7 @@ def _has_own_row(program: Program) -> bool:
 
 def _has_own_row_in_while(program: Program) -> bool:
     loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any(any(map(_has_own_row if op.kind == WHILE else _has_own_row_in_while, op.programs())) for op in loops)
+    return any(any(map(_has_own_row if op.kind in (WHILE, COUNTED) else _has_own_row_in_while, op.programs())) for op in loops)
 
 
 class _Guarding:
@@ -49,7 +53,7 @@ class _Guarding:
         names = (*program.names, "alive") if alive else program.names
         builder = Builder(len(names))
         outputs = self.write(builder, program, range(len(program.names)), len(program.names) if alive else None)
-        arguments = numbers_in_tuple(len(names)) if alive else program.arguments
+        arguments = values_in_tuple([*program.shapes, ()]) if alive else program.arguments
         return builder.finish(replace(program, names=names, arguments=arguments), outputs)
 
     def write(self, builder: Builder, program: Program, places: Sequence[int], alive: int | None) -> list[int]:
@@ -84,13 +88,14 @@ class _Guarding:
     def _while(self, op: Loop) -> Loop:
         """Return the loop with a first carry that tells whether it goes on, which is its condition."""
         names = ("alive", *op.body.names)
-        frame = replace(op.body, names=names, arguments=numbers_in_tuple(len(names)))
+        frame = replace(op.body, names=names, arguments=values_in_tuple([(), *op.body.shapes]))
         builder = Builder(len(names))
         carry = self.write(builder, op.body, range(1, len(names)), 0)
         again = builder.constant(0.0)
         if not op.is_branch:
-            again = self._asked(builder, op, [*carry, *range(1 + op.carry, len(names))], 0)
-        body = builder.finish(replace(frame, result=numbers_in_tuple(op.carry + 1)), [again, *carry])
+            again = self._asked(builder, op, [*carry[: op.carry], *range(1 + op.carry, len(names))], 0)
+        result = values_in_tuple([(), *op.body.output_shapes])
+        body = builder.finish(replace(frame, result=result), [again, *carry])
         condition = replace(frame, constants=(), steps=(), outputs=(0,), result=op.condition.result)
         return op.change(body=body, condition=replace(condition, name=op.condition.name), carry=op.carry + 1)
 

@@ -10,7 +10,7 @@ import importlib
 import itertools
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -49,6 +49,7 @@ class Kernel:
         threads: int,
         steps: int,
         endless: bool,
+        tables: Mapping[str, bytes],
     ) -> None:
         self.threads = threads
         self._parts = _entry_module() or work
@@ -66,6 +67,11 @@ class Kernel:
             for content in objects:
                 self._engine.add_object_file(llvm.ObjectFileRef.from_data(content))
             self._engine.finalize_object()
+        self._tables = [(name, ctypes.create_string_buffer(data, len(data))) for name, data in tables.items()]
+        for name, memory in self._tables:
+            place = self._engine.get_global_value_address(name)
+            if place:
+                ctypes.c_void_p.from_address(place).value = ctypes.addressof(memory)
         self.address = self._engine.get_function_address("run")
         self.largest = 2 * self._grain if threads > 1 else sys.maxsize
         self._run = self._native("run")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import struct
 import tempfile
 from array import array
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ...operations import Primitive
-from ...programs import Loop, Program
+from ...programs import Loop, Numbers, Program, Structural
 from .machine import host
 
 _MAGIC = b"chainrule object 1\n"
@@ -128,16 +129,20 @@ def _content(program: Program, known: dict[int, bytes]) -> bytes:
         flat.append(rows.setdefault(op, len(rows)))
         flat.append(len(args))
         flat.extend(args)
-    names = [(row.name, row.custom, row.arity, *_content_of_loop(row, known)) for row in rows]
-    digest.update(repr((names, len(program.names), program.outputs, len(flat))).encode())
-    digest.update(array("d", program.constants).tobytes())
+    names = [(row.name, row.custom, row.arity, *_content_of_structural(row, known)) for row in rows]
+    shapes = program.shapes, [item.shape if isinstance(item, Numbers) else () for item in program.constants]
+    digest.update(repr((names, shapes, program.outputs, len(flat))).encode())
+    for item in program.constants:
+        digest.update(item.data if isinstance(item, Numbers) else struct.pack("<d", item))
     digest.update(flat.tobytes())
     known[id(program)] = digest.digest()
     return known[id(program)]
 
 
-def _content_of_loop(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
-    if not isinstance(row, Loop):
+def _content_of_structural(row: Primitive, known: dict[int, bytes]) -> tuple[Any, ...]:
+    if not isinstance(row, Structural):
         return ()
+    if not isinstance(row, Loop):
+        return (row.shapes, *[getattr(row, name) for name in ("of", "part", "parts", "index") if hasattr(row, name)])
     inner = [_content(program, known) for program in row.programs()]
     return row.length, row.carry, row.rows, row.sums, row.backwards, *inner

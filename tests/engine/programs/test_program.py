@@ -161,7 +161,8 @@ def test_a_file_keeps_every_constant(tmp_path):
     ("damage", "message"),
     [
         (lambda c: c.update(format="else"), "chainrule program"),
-        (lambda c: c.update(version=3), "version 2"),
+        (lambda c: c.update(version=4), "version 3"),
+        (lambda c: c.update(version=True), "version 3"),
         (lambda c: c.pop("steps"), "the keys"),
         (lambda c: c["steps"][0].__setitem__(0, "launch"), r"steps\[0\] to name an operation .* 'launch'"),
         (lambda c: c["steps"][0].__setitem__(1, 99), r"steps\[0\] to take values computed before it"),

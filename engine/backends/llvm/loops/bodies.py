@@ -10,13 +10,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from ....programs import Loop, Program
+from ....operations import Primitive
+from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
 from .calls import LoopCall
-from .memory import Sink, Spot
+from .memory import Sink, Spot, together
 from .module import Module, Written
+from .parts import is_disjoint, overlaps
+from .rows_by_index import gather, scatter
 from .writer import Writer
 
 CHUNK = 200  # steps in a function
@@ -60,9 +63,10 @@ class Body(Writer):
     def write(self) -> Written:
         """Write the functions."""
         program = self.program
-        cost = list(itertools.accumulate(40 if isinstance(op, Loop) else 1 for op, _ in program.steps))
+        self._pass_on_sinks()
+        cost = list(itertools.accumulate(_cost(op) for op, _ in program.steps))
         size = max(CHUNK // 4, CHUNK * self.module.machine.lanes // self.lanes) if self.lanes > 1 else CHUNK
-        chunk_of = [(total - 1) // size for total in cost]
+        chunk_of = [max(0, total - 1) // size for total in cost]
         self._last: dict[int, int] = {}
         for chunk, (_, args) in zip(chunk_of, program.steps, strict=True):
             self._last.update(dict.fromkeys(args, chunk))
@@ -74,6 +78,9 @@ class Body(Writer):
         for chunk in range(final + 1):
             self._chunk = chunk
             self.begin()
+            if not chunk:
+                for spot in self._to_clear:
+                    moves.clear(self, spot)
             self._conditions: dict[tuple[int, bool], str] = {}
             while place < len(program.steps) and chunk_of[place] == chunk:
                 self._step(place)
@@ -95,6 +102,57 @@ class Body(Writer):
             value for value, sinks in self.sinks.items() if value not in computed or any(sink.late for sink in sinks)
         ]
 
+    def _pass_on_sinks(self) -> None:
+        """Let what is put into an array that only goes out be written where the array goes, without the array."""
+        program = self.program
+        self._absorbed: set[int] = set()
+        self._to_clear: list[Spot] = []
+        views: dict[int, list[tuple[int, Part]]] = {}  # of each array
+        for (op, args), value in zip(reversed(program.steps), reversed(program.firsts), strict=True):
+            if isinstance(op, View):
+                views.setdefault(args[0], []).append((value, op.part))
+            elif isinstance(op, Structural):
+                for k in range(value, value + op.results):
+                    if k in views:
+                        self._join_sinks(k, views[k])
+            sinks = self.sinks.get(value, ())
+            if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
+                continue
+            (sink,) = sinks
+            targets = [sink.spot.part(part) for part in op.parts]
+            if None in targets or not (sink.adds or is_disjoint(op)):
+                continue
+            if not sink.adds and not op.fills:
+                self._to_clear.append(sink.spot)
+            del self.sinks[value]
+            for arg, target in zip(args, targets, strict=True):
+                assert target is not None
+                self.sinks.setdefault(arg, []).append(Sink(target, sink.adds))
+            self._absorbed.add(value)
+
+    def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
+        """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
+        shape, own = self.program.value_shapes[value], views[0][1].shape
+        found = {part.start: (k, part) for k, part in views}
+        size = size_of(own)
+        if len(views) != self.uses[value] or not size or list(sorted(found)) != list(range(0, size_of(shape), size)):
+            return
+        ordered = [found[start] for start in sorted(found)]
+        if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
+            return
+        sinks = [self.sinks.get(k, ()) for k, _ in ordered]
+        if any(len(one) != 1 or one[0].late or one[0].adds != sinks[0][0].adds for one in sinks):
+            return
+        spot = together([one[0].spot for one in sinks], (len(ordered), *own))
+        spot = None if spot is None else spot.of_shape(shape)
+        if spot is None:
+            return
+        for k, _ in ordered:
+            del self.sinks[k]
+            self._absorbed.add(k)
+        self.sinks[value] = [Sink(spot, sinks[0][0].adds)]
+        self.uses[value] = 1
+
     def _fuse(self, chunk_of: Sequence[int]) -> None:
         """Find the sums of a product in the same function and with the same lanes, see `fusion`."""
         program = self.program
@@ -103,7 +161,6 @@ class Body(Writer):
             for (op, args), first, chunk in zip(program.steps, program.firsts, chunk_of, strict=True)
         }
         self._fused: dict[int, tuple[int, ...]] = {}  # factors and summand
-        self._absorbed: set[int] = set()
         for value, (product, other) in fused(made, self.uses).items():
             if self.differs[product] == self.differs[value]:
                 self._fused[value] = (*made[product][1], other)
@@ -117,6 +174,9 @@ class Body(Writer):
             LoopCall(self, op, args, value).write()
             return
         if value in self._absorbed:
+            return
+        if isinstance(op, Structural):
+            self._arrange(op, args, value)
             return
         differs = self.differs[value]
         operations = self.wide if differs else self.plain
@@ -140,6 +200,76 @@ class Body(Writer):
         self._out(value, late=False)
         if self._last.get(value, -1) > self._chunk:
             self.keep(value)
+
+    def _arrange(self, op: Structural, args: Sequence[int], value: int) -> None:
+        """Write an operation that moves numbers, or find where they stand already."""
+        if isinstance(op, View):
+            self.homes[value] = self._seen(op, args[0])
+        elif isinstance(op, Place):
+            self._place(op, args, value)
+        else:
+            sinks = self.sinks.get(value, ())
+            direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
+            adds = direct and sinks[0].adds
+            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):
+                target = sinks[0].spot
+            else:
+                target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
+                direct = adds = False
+            source, index = (args[0], args[1]) if isinstance(op, Gather) else (args[1], args[0])
+            where, which = self.home_of(source), self.home_of(index)
+            if isinstance(op, Gather):
+                gather(self, where, which, target)
+            elif isinstance(op, Scatter):
+                if not adds:
+                    moves.clear(self, target)
+                with self.all_lanes():
+                    scatter(self, which, where, target)
+            if direct:
+                self.waiting.pop(value, None)
+                return
+        self._out(value, late=False)
+
+    def _fits(self, value: int, spot: Spot) -> bool:
+        """Return whether numbers that differ between lanes, or do not, can be written to a place one by one."""
+        return not spot.lane and not spot.fold and spot.wide == self.differs[value]
+
+    def _seen(self, op: View, value: int) -> Spot:
+        found = self.homes[value].part(op.part)
+        if found is None:
+            # Rows that stand apart are joined.
+            aside = self.block(op.of, self.differs[value])
+            moves.copy(self, self.homes[value], aside)
+            found = aside.part(op.part)
+            assert found is not None
+        return found
+
+    def _place(self, op: Place, args: Sequence[int], value: int) -> None:
+        """Put values into an array, unless they stand in order already."""
+        homes = [self.homes.get(arg) for arg in args]
+        if op.fills:
+            known = [spot for spot in homes if spot is not None]
+            found = together(known, op.shapes[0]) if len(known) == len(args) else None
+            if found is not None:
+                self.homes[value] = found
+                return
+        target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
+        if not op.fills:
+            moves.clear(self, target)
+        spots = [target.part(part) for part in op.parts]
+        sinks = [Sink(spot, adds) for spot, adds in zip(spots, overlaps(op), strict=True) if spot is not None]
+        with self.all_lanes():
+            moves.send_all(self, list(zip(args, sinks, strict=True)))
+
+    def home_of(self, value: int) -> Spot:
+        """Return where a value stands in memory; a number that does not is put there."""
+        if value not in self.homes:
+            spot = Spot("%frame", self.room.slot(8 * self.lanes if self.differs[value] else 8), self.differs[value])
+            self.store(self.operand(value, spot.wide), spot)
+            if self.constant(value) is None:
+                self.homes[value] = spot
+            return spot
+        return self.homes[value]
 
     def _condition(self, value: int, operand: str, differs: bool) -> str:
         known = self._conditions.get((value, differs))
@@ -173,30 +303,17 @@ class Body(Writer):
     def _out(self, value: int, *, late: bool) -> None:
         for sink in self.sinks.get(value, ()):
             if late or not (sink.late or value in self.waiting):
-                self._send(value, sink)
-
-    def _send(self, value: int, sink: Sink) -> None:
-        text = self.operand(value, sink.spot.varies)
-        if sink.spot.fold:
-            self.fold(sink.spot, [text])
-            return
-        self.store(self.sum(text, sink.spot) if sink.adds else text, sink.spot)
+                moves.send(self, value, sink)
 
     def _finish(self) -> None:
         """Write the remaining outputs; the carry last, since others are read from it."""
-        copied: dict[bool, list[moves.Move]] = {False: [], True: []}
-        late = []
-        for value in self.waiting:
-            for sink in self.sinks[value]:
-                if sink.late:
-                    late.append((value, sink.spot))
-                elif sink.spot.fold or (sink.adds and self.dead):
-                    self._send(value, sink)
-                else:
-                    copied[sink.adds].append((value, sink.spot))
-        for adds, own in copied.items():
-            moves.move(self, own, adds=adds)
-        moves.exchange(self, late)
+        found = [(value, sink) for value in self.waiting for sink in self.sinks[value]]
+        moves.send_all(self, [(value, sink) for value, sink in found if not sink.late])
+        moves.exchange(self, [(value, sink.spot) for value, sink in found if sink.late])
+
+
+def _cost(op: Primitive) -> int:
+    return 40 if isinstance(op, Loop) else 0 if isinstance(op, View) else 1
 
 
 def _in_blocks(lines: list[str]) -> list[str]:

@@ -5,24 +5,26 @@ Without a batch the iterations of a map take the vector's lanes, where that is w
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
-from ....programs import Loop, inputs_differ
+from ....programs import CALL, Loop, Shape, inputs_differ, size_of
 from . import moves
 from .blocking import blocked
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
-from .memory import Sink, Spot, progression
+from .memory import Sink, Spot, by_columns, in_order, size_in
 from .writer import Writer
 
 _IN_PLACE = 4  # shared numbers side by side that are read where they are, not packed, at least
 _GATHER = 16  # what it costs to gather a vector, in operations
+_PACKED = 1 << 12  # numbers of each lane that are gathered at once, at most: longer arrays are read where they are
+_NARROW = 8  # numbers of a row, below which it stands beside the other rows of its iteration
 
 _SHORT = 60  # operations of a body that leaves registers free for several vectors
 _WASTE = 0.15  # share of vectors that may be computed twice so that several go side by side
 
-Placed = tuple[Spot, int]  # where a number stands in the first iteration, and how many bytes it moves on in each
-Result = tuple[Spot, int, bool]  # the same of what a loop returns, and whether it is added to what stands there
+Placed = tuple[Spot, int]  # where a value stands in the first iteration, and how many bytes it moves on in each
+Result = tuple[Spot, bool]  # where a loop's result stands, and whether it is added to what stands there
 
 
 class LoopCall:
@@ -31,6 +33,7 @@ class LoopCall:
     def __init__(self, parent: Writer, op: Loop, args: Sequence[int], first: int) -> None:
         self.module, self.lanes = parent.module, parent.lanes
         machine = self.module.machine
+        self.length = op.length
         if self.lanes > 1:
             # Sums of all iterations should stay in registers.
             op = blocked(op, machine.registers * machine.lanes // (2 * self.lanes))
@@ -40,6 +43,8 @@ class LoopCall:
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
         self._region_of: dict[tuple[str, int, int], int] = {}
         own = machine.lanes
+        # A function that calls functions gets its numbers side by side at each call, so that there is one of it.
+        self.packed = op.kind == CALL and any(isinstance(inner, Loop) for inner, _ in op.body.steps)
         self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
         self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
@@ -47,13 +52,15 @@ class LoopCall:
         """Write the call."""
         op, parent = self.op, self.parent
         placed = [*self._carry(), *self._rows(), *self._shared()]
-        outputs = self._outputs()
+        stacked, totals = self._stacked(), self._totals()
+        outputs = [self._iteration(spot) for spot, _ in stacked]
         inputs = [self._seen(spot, step) for spot, step in placed]
         sinks = [Sink(spot, late=True) for spot in inputs[: op.carry]]
-        sinks += [Sink(self._seen(spot, step), adds) for spot, step, adds in outputs]
+        sinks += [Sink(self._seen(*one), adds) for one, (_, adds) in zip(outputs, stacked, strict=True)]
+        sinks += [Sink(self._seen(spot, 0), True) for spot in totals]
         steps = tuple([step for _, _, step in self.regions])
         adds = op.sums > 0 or any(sink.adds for sink in sinks)
-        lanes = self._lanes_taken(adds) if self._takes_lanes(placed, outputs) else self.lanes
+        lanes = self._lanes_taken(adds) if self._takes_lanes([*placed, *outputs]) else self.lanes
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
         if key not in self.module.functions:
             self.module.functions[key] = Iterations(parent, op, inputs, sinks, steps, lanes).write()
@@ -63,91 +70,98 @@ class LoopCall:
         for name in written.names:
             parent.lines.append(f"call void @{name}({', '.join(f'ptr {p}' for p in pointers)})")
 
-    # ---- where numbers stand, as seen by the parent ----
+    # ---- where values stand, as seen by the parent ----
 
     def _width(self, differs: bool) -> int:
         return 8 * self.lanes if differs else 8
 
-    def _blocks(self, flags: Sequence[bool], rows: int = 1) -> list[Placed]:
-        """Make room for rows of numbers; those that differ between lanes are kept apart from the others.
-
-        Where iterations may take the lanes, those of one column stand side by side, else those of one row.
-        """
-        found: list[Placed] = []
+    def _blocks(self, shapes: Sequence[Shape], flags: Sequence[bool]) -> list[Spot]:
+        """Make room for values side by side; those that differ between lanes are kept apart from the others."""
         places = {}
         for kind in (False, True):
-            count = sum(flag is kind for flag in flags)
-            if count:
-                places[kind] = [self.parent.room.block(rows * count * self._width(kind)), count, 0]
-        for flag in flags:
-            block, count, taken = places[flag]
-            places[flag][2] += 1
+            count = sum(size_of(shape) for shape, flag in zip(shapes, flags, strict=True) if flag is kind)
+            places[kind] = self.parent.room.block(count * self._width(kind)) if count else 0
+        found = []
+        for shape, flag in zip(shapes, flags, strict=True):
             width = self._width(flag)
-            if self.across:
-                found.append((Spot("%frame", block + taken * rows * width, flag), width))
-            else:
-                found.append((Spot("%frame", block + taken * width, flag), count * width))
+            found.append(in_order("%frame", places[flag], shape, width, wide=flag))
+            places[flag] += size_of(shape) * width
         return found
+
+    def _columns(self, shapes: Sequence[Shape], flags: Sequence[bool]) -> list[Spot]:
+        """Make room for arrays of rows.
+
+        Where iterations may take the lanes, what comes first in a row stands side by side for all rows, and so on; else
+        each row, and short ones of several arrays together.
+        """
+        found: dict[int, Spot] = {}
+        for kind in (False, True):
+            own = [k for k, flag in enumerate(flags) if flag is kind]
+            width = self._width(kind)
+            if self.across:
+                start = self.parent.room.block(sum(size_of(shapes[k]) for k in own) * width)
+                for k in own:
+                    found[k] = by_columns("%frame", start, shapes[k], width, wide=kind)
+                    start += size_of(shapes[k]) * width
+                continue
+            short = [k for k in own if size_of(shapes[k][1:]) < _NARROW]
+            each = sum(size_of(shapes[k][1:]) for k in short) * width
+            start = self.parent.room.block(self.length * each)
+            for k in short:
+                row = in_order("%frame", start, shapes[k][1:], width, wide=kind)
+                found[k] = row._replace(shape=shapes[k], strides=(each, *row.strides))
+                start += size_of(row.shape) * width
+            for k in own:
+                if k not in found:
+                    found[k] = self.parent.block(shapes[k], kind)
+        return [found[k] for k in range(len(shapes))]
+
+    def _iteration(self, spot: Spot) -> Placed:
+        """Return what one iteration gets of an array of rows, or gives."""
+        if self.op.kind == CALL:
+            return spot, 0
+        count = self.length // self.op.length if self.op.length else 1
+        return (spot if count == 1 else spot.in_rows_of(count)).row()
 
     def _carry(self) -> list[Placed]:
         """Place the carry where the loop's result will be, and set it to its initial values."""
-        placed = self._blocks(self.flags[: self.op.carry])
-        for k, (spot, _) in enumerate(placed):
-            self.parent.store(self.parent.operand(self.args[k], spot.wide), spot)
-            self.parent.homes[self.first + k] = spot
-        return [(spot, 0) for spot, _ in placed]
+        parent, count = self.parent, self.op.carry
+        spots = self._blocks(self.op.body.shapes[:count], self.flags[:count])
+        moves.send_all(parent, [(self.args[k], Sink(spot)) for k, spot in enumerate(spots)])
+        parent.homes.update({self.first + k: spot for k, spot in enumerate(spots)})
+        return [(spot, 0) for spot in spots]
 
     def _rows(self) -> list[Placed]:
-        op, found = self.op, dict[int, Placed]()
-        packed: list[int] = []
-        for j in range(op.rows):
-            column = op.column(self.args, j)
-            placed = self._constant(column) or self._in_place(column)
-            if placed is None:
-                packed.append(j)
-            else:
-                found[j] = placed
-        if packed:
-            for j, placed in zip(
-                packed, self._blocks([self.flags[op.carry + j] for j in packed], op.length), strict=True
-            ):
-                found[j] = placed
-                spot, step = placed
-                self._copy(op.column(self.args, j), [spot.further(k * step) for k in range(op.length)])
-        return [found[j] for j in range(op.rows)]
+        op = self.op
+        return [self._iteration(self._gathered(value)) for value in self.args[op.carry : op.carry + op.rows]]
 
-    def _constant(self, column: Sequence[int]) -> Placed | None:
-        """Place a column of constants in the code's own data."""
-        program = self.parent.program
-        inputs = len(program.names)
-        if not all(inputs <= value < program.offset for value in column):
-            return None
-        numbers = [program.constants[value - inputs] for value in column]
-        same = len(set(column)) == 1
-        return Spot(self.module.array(numbers[:1] if same else numbers), 0), 0 if same else 8
-
-    def _in_place(self, column: Sequence[int]) -> Placed | None:
-        """Find a column where it already lies at equal distances; gathering it in every iteration would cost more."""
-        spots = [spot for spot in map(self.parent.homes.get, column) if spot is not None]
-        if len(spots) < len(column) or (self.lanes > 1 and any(spot.lane for spot in spots)):
-            return None
-        step = progression(spots)
-        return None if step is None else (spots[0], step)
-
-    def _copy(self, values: Sequence[int], spots: Sequence[Spot]) -> None:
+    def _gathered(self, value: int) -> Spot:
+        """Return where an array is; one of which each lane has its own somewhere is first brought together."""
         parent = self.parent
-        moves.move(parent, list(zip(values, spots, strict=True)))
-        for value, spot in zip(values, spots, strict=True):
-            if spot.wide == parent.differs[value]:
-                parent.homes[value] = spot
+        spot = parent.homes[value]
+        if spot.lane and self.lanes > 1 and size_in(spot) <= _PACKED:
+            aside = parent.homes[value] = parent.block(spot.shape, True)
+            moves.copy(parent, spot, aside)
+        return parent.homes[value]
 
     def _shared(self) -> list[Placed]:
-        op = self.op
-        start = op.carry + op.length * op.rows
-        values = self.args[start:]
-        flags = self.flags[op.carry + op.rows :]
-        homes = self.parent.homes
-        spots = [homes.get(value) for value in values]
+        op, parent = self.op, self.parent
+        start = op.carry + op.rows
+        values, flags, shapes = self.args[start:], self.flags[start:], op.body.shapes[start:]
+        found = self._in_columns(values)
+        numbers = []
+        for k, (value, shape) in enumerate(zip(values, shapes, strict=True)):
+            if not shape:
+                numbers.append(k)
+            elif k not in found:
+                found[k] = self._gathered(value)
+        found.update(self._shared_numbers([values[k] for k in numbers], [flags[k] for k in numbers], numbers))
+        return [(found[k], 0) for k in range(len(values))]
+
+    def _shared_numbers(self, values: Sequence[int], flags: Sequence[bool], keys: Sequence[int]) -> dict[int, Spot]:
+        """Place shared numbers: where they are, if many stand side by side, else in a block of their own."""
+        parent = self.parent
+        spots = [parent.homes.get(value) for value in values]
         spots = [None if spot is not None and spot.lane and self.lanes > 1 else spot for spot in spots]
         runs: list[list[int]] = []
         for k, spot in enumerate(spots):
@@ -156,116 +170,92 @@ class LoopCall:
                 runs[-1].append(k)
             else:
                 runs.append([k])
-        found = self._in_columns(values)
+        found: dict[int, Spot] = {}
         for run in runs:
-            if len(run) >= _IN_PLACE or len(runs) == 1:
-                stand = [(k, spot) for k in run if (spot := spots[k]) is not None]
-                found.update({k: (spot, 0) for k, spot in stand if k not in found})
-        packed = [k for k in range(len(values)) if k not in found]
-        own = [spot for spot, _ in self._blocks([flags[k] for k in packed])]
-        found.update({k: (spot, 0) for k, spot in zip(packed, own, strict=True)})
-        self._copy([values[k] for k in packed], own)
-        return [found[k] for k in range(len(values))]
-
-    def _in_columns(self, values: Sequence[int]) -> dict[int, Placed]:
-        """Lay out column by column what inner maps read, unless it lies so already."""
-        homes, found = self.parent.homes, dict[int, Placed]()
-        columns = shared_columns(self.op, self.columns_of) if self.columns_of else ()
-        fresh = [column for column in columns if self._strided([homes.get(values[k]) for k in column])]
-        for column, start in self._new_columns(fresh):
-            own = [start.further(8 * k) for k in range(len(column))]
-            moves.move(self.parent, list(zip([values[k] for k in column], own, strict=True)))
-            found.update({k: (spot, 0) for k, spot in zip(column, own, strict=True)})
+            if not self.packed and (len(run) >= _IN_PLACE or len(runs) == 1):
+                found.update({keys[k]: spot for k in run if (spot := spots[k]) is not None})
+        packed = [k for k in range(len(values)) if keys[k] not in found]
+        own = self._blocks([()] * len(packed), [flags[k] for k in packed])
+        moves.send_all(parent, [(values[k], Sink(spot)) for k, spot in zip(packed, own, strict=True)])
+        for k, spot in zip(packed, own, strict=True):
+            found[keys[k]] = spot
+            if spot.wide == parent.differs[values[k]] and parent.constant(values[k]) is None:
+                parent.homes[values[k]] = spot
         return found
 
-    def _strided(self, spots: Sequence[Spot | None]) -> bool:
-        """Return whether numbers are in memory, but not contiguous."""
-        known = [spot for spot in spots if spot is not None]
-        return not known or len(known) < len(spots) or progression(known) != 8
-
-    def _new_columns(self, columns: Iterable[Sequence[int]]) -> list[tuple[Sequence[int], Spot]]:
-        """Make room for columns, in one block; a number in several columns belongs to the first."""
-        seen: set[int] = set()
-        chosen = []
-        for column in columns:
-            if seen.isdisjoint(column) and len(set(column)) == len(column):
-                seen.update(column)
-                chosen.append(column)
-        block = self.parent.room.block(8 * len(seen)) if seen else 0
-        found = []
-        for column in chosen:
-            found.append((column, Spot("%frame", block)))
-            block += 8 * len(column)
+    def _in_columns(self, values: Sequence[int]) -> dict[int, Spot]:
+        """Lay out by columns what inner maps read, unless it lies so already."""
+        parent, found = self.parent, dict[int, Spot]()
+        for k in shared_columns(self.op, self.columns_of) if self.columns_of else ():
+            home = parent.homes[values[k]]
+            if home.strides[0] not in (0, 8):
+                found[k] = self._by_columns(home.shape)
+                moves.copy(parent, home, found[k])
         return found
 
-    def _outputs(self) -> list[Result]:
-        """Place what is stacked and summed: at its target, if that is one regular place, else in the frame."""
-        op, parent, first = self.op, self.parent, self.first
-        end = first + op.carry + op.length * op.stacked
-        columns = [range(first + op.carry + j, end, op.stacked) for j in range(op.stacked)]
-        found = [self._wanted(column) for column in columns]
-        others = [j for j in range(op.stacked) if found[j] is None]
-        flags = [parent.differs[columns[j][0]] for j in others]
-        for j, (spot, step) in zip(others, self._blocks(flags, op.length), strict=True):
-            found[j] = (spot, step, False)
-            for k, value in enumerate(columns[j]):
-                parent.homes[value] = spot.further(k * step)
-        for placed, column in zip(found, columns, strict=True):
-            if placed is not None and column[0] not in parent.homes:
-                for value in column:
-                    parent.waiting.pop(value, None)
-        return [*[placed for placed in found if placed is not None], *self._totals(range(end, end + op.sums))]
+    def _by_columns(self, shape: Shape) -> Spot:
+        return by_columns("%frame", self.parent.room.block(8 * size_of(shape)), shape, 8)
 
-    def _totals(self, values: Sequence[int]) -> list[Result]:
+    def _stacked(self) -> list[Result]:
+        """Place what is stacked: at its target, if that is the only one, else in the frame."""
+        op, parent = self.op, self.parent
+        first = self.first + op.carry
+        values = range(first, first + op.stacked)
+        given = op.body.output_shapes[op.carry : op.carry + op.stacked]
+        count = self.length // op.length if op.length else 1
+        shapes = given
+        if op.kind != CALL:
+            shapes = [(self.length, *(shape if count == 1 else shape[1:])) for shape in given]
+        found: dict[int, Result] = {}
+        if not self.packed:
+            found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+        parent.waiting = {value: None for value in parent.waiting if value not in found}
+        others = [k for k, value in enumerate(values) if value not in found]
+        flags = [parent.differs[values[k]] for k in others]
+        own = [shapes[k] for k in others]
+        spots = self._blocks(own, flags) if op.kind == CALL else self._columns(own, flags)
+        for k, spot in zip(others, spots, strict=True):
+            found[values[k]] = spot, False
+            parent.homes[values[k]] = spot
+        return [found[value] for value in values]
+
+    def _totals(self) -> list[Spot]:
         """Place the sums, and set to 0 those that are not added to others."""
-        parent = self.parent
-        found = self._summed_columns(values)
-        parent.homes.update(found)
-        cleared = list(found.values())
-        for value in values:
-            if value in found:
-                continue
-            wanted = self._wanted(range(value, value + 1))
-            if wanted is not None and not (wanted[0].lane and self.lanes > 1):
-                found[value], _, adds = wanted
+        op, parent = self.op, self.parent
+        end = self.first + op.carry + op.stacked
+        values = range(end, end + op.sums)
+        shapes = op.body.output_shapes[op.carry + op.stacked :]
+        columns = set(summed_columns(op, self.columns_of) if self.columns_of else ())
+        found: dict[int, Spot] = {}
+        cleared: list[Spot] = []
+        for k, (value, shape) in enumerate(zip(values, shapes, strict=True)):
+            wanted = self._wanted(value)
+            if k in columns and (wanted is None or wanted[0].strides[0] != 8):
+                found[value] = parent.homes[value] = self._by_columns(shape)
+                cleared.append(found[value])
+            elif wanted is not None and not (wanted[0].lane and self.lanes > 1):
+                found[value], adds = wanted
                 parent.waiting.pop(value, None)
                 if not adds:
-                    cleared.append(wanted[0])
-        others = [value for value in values if value not in found]
-        for value, (spot, _) in zip(others, self._blocks([parent.differs[v] for v in others]), strict=True):
-            found[value] = parent.homes[value] = spot
-        moves.clear(parent, [*cleared, *[found[value] for value in others]])
-        return [(found[value], 0, True) for value in values]
+                    cleared.append(found[value])
+        others = [k for k, value in enumerate(values) if value not in found]
+        spots = self._blocks([shapes[k] for k in others], [parent.differs[values[k]] for k in others])
+        for k, spot in zip(others, spots, strict=True):
+            found[values[k]] = parent.homes[values[k]] = spot
+        for spot in _side_by_side([*cleared, *spots], parent.width):
+            moves.clear(parent, spot)
+        return [found[value] for value in values]
 
-    def _summed_columns(self, values: Sequence[int]) -> dict[int, Spot]:
-        """Place column by column the sums that inner maps add to, unless they are wanted contiguous."""
-        found = dict[int, Spot]()
-        columns = summed_columns(self.op, self.columns_of) if self.columns_of else ()
-        fresh: list[Sequence[int]] = []
-        for column in columns:
-            own: Sequence[int] = [values[k] for k in column]
-            wanted = self._wanted(own)
-            if wanted is None or wanted[1] != 8:
-                fresh.append(own)
-        for own, start in self._new_columns(fresh):
-            found.update({value: start.further(8 * k) for k, value in enumerate(own)})
-        return found
-
-    def _wanted(self, column: Sequence[int]) -> Result | None:
-        """Return the target of a column, if it has only one, at equal distances."""
+    def _wanted(self, value: int) -> Result | None:
+        """Return the target of a result, if it has only one."""
         parent = self.parent
-        sinks: list[Sequence[Sink]] = [parent.sinks.get(value, ()) for value in column]
-        if any(len(own) != 1 or own[0].late for own in sinks) or any(parent.uses[value] != 1 for value in column):
+        sinks = parent.sinks.get(value, ())
+        if len(sinks) != 1 or sinks[0].late or parent.uses[value] != 1:
             return None
-        first = sinks[0][0]
-        if (
-            any(own[0].adds != first.adds for own in sinks)
-            or (first.adds and parent.dead)
-            or first.spot.varies != parent.differs[column[0]]
-        ):
+        (sink,) = sinks
+        if (sink.adds and parent.dead) or sink.spot.varies != parent.differs[value]:
             return None
-        step = progression([own[0].spot for own in sinks])
-        return None if step is None else (first.spot, step, first.adds)
+        return sink.spot, sink.adds
 
     # ---- as seen by the loop's functions ----
 
@@ -279,14 +269,13 @@ class LoopCall:
         place = self._region_of[key]
         return spot.moved(f"%r{place}", spot.offset - self.regions[place][1])
 
-    def _takes_lanes(self, placed: Sequence[Placed], outputs: Sequence[Result]) -> bool:
+    def _takes_lanes(self, moved: Sequence[Placed]) -> bool:
         """Return whether running a map's iterations in the lanes pays off."""
         op = self.op
         if not self.across:
             return False
         steps = max(1, op.work // op.length)
-        moved = [step for _, step in placed] + [step for _, step, _ in outputs[: op.stacked]]
-        scattered = sum(step not in (0, 8) for step in moved)
+        scattered = sum(size_in(spot) for spot, step in moved if step not in (0, 8))
         return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
     def _lanes_taken(self, adds: bool) -> int:
@@ -303,3 +292,19 @@ class LoopCall:
             ):
                 return side * own
         return own
+
+
+def _side_by_side(spots: Sequence[Spot], width: Callable[[Spot], int]) -> list[Spot]:
+    """Join numbers that stand side by side to arrays."""
+    found: list[Spot] = []
+    for spot in spots:
+        if found and not spot.shape and not spot.lane:
+            last, own = found[-1], width(spot)
+            count = size_in(last)
+            if len(last.shape) <= 1 and last.strides in ((), (own,)) and spot == last._replace(
+                offset=last.offset + own * count, shape=(), strides=()
+            ):
+                found[-1] = last._replace(shape=(count + 1,), strides=(own,))
+                continue
+        found.append(spot)
+    return found

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ....programs import CALL, WHILE, Loop
+from ....programs import CALL, COUNTED, WHILE, Loop
 from .. import watch
-from ..driver import at, loop, watched
-from .memory import Sink, Spot
+from ..driver import watched
+from . import moves
+from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
 
@@ -37,6 +38,8 @@ class Iterations:
         op, inputs, sinks, steps = self.op, self.inputs, self.sinks, self.steps
         if op.kind == WHILE:
             return self._while()
+        if op.kind == COUNTED:
+            return self._counted_scan()
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
@@ -57,15 +60,18 @@ class Iterations:
         def lane(spot: Spot) -> Spot:
             return spot._replace(lane=steps[int(spot.base[2:])])
 
-        sums = [Sink(Spot(f"%r{count}", k * width, True), True) for k in range(op.sums)]
-        every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *sums]
+        sums, own = [], 0
+        for sink in sinks[op.stacked :]:
+            sums.append(in_order(f"%r{count}", own, sink.spot.shape, width, wide=True))
+            own += width * size_in(sink.spot)
+        every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *[Sink(spot, True) for spot in sums]]
 
         places, targets = list(map(lane, inputs)), [[sink] for sink in every]
         body = self.parent.inner(op.body, lanes, places, targets, count + 1)
-        own = -(-op.sums * width // 64) * 64
-        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
-        if op.sums:
-            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {op.sums * width}, i1 false)\n"
+        text = f"%f = getelementptr i8, ptr %frame, i64 {-(-own // 64) * 64}\n"
+        if own:
+            text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {own}, i1 false)\n"
+        own = -(-own // 64) * 64
         pointers, last, size = [*[f"%q{k}" for k in range(count)], "%frame"], op.length - lanes, body.size
         if not rest:
             inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
@@ -82,37 +88,42 @@ class Iterations:
             text += f"%w = add i64 0, {last}\n"
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
             text += _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
-        text += self._added_up(sinks[op.stacked :], lanes)
+        text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
 
-    def _added_up(self, sinks: Sequence[Sink], lanes: int) -> str:
+    def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
-        width, text = 8 * lanes, ""
         type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
-        self.parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
-        spots = [sink.spot for sink in sinks]
-        for first, last in _contiguous(spots):
-            name = f"z{first}"
-            text += at(f"{name}t", spots[first].base, spots[first].offset) + at(f"{name}a", "%frame", first * width)
-            fold = f"%{name}b = mul i64 %{name}, {width}\n" + at(f"{name}x", f"%{name}a", f"%{name}b")
-            fold += f"%{name}y = getelementptr double, ptr %{name}t, i64 %{name}\n"
-            fold += f"%{name}v = load {type_}, ptr %{name}x, align 8\n%{name}o = load double, ptr %{name}y, align 8\n"
-            fold += f"%{name}s = call reassoc double @{symbol}(double %{name}o, {type_} %{name}v)\n"
-            text += loop(name, "0", f"{last - first}", 1, fold + f"store double %{name}s, ptr %{name}y, align 8\n")
+        parent = self.parent
+        parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+
+        def fold(spots: list[Spot], _: Sequence[str]) -> None:
+            key, (p, q) = parent.temporary(), [parent.pointer(spot.base, spot.offset) for spot in spots]
+            parent.lines.append(
+                f"%v{key}l = load {type_}, ptr {p}, align 8\n%o{key} = load double, ptr {q}, align 8\n"
+                f"%s{key} = call reassoc double @{symbol}(double %o{key}, {type_} %v{key}l)\n"
+                f"store double %s{key}, ptr {q}, align 8"
+            )
+
+        lines, parent.lines = parent.lines, []
+        pairs = zip(targets, sums, strict=True)
+        for target, own in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            moves.walk(parent, ("fold", lanes), [target, own], fold)
+        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
         return text
 
     def _while(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry."""
+        """Iterate while any lane goes on; lanes that have ended keep their carry and their sums."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
-        differs = any(spot.wide for spot in inputs[: op.carry])
+        differs = any(spot.varies for spot in inputs[: op.carry])
         width = 8 * self.lanes if differs else 8
-        own = -(-(op.carry + 1) * width // 64) * 64
-        asked = Sink(Spot(f"%r{count}", op.carry * width, differs))
-        fresh = [Sink(Spot(f"%r{count}", k * width, differs)) for k in range(op.carry)]
+        fresh, targets, own = self._aside(differs)
+        asked = Sink(Spot(f"%r{count}", own, differs))
         condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in fresh], count + 1)
+        body = self.parent.inner(op.body, self.lanes, inputs, targets, count + 1)
+        place, own = own, -(-(own + width) // 64) * 64
         type_ = f"<{self.lanes} x double>" if differs else "double"
         mask = f"<{self.lanes} x i1>" if differs else "i1"
         pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
@@ -121,7 +132,7 @@ class Iterations:
         more = "%limit = add i1 1, 0\n" if op.is_branch else "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += more + _calls(condition.names, pointers, "%f")
-        text += f"%cp = getelementptr i8, ptr %frame, i64 {op.carry * width}\n%c = load {type_}, ptr %cp, align 8\n"
+        text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
         zero = "zeroinitializer" if differs else "0.0"
         text += f"%on = fcmp une {type_} %c, {zero}\n"
         if differs:
@@ -132,19 +143,95 @@ class Iterations:
             text += "%any = and i1 %on, 1\n"
         text += "%go = and i1 %limit, %any\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += _calls(body.names, pointers, "%f")
-        for k, spot in enumerate(inputs[: op.carry]):
-            text += (
-                at(f"n{k}", "%frame", k * width)
-                + at(f"o{k}", spot.base, spot.offset)
-                + f"%x{k} = load {type_}, ptr %n{k}, align 8\n%y{k} = load {type_}, ptr %o{k}, align 8\n"
-                f"%z{k} = select {mask} %on, {type_} %x{k}, {type_} %y{k}\nstore {type_} %z{k}, ptr %o{k}, align 8\n"
-            )
+        text += self._turn(body, "%i", fresh, mask)
         text += "br label %done\n" if op.is_branch else "%next = add i64 %i, 1\nbr label %head\n"
         text += "done:\n"
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + max(condition.size, body.size))
+
+    def _counted_scan(self) -> Written:
+        """Iterate over the first rows, as many as a shared number says; lanes of which there are fewer wait."""
+        op, parent, steps = self.op, self.parent, self.steps
+        spot = self.inputs[op.carry + op.rows]
+        lines, parent.lines = parent.lines, []
+        number = parent.load(spot)
+        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
+        differs = spot.varies
+        if differs:
+            type_, symbol = f"<{self.lanes} x double>", f"llvm.vector.reduce.fmax.v{self.lanes}f64"
+            parent.wide.declarations[symbol] = f"declare double @{symbol}({type_})\n"
+            text += f"%most = call double @{symbol}({type_} {number})\n"
+            number, counts = "%most", number
+        text += f"%rows = fptosi double {number} to i64\n%fewer = icmp slt i64 %rows, {op.length}\n"
+        text += f"%n = select i1 %fewer, i64 %rows, i64 {op.length}\n%end = sub i64 %n, 1\n"
+        inside = f"%k = {'sub i64 %end, %i' if op.backwards else 'add i64 %i, 0'}\n"
+        name = self.module.name("loop")
+        if differs:
+            fresh, targets, own = self._aside(True)
+            own = -(-own // 64) * 64
+            body = parent.inner(op.body, self.lanes, self.inputs, targets, len(steps) + 1)
+            text += f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
+            inside += f"%kd = sitofp i64 %k to double\n%k0 = insertelement {type_} poison, double %kd, i64 0\n"
+            inside += f"%ks = shufflevector {type_} %k0, {type_} poison, <{self.lanes} x i32> zeroinitializer\n"
+            inside += f"%on = fcmp olt {type_} %ks, {counts}\n"
+            inside += self._turn(body, "%k", fresh, f"<{self.lanes} x i1>")
+            size = own + body.size
+        else:
+            body = parent.inner(op.body, self.lanes, self.inputs, [[sink] for sink in self.sinks], len(steps))
+            inside += _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
+            size = body.size
+        self._define(name, len(steps), text + self._counted("%n", 1, inside))
+        return Written([name], size)
+
+    def _aside(self, differs: bool) -> tuple[list[Spot], list[list[Sink]], int]:
+        """Place what an iteration hands on, and where lanes differ what it sums, in the frame.
+
+        Returns these places, seen from a pointer more, the targets of the body's outputs, and the bytes taken.
+        """
+        op, sinks, count = self.op, self.sinks, len(self.steps)
+        width = 8 * self.lanes if differs else 8
+        ends = op.carry + op.stacked
+        fresh, own = [], 0
+        for spot in [*self.inputs[: op.carry], *[sink.spot for sink in sinks[ends:] if differs]]:
+            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=differs))
+            own += width * size_in(spot)
+        targets = [[Sink(spot)] for spot in fresh]
+        rest = [[sink] for sink in sinks[op.carry : ends]]
+        if not differs:
+            return fresh, [*targets, *rest, *[[sink] for sink in sinks[ends:]]], own
+        return fresh, [*targets[: op.carry], *rest, *targets[op.carry :]], own
+
+    def _turn(self, body: Written, place: str, fresh: Sequence[Spot], mask: str) -> str:
+        """Write an iteration, with rows at a place, and take over what is left aside in the lanes that go on, `%on`."""
+        op, parent, steps = self.op, self.parent, self.steps
+        text = _moved(steps, place) if any(steps) else ""
+        pointers = [f"%{'q' if any(steps) else 'r'}{k}" for k in range(len(steps))]
+        text += _calls(body.names, [*pointers, "%frame"], "%f")
+        fresh = [spot._replace(base="%frame") for spot in fresh]
+
+        def choose(spots: list[Spot], which: Sequence[str]) -> None:
+            new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
+            type_ = (parent.wide if spots[0].wide else parent.plain).type
+            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
+            parent.store(f"%z{key}", spots[1])
+
+        def add(spots: list[Spot], which: Sequence[str]) -> None:
+            new, key, type_ = parent.load(spots[0]), parent.temporary(), parent.wide.type
+            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {parent.wide.zero}")
+            if spots[1].fold:
+                parent.fold(spots[1], [f"%z{key}"])
+            else:
+                parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
+
+        lines, parent.lines = parent.lines, []
+        carry, sums = self.inputs[: op.carry], [sink.spot for sink in self.sinks[op.carry + op.stacked :]]
+        for new, old in _together(list(zip(fresh, carry, strict=False))):
+            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
+        for new, total in zip(fresh[op.carry :], sums, strict=False):
+            moves.walk(parent, ("add where on",), [new, total], add, [f"{mask} %on"])
+        chosen, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
+        return text + chosen
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
         """Write the loop over iterations, so many at a time, so that it can be stopped."""
@@ -162,10 +249,20 @@ class Iterations:
         self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
 
 
-def _contiguous(spots: Sequence[Spot]) -> list[tuple[int, int]]:
-    """Return the first and last of each run of contiguous doubles."""
-    starts = [k for k, spot in enumerate(spots) if not k or spot != spots[k - 1].further(8)]
-    return list(zip(starts, [*starts[1:], len(spots)], strict=True)) if spots else []
+def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
+    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
+    runs: list[list[tuple[Spot, Spot]]] = []
+    for pair in pairs:
+        last = [*runs[-1][-2:], pair] if runs else []
+        if last and all(together([one[k] for one in last], (len(last),)) for k in (0, 1)) and not pair[0].shape:
+            runs[-1].append(pair)
+        else:
+            runs.append([pair])
+    found = []
+    for run in runs:
+        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
+        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
+    return found
 
 
 def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:

@@ -1,4 +1,4 @@
-"""Where the numbers of a program with loops are stored in memory."""
+"""Where the values of a program with loops are stored in memory."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from ....programs import Part, Shape, contiguous, seen_through, size_of
+
 
 class Spot(NamedTuple):
-    """Where one number is stored, in bytes from a pointer.
+    """Where a number or an array is stored, in bytes from a pointer.
 
     `base` is the pointer as LLVM IR writes it. A number is one double for all lanes; or, if `wide`, a vector; or, with
     `lane`, one double for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
-    many lanes, to which parts of longer ones are added.
+    many lanes, to which parts of longer ones are added. The numbers of an array are alike, with `strides` in bytes
+    along the axes of its `shape`.
     """
 
     base: str
@@ -20,6 +23,8 @@ class Spot(NamedTuple):
     wide: bool = False
     lane: int = 0
     fold: int = 0
+    shape: Shape = ()
+    strides: tuple[int, ...] = ()
 
     @property
     def varies(self) -> bool:
@@ -28,11 +33,54 @@ class Spot(NamedTuple):
 
     def moved(self, base: str, offset: int) -> Spot:
         """Return the spot relative to another pointer."""
-        return Spot(base, offset, self.wide, self.lane, self.fold)
+        return self._replace(base=base, offset=offset)
 
     def further(self, distance: int) -> Spot:
         """Return the spot so many bytes on."""
-        return Spot(self.base, self.offset + distance, self.wide, self.lane, self.fold)
+        return self._replace(offset=self.offset + distance)
+
+    def row(self) -> tuple[Spot, int]:
+        """Return where the first row of an array stands, and how many bytes it is to the next.
+
+        >>> Spot("%r0", 8, shape=(5, 3), strides=(24, 8)).row()[1]
+        24
+        """
+        return self._replace(shape=self.shape[1:], strides=self.strides[1:]), self.strides[0]
+
+    def in_rows_of(self, count: int) -> Spot:
+        """Return an array as one of groups of so many rows."""
+        length, step = self.shape[0], self.strides[0]
+        return self._replace(
+            shape=(length // count, count, *self.shape[1:]), strides=(step * count, step, *self.strides[1:])
+        )
+
+    def part(self, part: Part) -> Spot | None:
+        """Return where a part of an array stands, unless no strides give it."""
+        axes = merged(self.shape, self.strides)
+        shape, strides = tuple([length for length, _ in axes]), tuple([step for _, step in axes])
+        found = seen_through(part, shape, self.offset, strides)
+        return None if found is None else self._replace(offset=found[0], shape=part.shape, strides=found[1])
+
+    def of_shape(self, shape: Shape) -> Spot | None:
+        """Return the same numbers in another shape, unless no strides give it."""
+        return self.part(Part(0, shape, contiguous(shape)))
+
+
+def merged(shape: Shape, *strides: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the length of each axis and its strides, with axes as one that are one in memory.
+
+    >>> merged((2, 3, 4), (96, 32, 8), (200, 32, 8))
+    [(2, 96, 200), (12, 8, 8)]
+    """
+    found: list[tuple[int, ...]] = []
+    for length, *steps in zip(shape, *strides, strict=True):
+        if length == 1:
+            continue
+        if found and found[-1][1:] == tuple([length * step for step in steps]):
+            found[-1] = (found[-1][0] * length, *steps)
+        else:
+            found.append((length, *steps))
+    return found
 
 
 class Sink(NamedTuple):
@@ -41,6 +89,37 @@ class Sink(NamedTuple):
     spot: Spot
     adds: bool = False
     late: bool = False
+
+
+def in_order(base: str, offset: int, shape: Shape, width: int, **kind: int) -> Spot:
+    """Return the spot of numbers side by side, each so many bytes wide."""
+    strides = tuple([width * stride for stride in contiguous(shape)])
+    return Spot(base, offset, shape=shape, strides=strides, **kind)  # type: ignore[arg-type]
+
+
+def by_columns(base: str, offset: int, shape: Shape, width: int, **kind: int) -> Spot:
+    """Return the spot of an array that has its rows' first numbers side by side, then their second ones, and so on."""
+    strides = (width, *[width * shape[0] * stride for stride in contiguous(shape[1:])])
+    return Spot(base, offset, shape=shape, strides=strides, **kind)  # type: ignore[arg-type]
+
+
+def together(spots: Sequence[Spot], shape: Shape) -> Spot | None:
+    """Return the array that numbers or rows are in order, if they stand at equal distances.
+
+    >>> together([Spot("%r0", 8), Spot("%r0", 24), Spot("%r0", 40)], (3,)).strides
+    (16,)
+    """
+    first = spots[0]
+    step = spots[1].offset - first.offset if len(spots) > 1 else 0
+    # Column by column, since there may be a million numbers.
+    bases, offsets, *kinds = zip(*spots, strict=True)
+    if not all(column.count(column[0]) == len(spots) for column in (bases, *kinds)):
+        return None
+    expected = range(first.offset, first.offset + step * len(spots), step) if step else [first.offset] * len(spots)
+    if offsets != tuple(expected):
+        return None
+    found = first._replace(shape=(len(spots), *first.shape), strides=(step, *first.strides))
+    return found if found.shape == shape else found.of_shape(shape)
 
 
 class Room:
@@ -71,18 +150,6 @@ class Room:
         return free.pop()
 
 
-def progression(spots: Sequence[Spot]) -> int | None:
-    """Return the distance in bytes between consecutive spots, or None if it is not constant.
-
-    >>> progression([Spot("%r0", 8), Spot("%r0", 24), Spot("%r0", 40)])
-    16
-    """
-    first = spots[0]
-    if len(spots) == 1:
-        return 0
-    step = spots[1].offset - first.offset
-    # Column by column, since a loop may have a million iterations.
-    bases, offsets, *kinds = zip(*spots, strict=True)
-    regular = all(column.count(column[0]) == len(spots) for column in (bases, *kinds))
-    expected = range(first.offset, first.offset + step * len(spots), step) if step else [first.offset] * len(spots)
-    return step if regular and offsets == tuple(expected) else None
+def size_in(spot: Spot) -> int:
+    """Return how many numbers stand at a spot."""
+    return size_of(spot.shape)

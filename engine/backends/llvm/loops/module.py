@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
 from ....operations import Primitive
-from ..instructions import Operations, number
+from ....programs import Loop, Numbers, Program, size_of
+from ..instructions import Operations
 from ..machine import Machine
+from .memory import Spot, in_order
+
+LARGE = 1024  # constants: so many stand in no code
+TABLE = "@table_"  # begins the names of pointers to these
 
 
 class Written(NamedTuple):
@@ -24,11 +30,11 @@ class Module:
     def __init__(self, machine: Machine, callbacks: list[Primitive]) -> None:
         self.machine, self.callbacks = machine, callbacks
         self.texts: list[str] = []
-        self.constants: dict[tuple[str, ...], str] = {}
+        self.constants: dict[bytes, str] = {}
         self.functions: dict[object, Written] = {}  # of loops
         self._operations: dict[int, Operations] = {}
         self._declared: dict[str, None] = {}
-        self._movers: dict[tuple[str, bool, int], str] = {}
+        self._walks: dict[Hashable, str] = {}
         self._names = itertools.count()
 
     def operations(self, lanes: int) -> Operations:
@@ -41,58 +47,58 @@ class Module:
         """Return a new name for a function."""
         return f"{kind}_{next(self._names)}"
 
-    def array(self, numbers: Sequence[float]) -> str:
-        """Return the name of a constant array."""
-        key = tuple(map(number, numbers))
-        if key not in self.constants:
-            self.constants[key] = f"@numbers_{len(self.constants)}"
-        return self.constants[key]
+    def array(self, numbers: Numbers) -> Spot:
+        """Return where an array of constants stands; a large one is handed over by the kernel (see `large_tables`)."""
+        data, shape = numbers.data, numbers.shape
+        size = size_of(shape)
+        if size > 1 and data == data[:8] * size:
+            one = self.array(Numbers(data[:8], (1,)))
+            return one._replace(shape=shape, strides=(0,) * len(shape))
+        if data not in self.constants:
+            is_large = size >= LARGE
+            self.constants[data] = table_name(data) if is_large else f"@numbers_{len(self.constants)}"
+        return in_order(self.constants[data], 0, shape, 8)
 
     def declare(self, text: str) -> None:
         """Add a declaration that the text needs."""
         self._declared[text] = None
 
-    def mover(self, type_: str, adds: bool, lane: int) -> str:
-        """Return the name of the function that copies numbers of a type at any distances, or adds them."""
-        key = (type_, adds, lane)
-        if key not in self._movers:
-            self._movers[key] = self.name("add" if adds else "copy")
-            self.texts.append(_mover(self._movers[key], *key))
-        return self._movers[key]
+    def walk(self, key: Hashable, write: Callable[[str], str]) -> str:
+        """Return the name of a function that runs through arrays; `write` gets its name and returns its text."""
+        if key not in self._walks:
+            name = self.name("walk")
+            self._walks[key] = name
+            self.texts.append(write(name))
+        return self._walks[key]
 
     def text(self) -> str:
         """Return the module's text."""
         declared = {k: v for operations in self._operations.values() for k, v in operations.declarations.items()}
         arrays = [
-            f"{name} = internal constant [{len(key)} x double] [{', '.join(f'double {x}' for x in key)}]\n"
-            for key, name in self.constants.items()
+            f"{name} = global ptr null\n"
+            if name.startswith(TABLE)
+            else f'{name} = internal constant [{len(data)} x i8] c"{_escaped(data)}", align 64\n'
+            for data, name in self.constants.items()
         ]
         own = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
         return "".join([own, *self._declared, *declared.values(), *arrays, *self.texts])
 
 
-def _mover(name: str, type_: str, adds: bool, lane: int) -> str:
-    """Write the function that copies or adds numbers of a type: from, to, the distances in bytes, and how many.
-
-    With `lane` those of a vector are gathered, so many bytes apart.
-    """
-    load = _gathered(type_, lane) if lane else f"%x = load {type_}, ptr %p, align 8\n"
-    add = f"%t = load {type_}, ptr %q, align 8\n%s = fadd {type_} %t, %x\n" if adds else ""
-    return (
-        f"define internal void @{name}(ptr %from, ptr %to, i64 %a, i64 %b, i64 %n) #2 {{\nenter:\nbr label %head\n"
-        "head:\n%p = phi ptr [ %from, %enter ], [ %p1, %head ]\n%q = phi ptr [ %to, %enter ], [ %q1, %head ]\n"
-        f"%k = phi i64 [ 0, %enter ], [ %k1, %head ]\n{load}{add}"
-        f"store {type_} %{'s' if adds else 'x'}, ptr %q, align 8\n%p1 = getelementptr i8, ptr %p, i64 %a\n"
-        "%q1 = getelementptr i8, ptr %q, i64 %b\n%k1 = add i64 %k, 1\n%more = icmp slt i64 %k1, %n\n"
-        "br i1 %more, label %head, label %done\ndone:\nret void\n}\n"
-    )
+def _escaped(data: bytes) -> str:
+    return "".join([f"\\{byte:02X}" for byte in data])
 
 
-def _gathered(type_: str, lane: int) -> str:
-    text, before, lanes = "", "poison", int(type_[1:].split(" ")[0])
-    for k in range(lanes):
-        after = "%x" if k == lanes - 1 else f"%g{k}"
-        text += f"%l{k} = getelementptr i8, ptr %p, i64 {k * lane}\n%h{k} = load double, ptr %l{k}, align 8\n"
-        text += f"{after} = insertelement {type_} {before}, double %h{k}, i64 {k}\n"
-        before = after
-    return text
+def table_name(data: bytes) -> str:
+    """Return the name of the pointer to a large array of constants."""
+    return f"{TABLE}{hashlib.sha256(data).hexdigest()[:32]}"
+
+
+def large_tables(program: Program) -> dict[str, bytes]:
+    """Return the large arrays of constants of a program and its inner ones, by the names of the pointers to them."""
+    inner = [body for op in program.rows_and_loops() if isinstance(op, Loop) for body in op.programs()]
+    found: dict[str, bytes] = {}
+    for own in {id(body): body for body in [program, *inner]}.values():
+        for item in own.constants:
+            if isinstance(item, Numbers) and len(item.data) >= 8 * LARGE:
+                found[table_name(item.data)[1:]] = item.data
+    return found

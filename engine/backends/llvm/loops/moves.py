@@ -1,159 +1,241 @@
-"""Copy numbers from one place in memory to another: runs of them as vectors or by a small loop, not one by one."""
+"""Copy, add and clear numbers in memory, side by side as vectors, else by small loops over the axes of arrays."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
-from .memory import Spot
+from ....programs import Numbers
+from ..driver import loop
+from .memory import Sink, Spot, merged, size_in, together
 from .writer import Writer
 
-_WORTH_A_LOOP = 3  # numbers at equal distances, at least
-_LONG = 64  # doubles side by side that are copied by a call
+_RUN = 3  # numbers that are moved as an array, at least
+_FEW = 4  # numbers that are written one by one
+_LONG = 64  # doubles side by side that are copied, or added, by a call
 
 Move = tuple[int, Spot]  # a value, and where it goes
+Emit = Callable[[list[Spot], Sequence[str]], None]  # writes what happens to numbers at these places, with operands
 
 
-class _Piece(NamedTuple):
-    """A piece that was read: its type, its offset in bytes, and its name."""
-
-    type: str
-    place: int
-    text: str
-
-
-def move(writer: Writer, moves: Sequence[Move], *, adds: bool = False) -> None:
-    """Copy values, or add them to what is there; sources and targets must not overlap."""
-    if not adds:
-        clear(writer, [spot for value, spot in moves if _is_zero(writer, value)])
-        moves = [(value, spot) for value, spot in moves if not _is_zero(writer, value)]
-    for run in _runs(writer, moves):
-        value, target = run[0]
-        if len(run) == 1:
-            text = writer.operand(value, target.varies)
-            writer.store(writer.sum(text, target) if adds else text, target)
-            continue
-        source, width = writer.homes[value], _width(writer, target)
-        steps = (_step([writer.homes[value] for value, _ in run]), _step([spot for _, spot in run]))
-        if steps != (width, width) or source.lane:
-            _call(writer, run, steps, adds)
-        elif adds or len(run) * width <= 8 * _LONG:
-            _store(writer, target, _load(writer, source, len(run) * width), adds)
+def send(writer: Writer, value: int, sink: Sink) -> None:
+    """Write a value to where it goes."""
+    if not sink.spot.shape:
+        text = writer.operand(value, sink.spot.varies)
+        if sink.spot.fold:
+            writer.fold(sink.spot, [text])
         else:
-            writer.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n")
-            pointers = [f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, source)]
-            writer.lines.append(
-                f"call void @llvm.memcpy.p0.p0.i64({', '.join(pointers)}, i64 {len(run) * width}, i1 false)"
-            )
+            writer.store(writer.sum(text, sink.spot) if sink.adds else text, sink.spot)
+    elif not sink.adds and _is_zero(writer, value):
+        clear(writer, sink.spot)
+    else:
+        copy(writer, writer.homes[value], sink.spot, adds=sink.adds)
 
 
-def clear(writer: Writer, spots: Sequence[Spot]) -> None:
-    """Set places to 0."""
-    start = 0
-    for stop in range(1, len(spots) + 1):
-        first, width = spots[start], _width(writer, spots[start])
-        if stop < len(spots) and spots[stop] == spots[stop - 1].further(width):
-            continue
-        if stop - start < _WORTH_A_LOOP or (first.lane and writer.lanes > 1):
-            for spot in spots[start:stop]:
-                writer.store((writer.wide if spot.varies else writer.plain).zero, spot)
+def send_all(writer: Writer, sent: Sequence[tuple[int, Sink]]) -> None:
+    """Write values to where they go; numbers that move from and to equal distances as arrays."""
+    runs: list[list[tuple[int, Sink]]] = []
+    for one in sent:
+        last = [*runs[-1][-2:], one] if runs else []
+        if last and _as_arrays(writer, last):
+            runs[-1].append(one)
         else:
-            pointer, size = writer.pointer(first.base, first.offset), (stop - start) * width
-            writer.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
-        start = stop
+            runs.append([one])
+    for run in runs:
+        arrays = _as_arrays(writer, run) if len(run) >= _RUN else None
+        if arrays is not None:
+            copy(writer, *arrays, adds=run[0][1].adds)
+            continue
+        for value, sink in run:
+            send(writer, value, sink)
+
+
+def _as_arrays(writer: Writer, run: Sequence[tuple[int, Sink]]) -> tuple[Spot, Spot] | None:
+    """Return from where and to where numbers are moved as an array, if they stand at equal distances."""
+    homes = [spot for value, _ in run if (spot := writer.homes.get(value)) is not None]
+    if len(homes) < len(run) or any(sink.spot.shape or sink.adds != run[0][1].adds for _, sink in run):
+        return None
+    source, target = together(homes, (len(run),)), together([sink.spot for _, sink in run], (len(run),))
+    return None if source is None or target is None else (source, target)
 
 
 def _is_zero(writer: Writer, value: int) -> bool:
-    constant = writer.constant(value)
-    return constant is not None and constant == 0.0 and math.copysign(1.0, constant) > 0.0
+    place = value - len(writer.program.names)
+    item = writer.program.constants[place] if 0 <= place < len(writer.program.constants) else None
+    return isinstance(item, Numbers) and not any(item.data[:8]) and item.data == item.data[:8] * size_in_numbers(item)
+
+
+def size_in_numbers(item: Numbers) -> int:
+    """Return how many constants there are."""
+    return len(item.data) // 8
+
+
+def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> None:
+    """Copy an array, or add it to what is there; source and target must be the same or not overlap."""
+    if source == target and not adds:
+        return
+    width, is_same = writer.width(target), source.wide == target.wide
+    is_plain = is_same and not (source.lane or target.lane or target.fold) and not (adds and writer.dead)
+    axes = merged(target.shape, source.strides, target.strides)
+    if is_plain and (not axes or (len(axes) == 1 and axes[0][1:] == (width, width))):
+        size = size_in(target) * width
+        if size <= 8 * _LONG:
+            _in_pieces(writer, source, target, size, adds)
+            return
+        if not adds:
+            writer.module.declare("declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\n")
+            pointers = ", ".join([f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, source)])
+            writer.lines.append(f"call void @llvm.memcpy.p0.p0.i64({pointers}, i64 {size}, i1 false)")
+            return
+    if is_plain and not source.wide and axes[-1][1:] == (8, 8) and axes[-1][0] >= writer.module.machine.lanes:
+        _by_vectors(writer, source, target, axes, adds)
+        return
+
+    def one(spots: list[Spot], _: Sequence[str]) -> None:
+        text = writer.load(spots[0])
+        if target.varies and not source.varies:
+            text = writer.splat(text)
+        if target.fold:
+            writer.fold(spots[1], [text])
+        else:
+            writer.store(writer.sum(text, spots[1]) if adds else text, spots[1])
+
+    walk(writer, ("copy", adds), [source, target], one)
+
+
+def _by_vectors(
+    writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], adds: bool
+) -> None:
+    """Copy or add doubles that stand side by side along the last axis: vectors, then what is left."""
+    lanes = writer.module.machine.lanes
+    operations = writer.module.operations(lanes)
+    outer, length = axes[:-1], axes[-1][0]
+
+    def spot_of(spot: Spot, which: int, count: int, step: int, start: int) -> Spot:
+        shape = (*[axis[0] for axis in outer], count)
+        return spot._replace(
+            offset=spot.offset + start, shape=shape, strides=(*[axis[which] for axis in outer], step)
+        )
+
+    def vector(spots: list[Spot], _: Sequence[str]) -> None:
+        key, (p, q) = writer.temporary(), [writer.pointer(spot.base, spot.offset) for spot in spots]
+        text = f"%x{key} = load {operations.type}, ptr {p}, align 8\n"
+        if adds:
+            text += f"%t{key} = load {operations.type}, ptr {q}, align 8\n"
+            text += f"%s{key} = fadd {operations.type} %t{key}, %x{key}\n"
+        writer.lines.append(f"{text}store {operations.type} %{'s' if adds else 'x'}{key}, ptr {q}, align 8")
+
+    def one(spots: list[Spot], _: Sequence[str]) -> None:
+        text = writer.load(spots[0])
+        writer.store(writer.sum(text, spots[1]) if adds else text, spots[1])
+
+    pair = (source, 1), (target, 2)
+    whole, rest = length // lanes, length % lanes
+    walk(writer, ("vectors", adds), [spot_of(s, k, whole, 8 * lanes, 0) for s, k in pair], vector)
+    if rest:
+        walk(writer, ("copy", adds), [spot_of(s, k, rest, 8, 8 * lanes * whole) for s, k in pair], one)
+
+
+def clear(writer: Writer, spot: Spot) -> None:
+    """Set a number or an array to 0."""
+    if not spot.shape:
+        writer.store((writer.wide if spot.varies else writer.plain).zero, spot)
+        return
+    axes, width = merged(spot.shape, spot.strides), writer.width(spot)
+    if not spot.lane and (not axes or (len(axes) == 1 and axes[0][1] == width)):
+        pointer = writer.pointer(spot.base, spot.offset)
+        size = width * size_in(spot)
+        writer.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
+        return
+    type_ = f"<{spot.fold} x double>" if spot.fold else ""
+
+    def one(spots: list[Spot], _: Sequence[str]) -> None:
+        if spot.fold:
+            pointer = writer.pointer(spots[0].base, spots[0].offset)
+            writer.lines.append(f"store {type_} zeroinitializer, ptr {pointer}, align 8")
+        else:
+            writer.store((writer.wide if spot.varies else writer.plain).zero, spots[0])
+
+    walk(writer, ("clear",), [spot], one)
 
 
 def exchange(writer: Writer, moves: Sequence[Move]) -> None:
     """Copy values whose sources and targets may overlap: all are read first."""
-    read: list[tuple[Spot, str | list[_Piece]]] = []
-    for run in _runs(writer, moves):
-        value, target = run[0]
-        if len(run) > 1 and _contiguous(writer, run):
-            read.append((target, _load(writer, writer.homes[value], len(run) * _width(writer, target))))
-        else:
-            read += [(spot, writer.operand(value, spot.varies)) for value, spot in run]
-    for target, found in read:
-        if isinstance(found, str):
-            writer.store(found, target)
-        else:
-            _store(writer, target, found, False)
+    numbers, arrays = [], []
+    bases = {spot.base for _, spot in moves}
+    for value, spot in moves:
+        if not spot.shape:
+            numbers.append((writer.operand(value, spot.varies), spot))
+            continue
+        source = writer.homes[value]
+        if source == spot:
+            continue
+        if source.base in bases:
+            # Where carried arrays stand another one may be written before this is read.
+            aside = writer.block(spot.shape, writer.differs[value])
+            copy(writer, source, aside)
+            source = aside
+        arrays.append((source, spot))
+    for text, spot in numbers:
+        writer.store(text, spot)
+    for source, spot in arrays:
+        copy(writer, source, spot)
 
 
-def _contiguous(writer: Writer, run: Sequence[Move]) -> bool:
-    """Return whether both the sources and the targets of a run are contiguous."""
-    homes, width = [writer.homes[value] for value, _ in run], _width(writer, run[0][1])
-    is_spread = homes[0].lane and writer.lanes > 1
-    return not is_spread and _step(homes) == width == _step([spot for _, spot in run])
+def walk(writer: Writer, key: tuple[object, ...], spots: Sequence[Spot], emit: Emit, more: Sequence[str] = ()) -> None:
+    """Call a function that runs through arrays of one shape, number by number, and does to each what `emit` writes.
+
+    `key` tells what that is; `more` are operands that it takes besides, with their types.
+    """
+    axes = merged(spots[0].shape, *[spot.strides for spot in spots])
+    size = size_in(spots[0])
+    if size <= _FEW:
+        names = [operand.rsplit(" ", 1)[1] for operand in more]
+        for places in zip(*[_each(spot) for spot in spots], strict=True):
+            emit(list(places), names)
+        return
+    kinds = [spot._replace(base="", offset=0, shape=(), strides=()) for spot in spots]
+    types = [operand.rsplit(" ", 1)[0] for operand in more]
+    dead = writer.dead if any(spot.varies for spot in spots) else 0
+
+    def write(name: str) -> str:
+        lines, writer.lines = writer.lines, []
+        own = [spot._replace(base=f"%w{k}_{len(axes)}") for k, spot in enumerate(kinds)]
+        emit(own, [f"%a{k}" for k in range(len(more))])
+        text, writer.lines = "\n".join(writer.lines) + "\n", lines
+        for depth in range(len(axes) - 1, -1, -1):
+            length, *steps = axes[depth]
+            moved = "".join(
+                f"%d{k}_{depth} = mul i64 %k{depth}, {step}\n"
+                f"%w{k}_{depth + 1} = getelementptr i8, ptr %w{k}_{depth}, i64 %d{k}_{depth}\n"
+                for k, step in enumerate(steps)
+            )
+            text = loop(f"k{depth}", "0", f"{length}", 1, moved + text)
+        parameters = [f"ptr %w{k}_0" for k in range(len(spots))] + [f"{t} %a{k}" for k, t in enumerate(types)]
+        return f"define internal void @{name}({', '.join(parameters)}) #2 {{\nbegin:\n{text}ret void\n}}\n"
+
+    name = writer.module.walk((key, writer.lanes, dead, tuple(kinds), tuple(axes)), write)
+    operands = [*[f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in spots], *more]
+    writer.lines.append(f"call void @{name}({', '.join(operands)})")
 
 
-def _runs(writer: Writer, moves: Sequence[Move]) -> list[list[Move]]:
-    """Split moves into runs, each with sources and targets at equal distances in memory."""
-    found: list[list[Move]] = []
-    steps = (0, 0)
-    last: Spot | None = None  # where the value before stands
-    for one in moves:
-        source, target = writer.homes.get(one[0]), one[1]
-        before, last = last, source
-        if before is not None and source is not None and _copies(writer, source, target):
-            run = found[-1]
-            if _same_kind(before, source) and _same_kind(run[-1][1], target):
-                step = (source.offset - before.offset, target.offset - run[-1][1].offset)
-                if len(run) == 1 or step == steps:
-                    steps = step
-                    run.append(one)
-                    continue
-        found.append([one])
-    return [part for run in found for part in ([run] if len(run) >= _WORTH_A_LOOP else [[one] for one in run])]
+def _each(spot: Spot) -> list[Spot]:
+    found = [spot._replace(shape=(), strides=())]
+    for length, step in zip(spot.shape, spot.strides, strict=True):
+        found = [one.further(k * step) for one in found for k in range(length)]
+    return found
 
 
-def _copies(writer: Writer, source: Spot, target: Spot) -> bool:
-    """Return whether numbers can be copied from memory unchanged."""
-    if source.fold or target.fold:
-        return False
-    if writer.lanes > 1 and (source.lane or target.lane):
-        return target.wide and source.lane not in (0, 8)
-    return source.wide == target.wide
-
-
-def _same_kind(a: Spot, b: Spot) -> bool:
-    return (a.base, a.wide, a.lane, a.fold) == (b.base, b.wide, b.lane, b.fold)
-
-
-def _step(spots: Sequence[Spot]) -> int:
-    return spots[1].offset - spots[0].offset
-
-
-def _width(writer: Writer, spot: Spot) -> int:
-    return 8 * (spot.fold or writer.lanes) if spot.wide else 8
-
-
-def _cut(size: int, lanes: int) -> list[tuple[str, int]]:
-    """Split bytes into vectors and a remainder: types and offsets."""
-    found, place = [], 0
+def _in_pieces(writer: Writer, source: Spot, target: Spot, size: int, adds: bool) -> None:
+    """Copy or add a few bytes that stand side by side as vectors, all read before any is written."""
+    pieces, place, lanes = [], 0, writer.module.machine.lanes
     while place < size:
         while place + 8 * lanes > size:
             lanes //= 2
-        found.append((f"<{lanes} x double>" if lanes > 1 else "double", place))
-        place += 8 * lanes
-    return found
-
-
-def _load(writer: Writer, source: Spot, size: int) -> list[_Piece]:
-    found = []
-    for type_, place in _cut(size, writer.module.machine.lanes):
-        pointer, key = writer.pointer(source.base, source.offset + place), writer.temporary()
+        type_, key = f"<{lanes} x double>" if lanes > 1 else "double", writer.temporary()
+        pointer = writer.pointer(source.base, source.offset + place)
         writer.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align 8")
-        found.append(_Piece(type_, place, f"%x{key}"))
-    return found
-
-
-def _store(writer: Writer, target: Spot, pieces: Sequence[_Piece], adds: bool) -> None:
+        pieces.append((type_, place, f"%x{key}"))
+        place += 8 * lanes
     for type_, place, text in pieces:
         pointer = writer.pointer(target.base, target.offset + place)
         if adds:
@@ -163,12 +245,3 @@ def _store(writer: Writer, target: Spot, pieces: Sequence[_Piece], adds: bool) -
             )
             text = f"%s{key}"
         writer.lines.append(f"store {type_} {text}, ptr {pointer}, align 8")
-
-
-def _call(writer: Writer, run: Sequence[Move], steps: tuple[int, int], adds: bool) -> None:
-    """Call the function that copies numbers, or adds them, at any distances."""
-    type_ = writer.wide.type if run[0][1].wide else "double"
-    spots = writer.homes[run[0][0]], run[0][1]
-    pointers = [f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in spots]
-    name = writer.module.mover(type_, adds, spots[0].lane if writer.lanes > 1 else 0)
-    writer.lines.append(f"call void @{name}({', '.join(pointers)}, i64 {steps[0]}, i64 {steps[1]}, i64 {len(run)})")

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ....operations import Primitive
-from ....programs import Program, Step, drop, numbers_in_tuple
+from ....programs import Program, Step, View, drop, size_of, values_in_tuple
 from ...layout import Layout
 from .. import driver, watch
 from ..machine import host
 from .bodies import Body
-from .memory import Sink, Spot
+from .memory import Sink, Spot, in_order
 from .module import Module, Written
 
 VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
@@ -29,15 +30,18 @@ class Nest:
         """Yield each module's text and the number of steps in it."""
         layout, machine = self.layout, host()
         module = Module(machine, self.callbacks)
+        self.places = self._sample_places()
         exported = self._exported()
-        slots = {value: k for k, value in enumerate(exported)}
-        own = -(-8 * len(exported) // 64) * 64
-        once = self._once(module, exported)
+        sizes = [size_of(layout.program.value_shapes[value]) for value in exported]
+        *starts, total = itertools.accumulate(sizes, initial=0)
+        slots = dict(zip(exported, starts, strict=True))
+        own = -(-8 * total // 64) * 64
+        once = self._once(module, slots)
         count = len(layout.sizes)
         text = _entry("shared_0", once, count, ["%shared" if layout.has_batch else "%sink"], f"%shared, i64 {own}")
         size = 0
         if layout.has_batch:
-            samples = self._samples(module, exported, VECTORS * machine.lanes)
+            samples = self._samples(module, slots, VECTORS * machine.lanes)
             size = samples.size
             units = 0 if layout.reduce else len(layout.units)
             target = ["%sink"] if layout.reduce else [f"%c{count + k}" for k in range(units)]
@@ -48,36 +52,63 @@ class Nest:
         yield module.text() + text, len(layout.program.steps)
         yield driver.driver(layout, frame, ["shared_0"], ["sample_0"] if layout.has_batch else [], slots), 0
 
+    def _sample_places(self) -> list[int]:
+        """List the steps that run for every sample, and those that look for these at what is shared."""
+        layout = self.layout
+        if not layout.has_batch:
+            return []
+        steps, firsts = layout.program.steps, layout.program.firsts
+        made = {firsts[place]: place for place in layout.shared_steps if isinstance(steps[place].op, View)}
+        found = list(layout.sample_steps)
+        seen: set[int] = set()
+        for place in found:
+            for value in steps[place].args:
+                if value in made and value not in seen:
+                    seen.add(value)
+                    found.append(made[value])
+        return sorted(found)
+
     def _exported(self) -> list[int]:
         """List what the part that runs once has to keep: values that samples read, and results of no sample."""
         layout = self.layout
         if not layout.has_batch:
             return []
-        results = [value for value in layout.positions if layout.reduce and not layout.varying[value]]
-        return sorted({value for value in layout.exported() if value >= layout.base} | set(results))
+        program = layout.program
+        own = {program.firsts[place] for place in self.places}
+        found = {value for place in self.places for value in program.steps[place].args if not layout.varying[value]}
+        found = {value for value in found if value >= layout.base} - own
+        return sorted(found | {value for value in layout.positions if not layout.varying[value] and self._is_kept(value)})
+
+    def _is_kept(self, value: int) -> bool:
+        """Return whether what differs between no samples is a result, one that has to be computed."""
+        return bool(self.layout.reduce) or value >= self.layout.base
 
     def _spots(self, lanes: int) -> list[Spot]:
         """Return where each input is stored: argument k begins at %rk."""
         layout, found = self.layout, []
-        for argument, (size, flag) in enumerate(zip(layout.sizes, layout.batched, strict=True)):
-            lane = 8 * size if flag and lanes > 1 else 0
-            found += [Spot(f"%r{argument}", 8 * k, lane=lane) for k in range(size)]
+        for argument, offset, shape in zip(layout.argument_of, layout.offsets, layout.program.shapes, strict=True):
+            lane = 8 * layout.sizes[argument] if layout.batched[argument] and lanes > 1 else 0
+            found.append(in_order(f"%r{argument}", 8 * offset, shape, 8, lane=lane))
         return found
 
-    def _once(self, module: Module, exported: Sequence[int]) -> Written:
+    def _once(self, module: Module, slots: dict[int, int]) -> Written:
         """Write what does not differ between samples; it keeps what samples read."""
         layout = self.layout
-        outputs = exported if layout.has_batch else layout.program.outputs
+        outputs, starts = layout.program.outputs, layout.output_starts
+        if layout.has_batch:
+            outputs, starts = tuple(slots), list(slots.values())
         program = part(layout.program, layout.shared_steps, (), outputs)
         target = f"%r{len(layout.sizes)}"
-        sinks = [[Sink(Spot(target, 8 * k))] for k in range(len(outputs))]
+        spots = [in_order(target, 8 * k, shape, 8) for k, shape in zip(starts, program.output_shapes, strict=True)]
+        sinks = [[Sink(spot)] for spot in spots]
         return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1).write()
 
-    def _samples(self, module: Module, exported: Sequence[int], lanes: int) -> Written:
+    def _samples(self, module: Module, slots: dict[int, int], lanes: int) -> Written:
         """Write what runs for every sample."""
         layout, count = self.layout, len(self.layout.sizes)
         outputs, sinks = [], []
-        for position, value in enumerate(layout.program.outputs):
+        shapes = layout.program.output_shapes
+        for position, (value, start) in enumerate(zip(layout.program.outputs, layout.output_starts, strict=True)):
             if layout.reduce and not layout.varying[value]:
                 continue
             outputs.append(value)
@@ -85,15 +116,18 @@ class Nest:
                 # Every sum has as many lanes as a register.
                 own = host().lanes
                 fold = own if lanes > 1 else 0
-                sinks.append([Sink(Spot(f"%r{count + 1}", 8 * own * position, lanes > 1, fold=fold), True)])
+                base = f"%r{count + 1}"
+                spot = in_order(base, 8 * own * start, shapes[position], 8 * own, wide=lanes > 1, fold=fold)
+                sinks.append([Sink(spot, True)])
             else:
-                unit = layout.unit_of[position]
-                start, size = layout.units[unit]
-                sinks.append(
-                    [Sink(Spot(f"%r{count + 1 + unit}", 8 * (position - start), lane=8 * size if lanes > 1 else 0))]
-                )
-        program = part(layout.program, layout.sample_steps, exported, outputs)
-        inputs = [*self._spots(lanes), *[Spot(f"%r{count}", 8 * k) for k in range(len(exported))]]
+                unit = layout.unit_at(start)
+                first, size = layout.units[unit]
+                lane = 8 * size if lanes > 1 else 0
+                base = f"%r{count + 1 + unit}"
+                sinks.append([Sink(in_order(base, 8 * (start - first), shapes[position], 8, lane=lane))])
+        program = part(layout.program, self.places, tuple(slots), outputs)
+        values = layout.program.value_shapes
+        inputs = [*self._spots(lanes), *[in_order(f"%r{count}", 8 * k, values[v], 8) for v, k in slots.items()]]
         pointers = count + 1 + (1 if layout.reduce else len(layout.units))
         return Body(module, program, lanes, inputs, sinks, pointers).write()
 
@@ -116,9 +150,11 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
         count += op.results
     names = (*program.names, *[f"s{k}" for k in range(len(more))])
     chosen = tuple([new[value] for value in outputs])
-    structures = numbers_in_tuple(len(names)), numbers_in_tuple(len(chosen))
+    shapes = program.value_shapes
+    arguments = values_in_tuple([*program.shapes, *[shapes[value] for value in more]])
+    result = values_in_tuple([shapes[value] for value in outputs])
     return drop(
-        replace(program, names=names, steps=tuple(steps), outputs=chosen, arguments=structures[0], result=structures[1])
+        replace(program, names=names, steps=tuple(steps), outputs=chosen, arguments=arguments, result=result)
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from ....programs import Program, differing
-from .memory import Room, Sink, Spot
-from .module import Module, Written
+from ....programs import Numbers, Program, Shape, differing, size_of
+from .memory import Room, Sink, Spot, in_order
+from .module import TABLE, Module, Written
 
 _CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, until that is known
 
@@ -45,6 +46,9 @@ class Writer(ABC):
         self.wide, self.plain = module.operations(lanes), module.operations(1)
         self.differs = differing(program, [spot.varies for spot in inputs]) if lanes > 1 else [False] * program.count
         self.homes: dict[int, Spot] = dict(enumerate(inputs))
+        for value, item in enumerate(program.constants, len(program.names)):
+            if isinstance(item, Numbers):
+                self.homes[value] = module.array(item)
         self.sinks: dict[int, list[Sink]] = {}
         for value, own in zip(program.outputs, sinks, strict=True):
             self.sinks.setdefault(value, []).extend(own)
@@ -80,9 +84,10 @@ class Writer(ABC):
     # ---- values ----
 
     def constant(self, value: int) -> float | None:
-        """Return the constant that a value holds, or None if it is not a constant."""
+        """Return the number that a value is, if it is a constant number."""
         place = value - len(self.program.names)
-        return self.program.constants[place] if 0 <= place < len(self.program.constants) else None
+        item = self.program.constants[place] if 0 <= place < len(self.program.constants) else None
+        return item if isinstance(item, float) else None
 
     def operand(self, value: int, differs: bool) -> str:
         """Return a value as an operand: one double or, if lanes differ, a vector."""
@@ -111,6 +116,10 @@ class Writer(ABC):
 
     def pointer(self, base: str, offset: int) -> str:
         """Return a pointer some bytes on."""
+        if base.startswith(TABLE):
+            key = self.temporary()
+            self.lines.append(f"%b{key} = load ptr, ptr {base}, align 8")
+            base = f"%b{key}"
         if not offset:
             return base
         key = self.temporary()
@@ -157,6 +166,15 @@ class Writer(ABC):
         self.store(self.known[value], spot)
         self.homes[value] = spot
 
+    def block(self, shape: Shape, differs: bool) -> Spot:
+        """Make room for an array in the frame."""
+        width = 8 * self.lanes if differs else 8
+        return in_order("%frame", self.room.block(width * size_of(shape)), shape, width, wide=differs)
+
+    def width(self, spot: Spot) -> int:
+        """Return how many bytes a number at a spot takes."""
+        return 8 * (spot.fold or self.lanes) if spot.wide else 8
+
     def child_frame(self, size: int) -> str:
         """Return the pointer to the frame of an inner loop, which needs so many bytes."""
         self._child = max(self._child, size)
@@ -180,6 +198,13 @@ class Writer(ABC):
         total, key = self.load(spot), self.temporary()
         self.lines.append(f"%s{key} = fadd {type_} {total}, {text}")
         return f"%s{key}"
+
+    @contextlib.contextmanager
+    def all_lanes(self) -> Iterator[None]:
+        """Let all lanes add in what is written now: it goes to no sum over the lanes."""
+        dead, self.dead = self.dead, 0
+        yield
+        self.dead = dead
 
     def alive(self, text: str) -> str:
         """Return a vector with 0 in the lanes that add nothing."""

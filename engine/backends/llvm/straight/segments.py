@@ -304,7 +304,7 @@ class Section:
 
     def _scatter(self, place: int, text: str) -> None:
         layout = self.layout
-        unit = layout.unit_of[place]
+        unit = layout.unit_at(place)
         start, size = layout.units[unit]
         pointer = self._pointer(len(layout.sizes) + unit)
         if size == 1:

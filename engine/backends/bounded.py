@@ -1,0 +1,92 @@
+"""Write loops that end early as scans of all rows, for backends that have no other way to stack and count."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ..operations import table
+from ..programs import COUNTED, SCAN, WHILE, Builder, Loop, Program, Structural, arranged, traced, zeros_of
+
+
+@functools.lru_cache(maxsize=64)
+def bounded(program: Program) -> Program:
+    """Return the program with a scan for each while loop that stacks or sums, and for each counted scan.
+
+    Each iteration is a branch, not taken after the loop's end: the values are the same, but all rows are looked at.
+    """
+    if not any(map(_ends_early, program.rows_and_loops())):
+        return program
+    builder = Builder(len(program.names))
+    values = [*range(len(program.names)), *[builder.constant(item) for item in program.constants]]
+    for op, args in program.steps:
+        places = tuple([values[k] for k in args])
+        if not isinstance(op, Structural):
+            values.append(builder.step(op, places))
+        elif not isinstance(op, Loop):
+            values.append(arranged(builder, op, places))
+        else:
+            inner = op.map_programs(bounded)
+            if not _ends_early(inner):
+                first = builder.step(inner, places)
+            elif inner.kind == WHILE:
+                first = builder.step(_of_while(inner), places)
+            else:
+                first = builder.step(_of_counted(inner), (builder.constant(0.0), *places)) + 1
+            values += range(first, first + op.results)
+    return builder.finish(program, [values[k] for k in program.outputs])
+
+
+def _ends_early(op: Any) -> bool:
+    return isinstance(op, Loop) and (op.kind == COUNTED or (op.kind == WHILE and op.results > op.carry))
+
+
+def _of_while(loop: Loop) -> Loop:
+    def ask(xs: Sequence[Any]) -> Any:
+        return loop.condition.run(xs)[0]
+
+    return _scan(loop, loop.body.names, list(loop.body.shapes), loop.carry, ask, lambda xs: xs, lambda xs: [])
+
+
+def _of_counted(loop: Loop) -> Loop:
+    """Return the scan, which also carries how many rows it has looked at."""
+    place = 1 + loop.carry + loop.rows
+
+    def ask(xs: Sequence[Any]) -> Any:
+        row = loop.length - 1.0 - xs[0] if loop.backwards else xs[0]
+        return table.less(row, xs[place])
+
+    names, shapes = ("row", *loop.body.names), [(), *loop.body.shapes]
+    return _scan(loop, names, shapes, loop.carry + 1, ask, lambda xs: xs[1:], lambda xs: [xs[0] + 1.0])
+
+
+def _scan(
+    loop: Loop,
+    names: Sequence[str],
+    shapes: Sequence[Any],
+    carry: int,
+    ask: Callable[[Sequence[Any]], Any],
+    own: Callable[[Sequence[Any]], Sequence[Any]],
+    counts: Callable[[Sequence[Any]], list[Any]],
+) -> Loop:
+    """Return a scan whose body is a branch: taken where `ask` of the body's inputs holds.
+
+    `own` picks from these the inputs of the loop's body, `counts` returns what is carried beside, first.
+    """
+    body = loop.body
+    results = list(body.output_shapes)
+    # The branch carries all results of the body: carried numbers as they were, others 0 where it is not taken.
+    kept = len(results)
+    branch_names = [*[f"result{k}" for k in range(kept)], *names]
+    branch_shapes = [*results, *shapes]
+    taken = traced(body.name, branch_names, lambda xs: body.run(own(xs[kept:])), branch_shapes)
+    asked = traced("goes on", branch_names, lambda xs: [ask(xs[kept:])], branch_shapes)
+    branch = Loop(WHILE, taken, 1, kept, 0, 0, condition=asked)
+
+    def run(xs: Sequence[Any]) -> list[Any]:
+        before = [*own(xs)[: loop.carry], *map(zeros_of, results[loop.carry :])]
+        return [*counts(xs), *branch.apply((*before, *xs))]
+
+    program = traced(body.name, names, run, shapes)
+    return Loop(SCAN, program, loop.length, carry, loop.rows, loop.sums, loop.backwards)

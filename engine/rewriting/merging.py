@@ -1,0 +1,142 @@
+"""Run maps over the same rows as one: a value and its gradient read their numbers once, and share what both compute."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from ..programs import MAP, Builder, Loop, Program, Step, values_in_tuple
+
+_MOST = 1_000  # steps of a body that are as well run apart
+
+
+def merge(program: Program) -> Program:
+    """Return the program with maps of one length as one, where they take a row in common and none waits for another.
+
+    >>> from chainrule import exp, map, sin, trace
+    >>> from chainrule.rewriting.simplifying import share
+    >>> def f(xs):
+    ...     return map(sin, xs, reduce="sum"), map(lambda x: exp(sin(x)), xs, reduce="sum")
+    >>> [(op.length, len(op.body)) for op, _ in merge(share(trace(f, [1.0, 2.0]))).steps if op.name == "map"]
+    [(2, 2)]
+    """
+    if not program.has_loops:
+        return program
+    return _merged(program, {})
+
+
+def _merged(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
+    if not program.has_loops:
+        return program
+    if id(program) not in known:
+        # Kept beside its result, so that its id stays its own.
+        known[id(program)] = program, _merged_once(program, known)
+    return known[id(program)][1]
+
+
+def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
+    inner = [
+        Step(step.op.map_programs(lambda body: _merged(body, known)), step.args) if isinstance(step.op, Loop) else step
+        for step in program.steps
+    ]
+    if any(new.op is not old.op for new, old in zip(inner, program.steps, strict=True)):
+        program = replace(program, steps=tuple(inner))
+    waits = _waits(program)
+    groups = _groups(program, waits)
+    if not groups:
+        return program
+    order = sorted(range(len(inner)), key=lambda place: (waits[place], isinstance(inner[place].op, Loop)))
+    builder = Builder(len(program.names))
+    new = list(range(program.count))
+    for k, item in enumerate(program.constants, len(program.names)):
+        new[k] = builder.constant(item)
+    written: set[int] = set()
+    for place in order:
+        op, args = program.steps[place]
+        if place in written:
+            continue
+        members = groups.get(place, [place])
+        written.update(members)
+        if len(members) > 1:
+            _write(builder, program, members, new)
+            continue
+        first = builder.write(op, tuple([new[k] for k in args]))
+        start = program.firsts[place]
+        new[start : start + op.results] = range(first, first + op.results)
+    return builder.finish(program, [new[k] for k in program.outputs])
+
+
+def _waits(program: Program) -> list[int]:
+    """Return for how many loops, one after another, each step waits."""
+    level = [0] * program.offset
+    own: list[int] = []
+    for op, args in program.steps:
+        most = level[args[0]] if len(args) == 1 else max([level[k] for k in args], default=0)
+        own.append(most)
+        level += [most + 1] * op.results if isinstance(op, Loop) else [most]
+    return own
+
+
+def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
+    """Return the maps to run as one by each of them: they wait for none of each other."""
+    found: dict[int, list[int]] = {}
+    alike: dict[tuple[int, int, bool], list[list[int]]] = {}
+    maps: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
+    for place, (op, args) in enumerate(program.steps):
+        if not isinstance(op, Loop) or op.kind != MAP or not op.rows:
+            continue
+        size, rows = maps[place] = len(op.body), set(args[: op.rows])
+        groups = alike.setdefault((waits[place], op.length, op.backwards), [])
+        for members in groups:
+            total = size + sum([maps[k][0] for k in members])
+            if total <= _MOST and any(rows & maps[k][1] for k in members):
+                members.append(place)
+                found.update(dict.fromkeys(members, members))
+                break
+        else:
+            groups.append([place])
+    return found
+
+
+def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> None:
+    """Write the map that runs several."""
+    steps = [program.steps[place] for place in members]
+    loops = [(op, tuple([new[k] for k in args])) for op, args in steps if isinstance(op, Loop)]
+    rows: dict[int, str] = {}
+    shared: dict[int, str] = {}
+    shapes = {}
+    for op, args in loops:
+        for k, (arg, name, shape) in enumerate(zip(args, op.body.names, op.body.shapes, strict=True)):
+            (rows if k < op.rows else shared).setdefault(arg, name)
+            shapes[k < op.rows, arg] = shape
+    inputs = [*[(True, arg) for arg in rows], *[(False, arg) for arg in shared]]
+    place_of = {key: k for k, key in enumerate(inputs)}
+    body = Builder(len(inputs))
+    stacked: list[int] = []
+    sums: list[int] = []
+    results: list[tuple[bool, int]] = []
+    for op, args in loops:
+        values = [place_of[k < op.rows, arg] for k, arg in enumerate(args)]
+        values += [body.constant(item) for item in op.body.constants]
+        for inner, own in op.body.steps:
+            first = body.write(inner, tuple([values[k] for k in own]))
+            values += range(first, first + inner.results)
+        for k, value in enumerate(op.body.outputs):
+            kept = stacked if k < op.stacked else sums
+            results.append((k < op.stacked, len(kept)))
+            kept.append(values[value])
+    outputs = [*stacked, *sums]
+    arguments = values_in_tuple([shapes[key] for key in inputs])
+    result = values_in_tuple(body.shapes_of(outputs, arguments))
+    names = (*rows.values(), *shared.values())
+    name = "_".join(dict.fromkeys([op.body.name for op, _ in loops]))
+    frame = Program(names, (), (), (), arguments, result, name)
+    op = loops[0][0]
+    merged = Loop(MAP, body.finish(frame, outputs), op.length, 0, len(rows), len(sums), op.backwards)
+    first = builder.step(merged, (*rows, *shared))
+    found = iter(results)
+    for place in members:
+        start = program.firsts[place]
+        for k in range(program.steps[place].op.results):
+            is_stacked, position = next(found)
+            new[start + k] = first + position + (0 if is_stacked else len(stacked))
