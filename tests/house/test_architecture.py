@@ -25,8 +25,8 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
-        __init__
+        views gathering tables loop naming listing older_form file program pruning builder dependence tracer tracing
+        loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
