@@ -236,7 +236,7 @@ def _flatten_held(tree: Any, function: str, name: str, numbers: list[Any], other
         return _flatten(found, function, name, numbers, others, least)
     shape = getattr(found, "shape", None)
     if shape and found.size >= least and found.dtype.kind in "fiub" and found.dtype.itemsize <= 8:
-        numbers.append(found.astype(float, order="C"))
+        numbers.append(found.astype(float, order="C", copy=False))
         return Structure("array", shape=tuple(shape), whole=True)
     if shape:
         items = _items(found)

@@ -12,6 +12,7 @@ from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
+from .long_sums import length as length
 from .long_sums import log_sum_exp as log_sum_exp
 from .loop import CALL as CALL
 from .loop import COUNTED as COUNTED

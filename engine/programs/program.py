@@ -9,11 +9,12 @@ step takes whole values and nothing else. So passes that renumber, share or drop
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ..data import NUMBER, Structure, flatten, unflatten
+from ..data import NUMBER, Structure, flatten, is_symbolic, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
@@ -141,14 +142,23 @@ class Program:
         return len(self.steps)
 
     def __call__(self, *args: Any) -> Any:
-        numbers, structure = flatten((*args, self.closed) if self.closed else args, self.name, "args", least=1)
-        if structure != self.arguments and structure.in_numbers() != self.arguments.in_numbers():
-            raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+        given = (*args, self.closed) if self.closed else args
+        values, structure = flatten(given, self.name, "args", least=self._least)
         if structure != self.arguments:
-            numbers = gathered(self.arguments, numbers, structure)
+            if structure.in_numbers() != self.arguments.in_numbers():
+                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+            values = gathered(self.arguments, values, structure)
         elif structure.has_whole:
-            numbers = [x.ravel().tolist() if hasattr(x, "ravel") and not hasattr(type(x), "__whole__") else x for x in numbers]
-        return unflatten(self.result, self.run(numbers))
+            traced = any(map(is_symbolic, values))
+            leaves = structure.leaves()
+            values = [_array(x, traced) if leaf.shape else x for x, leaf in zip(values, leaves, strict=True)]
+        found = self.run(values)
+        return unflatten(self.result, [item.tolist() if type(item) is Numbers else item for item in found])
+
+    @kept
+    def _least(self) -> float:
+        """The size of the smallest array among the arguments that is one value."""
+        return min([size_of(shape) for shape in self.shapes if shape], default=math.inf)
 
     def run(self, values: Sequence[Any]) -> list[Any]:
         """Return the outputs for inputs: floats, or numbers of any type that rows take, and arrays as lists of them."""
@@ -157,7 +167,9 @@ class Program:
 
     def values(self, inputs: Sequence[Any]) -> list[Any]:
         """Return all values, in order, for given inputs."""
-        values = [*inputs, *[item.tolist() if type(item) is Numbers else item for item in self.constants]]
+        values = [*inputs, *self.constants]
+        if not any(map(is_symbolic, inputs)):
+            values[len(inputs) :] = [item.tolist() if type(item) is Numbers else item for item in self.constants]
         for op, args in self.steps:
             found = op.apply(tuple([values[k] for k in args]))
             values += found if isinstance(op, Loop) else (found,)
@@ -260,6 +272,13 @@ def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
             yield from value if type(value) is list else _numbers_in(value)
         else:
             yield value
+
+
+def _array(array: Any, traced: bool) -> Any:
+    """Return an array as a program takes it: a list of numbers, beside traced ones a node or constants."""
+    if hasattr(type(array), "__whole__"):
+        return array
+    return Numbers.of(array) if traced else array.ravel().tolist()
 
 
 def _numbers_in(array: Any) -> Sequence[Any]:

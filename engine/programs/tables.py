@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..pickling import Reduced, pickled_as, unpickled
-from .views import Part, Shape, size_of
+from .views import Part, Shape, View, size_of
 
 
 @pickled_as("numbers")
@@ -21,21 +21,29 @@ class Numbers:
     """
 
     __slots__ = ("_hash", "data", "shape")
+    __apply_rank__ = 0
 
     def __init__(self, data: bytes, shape: Shape) -> None:
         self.data, self.shape = data, shape
         self._hash = hash((data, shape))
 
+    @staticmethod
+    def __apply_structure__(op: Any, args: Sequence[Any]) -> Any:
+        """Return the result of an operation of views.py on constants alone."""
+        return args[0].part(op.part) if type(op) is View else op.on_lists(_lists(args))
+
+    @staticmethod
+    def __apply_loop__(loop: Any, args: Sequence[Any]) -> list[Any]:
+        """Return the results of a loop over constants alone."""
+        found: list[Any] = loop.unroll(_lists(args))
+        return found
+
     def __iter__(self) -> Iterator[float]:
         return iter(memoryview(self.data).cast("d"))
 
-    def __getitem__(self, place: int) -> float:
-        number: float = memoryview(self.data).cast("d")[place]
-        return number
-
     def tolist(self) -> list[float]:
         """Return the numbers as a list."""
-        numbers: list[float] = [*memoryview(self.data).cast("d")]
+        numbers: list[float] = memoryview(self.data).cast("d").tolist()
         return numbers
 
     @staticmethod
@@ -72,3 +80,7 @@ class Numbers:
 def constants(numbers: Sequence[float], shape: Shape) -> Numbers:
     """Return an array of constants."""
     return Numbers(array("d", [x if x == x else math.nan for x in numbers]).tobytes(), shape)
+
+
+def _lists(values: Sequence[Any]) -> list[Any]:
+    return [value.tolist() if type(value) is Numbers else value for value in values]

@@ -81,8 +81,7 @@ def _work(program: Program) -> int:
 
 def _is_endless(program: Program) -> bool:
     """Return whether a program has no limit on how long it runs."""
-    loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
+    return any(isinstance(op, Loop) and op.kind == WHILE and not op.length for op in program.rows_and_loops())
 
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
