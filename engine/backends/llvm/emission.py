@@ -98,7 +98,9 @@ class _Emission:
         in_memory = program.has_loops or program.has_arrays
         known = supported_in_loops if in_memory else supported
         lowered = lower(program, known)
-        self.layout = Layout(with_whole_results(lowered) if in_memory else lowered, batched, reduce)
+        if in_memory:
+            lowered = with_whole_results(lowered, in_order=reduce is not None or not any(batched))
+        self.layout = Layout(lowered, batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
         self._nest = Nest(self.layout) if in_memory else None
