@@ -77,7 +77,7 @@ def _through_iterations(
 ) -> list[bool]:
     """Return the flags of a body's inputs: a carried number that gets one in any iteration has it in the next."""
     carry = loop.carry
-    flags = loop.flags_of_inputs(args)
+    flags = list(args)
     while True:
         found = outputs_of(loop.body, flags)
         grown = [flag or (k < carry and found[k]) for k, flag in enumerate(flags)]
@@ -101,7 +101,7 @@ def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     found = _outputs_differ(loop.body, inputs)
     if _ends_apart(loop, inputs, found):
         found = (True,) * len(found)
-    return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
+    return [*inputs[: loop.carry], *found[loop.carry :]]
 
 
 def _outputs_differ(program: Program, inputs: Sequence[bool]) -> tuple[bool, ...]:

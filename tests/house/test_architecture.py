@@ -36,7 +36,7 @@ LAYERS = {
         whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__",
+    "engine/backends": "layout buffers meeting array_moves bounded lowering python_ repeating numpy_ c/ llvm/ __init__",
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
