@@ -9,6 +9,7 @@ import numpy as np
 from chainrule.operations import table
 from chainrule.programs import (
     CALL,
+    COUNTED,
     MAP,
     SCAN,
     WHILE,
@@ -38,6 +39,7 @@ class _Drawn:
     Attributes:
         shapes: of the values so far.
         exact: those that no rounding is in: they can say which rows are meant.
+        open: arrays of which only the rows of iterations that there were hold anything.
     """
 
     def __init__(self, draw: Any, given: list[tuple[int, ...]], depth: int) -> None:
@@ -49,7 +51,17 @@ class _Drawn:
             self.constants.append(constants(items, shape) if shape else items[0])
         self.shapes = [*given, *[getattr(item, "shape", ()) for item in self.constants]]
         self.exact = set(range(len(self.shapes)))
+        self.open: set[int] = set()
         self.steps: list[Step] = []
+
+    @property
+    def known(self) -> list[int]:
+        """The values that anything may read."""
+        return [place for place in range(len(self.shapes)) if place not in self.open]
+
+    @property
+    def arrays(self) -> list[int]:
+        return [place for place in self.known if self.shapes[place]]
 
     def add(self, op: Any, *args: int, exact: bool = False) -> int:
         """Add a step; return the number of its first result."""
@@ -65,7 +77,7 @@ class _Drawn:
 
     def number(self) -> int:
         """Return a number: one that there is, or one of an array."""
-        place = self.one_of(range(len(self.shapes)))
+        place = self.one_of(self.known)
         return self.seen(place, ()) if self.shapes[place] else place
 
     def part(self, of: tuple[int, ...], shape: tuple[int, ...]) -> Part:
@@ -99,10 +111,10 @@ class _Drawn:
 
     def of_shape(self, shape: tuple[int, ...]) -> int:
         """Return a value of a shape: one that there is, or a new one."""
-        found = [place for place, own in enumerate(self.shapes) if own == shape]
+        found = [place for place in self.known if self.shapes[place] == shape]
         if found and self.draw(st.integers(0, 3)):
             return self.one_of(found)
-        arrays = [place for place, own in enumerate(self.shapes) if own]
+        arrays = self.arrays
         if not shape:
             return self.number()
         if arrays and self.draw(st.booleans()):
@@ -112,7 +124,7 @@ class _Drawn:
 
     def step(self) -> None:
         """Add a step of any kind."""
-        arrays = [place for place, own in enumerate(self.shapes) if own]
+        arrays = self.arrays
         kinds = ["row", "row", "place"] + ["view", "view", "gather", "scatter"] * bool(arrays)
         kind = self.draw(st.sampled_from(kinds + [MAP, MAP, SCAN, WHILE, CALL] * bool(self.depth)))
         if kind == "row":
@@ -155,22 +167,46 @@ class _Drawn:
         for _ in range(draw(st.integers(1, 3))):
             inner.step()
         outputs = [inner.of_shape(shape) for shape in carry]
-        if kind == WHILE:
-            outputs[0] = inner.add(table.add, 0, len(carry) + len(rows) + len(shared))
-        own = range(len(inner.shapes))
-        stacked = [] if kind == WHILE else [inner.one_of(own) for _ in range(draw(st.integers(1, 2)))]
-        sums = [] if kind in (WHILE, CALL) else [inner.one_of(own) for _ in range(draw(st.integers(0, 2)))]
-        body = inner.program([*outputs, *stacked, *sums])
+        own = inner.known
+        stacked = [inner.one_of(own) for _ in range(draw(st.integers(0 if kind == WHILE else 1, 2)))]
+        stacked *= length > 0
+        sums = [] if kind == CALL else [inner.one_of(own) for _ in range(draw(st.integers(0, 2)))]
         condition = None
         if kind == WHILE:
-            # Ends by what is shared, which may differ from sample to sample.
+            # Ends by what is shared, which may differ from sample to sample; counts how often it went on.
+            outputs[0] = inner.add(table.add, 0, len(carry) + len(shared))
+            sums.append(len(carry) + len(shared))
             test = _Drawn(draw, [*carry, *shared], 0)
             end = test.add(table.minimum, len(carry), len(carry) + len(shared))
             condition = test.program([test.add(table.less, 0, end)])
+        body = inner.program([*outputs, *stacked, *sums])
         backwards = kind in (MAP, SCAN) and draw(st.booleans())
         op = Loop(kind, body, length, len(carry), len(rows), len(sums), backwards, condition)
         args = [self.of_shape(shape) for shape in op.argument_shapes]
-        self.add(op, *args)
+        first = self.add(op, *args)
+        if kind == WHILE:
+            kept = range(first + op.carry, first + op.carry + op.stacked)
+            self.open.update(kept)
+            if kept:
+                # Half a number for each iteration.
+                self.counted(list(kept), self.add(table.add, first + op.results - 1, first + op.results - 1), length)
+
+    def counted(self, arrays: list[int], count: int, length: int) -> None:
+        """Add a scan of as many iterations as a while loop had, over rows that it stacked."""
+        draw = self.draw
+        carry, shared = draw(st.lists(shapes, max_size=2)), draw(st.lists(shapes, max_size=1))
+        rows = [self.shapes[place][1:] for place in arrays]
+        inner = _Drawn(draw, [*carry, *rows, (), *shared], self.depth - 1)
+        for _ in range(draw(st.integers(1, 3))):
+            inner.step()
+        outputs = [inner.of_shape(shape) for shape in carry]
+        stacked = [inner.one_of(inner.known)] * draw(st.booleans())
+        sums = [inner.one_of(inner.known)]
+        body = inner.program([*outputs, *stacked, *sums])
+        op = Loop(COUNTED, body, length, len(carry), len(rows), 1, draw(st.booleans()))
+        args = [self.of_shape(shape) for shape in carry]
+        first = self.add(op, *args, *arrays, count, *[self.of_shape(shape) for shape in shared])
+        self.open.update(range(first + op.carry, first + op.carry + op.stacked))
 
     def program(self, outputs: list[int]) -> Program:
         inputs = len(self.given)
@@ -185,8 +221,8 @@ def array_programs(draw: Any, depth: int = 2) -> Program:
     drawn = _Drawn(draw, draw(st.lists(shapes, min_size=1, max_size=3)), depth)
     for _ in range(draw(st.integers(1, 5))):
         drawn.step()
-    results = range(len(drawn.given) + len(drawn.constants), len(drawn.shapes))
-    return drawn.program([drawn.one_of(results) for _ in range(draw(st.integers(1, 3)))] + [len(drawn.shapes) - 1])
+    results = [place for place in drawn.known if place >= len(drawn.given) + len(drawn.constants)]
+    return drawn.program([drawn.one_of(results) for _ in range(draw(st.integers(1, 3)))] + results[-1:])
 
 
 @st.composite

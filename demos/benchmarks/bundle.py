@@ -40,6 +40,7 @@ class Bundle(Workload):
         "chainrule": "sparse=True",
         "blocks": "blocks, in a batch",
         "by_cpp": "C++ by hand",
+        "by_cpp_alone": "C++ by hand, 1 thread",
         "torch": "torch",
         "jax": "JAX jit",
     }
@@ -88,7 +89,10 @@ class Bundle(Workload):
         # Parts are of very different size: each is compared for itself.
         return [result[:, k, j] for k in range(2) for j in range(15)]
 
-    def by_cpp(self) -> Call | None:
+    def by_cpp_alone(self) -> Call | None:
+        return self.by_cpp(1)
+
+    def by_cpp(self, threads: int = THREADS) -> Call | None:
         library = compiled_c(Path(__file__).with_name("bundle.cpp").read_text(), "g++", ["-fopenmp"])
         if library is None:
             return None
@@ -98,7 +102,7 @@ class Bundle(Workload):
         def call() -> Array:
             out = np.empty((len(self.seen), 2, 15))
             pointers = [ctypes.c_void_p(part.ctypes.data) for part in [*given, out]]
-            library.jacobian(*pointers, ctypes.c_int(len(self.seen)), ctypes.c_int(THREADS))
+            library.jacobian(*pointers, ctypes.c_int(len(self.seen)), ctypes.c_int(threads))
             return out
 
         return call

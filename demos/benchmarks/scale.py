@@ -19,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,8 @@ class Contender:
         context = multiprocessing.get_context("spawn")
         self.pipe, other = context.Pipe()
         cache = tempfile.mkdtemp(dir=folder)
-        with _environment(CHAINRULE_CACHE=cache):
+        # Threads that wait by spinning take a busy machine's time from each other: OpenMP's in C++ and torch.
+        with _environment(CHAINRULE_CACHE=cache, OMP_WAIT_POLICY="passive"):
             self.process = context.Process(
                 target=serve, args=(name, contender, quick, profile, folder, other), daemon=True
             )
@@ -160,7 +161,7 @@ def compare(contenders: list[Contender], folder: str, tolerance: float) -> None:
                 sys.exit(f"{each.contender} computes other numbers than {usable[0].contender}: {part} by {error:.1e}")
 
 
-def report(workload: Any, contenders: list[Contender]) -> bool:
+def report(workload: Any, contenders: list[Contender], quick: bool) -> bool:
     """Print the table of a workload and its bars; return whether chainrule has its results."""
     print(f"\n{workload.title} (to {workload.tolerance:.0e})")
     print(f"  {'':20} {'first s':>9} {'call us':>12} {'least':>12} {'peak MB':>9}")
@@ -174,21 +175,23 @@ def report(workload: Any, contenders: list[Contender]) -> bool:
         print(f"  {label:20} {first:9.3f} {median:12,.1f} {least:12,.1f} {peak:9.1f}")
     found = {each.contender: each for each in contenders}
     for own in [found[name] for name in workload.own]:
-        print(f"  {workload.contenders[own.contender]}")
-        for bar, limit in workload.bars.items():
-            peer = next((each for each in contenders if workload.contenders[each.contender] == bar), None)
-            print("    " + verdict(own, bar, limit, peer))
+        if not quick:
+            print(f"  {workload.contenders[own.contender]}:")
+        for bar, limit in () if quick else workload.bars.items():
+            peers = [each for each in contenders if workload.contenders[each.contender].startswith(bar)]
+            print("    " + verdict(own, bar, limit, peers))
         if own.found.get("profile"):
             print(own.found["profile"])
     sys.stdout.flush()
     return not any(found[name].trouble for name in workload.own)
 
 
-def verdict(own: Contender, bar: str, limit: float, peer: Contender | None) -> str:
-    """Say whether a bar of `Workload.bars` is met."""
-    if peer is not None:
+def verdict(own: Contender, bar: str, limit: float, peers: Sequence[Contender]) -> str:
+    """Say whether a bar of `Workload.bars` is met, beside the quickest of the peers that it names."""
+    if peers:
         words = f"{limit} x the speed of {bar}"
-        if peer.trouble:
+        peers = [peer for peer in peers if not peer.trouble]
+        if not peers:
             return f"{words}: not measured"
     else:
         words = f"memory under {limit} x the data" if bar == "memory" else f"{bar} within {limit} s"
@@ -197,9 +200,10 @@ def verdict(own: Contender, bar: str, limit: float, peer: Contender | None) -> s
     if bar == "memory":  # which does not swing
         ratio = own.found["peak"] / own.found["data"]
         return f"{words}: {'met' if ratio < limit else 'missed'}, {ratio:.2f} x"
-    if peer is None:
+    if not peers:
         return f"{words}: {judged(limit / own.found[bar])}, {own.found[bar]:.3f} s"
-    ratio, least = statistics.median(peer.times) / statistics.median(own.times), min(peer.times) / min(own.times)
+    ratio = min(statistics.median(peer.times) for peer in peers) / statistics.median(own.times)
+    least = min(min(peer.times) for peer in peers) / min(own.times)
     return f"{words}: {judged(ratio / limit)}, {ratio:.2f} x (of least times {least:.2f} x)"
 
 
@@ -214,6 +218,12 @@ def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool 
     if unknown:
         sys.exit(f"--only expected some of {', '.join(FULL)} but got {', '.join(sorted(unknown))}")
     print(f"{THREADS} threads for all; doubles; first results agree to a share of their greatest number.")
+    if quick:
+        print("Quick: these sizes show that everything runs; they say nothing of speed, so no bar is judged.")
+    if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
+        print(
+            f"This machine is busy (load {os.getloadavg()[0]:.1f}): times say little, and those of more threads least."
+        )
     lacking = []
     for name in only or FULL:
         workload = (QUICK if quick else FULL)[name]()
@@ -230,7 +240,7 @@ def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool 
             finally:
                 for each in contenders:
                     each.end()
-        if not report(workload, contenders):
+        if not report(workload, contenders, quick):
             lacking.append(name)
     if lacking:
         sys.exit(f"no result from chainrule: {', '.join(lacking)}")

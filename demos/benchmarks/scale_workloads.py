@@ -33,9 +33,11 @@ class LogSumExp(Workload):
     def by_numpy(self) -> Call:
         (x,) = self.arguments
 
+        powers = np.empty_like(x)
+
         def call() -> Any:
             top = x.max()
-            powers = np.exp(x - top)
+            np.exp(np.subtract(x, top, out=powers), out=powers)
             total = powers.sum()
             return top + np.log(total), powers / total
 
@@ -119,14 +121,22 @@ class Rosenbrock(Workload):
         return self.compiled(cr.value_and_grad(self.f))
 
     def by_numpy(self) -> Call:
+        """Keep all arrays but the result, and add up without BLAS: page faults and its threads took most time."""
         (x,) = self.arguments
+        off, rest, work = (np.empty(len(x) - 1) for _ in range(3))
 
         def call() -> Any:
-            a, gradient = x[:-1], np.zeros_like(x)
-            off, rest = x[1:] - a * a, 1.0 - a
-            gradient[1:] = 200.0 * off
-            gradient[:-1] -= 400.0 * a * off + 2.0 * rest
-            return 100.0 * (off @ off) + rest @ rest, gradient
+            a, gradient = x[:-1], np.empty_like(x)
+            np.subtract(x[1:], np.multiply(a, a, out=off), out=off)
+            np.subtract(1.0, a, out=rest)
+            gradient[0] = 0.0
+            np.multiply(off, 200.0, out=gradient[1:])
+            np.multiply(a, off, out=work)
+            np.multiply(work, 200.0, out=work)
+            np.add(work, rest, out=work)
+            np.multiply(work, 2.0, out=work)
+            gradient[:-1] -= work
+            return 100.0 * np.einsum("i,i", off, off) + np.einsum("i,i", rest, rest), gradient
 
         return call
 
@@ -146,12 +156,24 @@ class RosenbrockProduct(Rosenbrock):
 
     def by_numpy(self) -> Call:
         x, v = self.arguments
+        moved, work = (np.empty(len(x) - 1) for _ in range(2))
 
         def call() -> Any:
-            a, product = x[:-1], np.zeros_like(x)
-            moved = v[1:] - 2.0 * a * v[:-1]
-            product[1:] = 200.0 * moved
-            product[:-1] += 2.0 * v[:-1] - 400.0 * (a * moved + (x[1:] - a * a) * v[:-1])
+            a, u, product = x[:-1], v[:-1], np.empty_like(x)
+            np.multiply(a, u, out=moved)
+            np.multiply(moved, -2.0, out=moved)
+            np.add(moved, v[1:], out=moved)
+            product[0] = 0.0
+            np.multiply(moved, 200.0, out=product[1:])
+            # 2 u - 400 (a moved + (x[1:] - a a) u)
+            np.multiply(a, moved, out=moved)
+            np.subtract(x[1:], np.multiply(a, a, out=work), out=work)
+            np.multiply(work, u, out=work)
+            np.add(work, moved, out=work)
+            np.multiply(work, -200.0, out=work)
+            np.add(work, u, out=work)
+            np.multiply(work, 2.0, out=work)
+            product[:-1] += work
             return product
 
         return call

@@ -26,6 +26,7 @@ from ..programs import (
     Shape,
     Structural,
     Tracer,
+    as_values,
     input_flags,
     listed,
     reached_outputs,
@@ -248,7 +249,7 @@ def _forward_of(loop: Loop, active: Flags) -> tuple[Loop, Flags]:
 
     def moving(xs: Sequence[Any]) -> list[Any]:
         numbers, tangents = split(xs)
-        results = body.run(numbers)
+        results = as_values(body.run(numbers), body.output_shapes)
         sources = [x for x, flag in zip(numbers, active, strict=True) if flag]
         targets = [result for result, flag in zip(results, reached, strict=True) if flag]
         found = forward(between(sources, targets), tangents, True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from ..programs import Loop, Shape, input_flags, reached_outputs, traced
+from ..programs import Loop, Shape, as_values, input_flags, reached_outputs, traced
 from .loop_rules import Flags
 from .series import Expansion, coefficient_of, expansion_of, has_series, series_of, use_loop_series
 
@@ -36,7 +36,8 @@ def _expanded(loop: Loop, active: Flags, order: int) -> tuple[Loop, Flags]:
     def running(xs: Sequence[Any]) -> list[Any]:
         expansion = Expansion(order)
         found = expansion.run(body, list(_series(iter(xs), body.shapes, active, expansion)))
-        return list(_coefficients(found, reached, order))
+        shapes = [shape for shape, flag in zip(body.output_shapes, reached, strict=True) for _ in range(order * flag + 1)]
+        return as_values(list(_coefficients(found, reached, order)), shapes)
 
     def going_on(xs: Sequence[Any]) -> list[Any]:
         values = iter(xs)

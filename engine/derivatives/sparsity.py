@@ -72,11 +72,11 @@ def _dependences(graph: Recorded, symbolic: bool) -> list[list[int]]:
     found: list[list[int]] = []
     for result in graph.results:
         shape = getattr(result, "shape", ())
-        own = _bits(reached, result, shape) if is_node(result) else 0
-        for bits in own if shape else (own,):
-            if bits not in known:
-                known[bits] = _places(bits)
-            found.append(known[bits])
+        own: Any = _bits(reached, result, shape) if is_node(result) else 0
+        for each in own if shape else (own,):
+            if each not in known:
+                known[each] = _places(each)
+            found.append(known[each])
     return found
 
 

@@ -136,7 +136,8 @@ def placed(shape: Shape, parts: Sequence[Part], values: Sequence[Any]) -> Any:
 
 def zero_of(node: Any) -> Any:
     """Return 0 for a number, an array of zeros for a whole array."""
-    return placed(node.shape, (), ()) if type(node) is ArrayTracer else 0.0
+    shape = getattr(node, "shape", ())
+    return placed(shape, (), ()) if shape else 0.0
 
 
 def plus(left: Scalar, right: Scalar) -> Scalar:

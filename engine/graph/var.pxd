@@ -43,7 +43,7 @@ cdef Var _leaf(double value, bint requires)
 cdef Var _unary(object row, double value, Var a, double da)
 cdef Var _binary(object row, double value, Var a, Var b, double da, double db)
 cdef Var _wide(object row, double value, tuple args, tuple partials)
-cdef Var _extremum(object row, Var x, object other, bint greater)
+cdef object _extremum(object row, Var x, object other, bint greater)
 
 @cython.locals(total=double, wanted=bint, x=Var)
 cdef object _run_sum(tuple args)

@@ -29,10 +29,12 @@ from ..operations import (
     both,
     call_function,
     call_ufunc,
+    is_array,
     method_named,
     method_names,
     method_of,
     offer,
+    on_arrays,
     power_of_root,
     record_custom,
     table,
@@ -490,11 +492,11 @@ class Var:
             return _unary(_ABS, x, self, 1.0)
         return _unary(_ABS, -x, self, -1.0) if x < 0.0 else _unary(_ABS, x * x, self, x)
 
-    def maximum(self, other: Any) -> Var:
+    def maximum(self, other: Any) -> Any:
         """Return the greater of two."""
         return _extremum(_MAXIMUM, self, other, True)
 
-    def minimum(self, other: Any) -> Var:
+    def minimum(self, other: Any) -> Any:
         """Return the lesser of two."""
         return _extremum(_MINIMUM, self, other, False)
 
@@ -726,11 +728,13 @@ def _wide(row: Primitive, value: float, args: Any, partials: Any) -> Var:
     return node
 
 
-def _extremum(row: Primitive, x: Var, other: Any, greater: bool) -> Var:
+def _extremum(row: Primitive, x: Var, other: Any, greater: bool) -> Any:
     """Run maximum or minimum: a tie shares the derivative, a nan is the result."""
     y: Var = other if type(other) is Var else _NOTHING
     number = other if y is _NOTHING else y._value
     if type(number) is not float:
+        if is_array(other):
+            return on_arrays(row, [x, other])
         found: Var = Var.__apply__(row, (x, to_float(number, row.name, "y")))
         return found
     difference = x._value - number if greater else number - x._value

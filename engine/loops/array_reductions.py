@@ -19,6 +19,7 @@ from ..programs import (
     Tracer,
     contiguous,
     folded,
+    length,
     log_sum_exp,
     shape_of,
     shown,
@@ -157,16 +158,22 @@ def _line_product(xs: Any) -> Any:
 
 def norm(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Return the lengths of vectors along axes."""
-    return lines(_row_of(table.norm), x, axis, keepdims)
+    return lines(lambda xs: length(xs) if isinstance(xs, ArrayTracer) else table.norm(xs.tolist()), x, axis, keepdims)
 
 
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
     """Return the logarithms of sums of exponentials along axes."""
-    return lines(lambda xs: log_sum_exp(xs) if isinstance(xs, ArrayTracer) else table.logsumexp(xs), x, axis, keepdims)
+    return lines(
+        lambda xs: log_sum_exp(xs) if isinstance(xs, ArrayTracer) else table.logsumexp(xs.tolist()), x, axis, keepdims
+    )
 
 
-def _row_of(row: Any) -> Callable[[Any], Any]:
-    return lambda xs: row(xs.tolist()) if not isinstance(xs, ArrayTracer) else row(xs)
+def mapped_lines(f: Callable[[Any], Any], x: Any, axis: int) -> Any:
+    """Return a function from a line of numbers to one of as many, along an axis."""
+    x = operand(x)
+    (axis,) = axes_of(axis, len(x.shape))
+    found = by_line(lambda xs: f(xs if isinstance(xs, ArrayTracer) else xs.tolist()), x, [axis])
+    return moved_axis(found, -1, axis)
 
 
 def running(row: Any, x: Any, axis: int | None = None) -> Any:
@@ -222,9 +229,9 @@ def contracted(letters: Sequence[str], result: str, xs: Sequence[Any]) -> Any:
     for own, x in zip(letters, operands, strict=True):
         if len(own) != len(shape_of(x)):
             raise ValueError(f"einsum expected {len(own)} dimensions for {own!r} but got shape {shape_of(x)}")
-        for letter, length in zip(own, shape_of(x), strict=True):
-            if lengths.setdefault(letter, length) != length:
-                raise ValueError(f"axes of different lengths: {lengths[letter]} and {length}")
+        for letter, count in zip(own, shape_of(x), strict=True):
+            if lengths.setdefault(letter, count) != count:
+                raise ValueError(f"axes of different lengths: {lengths[letter]} and {count}")
     axes = [*result, *[letter for letter in lengths if letter not in result]]
     views = []
     for own, x in zip(letters, operands, strict=True):

@@ -197,10 +197,20 @@ def taken(x: Any, index: Any, axis: int | None = None) -> Any:
 def gathered(rows: Any, index: Any) -> Any:
     """Return rows of an array of any kind by an index that may be traced."""
     array = operand(rows)
-    if isinstance(array, np.ndarray):
-        constant = numbers(array)
-        index = operand(index)
-        known = numbers(index) if isinstance(index, np.ndarray) else index
-        return Gather(array.shape, shape_of(index)).apply((constant, known))
-    return item(array, index)
-
+    if isinstance(array, ArrayTracer):
+        return item(array, index)
+    parts = [_as_index(part) for part in (index if isinstance(index, tuple) else (index,))]
+    if any(part is None or part is Ellipsis or isinstance(part, slice) for part in parts):
+        raise IndexError(
+            "an array of constants with a traced index takes numbers along its first axes, and nothing else"
+        )
+    lengths = array.shape[: len(parts)]
+    checked = [
+        part if is_symbolic(part) or isinstance(part, ArrayTracer) else _checked(np.asarray(part), length, axis)
+        for axis, (part, length) in enumerate(zip(parts, lengths, strict=True))
+    ]
+    places = operand(_one_index(checked, lengths))
+    known = numbers(array.reshape(-1, *array.shape[len(parts) :]))
+    return Gather(known.shape, shape_of(places)).apply(
+        (known, numbers(places) if isinstance(places, np.ndarray) else places)
+    )

@@ -124,7 +124,7 @@ def computed(f: Callable[..., Any], arrays: Sequence[Seen], lengths: Shape, summ
 
 
 def _in_order(axes: Sequence[int], arrays: Sequence[Seen], sums: set[int]) -> list[int]:
-    """Return axes with the one innermost along which memory is read in the smallest steps, and sums as far in as can be."""
+    """Return axes, innermost the one along which memory is read in the smallest steps, then those that are summed."""
     if not axes:
         return []
     steps = {axis: sum([abs(array.strides[axis]) for array in arrays]) for axis in axes}
@@ -137,7 +137,7 @@ _Group = tuple[int, bool, tuple[int, ...]]
 
 
 def _collapsed(order: Sequence[int], arrays: Sequence[Seen], lengths: Shape, sums: set[int]) -> list[_Group]:
-    """Return the length of each axis, whether it is summed, and its stride in each array; neighbours in memory are one."""
+    """Return the length of each axis, whether it is summed, and its strides; neighbours in memory are one axis."""
     groups: list[_Group] = []
     for axis in order:
         length, strides = lengths[axis], tuple([array.strides[axis] for array in arrays])
@@ -179,7 +179,7 @@ def _nest(
     summed: Sequence[bool],
     inside: bool = False,
 ) -> Any:
-    """Return a function at every index; values have the axes that they take, counted from the outermost that is left."""
+    """Return a function at every index; `takes` says which axes a value has, counted from the outermost left."""
     if not lengths:
         return f(*values)
     if inside and size_of(tuple(lengths)) <= FEW:

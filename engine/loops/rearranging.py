@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -210,7 +211,7 @@ def split(x: Any, sections: Any, axis: int = 0) -> list[Any]:
         raise ValueError("array split does not result in an equal division")
     else:
         ends = list(range(0, x.shape[axis] + 1, x.shape[axis] // int(sections)))
-    return [item(x, (*(slice(None),) * axis, slice(a, b))) for a, b in zip(ends, ends[1:], strict=False)]
+    return [item(x, (*(slice(None),) * axis, slice(a, b))) for a, b in itertools.pairwise(ends)]
 
 
 def along(x: Any, source: Any, destination: Any) -> Any:

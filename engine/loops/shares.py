@@ -7,11 +7,11 @@ trace computes both cases and chooses; a long trace uses `map` and `scan`, so th
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from ..data import is_unknown
-from ..operations import Scalar, items_of, table
+from ..operations import Scalar, is_array, is_whole, items_of, on_arrays, table
 from ..programs import greatest
 from .control_flow import map, scan
 
@@ -22,14 +22,18 @@ LEAST_MANY = 100
 as loops: 0.9 and 0.2 s to compile, 9 and 10 us to run; of 200 numbers 2.0 and 0.4 s, 13 and 11 us."""
 
 
-def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
-    """Return exp(x) over the sum of all exp(x), for each x of an iterable.
+def softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
+    """Return exp(x) over the sum of all exp(x), for each x of an iterable, or along an axis of an array (the last).
 
     Derivatives keep their digits where one share is close to 1: that share is computed from the others.
 
     >>> softmax([0.0, 0.0])
     [0.5, 0.5]
     """
+    if is_array(xs):
+        return on_arrays(_softmax_of_line, [xs], axis=-1 if axis is None else axis)
+    if axis is not None:
+        raise TypeError("softmax takes an axis of arrays only")
     items = items_of("softmax", xs)
     if not items:
         return []
@@ -39,12 +43,16 @@ def softmax(xs: Iterable[Scalar]) -> list[Scalar]:
     return [power / total for power in powers]
 
 
-def log_softmax(xs: Iterable[Scalar]) -> list[Scalar]:
-    """Return the logarithm of each share of `softmax`, without underflow.
+def log_softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
+    """Return the logarithm of each share of `softmax`, without underflow; of an array along an axis (the last).
 
     >>> log_softmax([0.0, -1000.0])
     [-0.0, -1000.0]
     """
+    if is_array(xs):
+        return on_arrays(_log_softmax_of_line, [xs], axis=-1 if axis is None else axis)
+    if axis is not None:
+        raise TypeError("log_softmax takes an axis of arrays only")
     items = items_of("log_softmax", xs)
     if not items:
         return []
@@ -87,15 +95,23 @@ def _position_of_greatest(items: list[Scalar]) -> int:
     return max(range(len(items)), key=items.__getitem__)
 
 
-# ---- of many traced numbers ----
+# ---- of lines of arrays, and of many traced numbers ----
 
 
-def _long_softmax(xs: Sequence[Any]) -> list[Any]:
+def _softmax_of_line(xs: Any) -> Any:
+    return _long_softmax(xs) if is_whole(xs) else softmax(xs)
+
+
+def _log_softmax_of_line(xs: Any) -> Any:
+    return _long_log_softmax(xs) if is_whole(xs) else log_softmax(xs)
+
+
+def _long_softmax(xs: Any) -> Any:
     weights = _weights(_below(xs))
     return map(lambda item: table.fraction(item[0], item[1] + item[2]), (weights, *_others(weights)))
 
 
-def _long_log_softmax(xs: Sequence[Any]) -> list[Any]:
+def _long_log_softmax(xs: Any) -> Any:
     below = _below(xs)
     weights = _weights(below)
 
@@ -107,16 +123,16 @@ def _long_log_softmax(xs: Sequence[Any]) -> list[Any]:
     return map(share, (below, weights, *_others(weights)), table.logsumexp(below))
 
 
-def _below(xs: Sequence[Any]) -> list[Any]:
+def _below(xs: Any) -> Any:
     """Return how far each number is below the greatest."""
-    return map(table.strong_sub, list(xs), table.stop_gradient(greatest(xs)))
+    return map(table.strong_sub, xs if is_whole(xs) else list(xs), table.stop_gradient(greatest(xs)))
 
 
-def _weights(below: list[Any]) -> list[Any]:
+def _weights(below: Any) -> Any:
     return map(table.exp, below)
 
 
-def _others(weights: list[Any]) -> tuple[list[Any], list[Any]]:
+def _others(weights: Any) -> tuple[Any, Any]:
     """Return for each number the sum of those before it, and of those after it."""
 
     def add(total: Any, weight: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Give whole traced arrays the behaviour of NumPy's, without loading NumPy: whole_arrays.py has it, when it is asked for."""
+"""Give whole traced arrays the behaviour of NumPy's, which whole_arrays.py has: it is loaded when it is asked for."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _BINARY = "add sub mul truediv pow floordiv mod divmod matmul and or xor"
 _METHODS = f"""
     {" ".join([f"__{name}__ __r{name}__" for name in _BINARY.split()])}
     __lt__ __le__ __gt__ __ge__ __eq__ __ne__ __neg__ __pos__ __abs__ __invert__ __len__ __iter__ __getitem__
-    __setitem__ __array__ __array_ufunc__ __array_function__ reshape transpose flatten tolist item copy astype take sum
-    mean prod max min var std ptp cumsum cumprod dot trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin
-    argsort all any
+    __setitem__ __copy__ __deepcopy__ __bool__ __float__ __int__ __index__ __array__ __on_arrays__ __array_ufunc__
+    __array_function__ reshape transpose flatten tolist item copy astype take sum mean prod max min var std ptp cumsum
+    cumprod dot trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin argsort all any
 """
 _PROPERTIES = "T ndim size dtype flat nbytes"
 
@@ -48,5 +48,6 @@ use_array_methods(
         **{name: _property(name) for name in _PROPERTIES.split()},
         "__getattr__": _other,
         "__hash__": object.__hash__,
-    }
+    },
+    lambda array, index: _whole_arrays().item_of(array, index),
 )

@@ -11,6 +11,7 @@ from .functions import items_of as items_of
 from .functions import prod as prod
 from .functions import selu as selu
 from .functions import take as take
+from .functions import use_long_product as use_long_product
 from .methods import both as both
 from .methods import method_named as method_named
 from .methods import method_names as method_names
@@ -26,6 +27,9 @@ from .primitive import Interval as Interval
 from .primitive import Primitive as Primitive
 from .primitive import Reduction as Reduction
 from .primitive import Scalar as Scalar
+from .primitive import is_array as is_array
+from .primitive import is_whole as is_whole
+from .primitive import on_arrays as on_arrays
 from .primitive import use_fast as use_fast
 from .roots import ROOTS as ROOTS
 from .roots import chosen as chosen

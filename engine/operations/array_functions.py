@@ -5,17 +5,72 @@ Who needs Arrays imports this module, which has what arrays.py has.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..data import is_symbolic
 from . import table
 from .arrays import Array as Array
 from .arrays import apply_function as apply_function
 from .arrays import apply_ufunc as apply_ufunc
 from .arrays import array, plain, use_functions, values
 from .arrays import read as read
+from .functions import take
+from .primitive import Primitive, Reduction, is_whole
+
+
+def on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Apply a function of numbers to arrays, which broadcast; one of many numbers to all, or along axes."""
+    for item in args:
+        if is_whole(item):
+            return item.__on_arrays__(function, args, options)
+    if function is take:
+        return _take(*args)
+    if not isinstance(function, Primitive) or isinstance(function, Reduction):
+        return _along(function, args, **options)
+    found = np.frompyfunc(function, len(args), 1)(*[np.asarray(plain(item)) for item in args])
+    return _as_floats(found)
+
+
+def _take(rows: Any, index: Any) -> Any:
+    """Return rows by whole numbers, as an index of a traced array gives them: nan where there is none."""
+    if any(map(is_symbolic, np.ravel(plain(index)).tolist())):
+        return array(rows)[index]
+    items, places = np.asarray(plain(rows)), values(index)
+    if np.asarray(plain(index)).dtype.kind in "iu":
+        return items[index] if items.dtype != object else array(items)[index]
+    count = len(items)
+    known = np.where(np.abs(places) <= count, places, count).astype(int)  # those that are nan, too
+    known = np.where(known < 0, known + count, known)
+    found = np.concatenate([items, np.full((1, *items.shape[1:]), table.nan, items.dtype)])[known]
+    return _as_floats(found) if isinstance(found, np.ndarray) else found
+
+
+def _as_floats(found: Any) -> Any:
+    is_plain = isinstance(found, np.ndarray) and set(map(type, found.ravel().tolist())) <= {float}
+    return found.astype(float) if is_plain else found.view(Array) if isinstance(found, np.ndarray) else found
+
+
+def _along(function: Any, args: Sequence[Any], axis: Any = None, keepdims: bool = False) -> Any:
+    """Apply a function of many numbers along axes; where it gives as many, these stand along the one axis."""
+    if function is table.dot:
+        found = np.dot(*[array(item) for item in args])
+        return _as_floats(found.view(np.ndarray)) if isinstance(found, np.ndarray) else found
+    items = np.asarray(plain(args[0]))
+    axes = tuple(range(items.ndim)) if axis is None else np.lib.array_utils.normalize_axis_tuple(axis, items.ndim)
+    kept = [k for k in range(items.ndim) if k not in axes]
+    lines = items.transpose(*kept, *axes).reshape(*[items.shape[k] for k in kept], -1)
+    results = [function(lines[place].tolist()) for place in np.ndindex(lines.shape[:-1])]
+    if results and type(results[0]) is list:
+        found = np.empty(lines.shape, object)
+        for place, line in zip(np.ndindex(lines.shape[:-1]), results, strict=True):
+            found[place] = line
+        return _as_floats(np.moveaxis(found, -1, axes[0]) if axis is not None else found.reshape(items.shape))
+    found = np.fromiter(results, object, len(results)).reshape(lines.shape[:-1])
+    found = np.expand_dims(found, axes) if keepdims else found
+    return _as_floats(found) if found.ndim else found[()]
 
 
 def _where(condition: Any, *choices: Any) -> Any:

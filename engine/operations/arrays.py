@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import is_unknown
+from ..data import is_symbolic, is_unknown
+from ..errors import TraceError
 from ..pickling import Reduced, unpickled
 from . import table
 from .methods import comparisons, method_row
-from .primitive import on_register
+from .primitive import is_whole, on_register
 
 # What NumPy does right by operators of the items, and faster, as it does rows that have an infix operator; 1/0 of plain
 # floats is left to the rows.
@@ -39,6 +40,17 @@ class Array(np.ndarray[Any, Any]):
     >>> [x.grad for x in xs]
     [0.5, 0.5]
     """
+
+    __of_numbers__ = True
+
+    def __getitem__(self, index: Any) -> Any:
+        try:
+            return np.ndarray.__getitem__(self, index)
+        except (IndexError, TraceError):
+            taker = symbolic_in(index)
+            if taker is None:
+                raise
+        return taker.__item_of__(self, index)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return apply_ufunc(ufunc, method, inputs, options)
@@ -81,9 +93,13 @@ class Array(np.ndarray[Any, Any]):
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
 
 
-def is_whole(x: Any) -> bool:
-    """Return whether `x` is a whole traced array."""
-    return hasattr(type(x), "__whole__")
+def symbolic_in(index: Any) -> Any:
+    """Return the type of a traced number, or of an array of some, in an index."""
+    if isinstance(index, (tuple, list)):
+        return next((found for found in map(symbolic_in, index) if found is not None), None)
+    if isinstance(index, np.ndarray):
+        return symbolic_in(index.ravel().tolist()) if index.dtype == object else None
+    return type(index) if is_symbolic(index) else None
 
 
 def values(array: Any) -> Any:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
+from ..data import is_symbolic
 from ..errors import describe
 from . import table
 from .methods import method
-from .primitive import Scalar
+from .primitive import Scalar, is_array, is_whole, on_arrays
 
 __all__ = ["hardtanh", "prod", "selu", "take"]
 
@@ -38,19 +40,38 @@ def selu(x: Scalar) -> Scalar:
     return _SELU_SCALE * table.elu(x, _SELU_ALPHA)
 
 
-def prod(xs: Iterable[Scalar]) -> Scalar:
-    """Return the product of an iterable, 1 for an empty one.
+LEAST_MANY = 200  # from so many traced numbers on a product is a loop
+_long_product: Callable[[list[Scalar]], Scalar]  # long_sums.py gives it
+
+
+def use_long_product(product: Callable[[list[Scalar]], Scalar]) -> None:
+    """Set how a product of many traced numbers is written: as a loop, of which these rooms know nothing yet."""
+    global _long_product
+    _long_product = product
+
+
+def prod(xs: Any, axis: Any = None, keepdims: bool = False) -> Scalar:
+    """Return the product of an iterable, 1 for an empty one; of an array of all numbers, or along axes.
 
     >>> prod([2.0, 3.0, 4.0])
     24.0
     """
+    if is_array(xs):
+        return on_arrays(prod, [xs], axis=axis, keepdims=keepdims)
+    if axis is not None or keepdims:
+        raise TypeError("prod takes axis and keepdims of arrays only")
     items = items_of("prod", xs)
+    if len(items) >= LEAST_MANY and any(map(is_symbolic, items)):
+        return _long_product(items)
     # A 1 before the first of several would stand in every graph and formula.
     return functools.reduce(table.mul, items, *([] if len(items) > 1 else [1.0]))
 
 
-def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
+def take(items: Any, index: Any) -> Scalar:
     """Return the item at an index that may be computed; the derivative flows to that item.
+
+    Of an array with several axes it is a row; an array of indices gives an array of such rows. There an index below 0
+    counts from the end, as in NumPy.
 
     An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
     agree. A compiled one looks through all items.
@@ -58,6 +79,8 @@ def take(items: Iterable[Scalar], index: Scalar) -> Scalar:
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
     """
+    if is_array(index) or is_whole(items) or (is_array(items) and items.ndim > 1):
+        return on_arrays(take, [items, index])
     chosen: Scalar = math.nan
     for place, item in enumerate(items_of("take", items)):
         chosen = table.where(index == place, item, chosen)

@@ -9,6 +9,7 @@ from typing import Any
 from ..data import use_arrays
 from ..errors import needing
 from ..pickling import pickled_as
+from .primitive import use_array_calls
 
 
 def call_ufunc(ufunc: Any, method: str, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
@@ -34,6 +35,7 @@ def _arrays() -> Any:
 
 
 use_arrays(lambda: _arrays().Array)
+use_array_calls(lambda function, args, options: _arrays().on_arrays(function, args, options))
 
 
 @pickled_as("array")

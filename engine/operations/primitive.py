@@ -199,6 +199,8 @@ class Primitive:
                 if taker is None or kind.__apply_rank__ > taker.__apply_rank__:
                     taker = kind
                 numbers.append(arg)
+            elif is_array(arg):
+                return _on_arrays(self, args, {})
             elif number_in(arg) is not arg:
                 return self.apply(tuple(map(number_in, args)))
             else:
@@ -241,6 +243,9 @@ def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Par
 class Reduction(Primitive):
     """An operation on any number of arguments, given as one or more iterables of equal length.
 
+    Of arrays all numbers are taken, or those along an `axis` or several; with `keepdims` these stay, of length 1. `dot`
+    of arrays is NumPy's.
+
     >>> from chainrule import dot
     >>> dot([1.0, 2.0], [3.0, 4.0])
     11.0
@@ -251,10 +256,19 @@ class Reduction(Primitive):
         self.iterables = iterables
         self.empty = empty
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, *args: Any, axis: Any = None, keepdims: bool = False) -> Any:
         if len(args) != self.iterables:
             wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
             raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
+        for arg in args:
+            if (
+                type(arg) is not list
+                and is_array(arg)
+                and (arg.ndim > 1 or axis is not None or keepdims or is_whole(arg))
+            ):
+                return _on_arrays(self, args, {"axis": axis, "keepdims": keepdims})
+        if axis is not None or keepdims:
+            raise TypeError(f"{self.name} takes axis and keepdims of arrays only")
         columns = [
             arg if type(arg) is list or type(arg) is tuple else self._column(arg, position)
             for position, arg in enumerate(args)
@@ -282,6 +296,35 @@ class Reduction(Primitive):
     def name_of(self, position: int) -> str:
         """Name one argument, for messages."""
         return f"item {position}"
+
+
+def is_array(x: Any) -> bool:
+    """Return whether rows are applied to each number of `x`: an array of NumPy's or a traced one, not of 0 dimensions.
+
+    Arrays of other libraries, and those that leave numbers out, are refused.
+    """
+    kind: Any = type(x)
+    is_numpys = kind.__name__ == "ndarray" and kind.__module__ == "numpy"
+    return (is_numpys or hasattr(kind, "__of_numbers__") or hasattr(kind, "__whole__")) and len(x.shape) > 0
+
+
+def is_whole(x: Any) -> bool:
+    """Return whether `x` is a whole traced array."""
+    return hasattr(type(x), "__whole__")
+
+
+_on_arrays: Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]  # numpy_calls.py gives it
+
+
+def use_array_calls(on_arrays: Callable[[Any, Sequence[Any], Mapping[str, Any]], Any]) -> None:
+    """Set how a function of numbers is applied to arrays: by code that needs NumPy, so when there are some."""
+    global _on_arrays
+    _on_arrays = on_arrays
+
+
+def on_arrays(function: Any, args: Sequence[Any], **options: Any) -> Any:
+    """Apply a function of numbers to arrays, or of many numbers along axes."""
+    return _on_arrays(function, args, options)
 
 
 def primitive(name: str, symbol: str, **row: Any) -> Primitive:

@@ -167,7 +167,7 @@ def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
 def _seen(builder: Builder, op: View, source: int) -> int:
     made = builder.made[source - builder.inputs] if source >= builder.inputs and not op.stops else None
     if isinstance(made, Numbers) and not op.shape:
-        return builder.constant(made[op.part.start])
+        return builder.constant(made.part(op.part))
     if isinstance(made, Step) and isinstance(made.op, View) and not made.op.stops:
         found = op.after(made.op)
         if found is not None:

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from ..operations import Primitive
-from .loop import COUNTED, WHILE, Loop
+from .loop import COUNTED, Loop
 from .program import Program
 from .views import View
 
@@ -87,10 +87,10 @@ def _through_iterations(
 
 
 def _ends_apart(loop: Loop, inputs: Sequence[bool], outputs: Sequence[bool]) -> bool:
-    """Return whether lanes end at different times: where any carried number, or how many iterations there are, differs."""
+    """Return whether lanes end at different times: where a carried number differs, or how many iterations there are."""
     if loop.kind == COUNTED:
         return inputs[loop.carry + loop.rows]
-    if loop.kind != WHILE:
+    if loop.condition is None:
         return False
     carry = loop.carry
     return any(inputs[:carry]) or any(outputs[:carry]) or _outputs_differ(loop.condition, inputs)[0]

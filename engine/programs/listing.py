@@ -1,6 +1,7 @@
 """Write a program as text: one line per step, a loop's inner programs indented below it.
 
-What only says where numbers stand is written where it is used: ``w[2]``, ``rows of w``; only what is long has a line.
+What only says where numbers stand is written where it is used: ``w[2]``, ``rows of w``. What adds, or is long, has a
+line.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ..data import Structure
 from ..operations import Primitive
+from .gathering import Gather, Scatter
 from .loop import CALL, COUNTED, WHILE, Loop
-from .views import Gather, Part, Place, Shape, Structural, View, contiguous, size_of
+from .views import Part, Place, Shape, Structural, View, contiguous, size_of, whole
 
 _LISTED = 12  # so many values are named one by one
 _LONG = 160  # letters that have a line of their own
@@ -36,7 +38,7 @@ class _Value(NamedTuple):
     @property
     def inside(self) -> str:
         """The word as a part of a longer one."""
-        return f"({self.word})" if self.items or " " in self.word else self.word
+        return f"({self.word})" if self.items or " as " in self.word else self.word
 
 
 def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
@@ -48,7 +50,7 @@ def lines(program: Any, shown: set[Any] | None = None) -> Iterator[str]:
     numbers = itertools.count(1)
     for op, args in program.steps:
         looked = _look(op, args, values) if isinstance(op, Structural) and not isinstance(op, Loop) else None
-        if looked is not None and len(looked.word) <= _LONG:
+        if looked is not None and len(looked.word) <= _LONG and not _adds(op):
             values.append(looked)
             continue
         own = [_Value(f"v{k}", "computed", k) for k in itertools.islice(numbers, op.results)]
@@ -87,7 +89,8 @@ def _loop(
     order = " backwards" if op.backwards else ""
     new = [inner for inner in op.programs() if inner not in shown]
     gives = f", summing {op.sums}" if op.sums else ""
-    ran = f"when {op.condition.name}: {op.body.name}" if op.is_branch else f"{op.kind} {op.body.name}{times}{order}"
+    asked = f"when {op.condition.name}: {op.body.name}" if op.is_branch and op.condition is not None else ""
+    ran = asked or f"{op.kind} {op.body.name}{times}{order}"
     what = f"{ran}{' ' if text else ''}{text}{gives}"
     yield f"    {_runs(own) or 'nothing'} = {what}{':' if new else ''}"
     for inner in new:
@@ -140,11 +143,18 @@ def _look(op: Structural, args: Sequence[int], values: Sequence[_Value]) -> _Val
         if op.fills and args:
             return _Value(_runs(taken), items=tuple(taken))
         zeros = f"zeros{_sides(op.shape)}"
-        placed = [f"{value.inside} at {_part('', op.shape, part)}" for value, part in zip(taken, op.parts, strict=True)]
+        placed = [
+            value.inside if part == whole(op.shape) else f"{value.inside} at {_part('', op.shape, part).strip()}"
+            for value, part in zip(taken, op.parts, strict=True)
+        ]
         return _Value(" + ".join(_shortened([zeros, *placed])))
     if isinstance(op, Gather):
         return _Value(f"{taken[0].inside}[{taken[1].word}]")
     return _Value(f"zeros{_sides(op.shapes[0])} + {taken[1].inside} at [{taken[0].word}]")
+
+
+def _adds(op: Primitive) -> bool:
+    return isinstance(op, Scatter) or (isinstance(op, Place) and not op.fills and op.arity > 0)
 
 
 def _part(word: str, of: Shape, part: Part) -> str:

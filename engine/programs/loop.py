@@ -61,7 +61,7 @@ class Loop(Structural):
     ) -> None:
         self.kind, self.length, self.backwards = kind, length, backwards
         self.body = body = _only(body)
-        self.condition = None if condition is None else _only(condition)
+        self.condition: Any = None if condition is None else _only(condition)
         self.carry, self.rows, self.sums = carry, rows, sums
         self.shared = len(body.names) - carry - rows
         self.stacked = len(body.outputs) - carry - sums

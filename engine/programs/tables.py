@@ -41,10 +41,6 @@ class Numbers:
     def __iter__(self) -> Iterator[float]:
         return iter(memoryview(self.data).cast("d"))
 
-    def __getitem__(self, place: int) -> float:
-        number: float = memoryview(self.data).cast("d")[place]
-        return number
-
     def tolist(self) -> list[float]:
         """Return the numbers as a list."""
         return array("d", self.data).tolist()

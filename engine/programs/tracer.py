@@ -30,8 +30,9 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
-def use_array_methods(methods: dict[str, Any]) -> None:
-    """Set what a whole array does beyond being a node, by the names of attributes of its class."""
+def use_array_methods(methods: dict[str, Any], item_of: Callable[[Any, Any], Any]) -> None:
+    """Set what a whole array does beyond being a node, by the names of attributes of its class, and how one is indexed."""
+    Tracer.__item_of__ = ArrayTracer.__item_of__ = staticmethod(item_of)  # type: ignore[attr-defined]
     for name, method in methods.items():
         setattr(ArrayTracer, name, method)
 
@@ -346,7 +347,7 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
-                op, node = inner, node.args[0]
+                return structural(inner, node.args)  # which may be of constants
         if op.is_all and not op.stops:
             return node
         if not op.stops:

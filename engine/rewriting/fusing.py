@@ -25,12 +25,11 @@ from ..programs import (
     Structural,
     View,
     arranged,
-    contiguous,
     drop,
     size_of,
-    values_in_tuple,
     whole,
 )
+from .inlining import body_of, called, inlined, unrolled
 
 _FEW = 8  # rows of so many numbers are written out
 _LARGEST = 500  # steps of a body
@@ -204,9 +203,7 @@ class _Graph:
         a, b = first.op, second.op
         own = {value: k for k, value in enumerate(first.results[: a.stacked])}
         handed = {
-            k: own[self._source(value)]
-            for k, value in enumerate(second.args[: b.rows])
-            if self._source(value) in own
+            k: own[self._source(value)] for k, value in enumerate(second.args[: b.rows]) if self._source(value) in own
         }
         rows: dict[int, str] = {}
         shared: dict[int, str] = {}
@@ -227,7 +224,7 @@ class _Graph:
                 return order[value]
             return builder.constant(self._constant(value)) if self._is_number(value) else behind[value]
 
-        made = _inlined(builder, a.body, [given(first, k) for k in range(len(first.args))])
+        made = inlined(builder, a.body, [given(first, k) for k in range(len(first.args))])
         taken = []
         for k in range(len(second.args)):
             if k not in handed:
@@ -236,9 +233,10 @@ class _Graph:
             of, shape = a.body.output_shapes[handed[k]], b.body.shapes[k]
             value = made[handed[k]]
             if of != shape:
-                value = arranged(builder, View(of, whole(shape)), (value,))
+                op = View(of, whole(shape)) if of else Place(shape, [Part(0, (), ())])
+                value = arranged(builder, op, (value,))
             taken.append(value)
-        found = _inlined(builder, b.body, taken)
+        found = inlined(builder, b.body, taken)
         outputs = [*made[: a.stacked], *found[: b.stacked], *made[a.stacked :], *found[b.stacked :]]
         results = [
             *first.results[: a.stacked],
@@ -247,12 +245,19 @@ class _Graph:
             *second.results[b.stacked :],
         ]
         shapes = [self.shapes[value][1:] for value in rows] + [self.shapes[value] for value in shared]
-        body = _program(builder, (b if b.body.steps else a).body.name, [*rows.values(), *shared.values()], shapes, [
-            *a.body.output_shapes[: a.stacked],
-            *b.body.output_shapes[: b.stacked],
-            *a.body.output_shapes[a.stacked :],
-            *b.body.output_shapes[b.stacked :],
-        ], outputs)
+        body = body_of(
+            builder,
+            (b if b.body.steps else a).body.name,
+            [*rows.values(), *shared.values()],
+            shapes,
+            [
+                *a.body.output_shapes[: a.stacked],
+                *b.body.output_shapes[: b.stacked],
+                *a.body.output_shapes[a.stacked :],
+                *b.body.output_shapes[b.stacked :],
+            ],
+            outputs,
+        )
         second.op = Loop(MAP, body, length, 0, len(rows), a.sums + b.sums)
         second.args, second.results = [*rows, *shared], results
         second.place = max(first.place, second.place)
@@ -274,10 +279,10 @@ class _Graph:
         shapes = [(size, *shape) for shape in loop.body.shapes[: loop.rows]] + list(loop.body.shapes[loop.rows :])
         builder = Builder(len(shapes))
         inner = loop.change(length=size)
-        found = _unrolled(builder, inner) if size <= _FEW else _called(builder, inner, len(shapes))
+        found = unrolled(builder, inner) if size <= _FEW else called(builder, inner, len(shapes))
         given = [(size, *shape) for shape in loop.body.output_shapes[: loop.stacked]]
         given += loop.body.output_shapes[loop.stacked :]
-        body = _program(builder, loop.body.name, loop.body.names, shapes, given, found)
+        body = body_of(builder, loop.body.name, loop.body.names, shapes, given, found)
         for k, value in enumerate(unit.args[: loop.rows]):
             value = self.now(value)
             of, shape = self.shapes[value], (count, *shapes[k])
@@ -311,7 +316,7 @@ class _Graph:
         total = 0
         for k in range(1, len(rows)):
             total = builder.step(table.add, (total, k))
-        body = _program(builder, "add", [f"x{k}" for k in range(len(rows))], [()] * len(rows), [()], [total])
+        body = body_of(builder, "add", [f"x{k}" for k in range(len(rows))], [()] * len(rows), [()], [total])
         loop = Loop(MAP, body, flat[0], 0, len(rows), 0)
         (found,) = self._new(loop, rows, like)
         # Maps are joined in order: it has to stand before the step that takes it.
@@ -332,7 +337,9 @@ class _Graph:
                     if len(other.op.body) + len(unit.op.body) > _LARGEST:
                         continue
                     args = {self.now(own) for own in unit.args}
-                    if not self._reaches(other, args) and not self._reaches(unit, {self.now(own) for own in other.args}):
+                    if not self._reaches(other, args) and not self._reaches(
+                        unit, {self.now(own) for own in other.args}
+                    ):
                         self._join(other, unit)
                 others.append(unit)
 
@@ -372,63 +379,3 @@ class _Graph:
 
 def _is_map(op: Any) -> bool:
     return isinstance(op, Loop) and op.kind == MAP
-
-
-def _inlined(builder: Builder, body: Program, args: Sequence[int]) -> list[int]:
-    """Write the steps of a body, and return the numbers of its outputs."""
-    values = [*args, *[builder.constant(number) for number in body.constants]]
-    for op, own in body.steps:
-        places = tuple([values[k] for k in own])
-        if isinstance(op, Loop):
-            first = builder.step(op, places)
-            values += range(first, first + op.results)
-        else:
-            values.append(arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places))
-    return [values[k] for k in body.outputs]
-
-
-def _called(builder: Builder, loop: Loop, count: int) -> list[int]:
-    first = builder.step(loop, tuple(range(count)))
-    return list(range(first, first + loop.results))
-
-
-def _unrolled(builder: Builder, loop: Loop) -> list[int]:
-    """Write a map out, and return the numbers of its results."""
-    found = []
-    for k in range(loop.length):
-        args = list(range(len(loop.body.names)))
-        for row, shape in enumerate(loop.body.shapes[: loop.rows]):
-            part = Part(k * size_of(shape), shape, contiguous(shape))
-            args[row] = arranged(builder, View((loop.length, *shape), part), (row,))
-        found.append(_inlined(builder, loop.body, args))
-    results = []
-    for j, shape in enumerate(loop.body.output_shapes[: loop.stacked]):
-        parts = [Part(k * size_of(shape), shape, contiguous(shape)) for k in range(loop.length)]
-        place = Place((loop.length, *shape), parts)
-        results.append(arranged(builder, place, tuple([own[j] for own in found])))
-    for j, shape in enumerate(loop.body.output_shapes[loop.stacked :], loop.stacked):
-        total = found[0][j]
-        for own in found[1:]:
-            if shape:
-                total = builder.step(Place(shape, [whole(shape)] * 2), (total, own[j]))
-            else:
-                total = builder.step(table.add, (total, own[j]))
-        results.append(total)
-    return results
-
-
-def _program(
-    builder: Builder,
-    name: str,
-    names: Sequence[str],
-    shapes: Sequence[Shape],
-    given: Sequence[Shape],
-    outputs: Sequence[int],
-) -> Program:
-    used: set[str] = set()
-    unique = []
-    for k, own in enumerate(names):
-        unique.append(own if own not in used else f"{own}{k}")
-        used.add(unique[-1])
-    frame = Program(tuple(unique), (), (), (), values_in_tuple(shapes), values_in_tuple(given), name)
-    return builder.finish(frame, outputs)

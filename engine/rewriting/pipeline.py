@@ -1,15 +1,15 @@
 """Make of a traced program what a backend runs: here stands which passes there are, and in which order.
 
     recognise     steps that do the same to other numbers become maps: the passes after it have less to do
-    fuse          maps that hand arrays to each other row by row become one: these arrays need not be stored
+    fuse          maps that hand arrays to each other row by row become one: these need not be stored
     restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
     merge         maps over the same rows become one: a value and its gradient read them once
     optimise      equal steps once, constants folded, identities applied: across what was written out; the rest goes
     values_only   `stop_gradient` goes: all derivatives are taken
     hoist         what depends on shared arguments only comes first, to run once for a batch
 
-Derivatives that are taken while tracing recognise and fuse first what they differentiate. `relax`, apart from these, gives a
-quicker program that is right wherever no result is nan; the exact one then runs where one is.
+Derivatives that are taken while tracing recognise and fuse first what they differentiate. `relax`, apart from these,
+gives a quicker program that is right wherever no result is nan; the exact one then runs where one is.
 """
 
 from __future__ import annotations

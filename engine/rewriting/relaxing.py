@@ -34,7 +34,7 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
     for place in range(len(steps) - 1, -1, -1):
         (op, args), first = steps[place], program.firsts[place]
         if isinstance(op, Loop):
-            op, flags = _relaxed_loop(op, shows[first : first + op.results])
+            op, flags = _relaxed_loop(op, bytes(shows[first : first + op.results]))
             steps[place] = Step(op, args)
             for k, flag in zip(args, flags, strict=True):
                 shows[k] &= flag
@@ -53,7 +53,8 @@ def _relaxed(program: Program, seen: Sequence[int]) -> tuple[Program, bytearray]
     return replace(program, steps=tuple(steps)), shows[: len(program.names)]
 
 
-def _relaxed_loop(loop: Loop, seen: bytearray) -> tuple[Loop, bytes]:
+@functools.lru_cache(maxsize=512)
+def _relaxed_loop(loop: Loop, seen: bytes) -> tuple[Loop, bytes]:
     """Relax a loop some of whose results are `seen`; also return whether a nan in each argument would be seen."""
     carry, outputs = loop.carry, bytearray(seen)
     if loop.kind == WHILE:

@@ -97,7 +97,7 @@ def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
     found = program
     for _ in range(_LEVELS):
         repetition = Repetition(found)
-        groups = [group for group in repetition.groups() if _work(found, group) >= _SMALL]
+        groups = [group for group in repetition.groups() if _work(found, group) >= max(1, _SMALL)]
         # Loops around others can only be seen when those are there.
         groups = [group for group in groups if group.split] or groups
         if not groups:

@@ -25,15 +25,15 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
-        __init__
+        views gathering tables loop naming listing older_form file program pruning builder dependence tracer tracing
+        loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        repetition rerolling fusing merging simplifying unnesting hoisting relaxing pipeline __init__
+        repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_arrays
-        traced_arrays shares __init__
+        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_functions
+        whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
     "engine/backends": "layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__",
@@ -61,16 +61,11 @@ LAYERS = {
 # What a lower file cannot import a higher one gives it when that is loaded, by a function of the lower file, and in no
 # other way. The two files lie in one folder; where they do not, the third column says why they cannot.
 HOOKS = {
-    "use_arrays": (
-        "data/structure",
-        "operations/numpy_calls",
-        "arrays of Vars follow rows, and data holds whatever has rows",
-    ),
-    "use_fast": (
-        "operations/primitive",
-        "graph/var",
-        "a row that is called on a Var runs what Var spells out, and Var is made of rows",
-    ),
+    "use_arrays": ("data/structure", "operations/numpy_calls", "arrays of Vars follow rows; data holds what has rows"),
+    "use_array_calls": ("operations/primitive", "operations/numpy_calls", ""),
+    "use_array_methods": ("programs/tracer", "loops/traced_arrays", "what arrays do is made of maps of nodes"),
+    "use_long_product": ("operations/functions", "programs/long_sums", "a long product is a loop, a program of rows"),
+    "use_fast": ("operations/primitive", "graph/var", "a row runs what Var spells out, and Var is made of rows"),
     "use_functions": ("operations/arrays", "operations/array_functions", ""),
     "use_watcher": ("graph/modes", "graph/var", ""),
     "use_reverse_sweep": ("graph/var", "graph/backward", ""),

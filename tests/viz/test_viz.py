@@ -8,11 +8,14 @@ import re
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import chainrule as cr
 import graphviz
+import numpy as np
 import pytest
-from chainrule import Var, nn, viz
+from chainrule import Var, nn, trace, viz
+from chainrule.viz.drawing.picture import gather
 from helpers import example
 
 
@@ -332,3 +335,24 @@ def test_arguments_keep_their_order_only_where_it_matters():
     x, y = Var(2.0, label="x"), Var(3.0, label="y")
     ordered = [line.split()[0] for line in viz.draw((x * y + x) / (x - y)).body if "ordering=in" in line]
     assert ordered == ["op4", "op5"]
+
+
+def test_parts_of_arrays_have_no_boxes_of_their_own() -> None:
+    def f(w: Any, x: Any) -> Any:
+        products = cr.map(lambda row, x: row[0] * x, w, x)
+        return cr.sin(products[1]), cr.map(lambda a, b: a * b, [products[2], products[0], x], x)
+
+    program = trace(f, np.ones((300, 2)), 1.0)
+    assert {"view", "place"} <= {op.name for op, _ in program.steps}
+    picture = gather(program)
+    assert [node.op.name for node in picture.nodes if node.op is not None] == ["map", "sin", "map"]
+    assert [node.label for node in picture.nodes if node.role == "root"] == [
+        "result[0]",
+        "result[1][0], result[1][1], result[1][2]",
+    ]
+
+
+def test_arrays_of_constants_are_drawn_by_their_shape() -> None:
+    table = list(np.linspace(0.0, 1.0, 300))
+    source = viz.draw(trace(lambda x: cr.map(lambda a: a * x, table), 1.0)).source
+    assert "numbers[300]" in source and "nan" not in source and "map lambda × 300" in source

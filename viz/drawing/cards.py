@@ -39,9 +39,9 @@ def card(box: Box, show: Collection[str], quiet: str) -> str | None:
         rows.append(_cell(f"<b>{markup(name)}</b>", spanned))
     if box.times > 1:
         rows.append(_cell(f"× {box.times:,}", spanned))
-    if constant:
+    if constant and not node.is_array:
         rows.append(_cell(_span(box.values)))
-    else:
+    elif not constant:
         if "value" in show:
             rows.append(_cell(_tint("value", quiet)) + _cell(_span(box.values), spanned - 1))
         if "grad" in show:
@@ -111,7 +111,7 @@ def sentence(box: Box, has_numbers: bool) -> str:
         values = f"values {_span(box.values)}, " if box.kind == "value" else ""
         return f"{start}{many}{values}" + ("no gradient yet" if box.grads is None else f"gradients {_span(box.grads)}")
     if node.role == "constant":
-        return f"{start}constant {node.value!r}"
+        return f"{start}constant" if node.is_array else f"{start}constant {node.value!r}"
     return f"{start}value {node.value!r}, " + ("no gradient yet" if node.grad is None else f"gradient {node.grad!r}")
 
 

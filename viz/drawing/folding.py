@@ -186,7 +186,7 @@ def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int,
     for place, head in enumerate(heads):
         if head != place or head in gathered:
             gathered.setdefault(head, []).extend([arg for arg in nodes[place].args if heads[arg] != head])
-    for place, (role, _, _, _, op, args, _) in enumerate(nodes):
+    for place, (role, _, _, _, op, args, _, _) in enumerate(nodes):
         path = None if owner is None else owner[place]
         key: object
         if path is not None and units is not None:
@@ -257,7 +257,7 @@ def boxes(picture: Picture, folding: Folding, units: Units | None, paths: Paths 
     lit = None if paths is None else paths.lit
     found: dict[int, Box] = {}
     arrows: dict[tuple[int, int], tuple[Span | None, bool]] = {}
-    for place, (role, value, grad, label, op, args, partials) in enumerate(nodes):
+    for place, (role, value, grad, label, op, args, partials, _) in enumerate(nodes):
         own = groups[place]
         box = found.get(own)
         if box is None:

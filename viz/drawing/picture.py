@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import gc
+import itertools
 import math
 import re
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from typing import Any, NamedTuple
 
 from chainrule import Primitive, Var
 from chainrule.errors import describe
-from chainrule.programs import number_names
+from chainrule.programs import Loop, Numbers, Place, View, number_names
 
 from ..theme import Role
 
@@ -36,6 +37,7 @@ class Node(NamedTuple):
         op: the operation; None for inputs and constants.
         args: the places of the operation's arguments in the picture, in order.
         partials: the derivative by each argument; empty for inputs, constants and programs.
+        is_array: whether it is an array of constants, whose numbers are not shown.
     """
 
     role: Role
@@ -45,6 +47,7 @@ class Node(NamedTuple):
     op: Primitive | None
     args: tuple[int, ...]
     partials: tuple[float, ...] = ()
+    is_array: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,35 +111,66 @@ def gather(source: Any) -> Picture:
 
 
 def _gather_program(program: Any) -> Picture:
-    """List inputs, then steps in order; each use of a constant gets a node of its own, beside its user."""
+    """List inputs, then steps in order; each use of a constant gets a node of its own, beside its user.
+
+    What only says where numbers stand has no node: a part of an array is that, and a list is all that is in it.
+    """
     nodes = [Node("input", math.nan, None, name, None, ()) for name in program.names]
-    place = dict(enumerate(range(len(nodes))))
+    # Which nodes a value is, or is put together of.
+    places: dict[int, tuple[int, ...]] = {number: (number,) for number in range(len(nodes))}
     first_step = len(nodes) + len(program.constants)
 
-    def find(number: int) -> int:
-        if number in place:
-            return place[number]
-        nodes.append(Node("constant", program.constants[number - len(program.names)], None, None, None, ()))
-        return len(nodes) - 1
+    def find(number: int) -> tuple[int, ...]:
+        if number in places:
+            return places[number]
+        constant = program.constants[number - len(program.names)]
+        if isinstance(constant, Numbers):
+            label = f"numbers[{' × '.join(map(str, constant.shape))}]"
+            nodes.append(Node("constant", math.nan, None, label, None, (), is_array=True))
+        else:
+            nodes.append(Node("constant", constant, None, None, None, ()))
+        return (len(nodes) - 1,)
 
-    outputs = set(program.outputs)
+    outputs = _made_for(program)
     number = first_step
     for op, args in program.steps:
-        # A loop is one box for all that goes in and all that comes out.
-        found = tuple([find(arg) for arg in (args if op.results == 1 else dict.fromkeys(args))])
+        found = [place for arg in args for place in find(arg)]
+        if _is_looked_at(op):
+            places[number] = tuple(dict.fromkeys(found))
+            number += 1
+            continue
+        if isinstance(op, Loop):  # one box for all that goes in and all that comes out
+            found = list(dict.fromkeys(found))
         own = range(number, number + op.results)
         number += op.results
-        place.update(dict.fromkeys(own, len(nodes)))
-        nodes.append(Node("step" if outputs.isdisjoint(own) else "root", math.nan, None, None, op, found))
-    roots = tuple([find(number) for number in program.outputs])
+        places.update(dict.fromkeys(own, (len(nodes),)))
+        nodes.append(Node("step" if outputs.isdisjoint(own) else "root", math.nan, None, None, op, tuple(found)))
+    roots = [find(number) for number in program.outputs]
     if len(roots) > 1:
         called: dict[int, list[str]] = {}
-        for root, name in zip(roots, number_names("result", program.result), strict=True):
-            called.setdefault(root, []).append(name)
+        for own_roots, name in zip(roots, number_names("result", program.result), strict=True):
+            for root in own_roots:
+                called.setdefault(root, []).append(name)
         for root, names in called.items():
             if nodes[root].role == "root":
                 nodes[root] = nodes[root]._replace(label=", ".join(names))
-    return Picture(nodes, roots, {}, False)
+    return Picture(nodes, tuple(itertools.chain(*roots)), {}, False)
+
+
+def _is_looked_at(op: Primitive) -> bool:
+    """Return whether an operation only says where numbers stand."""
+    return (isinstance(op, View) and not op.stops) or (isinstance(op, Place) and op.fills)
+
+
+def _made_for(program: Any) -> set[int]:
+    """Return the outputs, and the values that they are parts of, or put together of."""
+    found = set(program.outputs)
+    first = len(program.names) + len(program.constants) + sum([op.results for op, _ in program.steps])
+    for op, args in reversed(program.steps):
+        first -= op.results
+        if first in found and _is_looked_at(op):
+            found.update(args)
+    return found
 
 
 def collect(root: Var, max_nodes: int) -> list[Node]:
@@ -207,4 +241,5 @@ def _nodes(order: list[Any], args: list[tuple[int, ...]], root: Var) -> list[Nod
     values = [item.value if type(item) is Var else item for item in order]
     labels = [item.label if type(item) is Var else None for item in order]
     partials = [item.partials if op is not None else () for item, op in zip(order, ops, strict=True)]
-    return list(map(Node._make, zip(roles, values, grads, labels, ops, args, partials, strict=True)))
+    arrays = itertools.repeat(False, len(order))
+    return list(map(Node._make, zip(roles, values, grads, labels, ops, args, partials, arrays, strict=True)))

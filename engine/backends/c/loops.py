@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from ...programs import CALL, MAP, SCAN, WHILE, Loop, Program, Shape, size_of
+from ...programs import CALL, COUNTED, MAP, SCAN, WHILE, Loop, Program, Shape, size_of
 from .places import Frame, Slot, Statement, Target, array, copied, moved, runs, zeroed
 
 
@@ -93,8 +93,10 @@ class _Written:
         self.taken = self.carried + len(numbers)
         sizes = list(map(size_of, op.body.output_shapes))
         self.starts = list(itertools.accumulate(sizes, initial=0))  # of the outputs
+        # A condition needs a place for what it returns.
+        self.given = max(self.starts[-1], 1) if op.kind == WHILE else self.starts[-1]
         self.inner = max(function.work for function in self.functions)
-        frame.scratch = max(frame.scratch, self.taken + self.starts[-1] + self.inner)
+        frame.scratch = max(frame.scratch, self.taken + self.given + self.inner)
 
     def lines(self) -> Iterator[str]:
         op, frame = self.op, self.frame
@@ -102,8 +104,8 @@ class _Written:
         yield "{"
         yield f"    double *const item = scratch, *const made = scratch + {self.taken};"
         if self.inner:
-            yield f"    double *const more = scratch + {self.taken + self.starts[-1]};"
-        inside = {CALL: self._once, WHILE: self._while}.get(op.kind, self._counted)
+            yield f"    double *const more = scratch + {self.taken + self.given};"
+        inside = self._once if op.kind == CALL else self._iterations
         yield from ("    " + line for line in inside())
         if op.carry:
             yield from ("    " + line for line in copied(array("item"), _at(self.results[0]), self.carried))
@@ -127,17 +129,8 @@ class _Written:
             pointers.append(f"&{self.frame.element(low, *steps)}")
         return function.call("item", "made", pointers)
 
-    def _while(self) -> Iterator[str]:
-        op = self.op
-        yield f"for (size_t j = 0; {f'j < {op.length}' if op.length else '1'}; j++) {{"
-        yield f"    {self._call(self.functions[1])}"
-        yield "    if (made[0] == 0.0) break;"
-        yield f"    {self._call(self.functions[0])}"
-        yield from ("    " + line for line in copied(array("made"), array("item"), self.carried))
-        yield "}"
-
-    def _counted(self) -> Iterator[str]:
-        op = self.op
+    def _iterations(self) -> Iterator[str]:
+        op, most = self.op, f"j < {self.op.length}"
         sums = op.carry + op.stacked
         yield from _zeroed(op, self.results, self.frame)
         inside = [*self._rows(), self._call(self.functions[0]), *copied(array("made"), array("item"), self.carried)]
@@ -145,9 +138,17 @@ class _Written:
         if op.sums:
             count = self.starts[-1] - self.starts[sums]
             inside += copied(array("made", self.starts[sums]), _at(self.results[sums]), count, "+=")
-        yield f"for (size_t j = 0; j < {op.length}; j++) {{"
+        row = f"{op.length - 1} - j" if op.backwards else "j"
+        if op.kind == COUNTED:
+            given = f"item[{self.shared}]"
+            yield f"const size_t count = {given} < {op.length}.0 ? (size_t){given} : {op.length};"
+            most, row = "j < count", "count - 1 - j" if op.backwards else "j"
+        elif op.kind == WHILE:
+            most = most if op.length else "1"
+            inside = [self._call(self.functions[1]), "if (made[0] == 0.0) break;", *inside]
+        yield f"for (size_t j = 0; {most}; j++) {{"
         if any(re.search(r"\brow\b", line) for line in inside):
-            yield f"    const size_t row = {f'{op.length - 1} - j' if op.backwards else 'j'};"
+            yield f"    const size_t row = {row};"
         yield from ("    " + line for line in inside)
         yield "}"
 

@@ -81,8 +81,7 @@ def _work(program: Program) -> int:
 
 def _is_endless(program: Program) -> bool:
     """Return whether a program has no limit on how long it runs."""
-    loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any((op.kind == WHILE and not op.length) or any(map(_is_endless, op.programs())) for op in loops)
+    return any(isinstance(op, Loop) and op.kind == WHILE and not op.length for op in program.rows_and_loops())
 
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
@@ -99,7 +98,9 @@ class _Emission:
         in_memory = program.has_loops or program.has_arrays
         known = supported_in_loops if in_memory else supported
         lowered = lower(program, known)
-        self.layout = Layout(with_whole_results(lowered) if in_memory else lowered, batched, reduce)
+        if in_memory:
+            lowered = with_whole_results(lowered, in_order=reduce is not None or not any(batched))
+        self.layout = Layout(lowered, batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0
         self._nest = Nest(self.layout) if in_memory else None

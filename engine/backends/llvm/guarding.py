@@ -27,7 +27,7 @@ def guard(program: Program) -> Program:
     >>> guard(plain) is plain
     True
     """
-    if not _has_own_row_in_while(program):
+    if not (_has_own_row(program) and _has_own_row_in_while(program)):
         return program
     # A counted scan whose lanes end apart becomes branches, which are guarded.
     return _Guarding().program(bounded(program), alive=False)

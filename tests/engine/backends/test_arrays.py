@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 
+import chainrule as cr
 import numpy as np
 import pytest
 from array_programs import programs_at_samples
@@ -126,3 +127,32 @@ def test_c_in_parts(tmp_path_factory, monkeypatch, drawn):
     monkeypatch.setattr("chainrule.backends.c.functions._PART", 2)
     monkeypatch.setattr("chainrule.backends.c.export._ON_STACK", 0)
     agree_in_c(tmp_path_factory.mktemp("arrays"), drawn)
+
+
+# ---- what is written ----
+
+
+def table_lookup(x, i):
+    return cr.map(lambda a: cr.sin(a) * x[3], x[2:], reduce="sum") + x[i]
+
+
+def test_source_in_python_has_lists():
+    program = cr.trace(table_lookup, np.zeros(300), 0.0)
+    text = python_.source(program)
+    assert "def f(x0, x1):" in text and "x0[2 : 300]" in text and "for k in range(298):" in text
+    assert "x0[k] if k < 300 else nan for k in rows((x1,), 300)" in text
+    numbers = np.linspace(0.0, 1.0, 300)
+    expected = np.sum(np.sin(numbers[2:]) * numbers[3]) + numbers[-2]
+    assert python_.function(program)(numbers.tolist(), -2.0)[0] == pytest.approx(expected, rel=1e-13)
+
+
+def test_what_is_written_does_not_grow_with_arrays():
+    def written(n):
+        program = cr.trace(cr.value_and_grad(table_lookup), np.zeros(n), 0.0)
+        texts = [python_.source(program), *export.files(program)]
+        return [re.sub(r"\d+", "0", text) for text in texts], int(re.search(r"_WORK (\d+)", texts[2])[1])
+
+    (few, little), (many, much) = written(1000), written(100_000)
+    assert few == many and len("".join(few)) < 8000
+    # Each array of the trace once, and nothing of it on the stack.
+    assert little > 1000 and much < 100 * (little + 20)

@@ -95,3 +95,30 @@ def test_series_of_a_carry_that_becomes_constant():
 
     expected, found = series(2.0, 3.0), cr.compile(series, backend="python")(2.0, 3.0)
     assert found == expected
+
+
+def test_whole_arrays_have_series_of_arrays():
+    weights = np.sin(np.arange(400.0)).reshape(20, 20)
+
+    def f(t):
+        waves = cr.map(lambda row: np.sum(np.sin(row * t)), weights)
+        carry, last = cr.scan(lambda c, w: (np.cos(c) * t + w, c[3]), weights * t, waves)
+        return carry[2, 5] + np.sum(last) + np.sum(carry[:, ::2])
+
+    expected = cr.taylor(f, 0.7, 4)
+    found = cr.compile(lambda t: cr.taylor(f, t, 4))(0.7)
+    assert found == pytest.approx(expected, rel=1e-10)
+
+
+def test_a_carried_array_that_becomes_a_constant_has_series_and_tangents():
+    start, table = np.ones((20, 20)), np.arange(400.0).reshape(20, 20)
+
+    def f(t):
+        end, seen = cr.scan(lambda c, x: (table, c[1, 2] * x), start * t, [1.0, 2.0, 3.0])
+        return end[3, 4] * t + cr.sum(seen)
+
+    # 64 t, then t + 2 * 22 + 3 * 22
+    found = cr.compile(lambda t: cr.taylor(f, t, 2))(0.5)
+    assert found == pytest.approx([64.0 * 0.5 + 0.5 + 110.0, 65.0, 0.0])
+    assert cr.compile(lambda t: cr.jvp(f, (t,), (1.0,)))(0.5) == pytest.approx((142.5, 65.0))
+    assert cr.compile(cr.grad(f))(0.5) == pytest.approx(65.0)

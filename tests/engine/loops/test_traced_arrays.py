@@ -51,14 +51,23 @@ PROGRAMS = {
     "chosen": (lambda x, y: np.where(x > y, x * y, np.sin(x)) + np.where(x > 0, 1.0, x) + np.clip(x, -0.5, 0.5), A, C),
     "conditions joined": (lambda x: np.where((x > -1) & ~(x > 0.5) | (x == 2), x**3, 0.0), V),
     "by a constant mask": (lambda x: np.where(C > 0, x, 2 * x)[C[:, 0] > 0] + x[C > 0].sum(), A),
-    "rolled": (lambda x: np.roll(x, 1, axis=0) * x + np.roll(x, 2) - np.flip(x, 1) + np.diff(x, axis=1, append=1.0)[:, :3], A),
+    "rolled": (
+        lambda x: np.roll(x, 1, axis=0) * x + np.roll(x, 2) - np.flip(x, 1) + np.diff(x, axis=1, append=1.0)[:, :3],
+        A,
+    ),
     "differences": (lambda x: np.diff(x) ** 2 * np.diff(x, n=2).sum() + x[1:], V),
-    "repeated": (lambda x: np.repeat(x, 2, axis=1) * np.tile(x, 2) + np.tile(x, (2, 1)).sum() + np.repeat(x, 2).sum(), A),
+    "repeated": (
+        lambda x: np.repeat(x, 2, axis=1) * np.tile(x, 2) + np.tile(x, (2, 1)).sum() + np.repeat(x, 2).sum(),
+        A,
+    ),
     "broadcast": (lambda x: np.broadcast_to(x, (4, 3)) * A + np.expand_dims(x, 0) + np.squeeze(x[:, None]), W),
     "rows by index": (lambda x: x[np.array([0, 2, 2, -1])] * x[[3, 1, 0, 0]], A),
     "columns by index": (lambda x: np.take(x, [2, 0, 2], axis=1) ** 2 + x[:, [0, 0, 1]], A),
     "pairs by index": (lambda x: x[np.arange(4), [0, 2, 1, -1]] ** 2 + x[[[0], [3]], [1, 2]].sum(), A),
-    "index between": (lambda x: x[:, [0, 2], 1:] * x[1, :, 2][[0, 1]][None, :, None] + x[0, [1, 1]][:, [0, 1, 2]][None], T),
+    "index between": (
+        lambda x: x[:, [0, 2], 1:] * x[1, :, 2][[0, 1]][None, :, None] + x[0, [1, 1]][:, [0, 1, 2]][None],
+        T,
+    ),
     "iterated": (lambda x: sum(row * row[0] for row in x) + len(x) + np.array([row.sum() for row in x])[:3], A),
     "log-sum-exp": (lambda x: np.log(np.sum(np.exp(x - x.max()))) + x.max(), V),
     "split": (lambda x: np.split(x, 3)[1] * np.split(x, [4, 8])[2] + x.shape[0] + x.ndim + x.size, V),
@@ -121,6 +130,147 @@ def test_derivatives_are_those_of_numbers(name, backend, whole):
         alike(own, expected)
     second = cr.compile(lambda *xs: cr.hvp(total, xs[: len(args)], xs[len(args) :]), backend=backend)
     found = second(*args, *directions(args))
-    pairs = zip(found, product, strict=True) if len(args) > 1 else [(found, product[0] if isinstance(product, tuple) else product)]
+    pairs = (
+        zip(found, product, strict=True)
+        if len(args) > 1
+        else [(found, product[0] if isinstance(product, tuple) else product)]
+    )
     for own, expected in pairs:
         alike(own, expected)
+
+
+# The same of chainrule's own functions, which serve arrays of floats and of Vars, too.
+OWN = {
+    "rows": (
+        lambda x, y: cr.sin(x) * cr.maximum(x, y) + cr.where(x > y, cr.tanh(x), cr.sigmoid(y)) + cr.leaky_relu(x, 0.1),
+        A,
+        C,
+    ),
+    "rows of numbers and arrays": (lambda x: cr.hypot(2.0, x) + cr.maximum(0.3, x) + cr.selu(x) + cr.hardtanh(x), V),
+    "sums": (lambda x: cr.sum(x, axis=0) + cr.sum(x) + cr.mean(x, axis=1, keepdims=True), A),
+    "norms": (lambda x: cr.norm(x, axis=1) * cr.norm(x) + cr.norm(x[0]), A),
+    "products": (lambda x: cr.prod(x, axis=0) + cr.prod(x) + cr.prod(x[0]), A),
+    "dot": (lambda x, y: cr.dot(x, y) + cr.dot(x[0], y[:, 0]), A, B),
+    "logsumexp": (lambda x: cr.logsumexp(x, axis=1) + cr.logsumexp(x) + cr.logsumexp(x[0]), A),
+    "softmax": (lambda x: cr.softmax(x) * cr.softmax(x, axis=0) + cr.softmax(x[0]), A),
+    "log_softmax": (lambda x: cr.log_softmax(x) * cr.log_softmax(x, axis=0) + cr.log_softmax(x[0]), A),
+    "take": (
+        lambda x: (
+            cr.take(x, [0, 2, 2]) * cr.take(x, 1)
+            if isinstance(x, list)
+            else cr.take(x, np.array([0, 2, -1])) * cr.take(x, 1.0)
+        ),
+        A,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_functions_serve_all_arrays_alike(name, whole):
+    f, *args = OWN[name]
+    args = tuple(args)
+    total, places = weighed(f), tuple(range(len(args)))
+    plain = f(*args)
+    assert isinstance(plain, np.ndarray) and plain.dtype == float
+    value, gradient, product = eagerly(f, args)
+    alike(value, weighed(f)(*args))
+    found = cr.trace(f, *args)(*args)
+    assert np.shape(found) == plain.shape
+    alike(found, plain)
+    own = cr.compile(cr.value_and_grad(total, places), backend="numpy")(*args)
+    alike(own[0], value)
+    for mine, expected in zip(own[1], gradient, strict=True):
+        alike(mine, expected)
+    second = cr.compile(lambda *xs: cr.hvp(total, xs[: len(args)], xs[len(args) :]), backend="numpy")
+    mine = second(*args, *directions(args))
+    for one, expected in zip(mine if len(args) > 1 else (mine,), product if len(args) > 1 else (product,), strict=True):
+        alike(one, expected)
+
+
+INDICES = {
+    "rows": lambda x, i, j: x[i] ** 2,
+    "pairs": lambda x, i, j: x[i, j] ** 2,
+    "columns": lambda x, i, j: x[:, j] * x[1, j],
+    "one row": lambda x, i, j: x[i[0]][:2] * x[i[1], 2] + x[j[0], 1:],
+    "by take": lambda x, i, j: cr.take(x, i) * cr.take(A, j)[:, :1] + cr.take(x, i[2]),
+    "of constants": lambda x, i, j: cr.take(A, i) * x[j],
+}
+
+
+@pytest.mark.parametrize("name", INDICES)
+def test_traced_numbers_are_indices(name, whole):
+    f = INDICES[name]
+    i, j = np.array([3, 0, 3, -1]), np.array([0, 2, -1, 2])
+    expected = f(A, i, j)
+    program = cr.trace(f, A, i * 1.0, j * 1.0)
+    alike(program(A, i, j), expected)
+    total = lambda x, i, j: weighed(f)(x, i, j)  # noqa: E731
+    found = cr.compile(cr.grad(total), backend="numpy")(A, i * 1.0, j * 1.0)
+    alike(found, cr.grad(lambda x: weighed(lambda x: f(x, i, j))(x))(A))
+
+
+def test_constants_out_of_range_are_refused():
+    with pytest.raises(IndexError, match="index 1000 is out of bounds for axis 0 with size 1000"):
+        cr.trace(lambda x: x[np.array([0, 1000])], np.ones(1000))
+    with pytest.raises(IndexError, match="too many indices"):
+        cr.trace(lambda x: x[0, 0], np.ones(1000))
+
+
+def test_what_cannot_be_done_says_what_to_do():
+    def writes(x):
+        x[0] = 1.0
+
+    for f, error, message in [
+        (writes, TypeError, "can't be written to.*numpy.where"),
+        (lambda x: x[x > 0], cr.TraceError, "chainrule.where"),
+        (lambda x: np.argmax(x), cr.TraceError, "no value yet"),
+        (lambda x: 1.0 if x > 0 else 2.0, cr.TraceError, "where"),
+    ]:
+        with pytest.raises(error, match=message):
+            cr.trace(f, np.ones(1000))
+
+
+def test_large_programs_do_not_grow_with_the_arrays():
+    """Steps are counted: what a trace costs follows the code."""
+
+    def log_sum_exp(x):
+        top = np.max(x)
+        return np.log(np.sum(np.exp(x - top))) + top
+
+    def rosenbrock(x):
+        return np.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2)
+
+    for f in (lambda x: np.sum(np.sin(x) * x), rosenbrock, log_sum_exp, cr.logsumexp, cr.norm, cr.prod):
+        lengths = {size_of_program(cr.trace(cr.value_and_grad(f), np.ones(n))) for n in (1_000, 100_000)}
+        assert len(lengths) == 1, f
+    product = cr.value_and_grad(lambda a, b: np.tanh(a @ b).sum(), (0, 1))
+    lengths = {size_of_program(cr.trace(product, np.ones((n, n)), np.ones((n, n)))) for n in (32, 300)}
+    assert len(lengths) == 1
+
+
+def size_of_program(program):
+    """Count all steps, those of loops too."""
+    return sum(1 for _ in program.rows_and_loops())
+
+
+def test_maps_that_follow_each_other_are_one():
+    from chainrule.rewriting import prepared
+
+    program = prepared(cr.trace(cr.value_and_grad(lambda x: np.sum(np.sin(x) * x)), np.ones(1000)), [False])
+    assert len(program) == 1
+    product = cr.value_and_grad(lambda a, b: np.tanh(a @ b).sum(), (0, 1))
+    assert len(prepared(cr.trace(product, np.ones((30, 40)), np.ones((40, 20))), [False, False])) == 1
+
+
+def test_differences_agree_with_gradients_of_large_arrays():
+    rng = np.random.default_rng(3)
+    x, d = rng.normal(size=(60, 20)), rng.normal(size=(60, 20))
+
+    def f(x):
+        hidden = np.tanh(x @ x[:20].T + x[:, 0][:, None])
+        return np.mean(cr.logsumexp(hidden, axis=1) - hidden[np.arange(60), np.arange(60) % 20]) + np.linalg.norm(x)
+
+    value, gradient = cr.compile(cr.value_and_grad(f), backend="numpy")(x)
+    h = 1e-6
+    alike(value, f(x))
+    np.testing.assert_allclose((gradient * d).sum(), (f(x + h * d) - f(x - h * d)) / (2 * h), 1e-7)

@@ -4,6 +4,7 @@ import copy
 import math
 
 import chainrule as cr
+import numpy as np
 import pytest
 from chainrule import Var
 from chainrule.operations.roots import ROOTS
@@ -192,3 +193,24 @@ def test_long_chains_of_scales_and_choices():
     for _ in range(20_000):
         x = cr.where(0.0, 1.0, -x)
     assert (x * x).value == 0.0
+
+
+# ---- through arrays ----
+
+INDEX = [float(k) for k in range(300)]
+THROUGH = {
+    "a result of a whole map": lambda v: cr.map(lambda t: NORM(v), np.array(INDEX))[7] ** 2,
+    "rows of a list": lambda v: cr.map(lambda r: r, [NORM(v)] * 300)[299] ** 2,
+    "an array of parts": lambda v: cr.map(lambda r: r, [[NORM(v), v[0]], [NORM(v), v[1]]])[1][0] ** 2,
+    "a row of an array": lambda v: cr.map(lambda r: r[0], cr.map(lambda t: [NORM(v), t], np.array(INDEX)))[3] ** 2,
+}
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", THROUGH)
+def test_roots_that_pass_through_arrays(name, backend):
+    f = THROUGH[name]
+    hessian = cr.compile(cr.hessian(f), backend=backend)
+    assert flat(hessian(AT_0)) == [2.0, 0.0, 0.0, 2.0]
+    assert flat(hessian([0.3, -0.4])) == pytest.approx([2.0, 0.0, 0.0, 2.0], rel=1e-13, abs=1e-15)
+    assert cr.compile(f, backend=backend)([0.3, -0.4]) == pytest.approx(0.25, rel=1e-15)

@@ -99,6 +99,31 @@ def test_a_layer_is_one_map_over_its_neurons():
     assert program(WEIGHTS, INPUTS) == layer(WEIGHTS, INPUTS)
 
 
+def test_numbers_side_by_side_come_in_one_row(eager_recognition):
+    """Of a list, of a matrix by rows or by columns; what iterations have in common, or is apart, comes by itself."""
+
+    def rows_of(f, *examples):
+        program = recognised(f, *examples)
+        (loop,) = loops_of(program)
+        assert flat(program(*examples)) == flat(f(*examples))
+        return loop.body.shapes[: loop.rows]
+
+    w = [[0.1 * k - j for k in range(6)] for j in range(20)]
+    x = [0.3 * k for k in range(24)]
+    assert rows_of(lambda w, x: [cr.tanh(a[0] * a[1] + b) for a, b in zip(w, x, strict=False)], w, x) == ((2,), ())
+    assert rows_of(lambda w: [cr.tanh(a[1] * a[3] + a[5]) for a in w], w) == ((3,),)
+    assert rows_of(lambda w: [cr.tanh(w[0][k] * w[1][k] + w[2][k]) for k in range(6)], w) == ((3,),)
+    assert rows_of(lambda x: [cr.atan2(x[k], x[k + 1]) for k in range(20)], x) == ((), ())
+
+    def of_results(x):
+        found = cr.map(lambda a: [cr.sin(a), cr.cos(a), a], x)
+        return [cr.exp(s * c - a) for s, c, a in found]
+
+    program = recognised(of_results, x)
+    _, second = loops_of(program)
+    assert second.length == 24 and program(x) == pytest.approx(of_results(x), rel=1e-15)
+
+
 def test_sums_of_products_written_by_hand_are_a_layer():
     def by_hand(w, x):
         return [cr.tanh(sum((a * b for a, b in zip(row, x, strict=False)), row[-1])) for row in w]
@@ -151,7 +176,7 @@ def test_the_derivative_of_what_is_recognised_is_loops():
     compiled = cr.compile(cr.value_and_grad(loss, (0, 1)), backend="python")
     agree(compiled(WEIGHTS, INPUTS), cr.value_and_grad(loss, (0, 1))(WEIGHTS, INPUTS))
     names = [op.body.name for op in loops_of(compiled.program)]
-    assert names == ["dot_add_tanh", "reverse dot_add_tanh"]
+    assert names == ["reverse dot_add_tanh"]  # the value's map is fused with it
     assert len(computing(compiled.program)) < 10
 
 

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 
 from ....operations import Primitive
-from ....programs import Gather, Loop, Place, Program, Scatter, Structural, View
+from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
@@ -107,7 +107,14 @@ class Body(Writer):
         program = self.program
         self._absorbed: set[int] = set()
         self._to_clear: list[Spot] = []
+        views: dict[int, list[tuple[int, Part]]] = {}  # of each array
         for (op, args), value in zip(reversed(program.steps), reversed(program.firsts), strict=True):
+            if isinstance(op, View):
+                views.setdefault(args[0], []).append((value, op.part))
+            elif isinstance(op, Structural):
+                for k in range(value, value + op.results):
+                    if k in views:
+                        self._join_sinks(k, views[k])
             sinks = self.sinks.get(value, ())
             if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
                 continue
@@ -122,6 +129,29 @@ class Body(Writer):
                 assert target is not None
                 self.sinks.setdefault(arg, []).append(Sink(target, sink.adds))
             self._absorbed.add(value)
+
+    def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
+        """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
+        shape, own = self.program.value_shapes[value], views[0][1].shape
+        found = {part.start: (k, part) for k, part in views}
+        size = size_of(own)
+        if len(views) != self.uses[value] or not size or list(sorted(found)) != list(range(0, size_of(shape), size)):
+            return
+        ordered = [found[start] for start in sorted(found)]
+        if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
+            return
+        sinks = [self.sinks.get(k, ()) for k, _ in ordered]
+        if any(len(one) != 1 or one[0].late or one[0].adds != sinks[0][0].adds for one in sinks):
+            return
+        spot = together([one[0].spot for one in sinks], (len(ordered), *own))
+        spot = None if spot is None else spot.of_shape(shape)
+        if spot is None:
+            return
+        for k, _ in ordered:
+            del self.sinks[k]
+            self._absorbed.add(k)
+        self.sinks[value] = [Sink(spot, sinks[0][0].adds)]
+        self.uses[value] = 1
 
     def _fuse(self, chunk_of: Sequence[int]) -> None:
         """Find the sums of a product in the same function and with the same lanes, see `fusion`."""
@@ -226,11 +256,10 @@ class Body(Writer):
         target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
         if not op.fills:
             moves.clear(self, target)
+        spots = [target.part(part) for part in op.parts]
+        sinks = [Sink(spot, adds) for spot, adds in zip(spots, overlaps(op), strict=True) if spot is not None]
         with self.all_lanes():
-            for part, arg, adds in zip(op.parts, args, overlaps(op), strict=True):
-                spot = target.part(part)
-                assert spot is not None
-                moves.send(self, arg, Sink(spot, adds))
+            moves.send_all(self, list(zip(args, sinks, strict=True)))
 
     def home_of(self, value: int) -> Spot:
         """Return where a value stands in memory; a number that does not is put there."""
@@ -278,14 +307,9 @@ class Body(Writer):
 
     def _finish(self) -> None:
         """Write the remaining outputs; the carry last, since others are read from it."""
-        late = []
-        for value in self.waiting:
-            for sink in self.sinks[value]:
-                if sink.late:
-                    late.append((value, sink.spot))
-                else:
-                    moves.send(self, value, sink)
-        moves.exchange(self, late)
+        found = [(value, sink) for value in self.waiting for sink in self.sinks[value]]
+        moves.send_all(self, [(value, sink) for value, sink in found if not sink.late])
+        moves.exchange(self, [(value, sink.spot) for value, sink in found if sink.late])
 
 
 def _cost(op: Primitive) -> int:

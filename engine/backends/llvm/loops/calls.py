@@ -43,6 +43,8 @@ class LoopCall:
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
         self._region_of: dict[tuple[str, int, int], int] = {}
         own = machine.lanes
+        # A function that calls functions gets its numbers side by side at each call, so that there is one of it.
+        self.packed = op.kind == CALL and any(isinstance(inner, Loop) for inner, _ in op.body.steps)
         self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
         self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
@@ -125,9 +127,8 @@ class LoopCall:
         """Place the carry where the loop's result will be, and set it to its initial values."""
         parent, count = self.parent, self.op.carry
         spots = self._blocks(self.op.body.shapes[:count], self.flags[:count])
-        for k, spot in enumerate(spots):
-            moves.send(parent, self.args[k], Sink(spot))
-            parent.homes[self.first + k] = spot
+        moves.send_all(parent, [(self.args[k], Sink(spot)) for k, spot in enumerate(spots)])
+        parent.homes.update({self.first + k: spot for k, spot in enumerate(spots)})
         return [(spot, 0) for spot in spots]
 
     def _rows(self) -> list[Placed]:
@@ -171,12 +172,12 @@ class LoopCall:
                 runs.append([k])
         found: dict[int, Spot] = {}
         for run in runs:
-            if len(run) >= _IN_PLACE or len(runs) == 1:
+            if not self.packed and (len(run) >= _IN_PLACE or len(runs) == 1):
                 found.update({keys[k]: spot for k in run if (spot := spots[k]) is not None})
         packed = [k for k in range(len(values)) if keys[k] not in found]
         own = self._blocks([()] * len(packed), [flags[k] for k in packed])
+        moves.send_all(parent, [(values[k], Sink(spot)) for k, spot in zip(packed, own, strict=True)])
         for k, spot in zip(packed, own, strict=True):
-            moves.send(parent, values[k], Sink(spot))
             found[keys[k]] = spot
             if spot.wide == parent.differs[values[k]] and parent.constant(values[k]) is None:
                 parent.homes[values[k]] = spot
@@ -205,7 +206,9 @@ class LoopCall:
         shapes = given
         if op.kind != CALL:
             shapes = [(self.length, *(shape if count == 1 else shape[1:])) for shape in given]
-        found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+        found: dict[int, Result] = {}
+        if not self.packed:
+            found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
         parent.waiting = {value: None for value in parent.waiting if value not in found}
         others = [k for k, value in enumerate(values) if value not in found]
         flags = [parent.differs[values[k]] for k in others]

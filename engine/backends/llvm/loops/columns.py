@@ -6,6 +6,7 @@ around the map, it is laid out once, outside, with each column side by side, and
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 
 from ....programs import MAP, Loop, Program
@@ -37,10 +38,11 @@ def _taken(loop: Loop, args: Sequence[int], lanes: int) -> Iterator[int]:
         yield from (args[loop.carry + loop.rows + k] for k in shared_columns(loop, lanes))
 
 
-def shared_columns(loop: Loop, lanes: int) -> Iterator[int]:
-    """Yield which of the values that a loop shares should stand by columns, counted among these."""
+@functools.lru_cache(maxsize=512)
+def shared_columns(loop: Loop, lanes: int) -> tuple[int, ...]:
+    """Return which of the values that a loop shares should stand by columns, counted among these."""
     first = loop.carry + loop.rows
-    yield from dict.fromkeys(k - first for k in input_columns(loop.body, lanes) if k >= first)
+    return tuple(dict.fromkeys(k - first for k in input_columns(loop.body, lanes) if k >= first))
 
 
 def output_columns(program: Program, lanes: int) -> Iterator[int]:
@@ -59,7 +61,8 @@ def _given(loop: Loop, first: int, lanes: int) -> Iterator[int]:
         yield from (end + k for k in summed_columns(loop, lanes))
 
 
-def summed_columns(loop: Loop, lanes: int) -> Iterator[int]:
-    """Yield which of a loop's sums should stand by columns, counted among these."""
+@functools.lru_cache(maxsize=512)
+def summed_columns(loop: Loop, lanes: int) -> tuple[int, ...]:
+    """Return which of a loop's sums should stand by columns, counted among these."""
     first = loop.carry + loop.stacked
-    yield from (place - first for place in output_columns(loop.body, lanes) if place >= first)
+    return tuple([place - first for place in output_columns(loop.body, lanes) if place >= first])

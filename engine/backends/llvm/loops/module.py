@@ -95,12 +95,10 @@ def table_name(data: bytes) -> str:
 
 def large_tables(program: Program) -> dict[str, bytes]:
     """Return the large arrays of constants of a program and its inner ones, by the names of the pointers to them."""
+    inner = [body for op in program.rows_and_loops() if isinstance(op, Loop) for body in op.programs()]
     found: dict[str, bytes] = {}
-    for item in program.constants:
-        if isinstance(item, Numbers) and len(item.data) >= 8 * LARGE:
-            found[table_name(item.data)[1:]] = item.data
-    for op, _ in program.steps:
-        if isinstance(op, Loop):
-            for inner in op.programs():
-                found |= large_tables(inner)
+    for own in {id(body): body for body in [program, *inner]}.values():
+        for item in own.constants:
+            if isinstance(item, Numbers) and len(item.data) >= 8 * LARGE:
+                found[table_name(item.data)[1:]] = item.data
     return found

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 
 from ....programs import Numbers
 from ..driver import loop
-from .memory import Sink, Spot, merged, size_in
+from .memory import Sink, Spot, merged, size_in, together
 from .writer import Writer
 
+_RUN = 3  # numbers that are moved as an array, at least
 _FEW = 4  # numbers that are written one by one
 _LONG = 64  # doubles side by side that are copied, or added, by a call
 
@@ -28,6 +29,33 @@ def send(writer: Writer, value: int, sink: Sink) -> None:
         clear(writer, sink.spot)
     else:
         copy(writer, writer.homes[value], sink.spot, adds=sink.adds)
+
+
+def send_all(writer: Writer, sent: Sequence[tuple[int, Sink]]) -> None:
+    """Write values to where they go; numbers that move from and to equal distances as arrays."""
+    runs: list[list[tuple[int, Sink]]] = []
+    for one in sent:
+        last = [*runs[-1][-2:], one] if runs else []
+        if last and _as_arrays(writer, last):
+            runs[-1].append(one)
+        else:
+            runs.append([one])
+    for run in runs:
+        arrays = _as_arrays(writer, run) if len(run) >= _RUN else None
+        if arrays is not None:
+            copy(writer, *arrays, adds=run[0][1].adds)
+            continue
+        for value, sink in run:
+            send(writer, value, sink)
+
+
+def _as_arrays(writer: Writer, run: Sequence[tuple[int, Sink]]) -> tuple[Spot, Spot] | None:
+    """Return from where and to where numbers are moved as an array, if they stand at equal distances."""
+    homes = [spot for value, _ in run if (spot := writer.homes.get(value)) is not None]
+    if len(homes) < len(run) or any(sink.spot.shape or sink.adds != run[0][1].adds for _, sink in run):
+        return None
+    source, target = together(homes, (len(run),)), together([sink.spot for _, sink in run], (len(run),))
+    return None if source is None or target is None else (source, target)
 
 
 def _is_zero(writer: Writer, value: int) -> bool:

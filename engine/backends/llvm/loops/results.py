@@ -13,13 +13,17 @@ _RUN = 3  # numbers of an array in order, at least
 _Run = tuple[list[int], int, int]  # the outputs, the array that they are of, and from one to the next
 
 
-def with_whole_results(program: Program) -> Program:
+def with_whole_results(program: Program, in_order: bool) -> Program:
     """Return the program with arrays of results as one value each, if they hold numbers of other arrays in order.
+
+    Args:
+        program: of which backends get the numbers of the result.
+        in_order: whether all these stand side by side, so that a list of numbers is as good as an array.
 
     >>> from chainrule import map, trace
     >>> program = trace(lambda x: map(lambda a: a * a, x), [1.0, 2.0, 3.0, 4.0])
-    >>> str(program.result), str(with_whole_results(program).result)
-    ('[number, number, number, number]', '[number, number, number, number]')
+    >>> str(program.result), str(with_whole_results(program, True).result)
+    ('[number, number, number, number]', '[number × 4]')
     """
     made = {
         value: (args[0], op.part.start)
@@ -28,7 +32,7 @@ def with_whole_results(program: Program) -> Program:
     }
     if not made:
         return program
-    joiner = _Joiner(program, made)
+    joiner = _Joiner(program, made, in_order)
     result = joiner.structure(program.result)
     if result is program.result:
         return program
@@ -38,24 +42,26 @@ def with_whole_results(program: Program) -> Program:
 class _Joiner:
     """Go through a result's structure, and collect steps and outputs."""
 
-    def __init__(self, program: Program, made: dict[int, tuple[int, int]]) -> None:
-        self.shapes, self.made = program.value_shapes, made
+    def __init__(self, program: Program, made: dict[int, tuple[int, int]], in_order: bool) -> None:
+        self.shapes, self.made, self.in_order = program.value_shapes, made, in_order
         self.steps, self.count = list(program.steps), program.count
         self.outputs: list[int] = []
         self._given = iter(program.outputs)
 
     def structure(self, result: Structure) -> Structure:
         """Return the structure with arrays whole where that pays off."""
-        if result.parts:
+        is_list = self.in_order and result.kind == "list" and result.kinds() == {"list", "number"}
+        if result.parts and not is_list:
             parts = [self.structure(part) for part in result.parts]
             is_same = all(new is old for new, old in zip(parts, result.parts, strict=True))
             return result if is_same else replace(result, parts=tuple(parts))
         values = [next(self._given) for _ in range(result.count)]
-        if result.kind == "array" and not result.whole:
+        if is_list or (result.kind == "array" and not result.whole):
             runs = list(self._runs(values))
             if any(len(own) >= _RUN for own, _, _ in runs):
-                self.outputs.append(self._joined(result.shape, runs))
-                return replace(result, whole=True)
+                shape = result.shape or (len(values),)
+                self.outputs.append(self._joined(shape, runs))
+                return Structure("array", shape=shape, whole=True)
         self.outputs += values
         return result
 
