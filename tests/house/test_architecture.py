@@ -21,22 +21,26 @@ LAYERS = {
     "engine/floats": "decimals ieee special __init__",
     "engine/data": "reading numbers csr structure samples files __init__",
     "engine/operations": """
-        primitive table roots methods arrays array_functions numpy_calls operators functions unlisted custom __init__
+        primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers long_sums wrapping
-        __init__
+        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers
+        long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        leading_axis carries bodies control_flow branches nests indexing array_reductions rearranging whole_functions
+        carries bodies leading_axis control_flow branches nests indexing array_reductions rearranging whole_functions
         whole_arrays traced_arrays shares __init__
     """,
-    "engine/derivatives": "sweeps loop_rules sparsity running transforms series loop_series checkpointing __init__",
-    "engine/backends": "layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__",
+    "engine/derivatives": """
+        sweeps loop_rules sparsity sparse_arrays running transforms series loop_series checkpointing __init__
+    """,
+    "engine/backends": """
+        layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__
+    """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
     """,
@@ -47,7 +51,9 @@ LAYERS = {
         emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
-    "engine/backends/llvm/loops": "memory module blocking columns writer moves iterations calls bodies nest __init__",
+    "engine/backends/llvm/loops": """
+        memory module blocking columns writer moves rows_by_index iterations parts calls bodies nest results __init__
+    """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
@@ -74,6 +80,7 @@ HOOKS = {
     "use_long_forms": ("programs/tracer", "programs/long_sums", ""),
     "use_loop_powers": ("programs/tracer", "programs/loop_powers", ""),
     "use_loop_rules": ("derivatives/sweeps", "derivatives/loop_rules", ""),
+    "use_sparse_arrays": ("derivatives/sparsity", "derivatives/sparse_arrays", ""),
     "use_loop_series": ("derivatives/series", "derivatives/loop_series", ""),
 }
 # What else a file calls when it is loaded, for its own sake: others go on as if it had not.
