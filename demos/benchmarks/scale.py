@@ -161,7 +161,7 @@ def compare(contenders: list[Contender], folder: str, tolerance: float) -> None:
                 sys.exit(f"{each.contender} computes other numbers than {usable[0].contender}: {part} by {error:.1e}")
 
 
-def report(workload: Any, contenders: list[Contender]) -> bool:
+def report(workload: Any, contenders: list[Contender], quick: bool) -> bool:
     """Print the table of a workload and its bars; return whether chainrule has its results."""
     print(f"\n{workload.title} (to {workload.tolerance:.0e})")
     print(f"  {'':20} {'first s':>9} {'call us':>12} {'least':>12} {'peak MB':>9}")
@@ -175,8 +175,9 @@ def report(workload: Any, contenders: list[Contender]) -> bool:
         print(f"  {label:20} {first:9.3f} {median:12,.1f} {least:12,.1f} {peak:9.1f}")
     found = {each.contender: each for each in contenders}
     for own in [found[name] for name in workload.own]:
-        print(f"  {workload.contenders[own.contender]}")
-        for bar, limit in workload.bars.items():
+        if not quick:
+            print(f"  {workload.contenders[own.contender]}:")
+        for bar, limit in () if quick else workload.bars.items():
             peers = [each for each in contenders if workload.contenders[each.contender].startswith(bar)]
             print("    " + verdict(own, bar, limit, peers))
         if own.found.get("profile"):
@@ -217,6 +218,8 @@ def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool 
     if unknown:
         sys.exit(f"--only expected some of {', '.join(FULL)} but got {', '.join(sorted(unknown))}")
     print(f"{THREADS} threads for all; doubles; first results agree to a share of their greatest number.")
+    if quick:
+        print("Quick: these sizes show that everything runs; they say nothing of speed, so no bar is judged.")
     if hasattr(os, "getloadavg") and os.getloadavg()[0] > 0.5:
         print(
             f"This machine is busy (load {os.getloadavg()[0]:.1f}): times say little, and those of more threads least."
@@ -237,7 +240,7 @@ def run(repeats: int, quick: bool, only: list[str] | None = None, profile: bool 
             finally:
                 for each in contenders:
                     each.end()
-        if not report(workload, contenders):
+        if not report(workload, contenders, quick):
             lacking.append(name)
     if lacking:
         sys.exit(f"no result from chainrule: {', '.join(lacking)}")

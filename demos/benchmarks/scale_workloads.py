@@ -39,7 +39,7 @@ class LogSumExp(Workload):
             top = x.max()
             np.exp(np.subtract(x, top, out=powers), out=powers)
             total = powers.sum()
-            return top + np.log(total), np.divide(powers, total, out=powers)
+            return top + np.log(total), powers / total
 
         return call
 
@@ -121,12 +121,12 @@ class Rosenbrock(Workload):
         return self.compiled(cr.value_and_grad(self.f))
 
     def by_numpy(self) -> Call:
-        """Write to arrays that are kept, and add up without BLAS: page faults and its threads took most of the time."""
+        """Keep all arrays but the result, and add up without BLAS: page faults and its threads took most time."""
         (x,) = self.arguments
-        gradient, off, rest, work = np.zeros_like(x), *[np.empty(len(x) - 1) for _ in range(3)]
+        off, rest, work = (np.empty(len(x) - 1) for _ in range(3))
 
         def call() -> Any:
-            a = x[:-1]
+            a, gradient = x[:-1], np.empty_like(x)
             np.subtract(x[1:], np.multiply(a, a, out=off), out=off)
             np.subtract(1.0, a, out=rest)
             gradient[0] = 0.0
@@ -156,10 +156,10 @@ class RosenbrockProduct(Rosenbrock):
 
     def by_numpy(self) -> Call:
         x, v = self.arguments
-        product, moved, work = np.zeros_like(x), *[np.empty(len(x) - 1) for _ in range(2)]
+        moved, work = (np.empty(len(x) - 1) for _ in range(2))
 
         def call() -> Any:
-            a, u = x[:-1], v[:-1]
+            a, u, product = x[:-1], v[:-1], np.empty_like(x)
             np.multiply(a, u, out=moved)
             np.multiply(moved, -2.0, out=moved)
             np.add(moved, v[1:], out=moved)

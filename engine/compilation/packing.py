@@ -138,7 +138,6 @@ class Argument:
             return self.numbers[k * size : (k + 1) * size]
         return self.samples[k] if self.samples else [float(x) for part in self.parts for x in part[k : k + 1].flat]
 
-
     def tree(self, k: int) -> Any:
         """Return one sample in its structure; an array that is no batch is a copy."""
         if self.structure.kind == "array" and self.pieces and type(self.pieces[0]) is buffers.ARRAY:

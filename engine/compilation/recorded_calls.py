@@ -22,9 +22,9 @@ from .packing import Argument, stacked
 def call_on_nodes(f: Callable[..., Any], packed: Sequence[Argument], n: int, reduce: str | None) -> Any:
     """Run a function on each of n samples, and combine what it returns."""
     rows: list[list[Any]] = []
-    result = None
+    result, name = None, f"the result of {function_name(f)}"
     for k in range(n):
-        row, own = flatten(f(*[argument.tree(k) for argument in packed]), "compile", f"the result of {function_name(f)}")
+        row, own = flatten(f(*[argument.tree(k) for argument in packed]), "compile", name)
         if result is not None and own != result:
             raise ValueError(
                 f"compile expected {function_name(f)} to return results of one structure but got {result} and {own}"

@@ -36,7 +36,9 @@ def _expanded(loop: Loop, active: Flags, order: int) -> tuple[Loop, Flags]:
     def running(xs: Sequence[Any]) -> list[Any]:
         expansion = Expansion(order)
         found = expansion.run(body, list(_series(iter(xs), body.shapes, active, expansion)))
-        shapes = [shape for shape, flag in zip(body.output_shapes, reached, strict=True) for _ in range(order * flag + 1)]
+        shapes = [
+            shape for shape, flag in zip(body.output_shapes, reached, strict=True) for _ in range(order * flag + 1)
+        ]
         return as_values(list(_coefficients(found, reached, order)), shapes)
 
     def going_on(xs: Sequence[Any]) -> list[Any]:

@@ -309,8 +309,7 @@ def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
         return [*found[:carry], *stacked]
     start = 0 if loop.backwards else count * size
     left = [
-        _rows_of(column, start * size_of(shape), (rest, *shape))
-        for column, shape in zip(columns, singles, strict=True)
+        _rows_of(column, start * size_of(shape), (rest, *shape)) for column, shape in zip(columns, singles, strict=True)
     ]
     more = checkpointed(loop.change(length=rest), [*found[:carry], *left, *shared], levels - 1)
     pairs = zip(stacked, more[carry:], _stacked(loop), strict=True)

@@ -10,6 +10,8 @@ from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
+from .gathering import Gather as Gather
+from .gathering import Scatter as Scatter
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length
@@ -60,10 +62,8 @@ from .tracing import trace_for as trace_for
 from .tracing import traced as traced
 from .tracing import values_in as values_in
 from .tracing import values_of as values_of
-from .views import Gather as Gather
 from .views import Part as Part
 from .views import Place as Place
-from .views import Scatter as Scatter
 from .views import Shape as Shape
 from .views import Structural as Structural
 from .views import View as View

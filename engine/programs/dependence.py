@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Sequence
 
 from ..operations import Primitive
-from .loop import COUNTED, WHILE, Loop
+from .loop import COUNTED, Loop
 from .program import Program
 from .views import View
 
@@ -77,7 +77,7 @@ def _through_iterations(
 ) -> list[bool]:
     """Return the flags of a body's inputs: a carried number that gets one in any iteration has it in the next."""
     carry = loop.carry
-    flags = loop.flags_of_inputs(args)
+    flags = list(args)
     while True:
         found = outputs_of(loop.body, flags)
         grown = [flag or (k < carry and found[k]) for k, flag in enumerate(flags)]
@@ -87,10 +87,10 @@ def _through_iterations(
 
 
 def _ends_apart(loop: Loop, inputs: Sequence[bool], outputs: Sequence[bool]) -> bool:
-    """Return whether lanes end at different times: where any carried number, or how many iterations there are, differs."""
+    """Return whether lanes end at different times: where a carried number differs, or how many iterations there are."""
     if loop.kind == COUNTED:
         return inputs[loop.carry + loop.rows]
-    if loop.kind != WHILE:
+    if loop.condition is None:
         return False
     carry = loop.carry
     return any(inputs[:carry]) or any(outputs[:carry]) or _outputs_differ(loop.condition, inputs)[0]
@@ -101,7 +101,7 @@ def _results_differ(loop: Loop, args: Sequence[bool]) -> list[bool]:
     found = _outputs_differ(loop.body, inputs)
     if _ends_apart(loop, inputs, found):
         found = (True,) * len(found)
-    return loop.flags_of_results([*inputs[: loop.carry], *found[loop.carry :]])
+    return [*inputs[: loop.carry], *found[loop.carry :]]
 
 
 def _outputs_differ(program: Program, inputs: Sequence[bool]) -> tuple[bool, ...]:

@@ -16,9 +16,10 @@ from typing import Any
 from ..data import Places, Structure, constant, write_whole
 from ..operations import PRIMITIVES, Primitive, Reduction, Variadic, find_row
 from . import older_form
+from .gathering import Gather, Scatter
 from .loop import CALL, COUNTED, KINDS, MAP, WHILE, Loop
 from .tables import Numbers
-from .views import Gather, Part, Place, Scatter, Shape, Structural, View, size_of
+from .views import Part, Place, Shape, Structural, View, size_of
 
 FORMAT = "chainrule program"
 VERSIONS = (1, 2, 3)

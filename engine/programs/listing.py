@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 from ..data import Structure
 from ..operations import Primitive
+from .gathering import Gather, Scatter
 from .loop import CALL, COUNTED, WHILE, Loop
-from .views import Gather, Part, Place, Scatter, Shape, Structural, View, contiguous, size_of, whole
+from .views import Part, Place, Shape, Structural, View, contiguous, size_of, whole
 
 _LISTED = 12  # so many values are named one by one
 _LONG = 160  # letters that have a line of their own

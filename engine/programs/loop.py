@@ -176,14 +176,6 @@ class Loop(Structural):
             return result
         return self.carry + (2 * k if k < self.stacked else 2 * (k - self.stacked) + 1)
 
-    def flags_of_inputs(self, args: Sequence[bool]) -> list[bool]:
-        """Return a flag for each input of the body from those of the arguments."""
-        return list(args)
-
-    def flags_of_results(self, outputs: Sequence[bool]) -> list[bool]:
-        """Return a flag for each result from those of the body's outputs."""
-        return list(outputs)
-
     def _fields(self) -> tuple[Any, ...]:
         return (*(self.kind, self.body, self.length, self.carry, self.rows, self.sums, self.backwards, self.condition),)
 

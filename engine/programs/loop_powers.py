@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..operations import ROOTS, chosen, table, unscaled
+from .gathering import Gather
 from .loop import MAP, Loop
 from .program import Program
 from .tracer import ArrayTracer, Tracer, structural, use_loop_powers
 from .tracing import traced
-from .views import Gather, Part, Place, Shape, Structural, View, size_of, whole
+from .views import Part, Place, Shape, Structural, View, size_of, whole
 
 
 def power_of(x: Any, exponent: float) -> Any:

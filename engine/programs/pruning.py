@@ -59,19 +59,16 @@ def _renumbered(
 
 def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, list[int]]:
     """Return a step that computes only the used results of a loop, and which these are."""
-    if hasattr(loop, "narrowed"):
-        found: tuple[Step, list[int]] = loop.narrowed(args, used, closed, with_inputs)
-        return found
     carry, stacked = loop.carry, loop.stacked
-    body, wanted, read = closed(loop, used)
+    body, wanted, read = _closed(loop, tuple(map(bool, used)))
     if all(wanted) and all(read) and body == loop.body:
         return Step(loop, tuple(args)), list(range(loop.results))
     kept = [k for k, flag in enumerate(read) if flag]
     condition = loop.condition
     if condition is not None:
-        condition = with_inputs(condition, kept)
+        condition = _with_inputs(condition, kept)
     new = loop.change(
-        body=with_inputs(body, kept),
+        body=_with_inputs(body, kept),
         carry=sum(map(bool, wanted[:carry])),
         rows=sum(map(bool, read[carry : carry + loop.rows])),
         sums=sum(map(bool, wanted[carry + stacked :])),
@@ -80,16 +77,12 @@ def narrow(loop: Loop, args: Sequence[int], used: Sequence[int]) -> tuple[Step, 
     return Step(new, tuple([args[k] for k in kept])), [k for k, flag in enumerate(wanted) if flag]
 
 
-def closed(loop: Loop, outputs: Sequence[int | bool]) -> tuple[Program, tuple[bool, ...], tuple[bool, ...]]:
+@functools.lru_cache(maxsize=512)
+def _closed(loop: Loop, outputs: tuple[bool, ...]) -> tuple[Program, tuple[bool, ...], tuple[bool, ...]]:
     """Return the body with only the outputs that are needed, which these are, and which inputs they read.
 
     A carried number is wanted where it is read in the next iteration, so what is wanted grows until it is closed.
     """
-    return _closed(loop, tuple(map(bool, outputs)))
-
-
-@functools.lru_cache(maxsize=512)
-def _closed(loop: Loop, outputs: tuple[bool, ...]) -> tuple[Program, tuple[bool, ...], tuple[bool, ...]]:
     body, carry = loop.body, loop.carry
     wanted = list(outputs)
     demand = _Demand(body)
@@ -151,7 +144,7 @@ class _Demand:
         return narrow(op, args, self.needed[first : first + op.results])[0].args
 
 
-def with_inputs(program: Program, kept: Sequence[int]) -> Program:
+def _with_inputs(program: Program, kept: Sequence[int]) -> Program:
     """Return the program with only some of its inputs; nothing reads the others."""
     if len(kept) == len(program.names):
         return program

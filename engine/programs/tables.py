@@ -43,8 +43,7 @@ class Numbers:
 
     def tolist(self) -> list[float]:
         """Return the numbers as a list."""
-        numbers: list[float] = memoryview(self.data).cast("d").tolist()
-        return numbers
+        return array("d", self.data).tolist()
 
     @staticmethod
     def of(found: Any) -> Numbers:

@@ -347,7 +347,7 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if type(node.op) is View and not node.op.stops and not op.stops:
             inner = op.after(node.op)
             if inner is not None:
-                op, node = inner, node.args[0]
+                return structural(inner, node.args)  # which may be of constants
         if op.is_all and not op.stops:
             return node
         if not op.stops:

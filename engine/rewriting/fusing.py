@@ -233,7 +233,8 @@ class _Graph:
             of, shape = a.body.output_shapes[handed[k]], b.body.shapes[k]
             value = made[handed[k]]
             if of != shape:
-                value = arranged(builder, View(of, whole(shape)), (value,))
+                op = View(of, whole(shape)) if of else Place(shape, [Part(0, (), ())])
+                value = arranged(builder, op, (value,))
             taken.append(value)
         found = inlined(builder, b.body, taken)
         outputs = [*made[: a.stacked], *found[: b.stacked], *made[a.stacked :], *found[b.stacked :]]

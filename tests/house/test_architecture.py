@@ -25,8 +25,8 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views tables loop naming listing older_form file program pruning builder dependence tracer tracing loop_powers
-        long_sums wrapping __init__
+        views gathering tables loop naming listing older_form file program pruning builder dependence tracer tracing
+        loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
@@ -39,7 +39,7 @@ LAYERS = {
         sweeps loop_rules sparsity sparse_arrays running transforms series loop_series checkpointing __init__
     """,
     "engine/backends": """
-        layout buffers meeting array_moves bounded flat lowering python_ repeating numpy_ c/ llvm/ __init__
+        layout buffers meeting array_moves bounded lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
@@ -48,7 +48,7 @@ LAYERS = {
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
         machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
-        emission __init__
+        scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """

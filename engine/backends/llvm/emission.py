@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 import llvmlite.binding as llvm
 
 from ...operations import PRIMITIVES, Primitive
-from ...programs import WHILE, Gather, Loop, Program, Scatter, Structural, size_of
-from ..flat import flat
+from ...programs import WHILE, Loop, Program, Structural
 from ..layout import Layout
 from ..lowering import lower
 from . import driver, object_cache
@@ -22,10 +21,10 @@ from .kernel import LEVEL, Kernel
 from .loops import Nest, large_tables, with_whole_results
 from .machine import host, target
 from .object_cache import key_of
+from .scalars import in_scalars
 from .straight import SEGMENT, Section
 
 _MODULE = 4 * SEGMENT  # steps compiled between two looks at Ctrl-C
-_WRITTEN_OUT = 2048  # numbers in a program without loops that are values each, at most
 # Up to how many steps side by side, and in all, so many vectors of samples are worth while.
 _SIDE_BY_SIDE = ((3.0, 500, 4), (6.0, 1000, 2))
 
@@ -50,7 +49,7 @@ def build(
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    program = guard(_in_form(program))
+    program = guard(in_scalars(program))
     own = _own_rows(program)
     key = key_of(program, batched, reduce, own)
     parts = object_cache.load(key)
@@ -66,14 +65,6 @@ def build(
     return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables)
 
 
-def _in_form(program: Program) -> Program:
-    """Return the program with its arrays written out as numbers, where that makes straight-line code of a few."""
-    if program.has_loops or not program.has_arrays:
-        return program
-    indexed = any(isinstance(op, (Gather, Scatter)) for op, _ in program.steps)
-    return program if indexed or sum(map(size_of, program.value_shapes)) > _WRITTEN_OUT else flat(program)
-
-
 def _work(program: Program) -> int:
     """Return about how many steps run for a sample."""
     return sum([op.work if isinstance(op, Structural) else 1 for op, _ in program.steps])
@@ -86,7 +77,7 @@ def _is_endless(program: Program) -> bool:
 
 def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
     """Return the LLVM IR of a program, all modules one after another."""
-    return "\n".join(text for text, _ in _Emission(guard(_in_form(program)), batched, reduce).modules())
+    return "\n".join(text for text, _ in _Emission(guard(in_scalars(program)), batched, reduce).modules())
 
 
 class _Emission:

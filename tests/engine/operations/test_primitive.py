@@ -33,7 +33,7 @@ def test_any_real_number_is_taken(number):
         (None, r"^cos expected a float or Var but got x=None \(NoneType\)$"),
         (1j, r"^cos expected a float or Var but got x=1j \(complex\)$"),
         ([1.0], r"^cos expected a float or Var but got x=\[1.0\] \(list\)$"),
-        (np.array([1.0]), "apply it to each item, or use NumPy's function$"),
+        (np.ma.array([1.0]), "apply it to each item, or use NumPy's function$"),
     ],
 )
 def test_other_types_are_refused(wrong, message):

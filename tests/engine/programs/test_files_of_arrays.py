@@ -53,6 +53,17 @@ def test_programs_of_the_form_before_arrays_are_read(program, f, tmp_path):
     assert Program.load(tmp_path / "again.json") == program == pickle.loads(pickle.dumps(program))
 
 
+@pytest.mark.parametrize("f", [many, gradient], ids=["loops", "gradient"])
+def test_loops_of_every_kind_are_kept(f, tmp_path):
+    xs, w = POINTS[0]
+    program = trace(f, xs, w)
+    kinds = {op.name for op in program.rows_and_loops() if isinstance(op, Loop)}
+    assert kinds >= {"map", "scan", "while", "call"} - ({"call"} if f is gradient else set())
+    program.save(tmp_path / "f.json")
+    for again in (Program.load(tmp_path / "f.json"), pickle.loads(pickle.dumps(program))):
+        assert again == program and flat(again(xs, w)) == flat(program(xs, w))
+
+
 def test_a_loop_of_the_older_form_takes_as_many_numbers_as_it_says(tmp_path):
     content = json.loads((OLDER / "loops.json").read_text())
     content["steps"][0].pop()

@@ -8,6 +8,8 @@ import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Program, TraceError, Var, nn, trace
+from chainrule.programs import Part, View, constants
+from chainrule.programs.tracer import structural
 from chainrule.testing import expressions
 from helpers import flat
 from hypothesis import given
@@ -213,6 +215,14 @@ def test_structures_have_each_key_once_and_end(tmp_path):
         with pytest.raises(ValueError, match=message) as caught:
             Program.load(path)
         assert str(path) in str(caught.value)
+
+
+def test_a_part_of_constants_that_repeat_is_one_of_the_constants():
+    table = constants([1.0, 2.0, 3.0], (3,))
+    repeated = structural(View((3,), Part(0, (300, 3), (0, 1))), [table])
+    column = structural(View((300, 3), Part(1, (2,), (3,))), [repeated])
+    assert column.shape == (2,) and column.tolist() == [2.0, 2.0]
+    assert structural(View((300, 3), Part(5, (), ())), [repeated]) == 3.0
 
 
 def test_truncated_files_are_refused_at_every_length(tmp_path):

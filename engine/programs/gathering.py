@@ -1,0 +1,103 @@
+"""Read rows of an array by index, and add rows to one: where they stand, numbers tell that a program computes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from ..pickling import Reduced, pickled_as, unpickled
+from .views import OfArrays, Shape, size_of
+
+
+def _row_at(index: Any, count: int) -> int | None:
+    """Return which row an index asks for, one below 0 from the end; None where there is none."""
+    place = getattr(index, "value", index)
+    place = int(place) if place == place and abs(place) <= count else count
+    place = place + count if place < 0 else place
+    return place if place < count else None
+
+
+@pickled_as("gather")
+class Gather(OfArrays):
+    """Read rows of an array by whole numbers; a row that is not there is nan.
+
+    Args:
+        of: the array's shape; its rows are along the first axis.
+        index: the shape of the numbers that say which rows.
+
+    Its arguments are the array and the numbers; its result has the shape ``index + of[1:]``.
+    """
+
+    def __init__(self, of: Shape, index: Shape) -> None:
+        self._begin("gather", 2, ((*index, *of[1:]),))
+        self.of, self.index = of, index
+        self.__doc__ = "Read rows of an array by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.of, self.index
+
+    def on_lists(self, args: Sequence[Any]) -> Any:
+        array, index = args
+        size = size_of(self.of[1:])
+        found: list[Any] = []
+        for number in index if self.index else (index,):
+            row = _row_at(number, self.of[0])
+            found += [math.nan] * size if row is None else array[row * size : (row + 1) * size]
+        return found if self.shape else found[0]
+
+    def _fields(self) -> tuple[Any, ...]:
+        return self.of, self.index
+
+    def __repr__(self) -> str:
+        return f"<gather of {self.index} from {self.of}>"
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("gather", self.of, self.index)
+
+
+@pickled_as("scatter")
+class Scatter(OfArrays):
+    """Add rows to an array of zeros, at places given by whole numbers; a row for no place is lost.
+
+    Args:
+        shape: the array's; its rows are along the first axis.
+        index: the shape of the numbers that say where rows go.
+
+    Its arguments are the numbers and the rows, an array of shape ``index + shape[1:]``.
+    """
+
+    def __init__(self, shape: Shape, index: Shape) -> None:
+        self._begin("scatter", 2, (shape,))
+        self.index = index
+        self.__doc__ = "Add rows to an array of zeros, at places given by whole numbers."
+
+    @property
+    def argument_shapes(self) -> tuple[Shape, ...]:
+        """The shape of each argument."""
+        return self.index, (*self.index, *self.shape[1:])
+
+    def on_lists(self, args: Sequence[Any]) -> Any:
+        index, rows = args
+        size = size_of(self.shape[1:])
+        found: list[Any] = [0.0] * size_of(self.shape)
+        if not (self.index or self.shape[1:]):
+            index, rows = (index,), (rows,)
+        elif not self.index:
+            index = (index,)
+        for k, number in enumerate(index):
+            row = _row_at(number, self.shape[0])
+            for j in range(size if row is not None else 0):
+                found[row * size + j] = found[row * size + j] + rows[k * size + j]  # type: ignore[operator]
+        return found
+
+    def _fields(self) -> tuple[Any, ...]:
+        return self.shape, self.index
+
+    def __repr__(self) -> str:
+        return f"<scatter of {self.index} into {self.shape}>"
+
+    def __reduce__(self) -> Reduced:
+        return unpickled, ("scatter", self.shape, self.index)
