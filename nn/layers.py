@@ -117,7 +117,7 @@ class Layer(Module):
         return [neuron.forward(row) for neuron in self.neurons]
 
     def on_array(self, values: Any) -> Any:
-        """Return the layer with a whole array of a trace for all parameters; None where it is small, or neurons differ."""
+        """Return the layer with a whole array of a trace as parameters; None where it is small, or neurons differ."""
         first = self.neurons[0]
         alike = all(
             len(neuron.weights) == self.nin and neuron.activation is first.activation for neuron in self.neurons
