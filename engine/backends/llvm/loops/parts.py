@@ -13,11 +13,11 @@ def overlaps(op: Place) -> list[bool]:
     >>> overlaps(Place((4,), [Part(0, (2,), (1,)), Part(2, (), ()), Part(1, (2,), (1,))]))
     [False, False, True]
     """
-    if op.fills or all(not part.shape for part in op.parts):
-        seen: set[int] = set()
-        if op.fills:
-            return [False] * len(op.parts)
-        return [part.start in seen or bool(seen.add(part.start)) for part in op.parts]
+    if op.fills:
+        return [False] * len(op.parts)
+    if all(not part.shape for part in op.parts):
+        first: dict[int, int] = {}
+        return [first.setdefault(part.start, k) < k for k, part in enumerate(op.parts)]
     if len(op.parts) > _MOST:
         return _by_places(op)
     found = []

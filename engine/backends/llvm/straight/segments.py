@@ -208,8 +208,9 @@ class Section:
         """Load a value from memory; each reload has a new name."""
         layout = self.layout
         if layout.inputs <= value < layout.base:
-            text = self.operations.literal(layout.program.constants[value - layout.inputs])
-            self._known[value] = text
+            number = layout.program.constants[value - layout.inputs]
+            assert isinstance(number, float)  # code of arrays has loops
+            text = self._known[value] = self.operations.literal(number)
             return text
         tag = f"{value}.{self._loads[value]}"
         self._loads[value] += 1
