@@ -56,6 +56,7 @@ from .tracer import use_array_methods as use_array_methods
 from .tracer import zeros as zeros
 from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
+from .tracing import lists_joined as lists_joined
 from .tracing import shape_of as shape_of
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for
