@@ -13,6 +13,7 @@ from chainrule.backends.llvm import build
 from chainrule.operations import table
 from chainrule.programs import (
     CALL,
+    COUNTED,
     MAP,
     SCAN,
     WHILE,
@@ -173,13 +174,16 @@ class Maker:
 
     def loop(self, values, depth):
         draw = self.draw
-        kind = draw.choice((MAP, MAP, SCAN, CALL, WHILE))
+        kind = draw.choice((MAP, MAP, SCAN, CALL, WHILE, COUNTED))
         length = draw.choice((1, 2, 3, 4, 5, 9, 17, 21, 33))
-        carry = [self.draw.choice(((), (), (3,), (2, 2), (9,))) for _ in range({SCAN: draw.randint(0, 3), WHILE: draw.randint(1, 2)}.get(kind, 0))]
-        rows = [self.shape(2) for _ in range(draw.randint(1, 3) if kind in (MAP, SCAN) else 0)]
+        carry = [self.draw.choice(((), (), (3,), (2, 2), (9,))) for _ in range({SCAN: draw.randint(0, 3), WHILE: draw.randint(1, 2), COUNTED: draw.randint(1, 2)}.get(kind, 0))]
+        rows = [self.shape(2) for _ in range(draw.randint(1, 3) if kind in (MAP, SCAN, COUNTED) else 0)]
         shared = draw.sample(values, min(len(values), draw.randint(0 if rows else 1, 3)))
+        if kind == COUNTED:
+            shared.insert(0, table.round(table.abs(table.minimum(self.number(values), 3.0)) * draw.choice((1.5, 4.5, 9.0))))
+            shared[0] = table.where(shared[0] < 30.0, shared[0], 1.0)
         shapes = [*carry, *rows, *map(shape_of, shared)]
-        own = 0 if kind == WHILE else draw.randint(1, 3)
+        own = draw.randint(0 if kind in (WHILE, COUNTED) else 1, 3)
 
         def run(inputs):
             found = list(inputs)
@@ -195,9 +199,10 @@ class Maker:
                 "condition", ["c"] * len(shapes), lambda inputs: [self.number(inputs) < self.number(inputs)], shapes
             )
         body = traced("body", ["b"] * len(shapes), run, shapes)
-        sums = draw.randint(0, own) if kind in (MAP, SCAN) else 0
+        # What stands in rows that a while loop did not come to is anything.
+        sums = draw.randint(0, own) if kind in (MAP, SCAN) else own if kind in (WHILE, COUNTED) else 0
         length = 1 if kind == CALL else length
-        op = Loop(kind, body, length, len(carry), len(rows), sums, kind == SCAN and draw.random() < 0.3, condition)
+        op = Loop(kind, body, length, len(carry), len(rows), sums, kind in (SCAN, COUNTED) and draw.random() < 0.3, condition)
         args = [self.of_shape(values, shape) for shape in op.argument_shapes[: len(carry) + len(rows)]]
         return LoopNode(op, (*args, *shared)).results()
 

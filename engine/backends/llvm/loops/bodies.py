@@ -18,7 +18,7 @@ from . import moves
 from .calls import LoopCall
 from .memory import Sink, Spot, together
 from .module import Module, Written
-from .parts import is_disjoint, overlaps
+from .parts import is_disjoint, order_of, overlaps
 from .rows_by_index import gather, scatter
 from .writer import Writer
 
@@ -122,7 +122,7 @@ class Body(Writer):
             targets = [sink.spot.part(part) for part in op.parts]
             if None in targets or not (sink.adds or is_disjoint(op)):
                 continue
-            if not sink.adds and not op.fills:
+            if not sink.adds and order_of(op) is None:
                 self._to_clear.append(sink.spot)
             del self.sinks[value]
             for arg, target in zip(args, targets, strict=True):
@@ -246,15 +246,15 @@ class Body(Writer):
 
     def _place(self, op: Place, args: Sequence[int], value: int) -> None:
         """Put values into an array, unless they stand in order already."""
-        homes = [self.homes.get(arg) for arg in args]
-        if op.fills:
-            known = [spot for spot in homes if spot is not None]
+        order = order_of(op)
+        if order is not None:
+            known = [spot for k in order if (spot := self.homes.get(args[k])) is not None]
             found = together(known, op.shapes[0]) if len(known) == len(args) else None
             if found is not None:
                 self.homes[value] = found
                 return
         target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
-        if not op.fills:
+        if order is None:
             moves.clear(self, target)
         spots = [target.part(part) for part in op.parts]
         sinks = [Sink(spot, adds) for spot, adds in zip(spots, overlaps(op), strict=True) if spot is not None]
