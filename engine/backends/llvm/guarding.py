@@ -39,7 +39,9 @@ def _has_own_row(program: Program) -> bool:
 
 def _has_own_row_in_while(program: Program) -> bool:
     loops = [op for op, _ in program.steps if isinstance(op, Loop)]
-    return any(any(map(_has_own_row if op.kind in (WHILE, COUNTED) else _has_own_row_in_while, op.programs())) for op in loops)
+    return any(
+        any(map(_has_own_row if op.kind in (WHILE, COUNTED) else _has_own_row_in_while, op.programs())) for op in loops
+    )
 
 
 class _Guarding:

@@ -115,7 +115,7 @@ class Body(Writer):
                 for k in range(value, value + op.results):
                     if k in views:
                         self._join_sinks(k, views[k])
-            sinks = self.sinks.get(value, ())
+            sinks = self.sinks.get(value, [])
             if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
                 continue
             (sink,) = sinks
@@ -135,22 +135,22 @@ class Body(Writer):
         shape, own = self.program.value_shapes[value], views[0][1].shape
         found = {part.start: (k, part) for k, part in views}
         size = size_of(own)
-        if len(views) != self.uses[value] or not size or list(sorted(found)) != list(range(0, size_of(shape), size)):
+        if len(views) != self.uses[value] or not size or sorted(found) != list(range(0, size_of(shape), size)):
             return
         ordered = [found[start] for start in sorted(found)]
         if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
             return
-        sinks = [self.sinks.get(k, ()) for k, _ in ordered]
-        if any(len(one) != 1 or one[0].late or one[0].adds != sinks[0][0].adds for one in sinks):
+        sinks = [sink for k, _ in ordered for sink in self.sinks.get(k, [])]
+        if len(sinks) != len(ordered) or any(sink.late or sink.adds != sinks[0].adds for sink in sinks):
             return
-        spot = together([one[0].spot for one in sinks], (len(ordered), *own))
+        spot = together([sink.spot for sink in sinks], (len(ordered), *own))
         spot = None if spot is None else spot.of_shape(shape)
         if spot is None:
             return
         for k, _ in ordered:
-            del self.sinks[k]
+            self.sinks.pop(k)
             self._absorbed.add(k)
-        self.sinks[value] = [Sink(spot, sinks[0][0].adds)]
+        self.sinks[value] = [Sink(spot, sinks[0].adds)]
         self.uses[value] = 1
 
     def _fuse(self, chunk_of: Sequence[int]) -> None:
@@ -208,7 +208,7 @@ class Body(Writer):
         elif isinstance(op, Place):
             self._place(op, args, value)
         else:
-            sinks = self.sinks.get(value, ())
+            sinks = self.sinks.get(value, [])
             direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
             adds = direct and sinks[0].adds
             if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):

@@ -145,7 +145,7 @@ class LoopCall:
         return parent.homes[value]
 
     def _shared(self) -> list[Placed]:
-        op, parent = self.op, self.parent
+        op = self.op
         start = op.carry + op.rows
         values, flags, shapes = self.args[start:], self.flags[start:], op.body.shapes[start:]
         found = self._in_columns(values)
@@ -301,8 +301,10 @@ def _side_by_side(spots: Sequence[Spot], width: Callable[[Spot], int]) -> list[S
         if found and not spot.shape and not spot.lane:
             last, own = found[-1], width(spot)
             count = size_in(last)
-            if len(last.shape) <= 1 and last.strides in ((), (own,)) and spot == last._replace(
-                offset=last.offset + own * count, shape=(), strides=()
+            if (
+                len(last.shape) <= 1
+                and last.strides in ((), (own,))
+                and spot == last._replace(offset=last.offset + own * count, shape=(), strides=())
             ):
                 found[-1] = last._replace(shape=(count + 1,), strides=(own,))
                 continue

@@ -76,7 +76,8 @@ class Iterations:
         for sink in sinks[op.stacked :]:
             sums.append(in_order(f"%r{count}", own, sink.spot.shape, width, wide=True))
             own += width * size_in(sink.spot)
-        every = [*[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]], *[Sink(spot, True) for spot in sums]]
+        every = [Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]]
+        every += [Sink(spot, True) for spot in sums]
 
         places, targets = list(map(lane, inputs)), [[sink] for sink in every]
         body = self.parent.inner(op.body, lanes, places, targets, count + 1)

@@ -102,9 +102,7 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
     walk(writer, ("copy", adds), [source, target], one)
 
 
-def _by_vectors(
-    writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], adds: bool
-) -> None:
+def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], adds: bool) -> None:
     """Copy or add doubles that stand side by side along the last axis: vectors, then what is left."""
     lanes = writer.module.machine.lanes
     operations = writer.module.operations(lanes)
@@ -112,9 +110,7 @@ def _by_vectors(
 
     def spot_of(spot: Spot, which: int, count: int, step: int, start: int) -> Spot:
         shape = (*[axis[0] for axis in outer], count)
-        return spot._replace(
-            offset=spot.offset + start, shape=shape, strides=(*[axis[which] for axis in outer], step)
-        )
+        return spot._replace(offset=spot.offset + start, shape=shape, strides=(*[axis[which] for axis in outer], step))
 
     def vector(spots: list[Spot], _: Sequence[str]) -> None:
         key, (p, q) = writer.temporary(), [writer.pointer(spot.base, spot.offset) for spot in spots]

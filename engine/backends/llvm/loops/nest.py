@@ -77,7 +77,8 @@ class Nest:
         own = {program.firsts[place] for place in self.places}
         found = {value for place in self.places for value in program.steps[place].args if not layout.varying[value]}
         found = {value for value in found if value >= layout.base} - own
-        return sorted(found | {value for value in layout.positions if not layout.varying[value] and self._is_kept(value)})
+        results = {value for value in layout.positions if not layout.varying[value] and self._is_kept(value)}
+        return sorted(found | results)
 
     def _is_kept(self, value: int) -> bool:
         """Return whether what differs between no samples is a result, one that has to be computed."""
@@ -153,9 +154,7 @@ def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: 
     shapes = program.value_shapes
     arguments = values_in_tuple([*program.shapes, *[shapes[value] for value in more]])
     result = values_in_tuple([shapes[value] for value in outputs])
-    return drop(
-        replace(program, names=names, steps=tuple(steps), outputs=chosen, arguments=arguments, result=result)
-    )
+    return drop(replace(program, names=names, steps=tuple(steps), outputs=chosen, arguments=arguments, result=result))
 
 
 def _entry(name: str, body: Written, cursors: int, more: Sequence[str], frame: str, arguments: int = -1) -> str:

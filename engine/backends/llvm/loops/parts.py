@@ -16,8 +16,8 @@ def overlaps(op: Place) -> list[bool]:
     if order_of(op) is not None:
         return [False] * len(op.parts)
     if not any(part.shape for part in op.parts):
-        seen: set[int] = set()
-        return [part.start in seen or bool(seen.add(part.start)) for part in op.parts]
+        first = {part.start: k for k, part in reversed(list(enumerate(op.parts)))}
+        return [first[part.start] != k for k, part in enumerate(op.parts)]
     if len(op.parts) > _MOST:
         return _by_places(op)
     found = []
