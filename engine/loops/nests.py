@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import all_numbers, to_float
+from .. import programs
+from ..data import all_numbers, array_of, to_float
 from ..operations import table
 from ..programs import (
     MAP,
@@ -269,3 +270,11 @@ def _base(x: ArrayTracer) -> Any:
     while type(x.op) is View:
         x = x.args[0]
     return x
+
+
+def shown(value: Any) -> Any:
+    """Return a value as code that is traced gets it; few conditions are conditions on single numbers."""
+    found = programs.shown(value)
+    if found is not value and holds_conditions(value):
+        return array_of([table.not_equal(number, 0.0) for number in value.numbers()], value.shape)
+    return found

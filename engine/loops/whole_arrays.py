@@ -12,10 +12,10 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
-from ..programs import ArrayTracer, Gather, shape_of, shown, size_of
+from ..programs import ArrayTracer, Gather, shape_of, size_of
 from . import array_reductions as reductions
 from .indexing import gathered, item
-from .nests import conditions, elementwise, holds_conditions, numbers, operand
+from .nests import conditions, elementwise, holds_conditions, numbers, operand, shown
 from .whole_functions import Function, apart, call_whole_function, in_numbers, reshape, shown_each
 
 

@@ -15,11 +15,11 @@ import numpy as np
 
 from ..data import array_of
 from ..operations import table
-from ..programs import ArrayTracer, Shape, shape_of, shown, size_of
+from ..programs import ArrayTracer, Shape, shape_of, size_of
 from . import array_reductions as reductions
 from . import rearranging as rearranged
 from .indexing import taken
-from .nests import conditions, elementwise, operand
+from .nests import conditions, elementwise, operand, shown
 
 Function = Callable[..., Any]
 

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..programs import MAP, Builder, Loop, Program, Step, values_in_tuple
+from .inlining import body_of, inlined
 
-_MOST = 1_000  # steps of a body that are as well run apart
+_MOST = 4_000  # steps of bodies that are as well run apart
+_SMALL = 40  # steps of bodies that are run as one for the memory that they share alone
+_GAIN = 0.75  # of their steps that may be left where they are more
 
 
 def merge(program: Program) -> Program:
@@ -55,10 +58,9 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
         op, args = program.steps[place]
         if place in written:
             continue
-        members = groups.get(place, [place])
-        written.update(members)
-        if len(members) > 1:
-            _write(builder, program, members, new)
+        members = groups.get(place, ())
+        if members and place == members[0] and _write(builder, program, members, new):
+            written.update(members)
             continue
         first = builder.write(op, tuple([new[k] for k in args]))
         start = program.firsts[place]
@@ -98,8 +100,8 @@ def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
     return found
 
 
-def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> None:
-    """Write the map that runs several."""
+def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> bool:
+    """Write the map that runs several, if they have enough in common; return whether."""
     steps = [program.steps[place] for place in members]
     loops = [(op, tuple([new[k] for k in args])) for op, args in steps if isinstance(op, Loop)]
     rows: dict[int, str] = {}
@@ -116,27 +118,24 @@ def _write(builder: Builder, program: Program, members: Sequence[int], new: list
     sums: list[int] = []
     results: list[tuple[bool, int]] = []
     for op, args in loops:
-        values = [place_of[k < op.rows, arg] for k, arg in enumerate(args)]
-        values += [body.constant(item) for item in op.body.constants]
-        for inner, own in op.body.steps:
-            first = body.write(inner, tuple([values[k] for k in own]))
-            values += range(first, first + inner.results)
-        for k, value in enumerate(op.body.outputs):
+        found = inlined(body, op.body, [place_of[k < op.rows, arg] for k, arg in enumerate(args)])
+        for k, value in enumerate(found):
             kept = stacked if k < op.stacked else sums
             results.append((k < op.stacked, len(kept)))
-            kept.append(values[value])
+            kept.append(value)
+    op, before = loops[0][0], sum([len(loop.body) for loop, _ in loops])
+    name = "_".join(dict.fromkeys([loop.body.name for loop, _ in loops]))
+    arguments = [shapes[key] for key in inputs]
     outputs = [*stacked, *sums]
-    arguments = values_in_tuple([shapes[key] for key in inputs])
-    result = values_in_tuple(body.shapes_of(outputs, arguments))
-    names = (*rows.values(), *shared.values())
-    name = "_".join(dict.fromkeys([op.body.name for op, _ in loops]))
-    frame = Program(names, (), (), (), arguments, result, name)
-    op = loops[0][0]
-    merged = Loop(MAP, body.finish(frame, outputs), op.length, 0, len(rows), len(sums), op.backwards)
-    first = builder.step(merged, (*rows, *shared))
-    found = iter(results)
+    given = body.shapes_of(outputs, values_in_tuple(arguments))
+    whole = body_of(body, name, (*rows.values(), *shared.values()), arguments, given, outputs)
+    if before > _SMALL and len(whole) > _GAIN * before:
+        return False
+    first = builder.step(Loop(MAP, whole, op.length, 0, len(rows), len(sums), op.backwards), (*rows, *shared))
+    place_of_result = iter(results)
     for place in members:
         start = program.firsts[place]
         for k in range(program.steps[place].op.results):
-            is_stacked, position = next(found)
+            is_stacked, position = next(place_of_result)
             new[start + k] = first + position + (0 if is_stacked else len(stacked))
+    return True

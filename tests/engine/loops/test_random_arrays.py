@@ -22,7 +22,7 @@ ELEMENTWISE = [
 @st.composite
 def steps(draw, shape):
     """Draw a step from an array of a shape: a function of it, which arrays of any kind take."""
-    kind = draw(st.sampled_from("elementwise view axis gather join product broadcast scan".split()))
+    kind = draw(st.sampled_from(["elementwise", "view", "axis", "gather", "join", "product", "broadcast", "scan"]))
     axis = draw(st.integers(0, len(shape) - 1))
     length = shape[axis]
     ahead = (slice(None),) * axis
@@ -69,7 +69,11 @@ def steps(draw, shape):
         weights = np.cos(np.arange(float(shape[-1] * 2))).reshape(shape[-1], 2)
         return draw(
             st.sampled_from(
-                [lambda x: x @ weights, lambda x: x @ weights[:, 0] if len(shape) > 1 else x, lambda x: np.outer(x, x[..., 0])]
+                [
+                    lambda x: x @ weights,
+                    lambda x: x @ weights[:, 0] if len(shape) > 1 else x,
+                    lambda x: np.outer(x, x[..., 0]),
+                ]
             )
         )
     if kind == "broadcast":
@@ -116,7 +120,11 @@ def close(found, expected):
 
 
 @pytest.mark.parametrize("whole", [1, 5])
-@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 @given(programs())
 def test_random_programs(whole, monkeypatch, drawn):
     f, x = drawn

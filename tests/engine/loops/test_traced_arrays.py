@@ -75,6 +75,18 @@ PROGRAMS = {
 }
 
 
+PROGRAMS |= {
+    "numbers on the left": (
+        lambda x: x[0, 0] * x + np.multiply(x[1, 1], x) + np.float64(3.0) / (2 + x**2) + [1, 2, 3] * x,
+        A,
+    ),
+    "any and all": (
+        lambda x: np.where(np.any(x > 1.0, axis=0), x, 2 * x) + np.where(np.all(x < 3.0), x, 1.0) + np.mean(x > 0),
+        A,
+    ),
+}
+
+
 @pytest.fixture(params=[1, 4, 256], ids="whole from {}".format)
 def whole(request, monkeypatch):
     monkeypatch.setattr(tracer, "WHOLE", request.param)
@@ -207,6 +219,17 @@ def test_traced_numbers_are_indices(name, whole):
     total = lambda x, i, j: weighed(f)(x, i, j)  # noqa: E731
     found = cr.compile(cr.grad(total), backend="numpy")(A, i * 1.0, j * 1.0)
     alike(found, cr.grad(lambda x: weighed(lambda x: f(x, i, j))(x))(A))
+
+
+def test_variables_that_a_function_closes_over_meet_arrays():
+    v, x = cr.Var(0.7), np.abs(RNG.normal(size=(20, 20))) + 0.1
+    f = lambda x: (v * x + v / x - x / v + x**v + cr.maximum(v, x) + cr.array([v] * 20) * x).sum()  # noqa: E731
+    found, expected = cr.compile(f, backend="numpy")(x), f(x)
+    alike(found.value, expected.value)
+    found.backward()
+    own, v.grad = v.grad, 0.0
+    f(x).backward()
+    alike(own, v.grad)
 
 
 def test_constants_out_of_range_are_refused():

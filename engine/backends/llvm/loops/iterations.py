@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ....programs import CALL, COUNTED, WHILE, Loop
 from .. import watch
@@ -36,19 +36,21 @@ class Iterations:
     def write(self) -> Written:
         """Write the functions."""
         op, inputs, sinks, steps = self.op, self.inputs, self.sinks, self.steps
-        if op.kind == WHILE:
-            return self._while()
-        if op.kind == COUNTED:
-            return self._counted_scan()
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
+        if op.kind == COUNTED and inputs[op.carry + op.rows].varies:
+            return self._apart()
+        if op.kind == WHILE:
+            return self._apart() if any(spot.varies for spot in inputs[: op.carry]) else self._while()
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         if op.kind == CALL:
             return body
-        name = self.module.name("loop")
-        count = f"sub i64 {op.length - 1}, %i" if op.backwards else "add i64 %i, 0"
-        text = f"%k = {count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
-        self._define(name, len(steps), self._counted(f"{op.length}", 1, text))
+        name, text, stop = self.module.name("loop"), "", f"{op.length}"
+        if op.kind == COUNTED:
+            text, stop = self._length(), "%n"
+        count = f"%last = sub i64 {stop}, 1\n%k = sub i64 %last, %i" if op.backwards else "%k = add i64 %i, 0"
+        inside = f"{count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
+        self._define(name, len(steps), text + self._counted(stop, 1, inside))
         return Written([name], body.size)
 
     def _in_lanes(self) -> Written:
@@ -110,114 +112,125 @@ class Iterations:
                 f"store double %s{key}, ptr {q}, align 8"
             )
 
-        lines, parent.lines = parent.lines, []
-        pairs = zip(targets, sums, strict=True)
-        for target, own in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
-            moves.walk(parent, ("fold", lanes), [target, own], fold)
-        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
-        return text
+        def write() -> None:
+            pairs = zip(targets, sums, strict=True)
+            for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+                moves.walk(parent, ("fold", lanes), [own, target], fold)
+
+        return self._written(write)
 
     def _while(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry and their sums."""
+        """Iterate while all lanes go on together."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
-        differs = any(spot.varies for spot in inputs[: op.carry])
-        width = 8 * self.lanes if differs else 8
-        fresh, targets, own = self._aside(differs)
-        asked = Sink(Spot(f"%r{count}", own, differs))
-        condition = self.parent.inner(op.condition, self.lanes, inputs, [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, targets, count + 1)
-        place, own = own, -(-(own + width) // 64) * 64
-        type_ = f"<{self.lanes} x double>" if differs else "double"
-        mask = f"<{self.lanes} x i1>" if differs else "i1"
-        pointers = [*[f"%r{k}" for k in range(count)], "%frame"]
-        more = f"%limit = icmp slt i64 %i, {op.length}\n" if op.length else "%limit = add i1 1, 0\n"
-        # A branch is over after its one iteration, without being asked again.
-        more = "%limit = add i1 1, 0\n" if op.is_branch else "%i = phi i64 [ 0, %enter ], [ %next, %body ]\n" + more
-        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\nbr label %enter\nenter:\nbr label %head\nhead:\n"
-        text += more + _calls(condition.names, pointers, "%f")
-        text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
-        zero = "zeroinitializer" if differs else "0.0"
-        text += f"%on = fcmp une {type_} %c, {zero}\n"
-        if differs:
-            symbol = f"llvm.vector.reduce.or.v{self.lanes}i1"
-            self.parent.wide.declarations[symbol] = f"declare i1 @{symbol}({mask})\n"
-            text += f"%any = call i1 @{symbol}({mask} %on)\n"
-        else:
-            text += "%any = and i1 %on, 1\n"
-        text += "%go = and i1 %limit, %any\nbr i1 %go, label %turn, label %done\nturn:\n"
+        asked = Sink(Spot(f"%r{count}", 0))
+        condition = self.parent.inner(op.condition, self.lanes, _without_rows(op, inputs), [[asked]], count + 1)
+        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
+        text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
+        text += self._limit(f"{op.length}")
+        text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+        text += "%c = load double, ptr %frame, align 8\n%on = fcmp une double %c, 0.0\n"
+        text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += self._turn(body, "%i", fresh, mask)
-        text += "br label %done\n" if op.is_branch else "%next = add i64 %i, 1\nbr label %head\n"
-        text += "done:\n"
+        text += _moved(self.steps, "%i") + _calls(body.names, [f"%q{k}" for k in range(count)], "%f") + self._again()
         name = self.module.name("loop")
         self._define(name, count, text)
-        return Written([name], own + max(condition.size, body.size))
+        return Written([name], 64 + max(condition.size, body.size))
 
-    def _counted_scan(self) -> Written:
-        """Iterate over the first rows, as many as a shared number says; lanes of which there are fewer wait."""
-        op, parent, steps = self.op, self.parent, self.steps
-        spot = self.inputs[op.carry + op.rows]
-        lines, parent.lines = parent.lines, []
-        number = parent.load(spot)
-        text, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
-        differs = spot.varies
-        if differs:
-            type_, symbol = f"<{self.lanes} x double>", f"llvm.vector.reduce.fmax.v{self.lanes}f64"
-            parent.wide.declarations[symbol] = f"declare double @{symbol}({type_})\n"
-            text += f"%most = call double @{symbol}({type_} {number})\n"
-            number, counts = "%most", number
-        text += f"%rows = fptosi double {number} to i64\n%fewer = icmp slt i64 %rows, {op.length}\n"
-        text += f"%n = select i1 %fewer, i64 %rows, i64 {op.length}\n%end = sub i64 %n, 1\n"
-        inside = f"%k = {'sub i64 %end, %i' if op.backwards else 'add i64 %i, 0'}\n"
-        name = self.module.name("loop")
-        if differs:
-            fresh, targets, own = self._aside(True)
-            own = -(-own // 64) * 64
-            body = parent.inner(op.body, self.lanes, self.inputs, targets, len(steps) + 1)
-            text += f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
-            inside += f"%kd = sitofp i64 %k to double\n%k0 = insertelement {type_} poison, double %kd, i64 0\n"
-            inside += f"%ks = shufflevector {type_} %k0, {type_} poison, <{self.lanes} x i32> zeroinitializer\n"
-            inside += f"%on = fcmp olt {type_} %ks, {counts}\n"
-            inside += self._turn(body, "%k", fresh, f"<{self.lanes} x i1>")
-            size = own + body.size
-        else:
-            body = parent.inner(op.body, self.lanes, self.inputs, [[sink] for sink in self.sinks], len(steps))
-            inside += _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
-            size = body.size
-        self._define(name, len(steps), text + self._counted("%n", 1, inside))
-        return Written([name], size)
-
-    def _aside(self, differs: bool) -> tuple[list[Spot], list[list[Sink]], int]:
-        """Place what an iteration hands on, and where lanes differ what it sums, in the frame.
-
-        Returns these places, seen from a pointer more, the targets of the body's outputs, and the bytes taken.
-        """
-        op, sinks, count = self.op, self.sinks, len(self.steps)
-        width = 8 * self.lanes if differs else 8
-        ends = op.carry + op.stacked
+    def _apart(self) -> Written:
+        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing."""
+        op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
+        width, end = 8 * lanes, op.carry + op.stacked
         fresh, own = [], 0
-        for spot in [*self.inputs[: op.carry], *[sink.spot for sink in sinks[ends:] if differs]]:
-            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=differs))
+        for spot in [*inputs[: op.carry], *[sink.spot for sink in self.sinks[end:]]]:
+            fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=True))
             own += width * size_in(spot)
-        targets = [[Sink(spot)] for spot in fresh]
-        rest = [[sink] for sink in sinks[op.carry : ends]]
-        if not differs:
-            return fresh, [*targets, *rest, *[[sink] for sink in sinks[ends:]]], own
-        return fresh, [*targets[: op.carry], *rest, *targets[op.carry :]], own
+        asked = Spot(f"%r{count}", own, True)
+        place, own = own, -(-(own + width) // 64) * 64
+        sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
+        body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
+        type_, mask, size = f"<{lanes} x double>", f"<{lanes} x i1>", body.size
+        text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
+        if op.kind == WHILE:
+            found = _without_rows(op, inputs)
+            condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
+            size = max(size, condition.size)
+            text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
+            text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
+            symbol = f"llvm.vector.reduce.or.v{lanes}i1"
+            self.module.declare(f"declare i1 @{symbol}({mask})\n")
+            text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
+            text += "%go = and i1 %limit, %any\n"
+        else:
+            text += self._length() + "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%n")
+            text += "%go = and i1 %limit, %limit\n"
+        text += "br i1 %go, label %turn, label %done\nturn:\n"
+        text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
+        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
+        if op.kind == COUNTED:
+            text += (
+                f"%kd = sitofp i64 %k to double\n%ki = insertelement {type_} poison, double %kd, i64 0\n"
+                f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
+                f"%on = fcmp olt {type_} %ks, %counts\n"
+            )
+        text += _moved(self.steps, "%k") + _calls(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
+        own_frame = [spot._replace(base="%frame") for spot in fresh]
+        text += self._written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self._written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        name = self.module.name("loop")
+        self._define(name, count, text)
+        return Written([name], own + size)
 
-    def _turn(self, body: Written, place: str, fresh: Sequence[Spot], mask: str) -> str:
-        """Write an iteration, with rows at a place, and take over what is left aside in the lanes that go on, `%on`."""
-        op, parent, steps = self.op, self.parent, self.steps
-        text = _moved(steps, place) if any(steps) else ""
-        pointers = [f"%{'q' if any(steps) else 'r'}{k}" for k in range(len(steps))]
-        text += _calls(body.names, [*pointers, "%frame"], "%f")
-        fresh = [spot._replace(base="%frame") for spot in fresh]
+    def _limit(self, stop: str) -> str:
+        """Begin a turn, %i, and tell whether it is one of so many."""
+        if self.op.is_branch:
+            # A branch is over after its one iteration, without being asked again.
+            return "%i = add i64 0, 0\n%limit = add i1 1, 0\n"
+        limit = "add i1 1, 0" if stop == "0" else f"icmp slt i64 %i, {stop}"
+        return f"%i = phi i64 [ 0, %enter ], [ %next, %body ]\n%limit = {limit}\n"
+
+    def _again(self) -> str:
+        return ("br label %done\n" if self.op.is_branch else "%next = add i64 %i, 1\nbr label %head\n") + "done:\n"
+
+    def _length(self) -> str:
+        """Write how many iterations of a counted scan there are, %n, and in lanes that differ the number of each."""
+        op, lanes = self.op, self.lanes
+        spot = self.inputs[op.carry + op.rows]
+        text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
+        if spot.varies:
+            type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fmax.v{lanes}f64"
+            self.module.declare(f"declare double @{symbol}({type_})\n")
+            text += f"%counts = load {type_}, ptr %cp, align 8\n%most = call double @{symbol}({type_} %counts)\n"
+        else:
+            text += "%most = load double, ptr %cp, align 8\n"
+        return text + (
+            f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
+            f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
+        )
+
+    def _written(self, write: Callable[[], None]) -> str:
+        """Return what is written by the parent's means."""
+        lines, self.parent.lines = self.parent.lines, []
+        write()
+        text, self.parent.lines = "".join(f"{line}\n" for line in self.parent.lines), lines
+        return text
+
+    def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
+        """Replace the carry in the lanes that go on, where `%on`."""
+        parent = self.parent
 
         def choose(spots: list[Spot], which: Sequence[str]) -> None:
             new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
-            type_ = (parent.wide if spots[0].wide else parent.plain).type
+            type_ = parent.wide.type
             parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
             parent.store(f"%z{key}", spots[1])
+
+        for new, old in _together(list(zip(fresh, carry, strict=True))):
+            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
+
+    def _add(self, sums: Sequence[Sink], fresh: Sequence[Spot], mask: str) -> None:
+        """Add to the sums in the lanes that go on."""
+        parent = self.parent
 
         def add(spots: list[Spot], which: Sequence[str]) -> None:
             new, key, type_ = parent.load(spots[0]), parent.temporary(), parent.wide.type
@@ -227,14 +240,9 @@ class Iterations:
             else:
                 parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
 
-        lines, parent.lines = parent.lines, []
-        carry, sums = self.inputs[: op.carry], [sink.spot for sink in self.sinks[op.carry + op.stacked :]]
-        for new, old in _together(list(zip(fresh, carry, strict=False))):
-            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
-        for new, total in zip(fresh[op.carry :], sums, strict=False):
-            moves.walk(parent, ("add where on",), [new, total], add, [f"{mask} %on"])
-        chosen, parent.lines = "".join(f"{line}\n" for line in parent.lines), lines
-        return text + chosen
+        with parent.all_lanes():
+            for new, total in _together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
+                moves.walk(parent, ("add chosen",), [new, total], add, [f"{mask} %on"])
 
     def _counted(self, stop: str, lanes: int, inside: str) -> str:
         """Write the loop over iterations, so many at a time, so that it can be stopped."""
@@ -250,6 +258,11 @@ class Iterations:
         parameters = ", ".join([*[f"ptr %r{k}" for k in range(count)], "ptr %frame, ptr %watch"])
         self.module.declare(watch.DECLARED)
         self.module.texts.append(f"define internal void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n")
+
+
+def _without_rows(op: Loop, inputs: Sequence[Spot]) -> list[Spot]:
+    """Return where the inputs of a while loop's condition stand."""
+    return [*inputs[: op.carry], *inputs[op.carry + op.rows :]]
 
 
 def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
