@@ -16,6 +16,7 @@ from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length
 from .long_sums import log_sum_exp as log_sum_exp
+from .long_sums import product_sum as product_sum
 from .loop import CALL as CALL
 from .loop import COUNTED as COUNTED
 from .loop import MAP as MAP
