@@ -10,6 +10,7 @@ from helpers import everything, flat
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, machine
 from chainrule.backends.llvm.loops import calls, columns, nest
+from chainrule.rewriting.pipeline import prepared
 
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 
@@ -107,12 +108,14 @@ def recurrence(units):
 
 
 def test_columns_that_lanes_read_are_found():
-    forward, backward = (op for op, _ in recurrence(8).steps if hasattr(op, "body"))
-    rows = [tuple(range(j, 64, 8)) for j in range(8)]
-    assert list(columns.shared_columns(forward, 4)) == rows
-    assert rows[0] in columns.shared_columns(backward, 4)
-    assert list(columns.summed_columns(backward, 4)) == rows
-    assert not list(columns.shared_columns(forward, 16))
+    program = prepared(recurrence(16), (False, False))
+    forward, backward = (op for op, _ in program.steps if hasattr(op, "body"))
+    for loop in (forward, backward):
+        shared = loop.argument_shapes[loop.carry + loop.rows :]
+        assert [shared[k] for k in columns.shared_columns(loop, 4)] == [(16, 16)]
+    sums = backward.shapes[backward.carry + backward.stacked :]
+    assert [sums[k] for k in columns.summed_columns(backward, 4)] == [(16, 16)]
+    assert not columns.shared_columns(forward, 32)
 
 
 def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):
