@@ -116,9 +116,9 @@ def test_strong_zero_holds_compiled(backend):
 def test_shares_of_scores_whichever_is_the_greatest(function, scores, backend):
     jacobian, hessian = cr.jacobian(function), cr.hessian(lambda xs, k: cr.take(function(xs), k))
     rotated = [scores[k:] + scores[:k] for k in range(3)]
-    # One array for each output; the batch is its first axis. Where lists hold numbers, each becomes a batch.
+    # Arrays give an array, whose first axis is the batch. Where lists hold numbers, each becomes a batch.
     first = cr.compile(jacobian, batch="xs", backend=backend)(np.array(rotated))
-    agree(first, np.moveaxis([jacobian(xs) for xs in rotated], 0, 1))
+    agree(first, [jacobian(xs) for xs in rotated])
     second = cr.compile(hessian, batch="k", backend=backend)(scores, np.arange(3.0))
     agree(second, np.moveaxis([hessian(scores, k) for k in range(3)], 0, -1))
     # By hand: what all others have is summed, for 1 - p would cancel.

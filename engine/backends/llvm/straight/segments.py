@@ -208,9 +208,10 @@ class Section:
         """Load a value from memory; each reload has a new name."""
         layout = self.layout
         if layout.inputs <= value < layout.base:
-            number = layout.program.constants[value - layout.inputs]
-            assert isinstance(number, float)  # code of arrays has loops
-            text = self._known[value] = self.operations.literal(number)
+            constant = layout.program.constants[value - layout.inputs]
+            assert isinstance(constant, float)  # programs with arrays are written by `loops`
+            text = self.operations.literal(constant)
+            self._known[value] = text
             return text
         tag = f"{value}.{self._loads[value]}"
         self._loads[value] += 1
