@@ -37,7 +37,9 @@ class Plan:
         self.flags = flags = (*flags, False) if traced.closed else flags
         self.options = options
         self.reduce = options.reduce
-        self.program = prepared(traced, flags)
+        program = prepared(traced, flags)
+        # Of a batch each number of a list has a block of its own.
+        self.program = program.with_lists_apart() if any(flags) and options.reduce is None else program
         self.layout = Layout(self.program, flags, options.reduce)
         self.steps = steps_of(self.program)
         self.name = choose(options.backend, self.steps, options.max_steps)

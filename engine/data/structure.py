@@ -31,7 +31,8 @@ class Structure:
     `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
     "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
     `shape` is that of an array, `made` the class of a record or constant, `places` where a sparse matrix has its
-    numbers, `parts` what stands inside. An array that is `whole` is one value, any other as many as it has numbers.
+    numbers, `parts` what stands inside. An array that is `whole` is one value, any other as many as it has numbers;
+    so are nested lists of numbers, whose `shape` then is how many there are.
     """
 
     kind: str
@@ -45,8 +46,10 @@ class Structure:
     @kept
     def count(self) -> int:
         """The number of values in it: a whole array is one."""
+        if self.whole:
+            return 1
         if not self.parts:
-            return 1 if self.whole else self.size
+            return self.size
         return len(self.parts) if self.of_numbers else sum(part.count for part in self.parts)
 
     @kept
@@ -113,7 +116,7 @@ class Structure:
     def in_numbers(self) -> Structure:
         """Return the structure in which no array is whole."""
         if self.whole:
-            return replace(self, whole=False, shape=() if self.places is not None else self.shape)
+            return replace(self, whole=False, shape=self.shape if self.kind == "array" else ())
         if not any(part.has_whole for part in self.parts):
             return self
         return replace(self, parts=tuple([part.in_numbers() for part in self.parts]))
@@ -122,17 +125,34 @@ class Structure:
         """Return the structure in which arrays of so many numbers and more are whole."""
         if self.kind == "array":
             return replace(self, whole=True) if self.size >= least and not self.whole else self
-        if self.of_numbers:
+        if self.of_numbers or self.whole:
             return self
         parts = [part.in_arrays(least) if part.parts or part.kind == "array" else part for part in self.parts]
         if all(new is old for new, old in zip(parts, self.parts, strict=True)):
             return self
         return replace(self, parts=tuple(parts))
 
+    def in_lists(self, least: int) -> Structure:
+        """Return the structure in which nested lists of so many numbers and more are whole."""
+        if self.whole or self.size < least:
+            return self
+        if self.kind in ("list", "tuple") and self.kinds() <= {"list", "tuple", "number"}:
+            return replace(self, whole=True, shape=(self.size,))
+        parts = [part.in_lists(least) for part in self.parts]
+        if all(new is old for new, old in zip(parts, self.parts, strict=True)):
+            return self
+        return replace(self, parts=tuple(parts))
+
+    def lists_apart(self) -> Structure:
+        """Return the structure in which no list is whole."""
+        if self.parts and self.whole:
+            return self.in_numbers()
+        return replace(self, parts=tuple([part.lists_apart() for part in self.parts])) if self.has_whole else self
+
     @kept
     def has_whole(self) -> bool:
         """Whether any array in it is whole."""
-        return self.whole or any(part.has_whole for part in self.parts)
+        return self.whole or (not self.of_numbers and any(part.has_whole for part in self.parts))
 
     def units(self) -> Iterator[Structure]:
         """Yield the numbers, arrays and sparse matrices in order; each has a block of the Jacobian."""
@@ -144,7 +164,7 @@ class Structure:
     def __str__(self) -> str:
         if self.kind == "number":
             return "number"
-        if self.whole and self.places is None:
+        if self.whole and self.kind == "array":
             return f"[{' × '.join(map(str, ('number', *self.shape)))}]"
         if self.kind == "array":
             return f"array{list(self.shape)}"
@@ -300,6 +320,10 @@ def _unflatten(structure: Structure, numbers: Iterator[Any]) -> Any:
         return next(numbers)
     if structure.whole and structure.places is not None:
         return structure.places.array(next(numbers))
+    if structure.whole and structure.parts:
+        found = next(numbers)
+        own = found if type(found) is list else found.numbers() if hasattr(found, "numbers") else found.tolist()
+        return _unflatten(structure.in_numbers(), iter(own))
     if structure.whole:
         found = next(numbers)
         return array_of(found, structure.shape) if type(found) is list else found

@@ -8,9 +8,9 @@ from typing import Any
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
-from ..graph import Var, current, holding, session
+from ..graph import Var, current, holding, is_tracing, session
 from ..operations import table
-from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, shape_of, values_in_tuple
+from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, lists_joined, shape_of, values_in_tuple
 from ..rewriting import fuse, recognise
 from .sweeps import is_closed_over, settle
 
@@ -78,7 +78,11 @@ def run_recorded(
         flat, structure = flatten(args[position], function, f"argument {position}")
         if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
             to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
-        numbers += in_numbers(flat, structure) if one_by_one else flat
+        if one_by_one:
+            flat = in_numbers(flat, structure)
+        elif is_tracing():
+            flat, structure = lists_joined(flat, structure)
+        numbers += flat
         structures.append(structure)
 
     def call(inputs: list[Any]) -> tuple[list[Any], Structure]:

@@ -229,6 +229,10 @@ def _pull_structure(
         (arg,) = node.args
         if not op.stops and id(arg) in active:
             gradients.setdefault(id(arg), Total(arg.shape)).add(op.part, gradient)
+    elif isinstance(op, Place) and op.is_list and type(gradient) is ArrayTracer:
+        for arg, number in zip(node.args, gradient.numbers(), strict=True):
+            if id(arg) in active:
+                add(arg, number)
     elif isinstance(op, Place):
         for arg, part in zip(node.args, op.parts, strict=True):
             if id(arg) in active:

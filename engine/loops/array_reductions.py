@@ -21,6 +21,7 @@ from ..programs import (
     folded,
     length,
     log_sum_exp,
+    product_sum,
     shape_of,
     shown,
     size_of,
@@ -288,4 +289,6 @@ def dot(a: Any, b: Any) -> Any:
     right = f"{own}k{second[-1:]}" if len(shape_of(b)) > 1 else "k"
     if shape_of(a)[-1] != shape_of(b)[-min(2, len(shape_of(b)))]:
         raise ValueError(f"shapes {shape_of(a)} and {shape_of(b)} not aligned")
+    if not first + second and any(isinstance(x, ArrayTracer) for x in (a, b)):
+        return product_sum(*[x if isinstance(x, ArrayTracer) else x.tolist() for x in (a, b)])
     return contracted([f"{first}k", right], first + second, [a, b])

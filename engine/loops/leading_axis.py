@@ -193,7 +193,10 @@ def _row(xs: Any) -> Structure:
 
 
 def _held(xs: Any, function: str, name: str) -> Any:
-    """Return other libraries' containers, also inside tuples, dicts and records, as arrays and lists."""
+    """Return other libraries' containers, also inside tuples, dicts and records, as arrays and lists.
+
+    A `TypeError` names what an array holds that is no number: items of their own, texts and None would be constants.
+    """
     keys = record_fields(xs)
     if keys is not None:
         parts = [_held(getattr(xs, key), function, f"{name}.{key}") for key in keys]
@@ -202,7 +205,12 @@ def _held(xs: Any, function: str, name: str) -> Any:
         return tuple([_held(part, function, f"{name}[{k}]") for k, part in enumerate(xs)])
     if isinstance(xs, dict):
         return {key: _held(part, function, f"{name}[{key!r}]") for key, part in xs.items()}
-    return xs if isinstance(xs, list) else held(xs, function, name)
+    if isinstance(xs, list):
+        return xs
+    found = held(xs, function, name)
+    if getattr(getattr(found, "dtype", None), "kind", "f") not in "fiub":
+        flatten(found, function, name)
+    return found
 
 
 def _item(xs: Any, k: int) -> Any:

@@ -16,6 +16,7 @@ from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length
 from .long_sums import log_sum_exp as log_sum_exp
+from .long_sums import product_sum as product_sum
 from .loop import CALL as CALL
 from .loop import COUNTED as COUNTED
 from .loop import MAP as MAP
@@ -56,6 +57,7 @@ from .tracer import use_array_methods as use_array_methods
 from .tracer import zeros as zeros
 from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
+from .tracing import lists_joined as lists_joined
 from .tracing import shape_of as shape_of
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for

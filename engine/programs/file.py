@@ -39,6 +39,7 @@ def write(program: Any, path: Any) -> None:
 
     inner: dict[Any, int] = {}
     contents: list[Any] = []
+    program = program.with_lists_apart()
     own = _content(program, inner, contents)
     plain = not contents and not program.has_arrays
     content = (

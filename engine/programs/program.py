@@ -21,7 +21,7 @@ from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing, older_form
 from .loop import Loop
 from .tables import Numbers
-from .views import Shape, Structural, size_of
+from .views import Shape, Structural, elements, size_of
 
 __all__ = ["Program", "Step"]
 
@@ -75,9 +75,9 @@ class Program:
     @kept
     def shapes(self) -> tuple[Shape, ...]:
         """The shape of each input."""
-        found = tuple([leaf.shape for leaf in self.arguments.leaves()])
-        assert len(found) == len(self.names), (self.names, str(self.arguments))
-        return found
+        if not self.arguments.has_whole:
+            return ((),) * len(self.names)
+        return tuple([leaf.shape for leaf in self.arguments.leaves()])
 
     @property
     def offset(self) -> int:
@@ -183,6 +183,20 @@ class Program:
             outputs=tuple([new[k] for k in self.outputs]),
             **changes,
         )
+
+    def with_lists_apart(self) -> Program:
+        """Return the program with a value for each number of a list in its result, where a list is one value."""
+        if not any(leaf.parts for leaf in self.result.leaves()):
+            return self
+        steps, outputs, count = list(self.steps), [], self.count
+        for value, leaf in zip(self.outputs, self.result.leaves(), strict=True):
+            if not leaf.parts:
+                outputs.append(value)
+                continue
+            steps += [Step(op, (value,)) for op in elements(leaf.shape)]
+            outputs += range(count, count + leaf.size)
+            count += leaf.size
+        return replace(self, steps=tuple(steps), outputs=tuple(outputs), result=self.result.lists_apart())
 
     def __eq__(self, other: object) -> bool:
         if self is other:

@@ -19,7 +19,7 @@ from ..operations import Operators, Primitive, power_of_root, table
 from .loop import Loop
 from .program import Program, flat, with_constant
 from .tables import Numbers, constants
-from .views import Part, Place, Shape, View, contiguous, regular, size_of, whole
+from .views import Part, Place, Shape, View, contiguous, elements, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -274,7 +274,13 @@ class ArrayTracer:
 
     def numbers(self) -> list[Tracer]:
         """Return its numbers one by one."""
-        return [self.view(Part(k, (), ())) for k in range(size_of(self.shape))]
+        known: list[Tracer] | None = self.__dict__.get("numbers_of")
+        if known is None:
+            is_view = type(self.op) is View and not self.op.stops
+            each = elements(self.shape)
+            known = [structural(op, [self]) for op in each] if is_view else [Tracer("", op, (self,)) for op in each]
+            self.__dict__["numbers_of"] = known
+        return known
 
     def detach(self) -> Any:
         """Return the same array without derivatives: no gradient flows through it."""
@@ -308,27 +314,32 @@ def as_values(args: Sequence[Any], shapes: Sequence[Shape]) -> list[Any]:
 
 def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     """Return numbers as one array: the array that they are of, in order, where there is one."""
+    found = array_in_order(numbers, shape)
+    if found is not None:
+        return found
+    parts = [Part(k, (), ()) for k in range(len(numbers))]
+    return structural(Place(shape, parts), [lift(number) for number in numbers])
+
+
+def array_in_order(numbers: Sequence[Any], shape: Shape | None = None) -> Any:
+    """Return the array that numbers are of, in order, or that of constants; None where there is none.
+
+    Its shape is (length,) if not said.
+    """
+    shape = (len(numbers),) if shape is None else shape
     if all(type(number) is float for number in numbers):
         return constants(numbers, shape)
-    first = numbers[0]
-    if type(first) is Tracer and type(first.op) is View:
-        source, starts = first.args[0], []
-        for number in numbers:
-            if (
-                type(number) is not Tracer
-                or type(number.op) is not View
-                or number.args[0] is not source
-                or number.op.stops
-            ):
-                break
-            starts.append(number.op.part.start)
-        else:
-            found = regular(starts, shape)
-            if found is not None:
-                return structural(View(source.shape, found), [source])
-    return structural(
-        Place(shape, [Part(k, (), ()) for k in range(len(numbers))]), [lift(number) for number in numbers]
-    )
+    source = _source(numbers[0])
+    if source is None or _source(numbers[-1]) is not source or any(_source(number) is not source for number in numbers):
+        return None
+    part = regular([number.op.part.start for number in numbers], shape)
+    return None if part is None else structural(View(source.shape, part), [source])
+
+
+def _source(number: Any) -> Any:
+    """Return the array that a number was taken of."""
+    is_view = type(number) is Tracer and type(number.op) is View and not number.op.stops
+    return number.args[0] if is_view else None
 
 
 def zeros(shape: Shape) -> Any:
@@ -352,6 +363,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
             return node
         if not op.stops:
             # Of each part there is one node, so that what is equal is the same.
+            if not op.shape and "numbers_of" in node.__dict__:
+                return node.__dict__["numbers_of"][op.part.start]
             known = node.__dict__.setdefault("views", {})
             if op.part not in known:
                 known[op.part] = result(op.shape, op, (node,))

@@ -17,7 +17,7 @@ from .naming import function_name, input_names
 from .program import Program, Step, in_numbers, values_in_tuple
 from .pruning import drop
 from .tables import Numbers
-from .tracer import ArrayTracer, Tracer, _births, joined, shown, symbol, symbols_of, whole_from
+from .tracer import ArrayTracer, Tracer, _births, array_in_order, joined, shown, symbol, symbols_of, whole_from
 from .views import Shape, View
 
 __all__ = ["trace"]
@@ -62,7 +62,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
                 )
-            outputs, shape = values_in(result, "trace", f"the result of {function_name(f)}")
+            outputs, shape = lists_joined(*values_in(result, "trace", f"the result of {function_name(f)}"))
             closed: list[Tracer] = []
             program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
@@ -223,6 +223,31 @@ def _given(structure: Structure, expected: Structure) -> Iterator[Structure]:
             yield from _given(part, own)
     else:
         yield from [NUMBER] * expected.size
+
+
+def lists_joined(values: Sequence[Any], structure: Structure) -> tuple[list[Any], Structure]:
+    """Return what a structure holds with long lists that are one array's numbers, in order, as that array."""
+    found: list[Any] = []
+    return found, _lists_joined(iter(values), structure, found, structure.in_lists(whole_from()))
+
+
+def _lists_joined(values: Iterator[Any], structure: Structure, found: list[Any], expected: Structure) -> Structure:
+    if expected is structure:
+        found += itertools.islice(values, structure.count)
+        return structure
+    if expected.whole:
+        own = list(itertools.islice(values, structure.count))
+        array = array_in_order(own)
+        if type(array) is ArrayTracer:  # constants stay numbers, which code may branch on
+            found.append(array)
+            return expected
+        values = iter(own)
+        expected = replace(expected, whole=False, shape=())
+        parts = [part.in_lists(whole_from()) for part in structure.parts]
+    else:
+        parts = list(expected.parts)
+    pairs = zip(structure.parts, parts, strict=True)
+    return replace(structure, parts=tuple([_lists_joined(values, part, found, new) for part, new in pairs]))
 
 
 def arranged_values(values: Sequence[Any], found: Structure, expected: Structure) -> list[Any] | None:

@@ -11,7 +11,7 @@ Outside of a trace an array is a list of its numbers, in order (the last index c
 from __future__ import annotations
 
 import bisect
-import itertools
+import functools
 import math
 import operator
 from collections.abc import Sequence
@@ -35,8 +35,11 @@ def contiguous(shape: Shape) -> tuple[int, ...]:
     >>> contiguous((2, 3, 4))
     (12, 4, 1)
     """
-    strides = itertools.accumulate(reversed(shape[1:]), lambda a, b: a * b, initial=1)
-    return tuple(reversed(list(strides))) if shape else ()
+    strides, step = [], 1
+    for length in reversed(shape):
+        strides.append(step)
+        step *= length
+    return tuple(reversed(strides))
 
 
 class Part(NamedTuple):
@@ -58,7 +61,7 @@ class Part(NamedTuple):
     @property
     def is_contiguous(self) -> bool:
         """Whether the numbers stand side by side, in order."""
-        return all(
+        return not self.shape or all(
             length == 1 or stride == own
             for length, stride, own in zip(self.shape, self.strides, contiguous(self.shape), strict=True)
         )
@@ -210,8 +213,12 @@ class View(OfArrays):
     def __init__(self, of: Shape, part: Part, stops: bool = False) -> None:
         self._begin("view", 1, (part.shape,))
         self.of, self.part, self.stops = of, part, stops
-        self.is_all = part == whole(of)
         self.__doc__ = "Look at some numbers of an array."
+
+    @kept
+    def is_all(self) -> bool:
+        """Whether it looks at the whole array, as it is."""
+        return self.part == whole(self.of)
 
     def on_lists(self, args: Sequence[Any]) -> Any:
         array = args[0]
@@ -248,6 +255,13 @@ def _view(of: Shape, part: Any, stops: bool) -> View:
     return View(of, Part(*part), stops)
 
 
+@functools.lru_cache(maxsize=32)
+def elements(of: Shape) -> tuple[View, ...]:
+    """Return the views of each number of an array."""
+    return tuple([View(of, Part(k, (), ())) for k in range(size_of(of))])
+
+
+
 class Place(OfArrays):
     """Put numbers and arrays into an array; where several meet they are added, where none is there is 0.
 
@@ -262,7 +276,7 @@ class Place(OfArrays):
         self.__doc__ = "Put numbers and arrays into an array."
 
     def on_lists(self, args: Sequence[Any]) -> Any:
-        if self.fills and not any(part.shape for part in self.parts):
+        if self.is_list:
             return list(args)
         if len(args) == 1 and self.parts[0] == whole(self.shape):
             return args[0]
@@ -277,6 +291,11 @@ class Place(OfArrays):
     def argument_shapes(self) -> tuple[Shape, ...]:
         """The shape of each argument."""
         return tuple([part.shape for part in self.parts])
+
+    @kept
+    def is_list(self) -> bool:
+        """Whether its arguments are the array's numbers, one by one."""
+        return self.fills and not any(part.shape for part in self.parts)
 
     @kept
     def fills(self) -> bool:

@@ -97,6 +97,7 @@ NO_NUMBERS = {
     "complex": lambda: np.array([1j, 2.0]),
     "times": lambda: np.array(["2020-01-01"], "datetime64[D]"),
     "texts": lambda: np.array(["a", "b"]),
+    "nothing": lambda: np.array([None, None]),
     "series of texts": lambda: pandas().Series(["a", "b"]),
     "frame with texts": lambda: pandas().DataFrame({"a": [1.0, 2.0], "b": ["x", "y"]}),
     "bytes": lambda: memoryview(b"ab").cast("c"),

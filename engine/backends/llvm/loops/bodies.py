@@ -18,7 +18,7 @@ from . import moves
 from .calls import LoopCall
 from .memory import Sink, Spot, together
 from .module import Module, Written
-from .parts import is_disjoint, overlaps
+from .parts import is_disjoint, order_of, overlaps
 from .rows_by_index import gather, scatter
 from .writer import Writer
 
@@ -115,14 +115,14 @@ class Body(Writer):
                 for k in range(value, value + op.results):
                     if k in views:
                         self._join_sinks(k, views[k])
-            sinks = self.sinks.get(value, ())
+            sinks = self.sinks.get(value, [])
             if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
                 continue
             (sink,) = sinks
             targets = [sink.spot.part(part) for part in op.parts]
             if None in targets or not (sink.adds or is_disjoint(op)):
                 continue
-            if not sink.adds and not op.fills:
+            if not sink.adds and order_of(op) is None:
                 self._to_clear.append(sink.spot)
             del self.sinks[value]
             for arg, target in zip(args, targets, strict=True):
@@ -135,22 +135,22 @@ class Body(Writer):
         shape, own = self.program.value_shapes[value], views[0][1].shape
         found = {part.start: (k, part) for k, part in views}
         size = size_of(own)
-        if len(views) != self.uses[value] or not size or list(sorted(found)) != list(range(0, size_of(shape), size)):
+        if len(views) != self.uses[value] or not size or sorted(found) != list(range(0, size_of(shape), size)):
             return
         ordered = [found[start] for start in sorted(found)]
         if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
             return
-        sinks = [self.sinks.get(k, ()) for k, _ in ordered]
-        if any(len(one) != 1 or one[0].late or one[0].adds != sinks[0][0].adds for one in sinks):
+        sinks = [sink for k, _ in ordered for sink in self.sinks.get(k, [])]
+        if len(sinks) != len(ordered) or any(sink.late or sink.adds != sinks[0].adds for sink in sinks):
             return
-        spot = together([one[0].spot for one in sinks], (len(ordered), *own))
+        spot = together([sink.spot for sink in sinks], (len(ordered), *own))
         spot = None if spot is None else spot.of_shape(shape)
         if spot is None:
             return
         for k, _ in ordered:
-            del self.sinks[k]
+            self.sinks.pop(k)
             self._absorbed.add(k)
-        self.sinks[value] = [Sink(spot, sinks[0][0].adds)]
+        self.sinks[value] = [Sink(spot, sinks[0].adds)]
         self.uses[value] = 1
 
     def _fuse(self, chunk_of: Sequence[int]) -> None:
@@ -208,7 +208,7 @@ class Body(Writer):
         elif isinstance(op, Place):
             self._place(op, args, value)
         else:
-            sinks = self.sinks.get(value, ())
+            sinks = self.sinks.get(value, [])
             direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
             adds = direct and sinks[0].adds
             if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):
@@ -246,15 +246,15 @@ class Body(Writer):
 
     def _place(self, op: Place, args: Sequence[int], value: int) -> None:
         """Put values into an array, unless they stand in order already."""
-        homes = [self.homes.get(arg) for arg in args]
-        if op.fills:
-            known = [spot for spot in homes if spot is not None]
+        order = order_of(op)
+        if order is not None:
+            known = [spot for k in order if (spot := self.homes.get(args[k])) is not None]
             found = together(known, op.shapes[0]) if len(known) == len(args) else None
             if found is not None:
                 self.homes[value] = found
                 return
         target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
-        if not op.fills:
+        if order is None:
             moves.clear(self, target)
         spots = [target.part(part) for part in op.parts]
         sinks = [Sink(spot, adds) for spot, adds in zip(spots, overlaps(op), strict=True) if spot is not None]

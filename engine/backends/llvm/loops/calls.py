@@ -145,7 +145,7 @@ class LoopCall:
         return parent.homes[value]
 
     def _shared(self) -> list[Placed]:
-        op, parent = self.op, self.parent
+        op = self.op
         start = op.carry + op.rows
         values, flags, shapes = self.args[start:], self.flags[start:], op.body.shapes[start:]
         found = self._in_columns(values)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, COUNTED, WHILE, Loop
+from ....programs import CALL, COUNTED, WHILE, Loop, differing
 from .. import watch
 from ..driver import watched
 from . import moves
@@ -38,10 +38,10 @@ class Iterations:
         op, inputs, sinks, steps = self.op, self.inputs, self.sinks, self.steps
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
-        if op.kind == COUNTED and inputs[op.carry + op.rows].varies:
+        if self._ends_apart():
             return self._apart()
         if op.kind == WHILE:
-            return self._apart() if any(spot.varies for spot in inputs[: op.carry]) else self._while()
+            return self._while()
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         if op.kind == CALL:
             return body
@@ -52,6 +52,16 @@ class Iterations:
         inside = f"{count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
         self._define(name, len(steps), text + self._counted(stop, 1, inside))
         return Written([name], body.size)
+
+    def _ends_apart(self) -> bool:
+        """Return whether some lanes may end before others."""
+        op, inputs = self.op, self.inputs
+        if op.kind == COUNTED:
+            return inputs[op.carry + op.rows].varies
+        if op.kind != WHILE or self.lanes == 1:
+            return False
+        asked = [spot.varies for spot in _without_rows(op, inputs)]
+        return any(asked[: op.carry]) or differing(op.condition, asked)[op.condition.outputs[0]]
 
     def _in_lanes(self) -> Written:
         """Run as many iterations at a time as there are lanes; at the end some run twice, but are added once."""
@@ -66,10 +76,8 @@ class Iterations:
         for sink in sinks[op.stacked :]:
             sums.append(in_order(f"%r{count}", own, sink.spot.shape, width, wide=True))
             own += width * size_in(sink.spot)
-        every = [
-            *[Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]],
-            *[Sink(spot, True) for spot in sums],
-        ]
+        every = [Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]]
+        every += [Sink(spot, True) for spot in sums]
 
         places, targets = list(map(lane, inputs)), [[sink] for sink in every]
         body = self.parent.inner(op.body, lanes, places, targets, count + 1)

@@ -77,9 +77,8 @@ class Nest:
         own = {program.firsts[place] for place in self.places}
         found = {value for place in self.places for value in program.steps[place].args if not layout.varying[value]}
         found = {value for value in found if value >= layout.base} - own
-        return sorted(
-            found | {value for value in layout.positions if not layout.varying[value] and self._is_kept(value)}
-        )
+        results = {value for value in layout.positions if not layout.varying[value] and self._is_kept(value)}
+        return sorted(found | results)
 
     def _is_kept(self, value: int) -> bool:
         """Return whether what differs between no samples is a result, one that has to be computed."""

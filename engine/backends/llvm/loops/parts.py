@@ -13,11 +13,11 @@ def overlaps(op: Place) -> list[bool]:
     >>> overlaps(Place((4,), [Part(0, (2,), (1,)), Part(2, (), ()), Part(1, (2,), (1,))]))
     [False, False, True]
     """
-    if op.fills or all(not part.shape for part in op.parts):
-        seen: set[int] = set()
-        if op.fills:
-            return [False] * len(op.parts)
-        return [part.start in seen or bool(seen.add(part.start)) for part in op.parts]
+    if order_of(op) is not None:
+        return [False] * len(op.parts)
+    if not any(part.shape for part in op.parts):
+        first = {part.start: k for k, part in reversed(list(enumerate(op.parts)))}
+        return [first[part.start] != k for k, part in enumerate(op.parts)]
     if len(op.parts) > _MOST:
         return _by_places(op)
     found = []
@@ -28,7 +28,23 @@ def overlaps(op: Place) -> list[bool]:
 
 def is_disjoint(op: Place) -> bool:
     """Return whether no parts meet."""
-    return not any(overlaps(op))
+    return order_of(op) is not None or not any(overlaps(op))
+
+
+def order_of(op: Place) -> list[int] | None:
+    """Return in which order the parts stand side by side and are the array; None if they do not, or are not all of it.
+
+    >>> order_of(Place((3,), [Part(2, (), ()), Part(0, (2,), (1,))]))
+    [1, 0]
+    """
+    order = sorted(range(len(op.parts)), key=lambda k: op.parts[k].start)
+    end = 0
+    for k in order:
+        part = op.parts[k]
+        if part.start != end or not part.is_contiguous:
+            return None
+        end += size_of(part.shape)
+    return order if end == size_of(op.shape) else None
 
 
 def _by_places(op: Place) -> list[bool]:

@@ -208,7 +208,9 @@ class Section:
         """Load a value from memory; each reload has a new name."""
         layout = self.layout
         if layout.inputs <= value < layout.base:
-            text = self.operations.literal(layout.program.constants[value - layout.inputs])
+            constant = layout.program.constants[value - layout.inputs]
+            assert isinstance(constant, float)  # programs with arrays are written by `loops`
+            text = self.operations.literal(constant)
             self._known[value] = text
             return text
         tag = f"{value}.{self._loads[value]}"
