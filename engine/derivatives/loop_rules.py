@@ -3,8 +3,9 @@
 In reverse a scan becomes a scan that runs backwards: it takes the carry that each iteration started from, which the
 forward scan has stacked, computes the iteration again, and hands the gradient of the carry on. What comes out for each
 row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map, and that of a
-branch is a branch on the same condition. That of a while loop is a scan of as many iterations as there were. Forwards, the tangents are carried and stacked beside the numbers. Inner
-derivatives are traced, so second order, and loops inside loops, need nothing more.
+branch is a branch on the same condition. That of a while loop is a scan of as many iterations as there were. Forwards,
+the tangents are carried and stacked beside the numbers. Inner derivatives are traced, so second order, and loops inside
+loops, need nothing more.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from ..programs import (
     symbols,
     traced,
     values_in_tuple,
+    zeros,
 )
-from .sweeps import between, forward, is_node, placed, reverse, use_loop_rules
+from .sweeps import between, forward, is_node, reverse, use_loop_rules
 
 Flags = tuple[bool, ...]
 
@@ -83,11 +85,6 @@ def counted(loop: Loop) -> Loop:
     names = (*body.names[:carry], "iterations", *body.names[carry:])
     body = body.renumbered(body.steps, new, names=names, arguments=values_in_tuple(shapes))
     return loop.change(kind=COUNTED, body=body, condition=None)
-
-
-def zeros(shape: Shape) -> Any:
-    """Return 0, or a traced array of zeros."""
-    return placed(shape, (), ()) if shape else 0.0
 
 
 @functools.lru_cache(maxsize=512)

@@ -10,7 +10,17 @@ from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_fl
 from ..errors import describe
 from ..graph import Var, current, holding, is_tracing, session
 from ..operations import table
-from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, lists_joined, shape_of, values_in_tuple
+from ..programs import (
+    ArrayTracer,
+    Tracer,
+    arranged_values,
+    copied,
+    in_numbers,
+    listed,
+    lists_joined,
+    shape_of,
+    values_in_tuple,
+)
 from ..rewriting import fuse, recognise
 from .sweeps import is_closed_over, settle
 

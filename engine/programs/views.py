@@ -261,7 +261,6 @@ def elements(of: Shape) -> tuple[View, ...]:
     return tuple([View(of, Part(k, (), ())) for k in range(size_of(of))])
 
 
-
 class Place(OfArrays):
     """Put numbers and arrays into an array; where several meet they are added, where none is there is 0.
 

@@ -22,9 +22,7 @@ from ..programs import (
     Place,
     Program,
     Shape,
-    Structural,
     View,
-    arranged,
     drop,
     size_of,
     whole,
@@ -234,7 +232,7 @@ class _Graph:
             value = made[handed[k]]
             if of != shape:
                 op = View(of, whole(shape)) if of else Place(shape, [Part(0, (), ())])
-                value = arranged(builder, op, (value,))
+                value = builder.write(op, (value,))
             taken.append(value)
         found = inlined(builder, b.body, taken)
         outputs = [*made[: a.stacked], *found[: b.stacked], *made[a.stacked :], *found[b.stacked :]]
@@ -351,8 +349,7 @@ class _Graph:
         numbers = dict(enumerate(new))
         for unit in self._order():
             args = tuple([numbers[self.now(value)] for value in unit.args])
-            is_step = isinstance(unit.op, Loop) or not isinstance(unit.op, Structural)
-            first = builder.step(unit.op, args) if is_step else arranged(builder, unit.op, args)
+            first = builder.write(unit.op, args)
             numbers.update(zip(unit.results, range(first, first + len(unit.results)), strict=True))
         return builder.finish(self.old, [numbers[self.now(value)] for value in self.old.outputs])
 
