@@ -28,13 +28,13 @@ from .loop import zeros_of as zeros_of
 from .naming import function_name as function_name
 from .naming import input_names as input_names
 from .naming import number_names as number_names
+from .nested import in_arrays as in_arrays
+from .nested import in_numbers as in_numbers
+from .nested import numbers_in_tuple as numbers_in_tuple
+from .nested import values_in_tuple as values_in_tuple
 from .program import Program as Program
 from .program import Step as Step
 from .program import flat as flat
-from .program import gathered as gathered
-from .program import in_numbers as in_numbers
-from .program import numbers_in_tuple as numbers_in_tuple
-from .program import values_in_tuple as values_in_tuple
 from .pruning import drop as drop
 from .tables import Numbers as Numbers
 from .tables import constants as constants

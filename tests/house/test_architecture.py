@@ -19,14 +19,14 @@ LAYERS = {
         backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "decimals ieee special __init__",
-    "engine/data": "reading numbers csr structure jacobians samples files __init__",
+    "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views gathering tables loop naming listing older_form file program pruning builder dependence unknown tracer
-        tracing loop_powers long_sums wrapping __init__
+        views gathering tables loop nested naming listing older_form file program pruning builder dependence unknown
+        tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
