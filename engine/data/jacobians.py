@@ -22,6 +22,7 @@ def blocks(rows: Structure, columns: Structure, matrix: Sequence[Sequence[Any]])
 
     Where both parts are arrays or numbers, the block has the shape of the one followed by that of the other.
 
+    >>> from chainrule.data import NUMBER, flatten
     >>> two = flatten([0, 0], "f", "x")[1]
     >>> blocks(NUMBER, two, [[1.0, 2.0]]), blocks(two, two, [[1.0, 2.0], [3.0, 4.0]])
     ([1.0, 2.0], [[1.0, 2.0], [3.0, 4.0]])

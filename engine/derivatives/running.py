@@ -90,7 +90,7 @@ def run_recorded(
         if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
             to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
         if one_by_one:
-            flat = in_numbers(flat, structure)
+            flat = list(in_numbers(flat, structure))
         elif is_tracing():
             flat, structure = lists_joined(flat, structure)
         numbers += flat

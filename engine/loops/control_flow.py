@@ -102,7 +102,8 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
 
     Args:
         f: a function of numbers or nested structures of them; its results must all have one structure.
-        xs: a list of items, an array, or a tuple or dict of these with one length.
+        xs: a list of items, an array, or a tuple or dict of these with one length. In a trace an array is taken whole,
+            row by row, where a list is looked at item by item.
         shared: what every iteration gets as it is.
         reduce: "sum" or "mean" adds each number of the result over the items.
 
@@ -164,7 +165,7 @@ def scan(
         reverse: begin with the last x; results keep the place of their x.
         checkpoint: levels of recomputation for derivatives in reverse of the compiled program. With 0 the carry of
             every iteration is kept; with 1 about the square root of their number, and the rest computed again; with k
-            about the (k+1)-th root.
+            about the (k+1)-th root. Worth it where the carries of all iterations are more than memory holds well.
 
     >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0])
     (6.0, [0.0, 2.0, 9.0])

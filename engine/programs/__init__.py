@@ -69,8 +69,10 @@ from .views import Place as Place
 from .views import Shape as Shape
 from .views import Structural as Structural
 from .views import View as View
+from .views import axes_in_order as axes_in_order
 from .views import contiguous as contiguous
 from .views import regular as regular
+from .views import row_at as row_at
 from .views import seen_through as seen_through
 from .views import size_of as size_of
 from .views import whole as whole

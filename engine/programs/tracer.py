@@ -19,7 +19,7 @@ from .loop import Loop
 from .program import Program, flat, with_constant
 from .tables import Numbers, constants
 from .unknown import Unknown
-from .views import Part, Place, Shape, View, contiguous, elements, regular, size_of, whole
+from .views import Part, Place, Shape, View, elements, regular, row_at, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -292,12 +292,11 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     """Return values of one shape as the rows of one array."""
     if not shape:
         return joined(items, (len(items),))
-    size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
     if all(type(item) is Numbers for item in items):
         return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
-    parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
+    parts = [row_at(k, shape) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
 

@@ -8,13 +8,11 @@ from ..operations import table
 from ..programs import (
     Builder,
     Loop,
-    Part,
     Place,
     Program,
     Shape,
     View,
-    contiguous,
-    size_of,
+    row_at,
     values_in_tuple,
     whole,
 )
@@ -42,12 +40,11 @@ def unrolled(builder: Builder, loop: Loop) -> list[int]:
     for k in range(loop.length):
         args = list(range(len(loop.body.names)))
         for row, shape in enumerate(loop.body.shapes[: loop.rows]):
-            part = Part(k * size_of(shape), shape, contiguous(shape))
-            args[row] = builder.write(View((loop.length, *shape), part), (row,))
+            args[row] = builder.write(View((loop.length, *shape), row_at(k, shape)), (row,))
         found.append(inlined(builder, loop.body, args))
     results = []
     for j, shape in enumerate(loop.body.output_shapes[: loop.stacked]):
-        parts = [Part(k * size_of(shape), shape, contiguous(shape)) for k in range(loop.length)]
+        parts = [row_at(k, shape) for k in range(loop.length)]
         place = Place((loop.length, *shape), parts)
         results.append(builder.write(place, tuple([own[j] for own in found])))
     for j, shape in enumerate(loop.body.output_shapes[loop.stacked :], loop.stacked):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ....operations import table
-from ....programs import MAP, Loop, Part, Place, Program, Step, View, contiguous, size_of, values_in_tuple
+from ....programs import MAP, Loop, Place, Program, Step, View, row_at, size_of, values_in_tuple
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
 
@@ -48,8 +48,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
 
     for copy, own in enumerate(places):
         for k, shape in enumerate(shapes[:rows]):
-            part = Part(copy * size_of(shape), shape, contiguous(shape))
-            own[k] = add(View((count, *shape), part), (k,))
+            own[k] = add(View((count, *shape), row_at(copy, shape)), (k,))
     totals: dict[int, int] = {}
     summed = set(body.outputs[stacked:])
 
@@ -67,7 +66,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
         add_up(value)
     outputs = []
     for value, shape in zip(body.outputs[:stacked], given, strict=False):
-        parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
+        parts = [row_at(copy, shape) for copy in range(count)]
         outputs.append(add(Place((count, *shape), parts), tuple([own[value] for own in places])))
     outputs += [totals[value] for value in body.outputs[stacked:]]
     taken = [*[(count, *shape) for shape in shapes[:rows]], *shapes[rows:inputs]]
