@@ -105,7 +105,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else _EXPENSIVE, loop.length)
+    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else EXPENSIVE, loop.length)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = values_in_tuple(map(shape_of, every)), values_in_tuple(map(shape_of, outputs))
@@ -117,7 +117,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
-_EXPENSIVE = 24
+EXPENSIVE = 24
 """Operations that a number must take for it to be kept, not computed again. In a layer of 128 neurons with 64 inputs
 kept sums took 9.0 ms, sums computed again 14.3 ms."""
 
@@ -127,7 +127,7 @@ took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
 _KEPT = 100_000
-"""How many numbers may be kept of what an inner loop computes, each by `_EXPENSIVE` operations. An LSTM cell of 14
+"""How many numbers may be kept of what an inner loop computes, each by `EXPENSIVE` operations. An LSTM cell of 14
 units, 1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
 
 
@@ -155,7 +155,7 @@ def _expensive(
         if isinstance(op, Loop):
             counts = [size_of(shape) for shape in op.shapes]
             many = sum([size_of(shape_of(values[k])) for k in own])
-            wanted = op.work >= _EXPENSIVE * sum(counts) and many * length <= _KEPT
+            wanted = op.work >= EXPENSIVE * sum(counts) and many * length <= _KEPT
         elif isinstance(op, Structural):
             wanted = False
         else:

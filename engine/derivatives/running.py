@@ -22,6 +22,7 @@ from ..programs import (
     values_in_tuple,
 )
 from ..rewriting import fuse, recognise
+from .loop_rules import EXPENSIVE
 from .sweeps import is_closed_over, settle
 
 Function = Callable[..., Any]
@@ -130,7 +131,8 @@ def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     lifted: list[Tracer] = []
     structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    found = fuse(recognise(program, session.alone))
+    # What is expensive is kept for the derivative: it stays apart until that is taken.
+    found = fuse(recognise(program, session.alone), EXPENSIVE)
     return list(results) if found is program else found.run([*inputs, *lifted])
 
 
