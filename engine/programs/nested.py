@@ -49,8 +49,3 @@ def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
     return Structure(
         "tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes])
     )
-
-
-def numbers_in_tuple(count: int) -> Structure:
-    """Describe a tuple of numbers."""
-    return Structure("tuple", (NUMBER,) * count)
