@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
-from ..operations import table
-from ..programs import COUNTED, SCAN, WHILE, Builder, Loop, Program, Structural, arranged, traced, zeros_of
+from ..operations import Primitive, table
+from ..programs import COUNTED, SCAN, WHILE, Builder, Loop, Program, traced, zeros_of
 
 
 @functools.lru_cache(maxsize=64)
@@ -22,23 +22,18 @@ def bounded(program: Program) -> Program:
     values = [*range(len(program.names)), *[builder.constant(item) for item in program.constants]]
     for op, args in program.steps:
         places = tuple([values[k] for k in args])
-        if not isinstance(op, Structural):
-            values.append(builder.step(op, places))
-        elif not isinstance(op, Loop):
-            values.append(arranged(builder, op, places))
+        inner = op.map_programs(bounded) if isinstance(op, Loop) else op
+        if not _ends_early(inner):
+            first = builder.write(inner, places)
+        elif inner.kind == WHILE:
+            first = builder.step(_of_while(inner), places)
         else:
-            inner = op.map_programs(bounded)
-            if not _ends_early(inner):
-                first = builder.step(inner, places)
-            elif inner.kind == WHILE:
-                first = builder.step(_of_while(inner), places)
-            else:
-                first = builder.step(_of_counted(inner), (builder.constant(0.0), *places)) + 1
-            values += range(first, first + op.results)
+            first = builder.step(_of_counted(inner), (builder.constant(0.0), *places)) + 1
+        values += range(first, first + op.results)
     return builder.finish(program, [values[k] for k in program.outputs])
 
 
-def _ends_early(op: Any) -> bool:
+def _ends_early(op: Primitive) -> TypeGuard[Loop]:
     return isinstance(op, Loop) and (op.kind == COUNTED or (op.kind == WHILE and op.results > op.carry))
 
 

@@ -41,7 +41,7 @@ def _alone(op: Loop, body: Run, condition: Run | None, args: Sequence[Array]) ->
     carry, columns, shared = list(args[:first]), args[first:end], args[end:]
     results = _results(op, ())
     for k in _places(op, shared[0] if condition is None else 0.0):
-        if condition is not None and not condition([*carry, *shared])[0] != 0.0:
+        if condition is not None and condition([*carry, *shared])[0] == 0.0:
             break
         found = body([*carry, *[column[k] for column in columns], *shared])
         carry = found[:first]

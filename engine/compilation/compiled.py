@@ -67,11 +67,11 @@ def compile(
 
     Args:
         f: a function of numbers, or of nested lists, tuples, dicts, dataclasses or arrays of them, that `trace` can
-            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. Vars that it closes over
-            are inputs, too: each call reads them, and where they require gradients results are Vars, whose derivatives
-            pass on to them (inside `no_grad` floats). Give such a Var another value; one put in its place is not seen.
-            Plain numbers that it closes over, and what the object of a method holds, are constant. Without `f`, a
-            decorator comes back.
+            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. NumPy arrays stay whole:
+            many numbers belong in one. Vars that it closes over are inputs, too: each call reads them, and where they
+            require gradients results are Vars, whose derivatives pass on to them (inside `no_grad` floats). Give such a
+            Var another value; one put in its place is not seen. Plain numbers that it closes over, and what the object
+            of a method holds, are constant. Without `f`, a decorator comes back.
         batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
             batch, one number in the place of another is that of all samples. ``"data.x"`` names a part of an argument:
             what a dict has at "x", a dataclass or named tuple in that field, a list or tuple at a position.

@@ -4,6 +4,8 @@ from .csr import Places as Places
 from .csr import Sparse as Sparse
 from .csr import scipy_sparse as scipy_sparse
 from .files import write_whole as write_whole
+from .jacobians import blocks as blocks
+from .jacobians import in_tuples as in_tuples
 from .numbers import is_index as is_index
 from .numbers import is_symbolic as is_symbolic
 from .numbers import is_unknown as is_unknown
@@ -17,15 +19,14 @@ from .samples import Row as Row
 from .samples import plain as plain
 from .samples import rows_of as rows_of
 from .samples import targets_of as targets_of
+from .structure import NONE as NONE
 from .structure import NUMBER as NUMBER
 from .structure import Structure as Structure
 from .structure import all_numbers as all_numbers
 from .structure import arranged as arranged
 from .structure import array_of as array_of
-from .structure import blocks as blocks
 from .structure import constant as constant
 from .structure import flatten as flatten
-from .structure import in_tuples as in_tuples
 from .structure import is_constant as is_constant
 from .structure import leaves as leaves
 from .structure import record_fields as record_fields

@@ -6,6 +6,7 @@ Which numbers may differ from 0 is found once, when a function is traced; each c
 from __future__ import annotations
 
 import importlib
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -51,7 +52,7 @@ class Places:
     def _indices(self) -> tuple[Any, Any]:
         numpy = importlib.import_module("numpy")
         counts = [0, *map(len, self.columns)]
-        indices = numpy.fromiter((column for own in self.columns for column in own), numpy.int32, self.size)
+        indices = numpy.fromiter(itertools.chain.from_iterable(self.columns), numpy.int32, self.size)
         return indices, numpy.cumsum(counts, dtype=numpy.int32)
 
     def array(self, numbers: Any) -> Any:

@@ -5,7 +5,7 @@ from . import loop_series as loop_series  # gives loops their series
 from . import sparse_arrays as sparse_arrays  # gives whole arrays their sparse derivatives
 from .checkpointing import checkpoint as checkpoint
 from .checkpointing import run_again as run_again
-from .series import taylor as taylor
+from .expanding import taylor as taylor
 from .transforms import grad as grad
 from .transforms import hessian as hessian
 from .transforms import hvp as hvp

@@ -3,8 +3,9 @@
 In reverse a scan becomes a scan that runs backwards: it takes the carry that each iteration started from, which the
 forward scan has stacked, computes the iteration again, and hands the gradient of the carry on. What comes out for each
 row is stacked, what belongs to shared numbers is summed. A map has no carry, so its reverse is a map, and that of a
-branch is a branch on the same condition. That of a while loop is a scan of as many iterations as there were. Forwards, the tangents are carried and stacked beside the numbers. Inner
-derivatives are traced, so second order, and loops inside loops, need nothing more.
+branch is a branch on the same condition. That of a while loop is a scan of as many iterations as there were. Forwards,
+the tangents are carried and stacked beside the numbers. Inner derivatives are traced, so second order, and loops inside
+loops, need nothing more.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ from ..programs import (
     symbols,
     traced,
     values_in_tuple,
+    zeros,
 )
-from .sweeps import between, forward, is_node, placed, reverse, use_loop_rules
+from .sweeps import between, forward, is_node, reverse, use_loop_rules
 
 Flags = tuple[bool, ...]
 
@@ -85,11 +87,6 @@ def counted(loop: Loop) -> Loop:
     return loop.change(kind=COUNTED, body=body, condition=None)
 
 
-def zeros(shape: Shape) -> Any:
-    """Return 0, or a traced array of zeros."""
-    return placed(shape, (), ()) if shape else 0.0
-
-
 @functools.lru_cache(maxsize=512)
 def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, tuple[int, ...]]:
     """Return the loop that computes the gradients by the active inputs from those of the given outputs.
@@ -108,7 +105,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else _EXPENSIVE, loop.length)
+    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else EXPENSIVE, loop.length)
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = values_in_tuple(map(shape_of, every)), values_in_tuple(map(shape_of, outputs))
@@ -120,7 +117,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
-_EXPENSIVE = 24
+EXPENSIVE = 24
 """Operations that a number must take for it to be kept, not computed again. In a layer of 128 neurons with 64 inputs
 kept sums took 9.0 ms, sums computed again 14.3 ms."""
 
@@ -130,7 +127,7 @@ took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
 _KEPT = 100_000
-"""How many numbers may be kept of what an inner loop computes, each by `_EXPENSIVE` operations. An LSTM cell of 14
+"""How many numbers may be kept of what an inner loop computes, each by `EXPENSIVE` operations. An LSTM cell of 14
 units, 1,000 steps, that keeps its 56 sums takes 0.9 ms to run instead of 1.2, and 0.5 s longer to compile."""
 
 
@@ -158,7 +155,7 @@ def _expensive(
         if isinstance(op, Loop):
             counts = [size_of(shape) for shape in op.shapes]
             many = sum([size_of(shape_of(values[k])) for k in own])
-            wanted = op.work >= _EXPENSIVE * sum(counts) and many * length <= _KEPT
+            wanted = op.work >= EXPENSIVE * sum(counts) and many * length <= _KEPT
         elif isinstance(op, Structural):
             wanted = False
         else:

@@ -1,8 +1,9 @@
 """Expand loops in Taylor series: one loop carries and stacks the coefficients of a loop's results.
 
-Each number or array of the loop that depends on the variable becomes its coefficients up to the order, and the body what it
-makes of these; values that do not depend on it stay single. So the code grows with the order, not with the length of
-the loop, and a while loop, whose end nobody knows while tracing, has series as others do: it ends where its numbers do.
+Each number or array of the loop that depends on the variable becomes its coefficients up to the order, and the body
+what it makes of these; values that do not depend on it stay single. So the code grows with the order, not with the
+length of the loop, and a while loop, whose end nobody knows while tracing, has series as others do: it ends where its
+numbers do.
 """
 
 from __future__ import annotations

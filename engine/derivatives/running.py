@@ -10,8 +10,19 @@ from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_fl
 from ..errors import describe
 from ..graph import Var, current, holding, is_tracing, session
 from ..operations import table
-from ..programs import ArrayTracer, Tracer, arranged_values, copied, in_numbers, listed, lists_joined, shape_of, values_in_tuple
+from ..programs import (
+    ArrayTracer,
+    Tracer,
+    arranged_values,
+    copied,
+    in_numbers,
+    listed,
+    lists_joined,
+    shape_of,
+    values_in_tuple,
+)
 from ..rewriting import fuse, recognise
+from .loop_rules import EXPENSIVE
 from .sweeps import is_closed_over, settle
 
 Function = Callable[..., Any]
@@ -79,7 +90,7 @@ def run_recorded(
         if is_constant(args[position]) and function in ("grad", "jacobian", "hessian"):
             to_float(args[position], function, f"argument {position}")  # nothing to differentiate by: refused
         if one_by_one:
-            flat = in_numbers(flat, structure)
+            flat = list(in_numbers(flat, structure))
         elif is_tracing():
             flat, structure = lists_joined(flat, structure)
         numbers += flat
@@ -120,7 +131,8 @@ def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     lifted: list[Tracer] = []
     structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    found = fuse(recognise(program, session.alone))
+    # What is expensive is kept for the derivative: it stays apart until that is taken.
+    found = fuse(recognise(program, session.alone), EXPENSIVE)
     return list(results) if found is program else found.run([*inputs, *lifted])
 
 

@@ -26,7 +26,7 @@ def sparse_arrays(graph: Recorded, symmetric: bool, mode: str | None) -> Sparse:
     filled = Places((len(rows), width), tuple(map(tuple, rows)))
     row_of = numpy.repeat(numpy.arange(len(rows)), list(map(len, rows)))
     column_of = numpy.fromiter(itertools.chain.from_iterable(rows), int, len(row_of))
-    is_forward, colours = _colours(graph, rows, width, mode)
+    is_forward, colours = _colours(graph, rows, row_of, column_of, mode)
     if is_forward:
         given, wanted, other, colour_of = graph.inputs, graph.results, row_of, colours[column_of]
     else:
@@ -52,17 +52,25 @@ def _mirrored(row_of: Any, column_of: Any) -> Any:
     return found
 
 
-def _colours(graph: Recorded, rows: Sequence[Sequence[int]], width: int, mode: str | None) -> tuple[bool, Any]:
-    """Return whether to sweep forwards, and the colour of each number that is swept along."""
+def _colours(
+    graph: Recorded, rows: Sequence[Sequence[int]], row_of: Any, column_of: Any, mode: str | None
+) -> tuple[bool, Any]:
+    """Return whether to sweep forwards, and the colour of each number that is swept along.
+
+    Entries are in the rows `row_of` and the columns `column_of`.
+    """
     numpy = importlib.import_module("numpy")
+    shapes = [_shape(node) for node in graph.inputs]
+    width = sum(map(size_of, shapes))
+    blocks = None if mode == "reverse" else _by_blocks(shapes, row_of, column_of)
+    # Rows that share a column take a sweep each in reverse.
+    shared = numpy.bincount(column_of, minlength=1).max()
+    if blocks is not None and (mode == "forward" or blocks.max(initial=0) < shared):
+        return True, blocks
     columns: list[list[int]] = [[] for _ in range(width)]
     for row, places in enumerate(rows):
         for column in places:
             columns[column].append(row)
-    blocks = None if mode == "reverse" else _by_blocks(graph.inputs, rows)
-    # Rows that share a column take a sweep each in reverse.
-    if blocks is not None and (mode == "forward" or max(blocks, default=0) < max(map(len, columns), default=0)):
-        return True, numpy.array(blocks, int)
     by_column = colour(_distinct(rows), width) if mode != "reverse" else []
     by_row = colour(_distinct(columns), len(rows)) if mode != "forward" else []
     fewer = (max(by_column, default=0), width) < (max(by_row, default=0), len(rows))
@@ -74,26 +82,26 @@ def _shape(node: Any) -> Shape:
     return getattr(node, "shape", ())
 
 
-def _by_blocks(nodes: Sequence[Any], rows: Sequence[Sequence[int]]) -> list[int] | None:
+def _by_blocks(shapes: Sequence[Shape], row_of: Any, column_of: Any) -> Any:
     """Colour the numbers of an array by where they stand in its rows: no sweep asks then which row it is of.
 
     None where a number of the results depends on several rows of an array.
     """
-    colours: list[int] = []
-    block: list[tuple[int, int]] = []  # of each input: its array, and the row
-    count = 0
-    for k, node in enumerate(nodes):
-        shape = _shape(node)
-        size = size_of(shape[1:])
-        for row in range(shape[0] if shape else 1):
-            colours += range(count, count + size)
-            block += [(k, row)] * size
-        count += size
-    for own in _distinct(rows):
-        blocks = {block[column] for column in own}
-        if len({array for array, _ in blocks}) < len(blocks):
-            return None
-    return colours
+    numpy = importlib.import_module("numpy")
+    sizes = [size_of(shape[1:]) for shape in shapes]
+    starts = [0, *itertools.accumulate(sizes)]
+    colours = numpy.concatenate(
+        [start + numpy.arange(size_of(shape)) % max(1, size) for start, shape, size in zip(starts, shapes, sizes, strict=False)]
+    )
+    arrays = numpy.repeat(numpy.arange(len(shapes)), list(map(size_of, shapes)))
+    own_rows = numpy.concatenate(
+        [numpy.arange(size_of(shape)) // max(1, size) for shape, size in zip(shapes, sizes, strict=True)]
+    )
+    # Of each number of the results and each array the row that one entry has, which all of them must have.
+    key, row = row_of * len(shapes) + arrays[column_of], own_rows[column_of]
+    known = numpy.zeros(key.max(initial=0) + 1, int)
+    known[key] = row
+    return colours if (known[key] == row).all() else None
 
 
 def _distinct(rows: Sequence[Sequence[int]]) -> list[Sequence[int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -35,6 +36,8 @@ from ..programs import (
     symbols,
 )
 from .sweeps import Recorded, between, forward, is_node, partials_of, reverse
+
+_LONG = 512  # bits that NumPy lists sooner
 
 _sparse_arrays: Callable[[Recorded, bool, str | None], Sparse]  # sparse_arrays.py gives it
 
@@ -240,6 +243,12 @@ def _needs(program: Program) -> list[list[int]]:
 
 
 def _places(bits: int) -> list[int]:
+    count = bits.bit_length()
+    if count > _LONG and "numpy" in sys.modules:
+        numpy = sys.modules["numpy"]
+        octets = numpy.frombuffer(bits.to_bytes(-(-count // 8), "little"), numpy.uint8)
+        found: list[int] = numpy.flatnonzero(numpy.unpackbits(octets, bitorder="little")).tolist()
+        return found
     places = []
     while bits:
         low = bits & -bits

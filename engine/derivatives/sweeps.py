@@ -27,8 +27,10 @@ from ..programs import (
     Structural,
     Tracer,
     View,
+    shape_of,
     stopped,
     whole,
+    zeros,
 )
 
 _pull_loop: Callable[[Any, dict[int, Any], Sequence[bool]], list[Any]]  # loop_rules.py gives them
@@ -134,12 +136,6 @@ def placed(shape: Shape, parts: Sequence[Part], values: Sequence[Any]) -> Any:
     return Tracer.__apply_structure__(Place(shape, parts), values)
 
 
-def zero_of(node: Any) -> Any:
-    """Return 0 for a number, an array of zeros for a whole array."""
-    shape = getattr(node, "shape", ())
-    return placed(shape, (), ()) if shape else 0.0
-
-
 def plus(left: Scalar, right: Scalar) -> Scalar:
     """Add; an exact 0 costs nothing."""
     if type(left) is float and left == 0.0:
@@ -200,7 +196,7 @@ def reverse(graph: Recorded, seeds: Sequence[Scalar], symbolic: bool) -> list[Sc
     for node in graph.inputs:
         own = gradients.get(id(node), 0.0)
         own = own.value() if type(own) is Total else own
-        found.append(zero_of(node) if type(own) is float and own == 0.0 and type(node) is ArrayTracer else own)
+        found.append(zeros(node.shape) if type(own) is float and own == 0.0 and type(node) is ArrayTracer else own)
     return found
 
 
@@ -278,7 +274,7 @@ def forward(graph: Recorded, tangents: Sequence[Scalar], symbolic: bool) -> list
     for result in graph.results:
         own = moved.get(id(result), 0.0) if is_node(result) else 0.0
         is_none = type(own) is float and own == 0.0
-        found.append(zero_of(result) if is_none else own)
+        found.append(zeros(shape_of(result)) if is_none else own)
     return found
 
 

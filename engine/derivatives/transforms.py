@@ -98,7 +98,8 @@ def jacobian(
             `sparse` for each colour of them); None whichever has fewer sweeps.
         sparse: return a SciPy CSR array with a row for each number of the result and a column for each of the
             argument, in order; its zeros are found from the graph and cost nothing. Numbers only, no outer Vars.
-            Compiled, the array has an entry wherever the code can make one, at the same places in each call.
+            Compiled, the array has an entry wherever the code can make one, at the same places in each call; arrays
+            stay whole, also where constant index arrays (``x[rows]``) say what depends on what.
         has_aux: `f` returns (result, aux); the derivatives come as (jacobian, aux).
 
     The result has the structure of the result of `f`, and in the place of each of its numbers the structure of the

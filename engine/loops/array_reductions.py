@@ -14,10 +14,9 @@ from ..programs import (
     SCAN,
     ArrayTracer,
     Loop,
-    Part,
     Shape,
     Tracer,
-    contiguous,
+    axes_in_order,
     folded,
     length,
     log_sum_exp,
@@ -26,6 +25,7 @@ from ..programs import (
     shown,
     size_of,
     stopped,
+    whole,
 )
 from .nests import Seen, computed, elementwise, operand, program_of, seen
 
@@ -64,7 +64,7 @@ def reshaped(x: Any, shape: Shape) -> Any:
     x = operand(x)
     if not isinstance(x, ArrayTracer):
         return operand(np.asarray(x, object).reshape(shape)) if shape else x
-    return x.view(Part(0, shape, contiguous(shape)))
+    return x.view(whole(shape))
 
 
 def total(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:
@@ -109,11 +109,8 @@ def lines(f: Callable[[Any], Any], x: Any, axis: Axes, keepdims: bool = False) -
 def by_line(f: Callable[[Any], Any], x: Any, axes: Sequence[int]) -> Any:
     """The same with axes from 0 on; where the function returns a line, that is the last axis."""
     kept = [axis for axis in range(len(x.shape)) if axis not in axes]
-    own = contiguous(x.shape)
-    moved = [*kept, *axes]
-    x = x.view(Part(0, tuple([x.shape[k] for k in moved]), tuple([own[k] for k in moved])))
-    shape = (*[x.shape[k] for k in range(len(kept))], size_of(x.shape[len(kept) :]))
-    return _over(f, x.view(Part(0, shape, contiguous(shape))))
+    x = x.view(axes_in_order(x.shape, [*kept, *axes]))
+    return _over(f, x.view(whole((*x.shape[: len(kept)], size_of(x.shape[len(kept) :])))))
 
 
 def _over(f: Callable[[Any], Any], x: Any) -> Any:
@@ -219,8 +216,7 @@ def transposed(x: Any, order: Sequence[int] | None = None) -> Any:
         raise ValueError("axes don't match array")
     if isinstance(x, np.ndarray):
         return x.transpose(*order)
-    strides = contiguous(x.shape)
-    return x.view(Part(0, tuple([x.shape[k] for k in order]), tuple([strides[k] for k in order])))
+    return x.view(axes_in_order(x.shape, order))
 
 
 def contracted(letters: Sequence[str], result: str, xs: Sequence[Any]) -> Any:

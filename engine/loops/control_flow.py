@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
-from ..data import NUMBER, Structure, arranged, flatten, truth, unflatten, whole_number
+from ..data import NONE, NUMBER, Structure, flatten, unflatten, whole_number
 from ..errors import describe
 from ..graph import recording, session
 from ..operations import table
@@ -38,14 +38,14 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, numbers_of, seen, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, seen, shown_as
 from .carries import Carry
-from .leading_axis import Items, stack, stack_rows
+from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
+from .leading_axis import Items, stack
 
 __all__ = ["fori_loop", "function", "map", "scan", "while_loop"]
 
 F = TypeVar("F", bound=Callable[..., Any])
-_NONE = Structure("none")
 _PAIR = Structure("tuple", (NUMBER, NUMBER))
 
 
@@ -102,7 +102,8 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
 
     Args:
         f: a function of numbers or nested structures of them; its results must all have one structure.
-        xs: a list of items, an array, or a tuple or dict of these with one length.
+        xs: a list of items, an array, or a tuple or dict of these with one length. In a trace an array is taken whole,
+            row by row, where a list is looked at item by item.
         shared: what every iteration gets as it is.
         reduce: "sum" or "mean" adds each number of the result over the items.
 
@@ -127,7 +128,7 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     items = Items(xs, "map", f)
     if not items.traced and not holds_traced(shared):
         given, structure = flatten(shared, "map", "shared", least=1)
-        found = _map_eagerly(f, items, unflatten(structure, given), reduce)
+        found = map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
     given, structure = values_in(shared, "map", "shared")
@@ -139,7 +140,10 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     values = as_step(loop, (*columns, *given, *body.lifted))
     if reduce is None:
         return stack(body.result, values, items.count, items.arrays)
-    return shown_as(body.result, _mean(values, items.count) if reduce == "mean" else values)
+    return shown_as(
+        body.result,
+        values if reduce == "sum" else [_each(lambda total: mean(total, items.count), value) for value in values],
+    )
 
 
 def scan(
@@ -161,7 +165,7 @@ def scan(
         reverse: begin with the last x; results keep the place of their x.
         checkpoint: levels of recomputation for derivatives in reverse of the compiled program. With 0 the carry of
             every iteration is kept; with 1 about the square root of their number, and the rest computed again; with k
-            about the (k+1)-th root.
+            about the (k+1)-th root. Worth it where the carries of all iterations are more than memory holds well.
 
     >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0])
     (6.0, [0.0, 2.0, 9.0])
@@ -170,7 +174,7 @@ def scan(
     items = Items(xs, "scan", f, length)
     if not holds_traced(carry) and not items.traced and not holds_traced(shared):
         given, structure = flatten(shared, "scan", "shared", least=1)
-        found = _scan_eagerly(f, Carry("scan", carry), items, unflatten(structure, given), reverse)
+        found = scan_eagerly(f, Carry("scan", carry), items, unflatten(structure, given), reverse)
         if found is not None:
             return found
     held = Carry("scan", carry, traced=True)
@@ -181,14 +185,14 @@ def scan(
     while True:
         truths = held.truths
         body = Body("scan", f, arguments, empty=items.nothing, carry=held)
-        new, result, shape = _pair(f, body.value, held)
+        new, result, shape = pair(f, body.value, held)
         if held.truths == truths:
             break  # else what began as a truth value goes on as a number
     body.finish([*new, *result])
     loop = Loop(SCAN, body.program, items.count, len(first), len(columns), 0, reverse)
     values = checkpointed(loop, (*first, *columns, *given, *body.lifted), checkpoint)
     own = values[len(first) :]
-    return held.give(values[: len(first)]), None if shape is _NONE else stack(shape, own, items.count, items.arrays)
+    return held.give(values[: len(first)]), None if shape is NONE else stack(shape, own, items.count, items.arrays)
 
 
 def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Any, limit: int | None = None) -> Any:
@@ -210,7 +214,7 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     if limit is not None:
         limit = whole_number("while_loop", "limit", limit, noun="whole number of iterations")
     if not holds_traced(carry):
-        found = _repeat_eagerly(cond, body, Carry("while_loop", carry), limit)
+        found = while_eagerly(cond, body, Carry("while_loop", carry), limit)
         if found is not None:
             return found[0]
     held = Carry("while_loop", carry, traced=True)
@@ -235,7 +239,9 @@ def while_loop(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: An
     if limit is not None:
         with recording():
             (goes_on,) = asked.program.run([*found_numbers, *lifted])
-            found_numbers = [_nan_where(goes_on, number) for number in found_numbers]
+            found_numbers = [
+                _each(lambda x, on: table.where(on, math.nan, x), number, goes_on) for number in found_numbers
+            ]
     return held.give(found_numbers)
 
 
@@ -337,112 +343,12 @@ def _joined(arrays: Sequence[Any], shape: Shape) -> Any:
     return Place(shape, parts).apply(tuple(arrays))
 
 
-def _mean(values: Sequence[Any], count: int) -> list[Any]:
-    return [_scaled(value, count) for value in values]
-
-
-def _scaled(value: Any, count: int) -> Any:
-    if type(value) is ArrayTracer:
-        return each(lambda x: x / count if count else math.nan, value)
-    return value / count if count else math.nan
-
-
-def _nan_where(condition: Any, value: Any) -> Any:
-    if type(value) is ArrayTracer:
-        return each(lambda x, condition: table.where(condition, math.nan, x), value, condition)
-    return table.where(condition, math.nan, value)
-
-
-def each(f: Callable[..., Any], value: Any, *shared: Any) -> Any:
-    """Return a function of each number of a whole array, as an array of its shape."""
+def _each(f: Callable[..., Any], value: Any, *shared: Any) -> Any:
+    """Return a function of a number, or of each number of a whole array as an array of its shape."""
+    if type(value) is not ArrayTracer:
+        return f(value, *shared)
     flat = value.view(Part(0, (size_of(value.shape),), (1,)))
     names = ["x", *[f"shared[{k}]" for k in range(len(shared))]]
     body = traced(function_name(f), names, lambda xs: [f(*xs)])
     (found,) = Loop(MAP, body, size_of(value.shape), 0, 1, 0).apply((flat, *shared))
     return found.view(whole(value.shape))
-
-
-# ---- eager: None tells that the function closes over traced numbers, so that the loop has to be traced ----
-
-
-def _map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], reduce: str | None) -> Any:
-    rows: list[Sequence[Any]] = []
-    shape = NUMBER
-    if not items.count and (reduce or items.known):
-        shape = flatten(items.on_zeros(f, (), shared), "map", f"the result of {function_name(f)}")[1]
-    for k in range(items.count):
-        numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
-        if not k:
-            shape = found
-            if any_traced(numbers):
-                return None
-        rows.append(_same("map", f, f"result {k}", shape, found, numbers))
-    if reduce is None:
-        return (stack_rows(shape, rows, items.arrays),)
-    sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * shape.size
-    return (unflatten(shape, _mean(sums, items.count) if reduce == "mean" else sums),)
-
-
-def _scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
-    rows: list[Sequence[Any]] = [[]] * items.count
-    numbers, shape = carry.numbers, NUMBER
-    if not items.count and items.known:
-        shape = _pair(f, items.on_zeros(f, (carry.give(numbers),), shared), carry)[2]
-    order = range(items.count - 1, -1, -1) if reverse else range(items.count)
-    for place, k in enumerate(order):
-        numbers, own, found = _pair(f, f(carry.give(numbers), items.item(k), *shared), carry)
-        if not place:
-            shape = found
-            if any_traced(numbers) or any_traced(own):
-                return None
-        rows[k] = _same("scan", f, f"result {k}", shape, found, own)
-    return carry.give(numbers), None if shape is _NONE else stack_rows(shape, rows, items.arrays)
-
-
-def _repeat_eagerly(cond: Callable[[Any], Any], body: Callable[[Any], Any], carry: Carry, limit: int | None) -> Any:
-    count, numbers = 0, carry.numbers
-    while True:
-        (asked,) = seen([cond(carry.give(numbers))])
-        if any_traced([asked]):
-            return None
-        if not truth(asked, "while_loop", f"the result of {function_name(cond)}"):
-            return (carry.give(numbers),)
-        if limit is not None and count == limit:
-            return (unflatten(carry.structure, [table.where(True, math.nan, number) for number in numbers]),)
-        found = body(carry.give(numbers))
-        if found is None:
-            raise TypeError(
-                f"while_loop expected {function_name(body)} to return a carry but got None; is a return missing?"
-            )
-        numbers = carry.take(body, found, "the result of")
-        if any_traced(numbers):
-            return None
-        count += 1
-
-
-def _pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], list[Any], Structure]:
-    """Split what the function of a scan returned: the carry's numbers, the result's, and its structure."""
-    if not isinstance(value, tuple) or len(value) != 2:
-        advice = "; is a return missing?" if value is None else ""
-        raise TypeError(
-            f"scan expected {function_name(f)} to return a pair (carry, y) but got {describe('result', value)}{advice}"
-        )
-    numbers = carry.take(f, value[0])
-    if value[1] is None:
-        return numbers, [], _NONE
-    name = f"the result of {function_name(f)}"
-    own, shape = values_in(value[1], "scan", name, 0) if carry.traced else flatten(value[1], "scan", name)
-    return numbers, own, shape
-
-
-def _same(
-    function: str, f: Callable[..., Any], what: str, expected: Structure, found: Structure, numbers: list[Any]
-) -> Sequence[Any]:
-    """Return the numbers in the order of the expected structure; `ValueError` if the structure differs."""
-    placed = arranged(numbers, found, expected)
-    if placed is None:
-        raise ValueError(
-            f"{function} expected {function_name(f)} to return a {what} like {expected} but got {found}; "
-            "every iteration must give the same structure"
-        )
-    return placed

@@ -12,7 +12,7 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import table
-from ..programs import ArrayTracer, Gather, Part, Shape, contiguous, shape_of, size_of
+from ..programs import ArrayTracer, Gather, Part, Shape, axes_in_order, contiguous, shape_of, size_of, whole
 from .nests import elementwise, holds_conditions, numbers, operand
 
 
@@ -132,11 +132,8 @@ def _chosen(x: Any, axes: Sequence[int], parts: Sequence[Any]) -> Any:
     if not size_of(index_shape):
         shape = _shape_with(index_shape, [x.shape[axis] for axis in rest], axes, rest)
         return np.zeros(shape)
-    own = contiguous(x.shape)
-    moved = [*axes, *rest]
-    rows = x.view(Part(0, tuple([x.shape[axis] for axis in moved]), tuple([own[axis] for axis in moved])))
     of = (size_of(tuple(lengths)), *[x.shape[axis] for axis in rest])
-    rows = rows.view(Part(0, of, contiguous(of)))
+    rows = x.view(axes_in_order(x.shape, [*axes, *rest])).view(whole(of))
     if isinstance(index, np.ndarray):
         index = numbers(np.broadcast_to(index, index_shape)) if index_shape else float(index)
     elif isinstance(index, ArrayTracer) and index.shape != index_shape:
@@ -148,8 +145,7 @@ def _chosen(x: Any, axes: Sequence[int], parts: Sequence[Any]) -> Any:
     count = len(index_shape)
     first = axes[0] if list(axes) == list(range(axes[0], axes[0] + len(axes))) else 0
     order = [*range(count, count + first), *range(count), *range(count + first, len(found.shape))]
-    strides = contiguous(found.shape)
-    return found.view(Part(0, tuple([found.shape[k] for k in order]), tuple([strides[k] for k in order])))
+    return found.view(axes_in_order(found.shape, order))
 
 
 def _shape_with(index: Shape, left: Sequence[int], axes: Sequence[int], rest: Sequence[int]) -> Shape:

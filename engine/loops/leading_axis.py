@@ -23,11 +23,9 @@ from ..forking import kept
 from ..graph import Var, no_grad
 from ..programs import (
     ArrayTracer,
-    Part,
-    contiguous,
+    row_at,
     row_by_row,
     shown,
-    size_of,
     stacked,
     values_in,
     values_in_tuple,
@@ -244,13 +242,7 @@ def _stack_columns(structure: Structure, columns: Iterator[Any], count: int, arr
         return shown(next(columns))
     shapes = [leaf.shape for leaf in structure.leaves()]
     own = [next(columns) for _ in shapes]
-    rows = [
-        [
-            column.view(Part(k * size_of(shape), shape, contiguous(shape)))
-            for column, shape in zip(own, shapes, strict=True)
-        ]
-        for k in range(count)
-    ]
+    rows = [[column.view(row_at(k, shape)) for column, shape in zip(own, shapes, strict=True)] for k in range(count)]
     return [unflatten(structure, [*map(shown, row)]) for row in rows]
 
 

@@ -42,7 +42,6 @@ from .tracer import WHOLE as WHOLE
 from .tracer import ArrayTracer as ArrayTracer
 from .tracer import LoopNode as LoopNode
 from .tracer import Tracer as Tracer
-from .tracer import are_conditions as are_conditions
 from .tracer import as_values as as_values
 from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
@@ -64,13 +63,16 @@ from .tracing import trace_for as trace_for
 from .tracing import traced as traced
 from .tracing import values_in as values_in
 from .tracing import values_of as values_of
+from .unknown import are_conditions as are_conditions
 from .views import Part as Part
 from .views import Place as Place
 from .views import Shape as Shape
 from .views import Structural as Structural
 from .views import View as View
+from .views import axes_in_order as axes_in_order
 from .views import contiguous as contiguous
 from .views import regular as regular
+from .views import row_at as row_at
 from .views import seen_through as seen_through
 from .views import size_of as size_of
 from .views import whole as whole

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from ..data import Structure, array_of
-from ..errors import TraceError
-from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, user_line
-from ..operations import Operators, Primitive, power_of_root, table
+from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link
+from ..operations import Primitive, power_of_root, table
 from .loop import Loop
 from .program import Program, flat, with_constant
 from .tables import Numbers, constants
-from .views import Part, Place, Shape, View, contiguous, elements, regular, size_of, whole
+from .unknown import Unknown
+from .views import Part, Place, Shape, View, elements, regular, row_at, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -31,7 +31,7 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
 
 
 def use_array_methods(methods: dict[str, Any], item_of: Callable[[Any, Any], Any]) -> None:
-    """Set what a whole array does beyond being a node, by the names of attributes of its class, and how one is indexed."""
+    """Set how arrays are indexed, and what a whole one does beyond being a node, by the names of attributes."""
     Tracer.__item_of__ = ArrayTracer.__item_of__ = staticmethod(item_of)  # type: ignore[attr-defined]
     for name, method in methods.items():
         setattr(ArrayTracer, name, method)
@@ -46,7 +46,7 @@ def use_loop_powers(power_of: Callable[[Any, float], Any]) -> None:
     _power_of = power_of
 
 
-class Tracer(Operators):
+class Tracer(Unknown):
     """A number in a traced function: an input by its name, or the result of an operation."""
 
     __slots__ = ("args", "birth", "name", "op", "place")
@@ -133,114 +133,10 @@ class Tracer(Operators):
     def label(self, label: str | None) -> None:
         pass
 
-    # ---- comparisons are operations ----
-
-    def __lt__(self, other: Any) -> Any:
-        return table.less(self, other)
-
-    def __le__(self, other: Any) -> Any:
-        return table.less_equal(self, other)
-
-    def __gt__(self, other: Any) -> Any:
-        return table.less(other, self)
-
-    def __ge__(self, other: Any) -> Any:
-        return table.less_equal(other, self)
-
-    def __eq__(self, other: object) -> Any:
-        return table.equal(self, other)
-
-    def __ne__(self, other: object) -> Any:
-        return table.not_equal(self, other)
-
-    __hash__ = object.__hash__
-
-    def __and__(self, other: Any) -> Any:
-        return table.where(self, other, 0.0) if are_conditions(self, other) else NotImplemented
-
-    def __or__(self, other: Any) -> Any:
-        return table.where(self, 1.0, other) if are_conditions(self, other) else NotImplemented
-
-    def __xor__(self, other: Any) -> Any:
-        return table.not_equal(self, other) if are_conditions(self, other) else NotImplemented
-
-    def __invert__(self) -> Any:
-        if not are_conditions(self):
-            raise TypeError("bad operand type for unary ~: it takes comparisons of traced numbers only")
-        return table.equal(self, 0.0)
-
-    __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
-
-    # ---- what needs a value ----
-
-    @property
-    def value(self) -> float:
-        """Raise: the value is not known while tracing."""
-        self._refuse(".value was read", "compute with the number itself")
-
-    def __bool__(self) -> bool:
-        self._refuse(
-            "a condition (if, while, and, or, not, min, max) was asked for",
-            "write chainrule.where(condition, a, b), cond(condition, f, g), maximum or minimum instead",
-        )
-
-    def __format__(self, spec: str) -> str:
-        if spec:
-            self._refuse("it was formatted as a number", "leave out the format, or print it outside the function")
-        return repr(self)
-
-    def __round__(self, digits: int | None = None) -> Any:
-        if digits is not None:
-            self._refuse("round() to decimals was called", "write chainrule.round(x * 10**digits) / 10**digits")
-        return table.round(self)
-
-    def __float__(self) -> float:
-        advice = "call chainrule's functions (chainrule.sin), and write x != x for isnan, abs(x) < inf for isfinite"
-        self._refuse("float() or a function of math was called", advice)
-
-    def __int__(self) -> int:
-        self._refuse("int() was called", "use chainrule.floor, trunc or round")
-
-    def __index__(self) -> int:
-        advice = "use chainrule.take(items, index) or fori_loop, or name the argument in compile(..., static=)"
-        self._refuse("it was used as an index or a count", advice)
-
-    def __repr__(self) -> str:
-        return f"Tracer({self.name or (self.op.name if self.op else '')})"
-
-    def _refuse(self, what: str, advice: str) -> NoReturn:
-        name = f" {self.name}" if self.name else ""
-        raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
-
 
 def is_unrecorded() -> bool:
     """Return whether the code that is traced runs inside `no_grad`: no derivative passes what it does."""
     return is_tracing() and not is_recording()
-
-
-def are_conditions(*items: Any) -> bool:
-    """Return whether all are comparisons, or combinations of comparisons by `&`, `|`, `^` and `~`."""
-    return all(
-        type(item) is bool
-        or (
-            isinstance(item, Tracer)
-            and item.op is not None
-            and (
-                item.op.compares
-                or (item.op is table.stop_gradient and are_conditions(*item.args))
-                or (item.op is table.where and all(type(arg) is float or are_conditions(arg) for arg in item.args))
-            )
-        )
-        for item in items
-    )
-
-
-def _unknown(name: str) -> property:
-    return property(lambda self: self._refuse(f".{name} was read", "take derivatives with chainrule.grad"))
-
-
-for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):
-    setattr(Tracer, _name, _unknown(_name))
 
 
 class ArrayTracer:
@@ -344,7 +240,7 @@ def _source(number: Any) -> Any:
 
 def zeros(shape: Shape) -> Any:
     """Return 0, or an array of zeros."""
-    return Numbers(bytes(8 * size_of(shape)), shape) if shape else 0.0
+    return result(shape, Place(shape, ()), ()) if shape else 0.0
 
 
 def structural(op: Any, args: Sequence[Any]) -> Any:
@@ -396,12 +292,11 @@ def stacked(items: Sequence[Any], shape: Shape) -> Any:
     """Return values of one shape as the rows of one array."""
     if not shape:
         return joined(items, (len(items),))
-    size = size_of(shape)
     if all(type(item) is list for item in items):
         return joined([number for item in items for number in item], (len(items), *shape))
     if all(type(item) is Numbers for item in items):
         return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
-    parts = [Part(k * size, shape, contiguous(shape)) for k in range(len(items))]
+    parts = [row_at(k, shape) for k in range(len(items))]
     return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
 

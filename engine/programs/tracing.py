@@ -32,7 +32,9 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
         f: a function of numbers, or of nested lists, tuples, dicts or arrays of them. Loops unroll; a condition on a
             traced number raises `TraceError` (use `where`). Vars that `f` closes over are inputs of the program, which
             its attribute `closed` holds.
-        examples: arguments; only their structure matters.
+        examples: arguments; only their structure matters. An array of 256 numbers and more is one value of the
+            program: what `f` does with it as NumPy does becomes loops over its rows, however large it is. A smaller
+            one comes as an array of numbers, and lists come as lists of them.
 
     >>> from chainrule import grad, tanh, trace
     >>> print(trace(grad(lambda x: tanh(x)), 1.0))

@@ -69,7 +69,22 @@ class Part(NamedTuple):
 
 def whole(shape: Shape) -> Part:
     """Return the part that is a whole array."""
-    return Part(0, shape, contiguous(shape))
+    return row_at(0, shape)
+
+
+def row_at(k: int, shape: Shape) -> Part:
+    """Return the part that is one row of an array of rows, each of this shape."""
+    return Part(k * size_of(shape), shape, contiguous(shape))
+
+
+def axes_in_order(shape: Shape, order: Sequence[int]) -> Part:
+    """Return the part that is a whole array of a shape, with its axes in another order.
+
+    >>> axes_in_order((2, 3), [1, 0])
+    Part(start=0, shape=(3, 2), strides=(1, 3))
+    """
+    strides = contiguous(shape)
+    return Part(0, tuple([shape[k] for k in order]), tuple([strides[k] for k in order]))
 
 
 def seen_through(part: Part, of: Shape, start: int, strides: Sequence[int]) -> tuple[int, tuple[int, ...]] | None:
@@ -259,7 +274,6 @@ def _view(of: Shape, part: Any, stops: bool) -> View:
 def elements(of: Shape) -> tuple[View, ...]:
     """Return the views of each number of an array."""
     return tuple([View(of, Part(k, (), ())) for k in range(size_of(of))])
-
 
 
 class Place(OfArrays):

@@ -2,13 +2,13 @@
 
 What NumPy's functions of whole arrays are traced as comes as a map for each. A map that takes rows which another one
 stacks computes them itself, if nothing between the two needs the array as a whole. Where one goes along rows of several
-numbers and the other along all of these, the other becomes a map inside a map. Maps along the same rows that need
-nothing of each other are one as well: memory is read once.
+numbers and the other along all of these, the other becomes a map inside a map.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,9 +22,7 @@ from ..programs import (
     Place,
     Program,
     Shape,
-    Structural,
     View,
-    arranged,
     drop,
     size_of,
     whole,
@@ -35,8 +33,12 @@ _FEW = 8  # rows of so many numbers are written out
 _LARGEST = 500  # steps of a body
 
 
-def fuse(program: Program) -> Program:
+def fuse(program: Program, most: float = math.inf) -> Program:
     """Fuse maps.
+
+    Args:
+        program: what to rewrite, inner programs included.
+        most: operations for each number that a map stacks, below which one that takes them may compute them itself.
 
     >>> import numpy as np
     >>> from chainrule import trace
@@ -49,20 +51,20 @@ def fuse(program: Program) -> Program:
                 return (v2,)
         return v1
     """
-    return _fused(program, {})
+    return _fused(program, most, {})
 
 
-def _fused(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
+def _fused(program: Program, most: float, known: dict[int, tuple[Program, Program]]) -> Program:
     if id(program) not in known:
         found = program
-        if sum([isinstance(op, Loop) and op.kind == MAP for op, _ in program.steps]) > 1 or _adds_arrays(program):
-            graph = _Graph(program)
+        if _may_join(program):
+            graph = _Graph(program, most)
             graph.fuse()
             if graph.changed:
                 found = drop(graph.program())
         if found.has_loops:
             steps = [
-                step._replace(op=step.op.map_programs(lambda body: _fused(body, known)))
+                step._replace(op=step.op.map_programs(lambda body: _fused(body, most, known)))
                 if isinstance(step.op, Loop)
                 else step
                 for step in found.steps
@@ -73,8 +75,21 @@ def _fused(program: Program, known: dict[int, tuple[Program, Program]]) -> Progr
     return known[id(program)][1]
 
 
-def _adds_arrays(program: Program) -> bool:
-    return any(type(op) is Place and len({*op.parts}) < len(op.parts) for op, _ in program.steps)
+def _may_join(program: Program) -> bool:
+    """Return whether a map takes rows that another one stacks, or arrays that one stacks are added up."""
+    if not program.has_loops:
+        return False
+    made: set[int] = set()  # what maps stack, and views of it
+    for (op, args), first in zip(program.steps, program.firsts, strict=True):
+        if _is_map(op):
+            if not made.isdisjoint(args[: op.rows]):
+                return True
+            made.update(range(first, first + op.stacked))
+        elif _is_in_order(op) and args[0] in made:
+            made.add(first)
+        elif type(op) is Place and not made.isdisjoint(args) and len({*op.parts}) < len(op.parts):
+            return True
+    return False
 
 
 @dataclass(eq=False)
@@ -91,8 +106,8 @@ class _Unit:
 class _Graph:
     """The steps of a program while they are joined; values keep their numbers."""
 
-    def __init__(self, program: Program) -> None:
-        self.old, self.changed = program, False
+    def __init__(self, program: Program, most: float) -> None:
+        self.old, self.most, self.changed = program, most, False
         self.shapes = dict(enumerate(program.value_shapes))
         self.units: list[_Unit] = []
         self.maker: dict[int, _Unit] = {}
@@ -135,16 +150,13 @@ class _Graph:
                 if found is None:
                     break
                 self._join(found, unit)
-        self._join_neighbours()
 
     def _source(self, value: int) -> int:
         """Return the array that a value is in order, maybe of another shape."""
         value = self.now(value)
         unit = self.maker.get(value)
-        if unit is not None and type(unit.op) is View and not unit.op.stops:
-            (of,) = unit.args
-            if unit.op.part == whole(unit.op.shape) and size_of(unit.op.of) == size_of(unit.op.shape):
-                return self._source(of)
+        if unit is not None and _is_in_order(unit.op):
+            return self._source(unit.args[0])
         return value
 
     def _made_by(self, value: int) -> _Unit | None:
@@ -159,9 +171,12 @@ class _Graph:
         """Return a map whose rows this one takes, and that can be joined with it."""
         for value in unit.args[: unit.op.rows]:
             found = self._made_by(value)
-            if found is not None and self._fits(found, unit):
+            if found is not None and self._is_cheap(found) and self._fits(found, unit):
                 return found
         return None
+
+    def _is_cheap(self, unit: _Unit) -> bool:
+        return bool(unit.op.work < self.most * sum(map(size_of, unit.op.shapes)))
 
     def _fits(self, first: _Unit, second: _Unit) -> bool:
         lengths = sorted((first.op.length, second.op.length))
@@ -234,7 +249,7 @@ class _Graph:
             value = made[handed[k]]
             if of != shape:
                 op = View(of, whole(shape)) if of else Place(shape, [Part(0, (), ())])
-                value = arranged(builder, op, (value,))
+                value = builder.write(op, (value,))
             taken.append(value)
         found = inlined(builder, b.body, taken)
         outputs = [*made[: a.stacked], *found[: b.stacked], *made[a.stacked :], *found[b.stacked :]]
@@ -323,26 +338,6 @@ class _Graph:
         self.units.insert(self.units.index(like), self.units.pop())
         return self._new(View(flat, whole(shape)), [found], like)[0]
 
-    def _join_neighbours(self) -> None:
-        """Join maps without loops inside that take the same rows, and need nothing of each other."""
-        takers: dict[tuple[int, int], list[_Unit]] = {}
-        for unit in list(self.units):
-            if not _is_map(unit.op) or unit.op.body.has_loops:
-                continue
-            for value in list(dict.fromkeys(map(self.now, unit.args[: unit.op.rows]))):
-                others = takers.setdefault((value, unit.op.length), [])
-                for other in list(others):
-                    if other is unit or not any(other is own for own in self.units):
-                        continue
-                    if len(other.op.body) + len(unit.op.body) > _LARGEST:
-                        continue
-                    args = {self.now(own) for own in unit.args}
-                    if not self._reaches(other, args) and not self._reaches(
-                        unit, {self.now(own) for own in other.args}
-                    ):
-                        self._join(other, unit)
-                others.append(unit)
-
     def program(self) -> Program:
         """Return the new program."""
         builder = Builder(len(self.old.names))
@@ -351,8 +346,7 @@ class _Graph:
         numbers = dict(enumerate(new))
         for unit in self._order():
             args = tuple([numbers[self.now(value)] for value in unit.args])
-            is_step = isinstance(unit.op, Loop) or not isinstance(unit.op, Structural)
-            first = builder.step(unit.op, args) if is_step else arranged(builder, unit.op, args)
+            first = builder.write(unit.op, args)
             numbers.update(zip(unit.results, range(first, first + len(unit.results)), strict=True))
         return builder.finish(self.old, [numbers[self.now(value)] for value in self.old.outputs])
 
@@ -375,6 +369,13 @@ class _Graph:
                 missing[id(taker)] -= 1
                 if not missing[id(taker)]:
                     heapq.heappush(ready, (taker.place, rank[id(taker)], taker))
+
+
+def _is_in_order(op: Any) -> bool:
+    """Return whether an operation gives all numbers of an array in order, in any shape."""
+    if type(op) is View:
+        return not op.stops and op.part == whole(op.shape) and size_of(op.of) == size_of(op.shape)
+    return type(op) is Place and len(op.parts) == 1 and op.fills
 
 
 def _is_map(op: Any) -> bool:

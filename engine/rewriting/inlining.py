@@ -8,15 +8,11 @@ from ..operations import table
 from ..programs import (
     Builder,
     Loop,
-    Part,
     Place,
     Program,
     Shape,
-    Structural,
     View,
-    arranged,
-    contiguous,
-    size_of,
+    row_at,
     values_in_tuple,
     whole,
 )
@@ -27,11 +23,8 @@ def inlined(builder: Builder, body: Program, args: Sequence[int]) -> list[int]:
     values = [*args, *[builder.constant(number) for number in body.constants]]
     for op, own in body.steps:
         places = tuple([values[k] for k in own])
-        if isinstance(op, Loop):
-            first = builder.step(op, places)
-            values += range(first, first + op.results)
-        else:
-            values.append(arranged(builder, op, places) if isinstance(op, Structural) else builder.step(op, places))
+        first = builder.write(op, places)
+        values += range(first, first + op.results)
     return [values[k] for k in body.outputs]
 
 
@@ -47,14 +40,13 @@ def unrolled(builder: Builder, loop: Loop) -> list[int]:
     for k in range(loop.length):
         args = list(range(len(loop.body.names)))
         for row, shape in enumerate(loop.body.shapes[: loop.rows]):
-            part = Part(k * size_of(shape), shape, contiguous(shape))
-            args[row] = arranged(builder, View((loop.length, *shape), part), (row,))
+            args[row] = builder.write(View((loop.length, *shape), row_at(k, shape)), (row,))
         found.append(inlined(builder, loop.body, args))
     results = []
     for j, shape in enumerate(loop.body.output_shapes[: loop.stacked]):
-        parts = [Part(k * size_of(shape), shape, contiguous(shape)) for k in range(loop.length)]
+        parts = [row_at(k, shape) for k in range(loop.length)]
         place = Place((loop.length, *shape), parts)
-        results.append(arranged(builder, place, tuple([own[j] for own in found])))
+        results.append(builder.write(place, tuple([own[j] for own in found])))
     for j, shape in enumerate(loop.body.output_shapes[loop.stacked :], loop.stacked):
         total = found[0][j]
         for own in found[1:]:

@@ -8,8 +8,9 @@
     values_only   `stop_gradient` goes: all derivatives are taken
     hoist         what depends on shared arguments only comes first, to run once for a batch
 
-Derivatives that are taken while tracing recognise and fuse first what they differentiate. `relax`, apart from these,
-gives a quicker program that is right wherever no result is nan; the exact one then runs where one is.
+Derivatives that are taken while tracing recognise and fuse first what they differentiate, but not what is worth
+keeping for them. `relax`, apart from these, gives a quicker program that is right wherever no result is nan; the exact
+one then runs where one is.
 """
 
 from __future__ import annotations

@@ -27,9 +27,8 @@ from ..programs import (
     Step,
     Structural,
     View,
-    contiguous,
     drop,
-    size_of,
+    row_at,
     values_in_tuple,
 )
 from .repetition import Group, Repetition
@@ -291,9 +290,8 @@ class _Rewriting:
         made = self.builder.step(loop, (*args, *[self.new[k] for k in shared]))
         for position, (_, values) in enumerate(stacked):
             shape = self.shapes[values[0]]
-            size = size_of(shape)
             for k, value in enumerate(values):
-                view = View((group.length, *shape), Part(k * size, shape, contiguous(shape)))
+                view = View((group.length, *shape), row_at(k, shape))
                 self.new[value] = self.builder.write(view, (made + position,))
         for position, (_, place) in enumerate(sums):
             self.summed.add(place)
@@ -303,7 +301,7 @@ class _Rewriting:
         """Return the array that has these values, iteration by iteration, as rows."""
         values = list(itertools.chain(*zip(*block, strict=True)))
         own = self.shapes[values[0]]
-        parts = [Part(k * size_of(own), own, contiguous(own)) for k in range(len(values))]
+        parts = [row_at(k, own) for k in range(len(values))]
         return self.builder.write(Place((len(block[0]), *shape), parts), tuple([self.new[k] for k in values]))
 
     def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:

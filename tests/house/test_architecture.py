@@ -19,24 +19,24 @@ LAYERS = {
         backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "decimals ieee special __init__",
-    "engine/data": "reading numbers csr structure samples files __init__",
+    "engine/data": "reading numbers csr structure jacobians samples files __init__",
     "engine/operations": """
         primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views gathering tables loop naming listing older_form file program pruning builder dependence tracer tracing
-        loop_powers long_sums wrapping __init__
+        views gathering tables loop naming listing older_form file program pruning builder dependence unknown tracer
+        tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis control_flow branches nests indexing array_reductions rearranging whole_functions
-        whole_arrays traced_arrays shares __init__
+        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
+        whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules sparsity sparse_arrays running transforms series loop_series checkpointing __init__
+        sweeps loop_rules sparsity sparse_arrays running transforms series loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
         layout buffers meeting array_moves bounded lowering python_ repeating numpy_ c/ llvm/ __init__
@@ -52,7 +52,7 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module blocking columns parts results writer moves rows_by_index iterations calls bodies nest __init__
+        memory module blocking columns in_line parts results writer moves rows_by_index iterations calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",

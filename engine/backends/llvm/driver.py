@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ...programs import size_of
 from ..layout import Layout
@@ -55,23 +55,30 @@ class Frame:
 
 def watched(name: str, start: str, stop: str, step: int, body: str, turns: int, cost: int) -> str:
     """Write a counted loop that can be stopped after so many turns of this cost each; 0 turns never look."""
+    return in_strips(name, start, stop, step, lambda first, end: loop(name, first, end, step, body), turns, cost)
+
+
+def in_strips(
+    name: str, start: str, stop: str, step: int, inside: Callable[[str, str], str], turns: int, cost: int
+) -> str:
+    """Write what runs over %name from one number to another so that it can be stopped after so many turns."""
     if not turns:
-        return loop(name, start, stop, step, body)
+        return inside(start, stop)
     strip = f"{name}.strip"
-    inside = watch.look(strip, f"{strip}.done", turns * cost)
-    inside += f"%{name}.far = add i64 %{strip}, {turns * step}\n%{name}.last = icmp sgt i64 %{name}.far, {stop}\n"
-    inside += f"%{name}.end = select i1 %{name}.last, i64 {stop}, i64 %{name}.far\n"
-    return loop(strip, start, stop, turns * step, inside + loop(name, f"%{strip}", f"%{name}.end", step, body))
+    text = watch.look(strip, f"{strip}.done", turns * cost)
+    text += f"%{name}.far = add i64 %{strip}, {turns * step}\n%{name}.last = icmp sgt i64 %{name}.far, {stop}\n"
+    text += f"%{name}.end = select i1 %{name}.last, i64 {stop}, i64 %{name}.far\n"
+    return loop(strip, start, stop, turns * step, text + inside(f"%{strip}", f"%{name}.end"))
 
 
-def loop(name: str, start: str, stop: str, step: int, body: str) -> str:
-    """Write a counted loop over %name."""
+def loop(name: str, start: str, stop: str, step: int, body: str, phis: str = "") -> str:
+    """Write a counted loop over %name; `phis` are what else it hands on from one turn to the next."""
     return f"""br label %{name}.enter
 {name}.enter:
 br label %{name}.head
 {name}.head:
 %{name} = phi i64 [ {start}, %{name}.enter ], [ %{name}.next, %{name}.latch ]
-%{name}.more = icmp slt i64 %{name}, {stop}
+{phis}%{name}.more = icmp slt i64 %{name}, {stop}
 br i1 %{name}.more, label %{name}.body, label %{name}.done
 {name}.body:
 {body}

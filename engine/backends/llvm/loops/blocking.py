@@ -1,20 +1,42 @@
-"""Run several iterations of a map as one, step by step side by side: what they share is fetched once for all."""
+"""Run several iterations of a map as one, step by step side by side: what they share is fetched once for all.
+
+The maps inside run side by side, too, as one map over what each of the iterations gives them: an inner sum of products
+then takes several rows by several vectors at a time, and all that it adds up stays in registers.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from ....operations import table
-from ....programs import MAP, Loop, Part, Place, Program, Step, View, contiguous, size_of, values_in_tuple
+from ....programs import (
+    MAP,
+    Builder,
+    Loop,
+    Part,
+    Place,
+    Program,
+    View,
+    contiguous,
+    differing,
+    size_of,
+    values_in_tuple,
+    whole,
+)
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
+_MOST = 60  # steps of a body with loops
+
+Copies = tuple[int, ...]  # the value of each copy
 
 
 def blocked(loop: Loop, most: int) -> Loop:
     """Return the loop with as many iterations in one as divide its length, at most `most`.
 
     Arguments and results stay what they are and where they are, but for a second axis along the iterations in one. Only
-    maps change whose body holds no loop, and adds up no arrays.
+    maps change, whose body holds no loops but short maps.
 
     >>> from chainrule import dot, map, trace
     >>> program = trace(lambda w, x: map(dot, w, x), [[1.0] * 4] * 6, [2.0] * 4)
@@ -22,10 +44,12 @@ def blocked(loop: Loop, most: int) -> Loop:
     >>> [blocked(loop, most).length for most in (1, 2, 4)]
     [6, 3, 2]
     """
-    if loop.kind != MAP or any(isinstance(op, Loop) for op, _ in loop.body.steps):
+    if loop.kind != MAP or not _joins(loop.body):
         return loop
     shapes, given = loop.body.shapes, loop.body.output_shapes
-    if sum(map(size_of, shapes[loop.rows :])) < _SHARED or any(given[loop.stacked :]):
+    if sum(map(size_of, shapes[loop.rows :])) < _SHARED:
+        return loop
+    if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
     if count == 1:
@@ -33,49 +57,111 @@ def blocked(loop: Loop, most: int) -> Loop:
     return loop.change(body=_several(loop.body, loop.rows, loop.stacked, count), length=loop.length // count)
 
 
+def _joins(body: Program) -> bool:
+    """Return whether a body holds no loops but short maps."""
+    loops = [op for op, _ in body.steps if isinstance(op, Loop)]
+    return not loops or (len(body.steps) <= _MOST and all(op.kind == MAP and _joins(op.body) for op in loops))
+
+
 def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     """Return the program of several iterations; what it sums is added up as soon as it is computed."""
-    inputs, shapes, given = len(body.names), body.shapes, body.output_shapes
-    steps: list[Step] = []
-    made = body.offset
-    places = [{k: k for k in range(rows, body.offset)} for _ in range(count)]
+    shapes, given = body.shapes, body.output_shapes
+    builder = Builder(len(body.names))
+    inputs: list[Copies] = []
+    for k, shape in enumerate(shapes):
+        if k < rows:
+            parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
+            inputs.append(tuple([builder.step(View((count, *shape), part), (k,)) for part in parts]))
+        else:
+            inputs.append((k,) * count)
+    totals = [place >= stacked for place in range(len(given))]
+    outputs = []
+    for copies, shape in zip(_side_by_side(builder, body, inputs, totals), given, strict=True):
+        if len(copies) > 1:
+            parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
+            outputs.append(builder.step(Place((count, *shape), parts), copies))
+        else:
+            outputs += copies
+    taken = [*[(count, *shape) for shape in shapes[:rows]], *shapes[rows:]]
+    found = [*[(count, *shape) for shape in given[:stacked]], *given[stacked:]]
+    frame = replace(body, arguments=values_in_tuple(taken), result=values_in_tuple(found))
+    return builder.finish(frame, outputs)
 
-    def add(op: object, args: tuple[int, ...]) -> int:
-        nonlocal made
-        steps.append(Step(op, args))  # type: ignore[arg-type]
-        made += 1
-        return made - 1
 
-    for copy, own in enumerate(places):
-        for k, shape in enumerate(shapes[:rows]):
-            part = Part(copy * size_of(shape), shape, contiguous(shape))
-            own[k] = add(View((count, *shape), part), (k,))
-    totals: dict[int, int] = {}
-    summed = set(body.outputs[stacked:])
+def _side_by_side(
+    builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]
+) -> list[Sequence[int]]:
+    """Write the steps of a program once for each copy, and return each output's copies; of `totals` the sum."""
+    count = len(inputs[0])
+    values = [*inputs, *[(builder.constant(item),) * count for item in body.constants]]
+    uses = Counter([*body.outputs, *[k for _, args in body.steps for k in args]])
+    summed = {value for value, is_total in zip(body.outputs, totals, strict=True) if is_total}
+    found: dict[int, int] = {}  # sums by their value
+    shapes = body.value_shapes
 
     def add_up(value: int) -> None:
-        totals[value] = places[0][value]
-        for own in places[1:]:
-            totals[value] = add(table.add, (totals[value], own[value]))
+        first, *others = values[value]
+        if shapes[value]:
+            place = Place(shapes[value], [whole(shapes[value])] * count)
+            found[value] = builder.step(place, values[value])
+            return
+        for other in others:
+            first = builder.step(table.add, (first, other))
+        found[value] = first
 
-    for (op, args), value in zip(body.steps, body.firsts, strict=True):
-        for own in places:
-            own[value] = add(op, tuple([own[k] for k in args]))
-        if value in summed:
-            add_up(value)
-    for value in sorted(summed - totals.keys()):
+    for (op, args), first in zip(body.steps, body.firsts, strict=True):
+        own = [values[k] for k in args]
+        results = range(first, first + op.results)
+        if isinstance(op, Loop) and any(len(set(copies)) > 1 for copies in own):
+            only = [value in summed and uses[value] == 1 for value in results]
+            given = _joined(builder, op, own, only)
+            found.update({value: copies[0] for value, copies, is_total in zip(results, given, only, strict=True) if is_total})
+            values += [copies * (count // len(copies)) for copies in given]
+        else:
+            made = [builder.step(op, arguments) for arguments in zip(*own, strict=True)]
+            values += [tuple([start + k for start in made]) for k in range(op.results)]
+        for value in results:
+            if value in summed and value not in found:
+                add_up(value)
+    for value in sorted(summed - found.keys()):
         add_up(value)
-    outputs = []
-    for value, shape in zip(body.outputs[:stacked], given, strict=False):
-        parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
-        outputs.append(add(Place((count, *shape), parts), tuple([own[value] for own in places])))
-    outputs += [totals[value] for value in body.outputs[stacked:]]
-    taken = [*[(count, *shape) for shape in shapes[:rows]], *shapes[rows:inputs]]
-    found = [*[(count, *shape) for shape in given[:stacked]], *given[stacked:]]
-    return replace(
-        body,
-        steps=tuple(steps),
-        outputs=tuple(outputs),
-        arguments=values_in_tuple(taken),
-        result=values_in_tuple(found),
+    return [
+        (found[value],) if is_total else values[value] for value, is_total in zip(body.outputs, totals, strict=True)
+    ]
+
+
+def _joined(builder: Builder, op: Loop, args: Sequence[Copies], totals: Sequence[bool]) -> list[Copies]:
+    """Write one map for those of all copies, and return the copies of each result; of `totals` the sum alone."""
+    count = len(args[0])
+    apart = [len(set(copies)) > 1 for copies in args]
+    differs = differing(op.body, apart)
+    # What is the same in all copies is taken, and given, once.
+    names, shapes, inputs, taken = [], [], [], []
+    for name, shape, copies, is_apart in zip(op.body.names, op.body.shapes, args, apart, strict=True):
+        own = range(len(names), len(names) + (count if is_apart else 1))
+        inputs.append(tuple(own) if is_apart else (own[0],) * count)
+        names += [f"{name}_{k}" for k in range(count)] if is_apart else [name]
+        shapes += [shape] * len(own)
+        taken += copies if is_apart else copies[:1]
+    inner = Builder(len(names))
+    outputs: list[int] = []
+    sizes = []
+    each = _side_by_side(inner, op.body, inputs, totals)
+    for value, copies, is_total in zip(op.body.outputs, each, totals, strict=True):
+        sizes.append(count if differs[value] and not is_total else 1)
+        outputs += copies[: sizes[-1]]
+    given = [shape for shape, size in zip(op.body.output_shapes, sizes, strict=True) for _ in range(size)]
+    frame = replace(
+        op.body,
+        names=tuple(names),
+        arguments=values_in_tuple(shapes),
+        result=values_in_tuple(given),
     )
+    rows = sum(count if is_apart else 1 for is_apart in apart[: op.rows])
+    joined = op.change(body=inner.finish(frame, outputs), rows=rows, sums=sum(sizes[op.stacked :]))
+    first = builder.step(joined, tuple(taken))
+    found: list[Copies] = []
+    for size in sizes:
+        found.append(tuple(range(first, first + size)))
+        first += size
+    return found

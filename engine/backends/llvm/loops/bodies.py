@@ -8,7 +8,7 @@ the one before, moved on; what stands elsewhere is packed first.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from ....operations import Primitive
 from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
@@ -16,6 +16,7 @@ from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
 from .calls import LoopCall
+from .in_line import Line
 from .memory import Sink, Spot, together
 from .module import Module, Written
 from .parts import is_disjoint, order_of, overlaps
@@ -62,10 +63,38 @@ class Body(Writer):
 
     def write(self) -> Written:
         """Write the functions."""
+        names, texts = [], []
+        for lines in self._functions():
+            names.append(self.module.name("body"))
+            text = "\n".join(_in_blocks(lines))
+            texts.append(f"define internal void @{names[-1]}({self._parameters}) #0 {{\n{text}\nret void\n}}\n")
+        return Written(names, self.hand_over(texts))
+
+    def in_line(
+        self,
+        program: Program,
+        lanes: int,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sequence[Sink]],
+        sums: Sequence[Spot],
+        reserved: int,
+    ) -> Line | None:
+        if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
+            return None
+        body = Body(self.module, program, lanes, inputs, sinks, 0)
+        body._temporary = self._temporary  # others write into the same function
+        body.held = {spot: f"%sum.{k}" for k, spot in enumerate(sums)}
+        if reserved:
+            body.room.block(reserved)
+        (lines,) = body._functions()
+        return Line("\n".join(_in_blocks(lines)), list(sums), list(body.held.values()), body.hand_over([]))
+
+    def _functions(self) -> Iterator[list[str]]:
+        """Write the lines of one function after another."""
         program = self.program
         self._pass_on_sinks()
         cost = list(itertools.accumulate(_cost(op) for op, _ in program.steps))
-        size = max(CHUNK // 4, CHUNK * self.module.machine.lanes // self.lanes) if self.lanes > 1 else CHUNK
+        size = _chunk(self.module.machine.lanes, self.lanes)
         chunk_of = [max(0, total - 1) // size for total in cost]
         self._last: dict[int, int] = {}
         for chunk, (_, args) in zip(chunk_of, program.steps, strict=True):
@@ -74,7 +103,7 @@ class Body(Writer):
         self.waiting = dict.fromkeys(self._left_over())
         self._last.update(dict.fromkeys(self.waiting, final))
         self._fuse(chunk_of)
-        names, texts, place = [], [], 0
+        place = 0
         for chunk in range(final + 1):
             self._chunk = chunk
             self.begin()
@@ -87,10 +116,7 @@ class Body(Writer):
                 place += 1
             if chunk == final:
                 self._finish()
-            names.append(self.module.name("body"))
-            text = "\n".join(_in_blocks(self.lines))
-            texts.append(f"define internal void @{names[-1]}({self._parameters}) #0 {{\n{text}\nret void\n}}\n")
-        return Written(names, self.hand_over(texts))
+            yield self.lines
 
     def _left_over(self) -> list[int]:
         """List the outputs written at the end: carried ones, and those that no step here computes."""
@@ -310,6 +336,11 @@ class Body(Writer):
         found = [(value, sink) for value in self.waiting for sink in self.sinks[value]]
         moves.send_all(self, [(value, sink) for value, sink in found if not sink.late])
         moves.exchange(self, [(value, sink.spot) for value, sink in found if sink.late])
+
+
+def _chunk(own: int, lanes: int) -> int:
+    """Return how many steps a function has, on a machine with so many lanes."""
+    return max(CHUNK // 4, CHUNK * own // lanes) if lanes > 1 else CHUNK
 
 
 def _cost(op: Primitive) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, Loop, Shape, inputs_differ, size_of
+from ....programs import CALL, Loop, Program, Shape, Structural, inputs_differ, size_of
 from . import moves
 from .blocking import blocked
 from .columns import shared_columns, summed_columns, takes_lanes
@@ -34,18 +34,20 @@ class LoopCall:
         self.module, self.lanes = parent.module, parent.lanes
         machine = self.module.machine
         self.length = op.length
+        own = machine.lanes
+        self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
+        # Sums of all iterations should stay in registers.
         if self.lanes > 1:
-            # Sums of all iterations should stay in registers.
-            op = blocked(op, machine.registers * machine.lanes // (2 * self.lanes))
+            op = blocked(op, machine.registers * own // (2 * self.lanes))
+        elif not self.across and op.body.has_loops:
+            op = blocked(op, machine.registers // 8)
         self.parent, self.op, self.args, self.first = parent, op, args, first
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
         self._region_of: dict[tuple[str, int, int], int] = {}
-        own = machine.lanes
         # A function that calls functions gets its numbers side by side at each call, so that there is one of it.
         self.packed = op.kind == CALL and any(isinstance(inner, Loop) for inner, _ in op.body.steps)
-        self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
         self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
     def write(self) -> None:
@@ -282,7 +284,9 @@ class LoopCall:
         """Choose how many iterations run side by side: several vectors if the few operations leave registers free."""
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)
-        for side in (4, 2) if op.work <= _SHORT * op.length else ():
+        for side in (4, 2):
+            if _straight(op.body) > _SHORT or side * _most_sums(op) > self.module.machine.registers // 2:
+                continue
             # The last ones overlap those before them; what is added may not come twice.
             waste = side * -(-op.length // (side * own)) - vectors
             if (
@@ -292,6 +296,16 @@ class LoopCall:
             ):
                 return side * own
         return own
+
+
+def _straight(body: Program) -> int:
+    """Return about how many operations stand in a program and those inside."""
+    return sum([_straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args) for op, args in body.steps])
+
+
+def _most_sums(op: Loop) -> int:
+    """Return how many sums a loop, or one inside, adds to at once, at most."""
+    return max([op.sums, *[_most_sums(inner) for inner, _ in op.body.steps if isinstance(inner, Loop)]])
 
 
 def _side_by_side(spots: Sequence[Spot], width: Callable[[Spot], int]) -> list[Spot]:

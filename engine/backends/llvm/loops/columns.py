@@ -9,18 +9,40 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 
-from ....programs import MAP, Loop, Program
+from ....programs import MAP, Loop, Program, View
+
+_LONG = 4  # vectors of an inner map, at least, so that it takes the lanes rather than the map around it
+_MOSTLY = 0.9  # share of the work that is done by such maps
 
 
+@functools.lru_cache(maxsize=512)
 def takes_lanes(loop: Loop, lanes: int) -> bool:
-    """Return whether a loop could run one iteration per vector lane.
+    """Return whether a loop could run one iteration per vector lane, and none of those inside does better.
 
     >>> from chainrule import map, trace
     >>> loop = next(op for op, _ in trace(lambda xs: map(lambda x: x * x, xs), [1.0] * 4).steps if op.name == "map")
     >>> takes_lanes(loop, 4), takes_lanes(loop, 8)
     (True, False)
     """
-    return loop.kind == MAP and loop.length >= lanes > 1
+    return loop.kind == MAP and loop.length >= lanes > 1 and not _leaves_lanes(loop, lanes)
+
+
+def _leaves_lanes(loop: Loop, lanes: int) -> bool:
+    """Return whether nearly all of an iteration's work is done by long inner maps over numbers side by side."""
+    body, work = loop.body, 0
+    seen = {value: args[0] for (op, args), value in zip(body.steps, body.firsts, strict=True) if isinstance(op, View)}
+    for op, args in body.steps:
+        if not isinstance(op, Loop) or op.length < _LONG * lanes:
+            continue
+        if takes_lanes(op, lanes):
+            sources = zip(op.body.shapes[: op.rows], args, strict=False)
+            shared = range(loop.rows, len(body.names))
+            fits = all(not shape or seen.get(value, value) in shared for shape, value in sources)
+        else:
+            fits = op.kind == MAP and _leaves_lanes(op, lanes)
+        work += op.work if fits else 0
+    return work * loop.length >= _MOSTLY * loop.work
+
 
 
 def input_columns(program: Program, lanes: int) -> Iterator[int]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, COUNTED, WHILE, Loop, differing
+from ....programs import CALL, COUNTED, WHILE, Loop, Program, differing
 from .. import watch
-from ..driver import watched
+from ..driver import in_strips, loop, watched
 from . import moves
+from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
@@ -42,16 +43,88 @@ class Iterations:
             return self._apart()
         if op.kind == WHILE:
             return self._while()
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         if op.kind == CALL:
-            return body
+            return self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
         name, text, stop = self.module.name("loop"), "", f"{op.length}"
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
-        count = f"%last = sub i64 {stop}, 1\n%k = sub i64 %last, %i" if op.backwards else "%k = add i64 %i, 0"
-        inside = f"{count}\n" + _moved(steps, "%k") + _calls(body.names, [f"%q{k}" for k in range(len(steps))])
-        self._define(name, len(steps), text + self._counted(stop, 1, inside))
-        return Written([name], body.size)
+        turns, size = self._turns(inputs, sinks, (), stop)
+        self._define(name, len(steps), text + turns)
+        return Written([name], size)
+
+    def _turns(
+        self,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sink],
+        own: Sequence[str],
+        stop: str,
+        reserved: int = 0,
+        last: int | None = None,
+    ) -> tuple[str, int]:
+        """Write the loop over the iterations, and tell how large a frame it needs.
+
+        After the pointers that move on come `own` ones; so many bytes of the frame are `reserved`. No turn begins after
+        the `last` place: rather it begins there once more.
+        """
+        op, lanes, steps, parent = self.op, self.lanes, self.steps, self.parent
+        step = lanes if lanes != parent.lanes else 1
+        targets, count = [[sink] for sink in sinks], len(steps) + len(own)
+        cost = self._cost(step)
+        turns = watch.turns(cost, -(-op.length // step))
+
+        def place(index: str, name: str) -> str:
+            """Write the iteration, and the pointers that move, from how many there were before."""
+            at = f"%{name} = add i64 {index}, 0\n"
+            if op.backwards:
+                at = f"%{name}.last = sub i64 {stop}, 1\n%{name} = sub i64 %{name}.last, {index}\n"
+            if last is not None:
+                at = f"%{name}.over = icmp sgt i64 {index}, {last}\n"
+                at += f"%{name} = select i1 %{name}.over, i64 {last}, i64 {index}\n"
+            return at + _moved(steps, f"%{name}", f"{name}q")
+
+        def calls(index: str, name: str, names: Sequence[str]) -> str:
+            pointers = [*[f"%{name}q{k}" for k in range(len(steps))], *own]
+            return place(index, name) + _calls(names, pointers, "%f" if reserved else "%frame")
+
+        line = self._line(op.body, inputs, sinks, own, reserved)
+        if line is None:
+            body = parent.inner(op.body, lanes, inputs, targets, count)
+            return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
+        size, slow = line.size, Written([], 0)
+        plain = in_plain_products(op.body, [is_held(sink, steps) for sink in sinks])
+        if plain is not op.body:
+            # A sum that is nan is computed again, as it was meant.
+            slow = parent.inner(op.body, lanes, inputs, targets, count)
+            line = self._line(plain, inputs, sinks, own, reserved) or line
+            size = max(line.size, reserved + slow.size)
+
+        def inside(start: str, end: str) -> str:
+            text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i", lanes))
+            if not slow.names:
+                return text + line.add_up(lanes)
+            again = loop("z", start, end, step, calls("%z", "zk", slow.names))
+            return (
+                f"{text}{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+                f"sum.again:\n{again}br label %sum.over\n"
+                f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
+            )
+
+        return in_strips("i", "0", stop, step, inside, turns, cost), size
+
+    def _line(
+        self, body: Program, inputs: Sequence[Spot], sinks: Sequence[Sink], own: Sequence[str], reserved: int
+    ) -> Line | None:
+        """Write one iteration in line if it is short."""
+        if any(isinstance(op, Loop) for op, _ in body.steps):
+            return None
+        names = [*[f"%kq{k}" if step else f"%r{k}" for k, step in enumerate(self.steps)], *own]
+
+        def named(spot: Spot) -> Spot:
+            return spot._replace(base=names[int(spot.base[2:])])
+
+        targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
+        sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
+        return self.parent.in_line(body, self.lanes, list(map(named, inputs)), [[t] for t in targets], sums, reserved)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -79,32 +152,25 @@ class Iterations:
         every = [Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]]
         every += [Sink(spot, True) for spot in sums]
 
-        places, targets = list(map(lane, inputs)), [[sink] for sink in every]
-        body = self.parent.inner(op.body, lanes, places, targets, count + 1)
+        places = list(map(lane, inputs))
         text = f"%f = getelementptr i8, ptr %frame, i64 {-(-own // 64) * 64}\n"
         if own:
             text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {own}, i1 false)\n"
         own = -(-own // 64) * 64
-        pointers, last, size = [*[f"%q{k}" for k in range(count)], "%frame"], op.length - lanes, body.size
-        if not rest:
-            inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
-            text += self._counted(f"{op.length}", lanes, inside)
-        elif not any(sink.adds for sink in every):
-            start = f"%tail = icmp sgt i64 %i, {last}\n%s = select i1 %tail, i64 {last}, i64 %i\n"
-            inside = start + _moved(steps, "%s") + _calls(body.names, pointers, "%f")
-            text += self._counted(f"{op.length}", lanes, inside)
-        else:
+        last, adds = op.length - lanes, any(sink.adds for sink in every)
+        stop = op.length - rest if adds else op.length
+        turns, size = self._turns(places, every, ["%frame"], f"{stop}", own, last=None if adds else last)
+        text += turns
+        if adds and rest:
+            targets = [[sink] for sink in every]
             tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
-            size = max(size, tail.size)
-            inside = _moved(steps, "%i") + _calls(body.names, pointers, "%f")
-            text += self._counted(f"{op.length - rest}", lanes, inside)
-            text += f"%w = add i64 0, {last}\n"
+            size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
-            text += _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
+            text += f"%w = add i64 0, {last}\n" + _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
         text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
-        return Written([name], own + size)
+        return Written([name], size)
 
     def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
@@ -251,11 +317,6 @@ class Iterations:
         with parent.all_lanes():
             for new, total in _together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
                 moves.walk(parent, ("add chosen",), [new, total], add, [f"{mask} %on"])
-
-    def _counted(self, stop: str, lanes: int, inside: str) -> str:
-        """Write the loop over iterations, so many at a time, so that it can be stopped."""
-        cost = self._cost(lanes)
-        return watched("i", "0", stop, lanes, inside, watch.turns(cost, -(-self.op.length // lanes)), cost)
 
     def _cost(self, lanes: int) -> int:
         """Estimate what one turn of the loop takes."""

@@ -6,7 +6,7 @@ import bisect
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ....programs import Part, Shape, contiguous, seen_through, size_of
+from ....programs import Part, Shape, contiguous, seen_through, size_of, whole
 
 
 class Spot(NamedTuple):
@@ -63,7 +63,7 @@ class Spot(NamedTuple):
 
     def of_shape(self, shape: Shape) -> Spot | None:
         """Return the same numbers in another shape, unless no strides give it."""
-        return self.part(Part(0, shape, contiguous(shape)))
+        return self.part(whole(shape))
 
 
 def merged(shape: Shape, *strides: tuple[int, ...]) -> list[tuple[int, ...]]:

@@ -52,7 +52,9 @@ def send_all(writer: Writer, sent: Sequence[tuple[int, Sink]]) -> None:
 def _as_arrays(writer: Writer, run: Sequence[tuple[int, Sink]]) -> tuple[Spot, Spot] | None:
     """Return from where and to where numbers are moved as an array, if they stand at equal distances."""
     homes = [spot for value, _ in run if (spot := writer.homes.get(value)) is not None]
-    if len(homes) < len(run) or any(sink.spot.shape or sink.adds != run[0][1].adds for _, sink in run):
+    if len(homes) < len(run) or any(
+        sink.spot.shape or sink.adds != run[0][1].adds or sink.spot in writer.held for _, sink in run
+    ):
         return None
     source, target = together(homes, (len(run),)), together([sink.spot for _, sink in run], (len(run),))
     return None if source is None or target is None else (source, target)

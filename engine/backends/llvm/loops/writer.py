@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ....programs import Numbers, Program, Shape, differing, size_of
+from .in_line import Line
 from .memory import Room, Sink, Spot, in_order
 from .module import TABLE, Module, Written
 
@@ -31,6 +32,7 @@ class Writer(ABC):
         room: the frame of memory.
         lines: of the present function.
         known: what holds a value in the present function.
+        held: what holds a sum that stays in registers.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Writer(ABC):
         self.waiting: dict[int, None] = {}
         self.uses = Counter(itertools.chain(program.outputs, *[args for _, args in program.steps]))
         self.room = Room()
+        self.held: dict[Spot, str] = {}
         self._child = 0  # bytes for the frames of inner loops, one at a time
         self._temporary = itertools.count()
         self.begin()
@@ -70,6 +73,21 @@ class Writer(ABC):
         dead: int = 0,
     ) -> Written:
         """Write the functions of an inner program into the same module."""
+
+    @abstractmethod
+    def in_line(
+        self,
+        program: Program,
+        lanes: int,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sequence[Sink]],
+        sums: Sequence[Spot],
+        reserved: int,
+    ) -> Line | None:
+        """Return the text of an inner program, if it is short, with sums in registers; see `Line`.
+
+        So many bytes of the frame are `reserved` for others.
+        """
 
     def begin(self) -> None:
         """Begin a function."""
@@ -128,6 +146,8 @@ class Writer(ABC):
 
     def load(self, spot: Spot) -> str:
         """Load the number at a spot."""
+        if self.held and spot in self.held:
+            return self.held[spot]
         if spot.lane and spot.lane != 8:
             return self._gather(spot)
         pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
@@ -148,6 +168,9 @@ class Writer(ABC):
 
     def store(self, text: str, spot: Spot) -> None:
         """Store a double, or a vector, whether the spot is shared by all lanes or one per lane."""
+        if self.held and spot in self.held:
+            self.held[spot] = text
+            return
         if spot.lane and spot.lane != 8:
             for lane in range(self.lanes):
                 pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
@@ -216,9 +239,11 @@ class Writer(ABC):
     def fold(self, spot: Spot, factors: Sequence[str]) -> None:
         """Add a vector, or the product of two, to a sum over a shorter vector, part by part."""
         size = spot.fold
-        short, pointer, key = self.module.operations(size), self.pointer(spot.base, spot.offset), self.temporary()
-        total = f"%f{key}"
-        self.lines.append(f"{total} = load {short.type}, ptr {pointer}, align 8")
+        short, total = self.module.operations(size), self.held.get(spot, "")
+        if not total:
+            pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
+            total = f"%f{key}"
+            self.lines.append(f"{total} = load {short.type}, ptr {pointer}, align 8")
         for first in range(0, self.lanes, size):
             parts = []
             for factor in factors:
@@ -236,4 +261,7 @@ class Writer(ABC):
             else:
                 self.lines.append(f"%f{key} = fadd {short.type} {total}, {parts[0]}")
                 total = f"%f{key}"
-        self.lines.append(f"store {short.type} {total}, ptr {pointer}, align 8")
+        if spot in self.held:
+            self.held[spot] = total
+        else:
+            self.lines.append(f"store {short.type} {total}, ptr {pointer}, align 8")
