@@ -300,7 +300,12 @@ class LoopCall:
 
 def _straight(body: Program) -> int:
     """Return about how many operations stand in a program and those inside."""
-    return sum([_straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args) for op, args in body.steps])
+    return sum(
+        [
+            _straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args)
+            for op, args in body.steps
+        ]
+    )
 
 
 def _most_sums(op: Loop) -> int:

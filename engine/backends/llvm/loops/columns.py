@@ -44,7 +44,6 @@ def _leaves_lanes(loop: Loop, lanes: int) -> bool:
     return work * loop.length >= _MOSTLY * loop.work
 
 
-
 def input_columns(program: Program, lanes: int) -> Iterator[int]:
     """Yield the inputs that should stand by columns."""
     inputs = len(program.names)
