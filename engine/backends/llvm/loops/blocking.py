@@ -18,6 +18,7 @@ from ....programs import (
     Part,
     Place,
     Program,
+    Shape,
     View,
     contiguous,
     differing,
@@ -90,7 +91,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
 
 def _side_by_side(
     builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]
-) -> list[Sequence[int]]:
+) -> list[Copies]:
     """Write the steps of a program once for each copy, and return each output's copies; of `totals` the sum."""
     count = len(inputs[0])
     values = [*inputs, *[(builder.constant(item),) * count for item in body.constants]]
@@ -136,7 +137,10 @@ def _joined(builder: Builder, op: Loop, args: Sequence[Copies], totals: Sequence
     apart = [len(set(copies)) > 1 for copies in args]
     differs = differing(op.body, apart)
     # What is the same in all copies is taken, and given, once.
-    names, shapes, inputs, taken = [], [], [], []
+    names: list[str] = []
+    shapes: list[Shape] = []
+    inputs: list[Copies] = []
+    taken: list[int] = []
     for name, shape, copies, is_apart in zip(op.body.names, op.body.shapes, args, apart, strict=True):
         own = range(len(names), len(names) + (count if is_apart else 1))
         inputs.append(tuple(own) if is_apart else (own[0],) * count)
