@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from ....programs import CALL, COUNTED, WHILE, Loop, Program, differing
+from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
 from .. import watch
 from ..driver import in_strips, loop, watched
 from . import moves
@@ -90,29 +90,45 @@ class Iterations:
         if line is None:
             body = parent.inner(op.body, lanes, inputs, targets, count)
             return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
-        size, slow = line.size, Written([], 0)
-        plain = in_plain_products(op.body, [is_held(sink, steps) for sink in sinks])
-        if plain is not op.body:
-            # A sum that is nan is computed again, as it was meant.
-            slow = parent.inner(op.body, lanes, inputs, targets, count)
-            line = self._line(plain, inputs, sinks, own, reserved) or line
-            size = max(line.size, reserved + slow.size)
+        size = line.size
+        again, rest = Written([], 0), Written([], 0)
+        plain, doubtful = in_plain_products(op.body) if op.kind == MAP else (op.body, set())
+        if doubtful:
+            sums = [place for place, sink in enumerate(sinks) if is_held(sink, steps)]
+            is_safe = doubtful.isdisjoint(sums)
+            doubtful.difference_update(sums)
+            line = self._line(plain, inputs, sinks, own, reserved, doubtful) or line
+            if not is_safe:
+                only = drop(flat(op.body, [op.body.outputs[place] for place in sums]))
+                again = parent.inner(only, lanes, inputs, [targets[place] for place in sums], count)
+            if doubtful:
+                rest = parent.inner(op.body, lanes, inputs, targets, count)
+            size = max(line.size, reserved + again.size, reserved + rest.size)
 
         def inside(start: str, end: str) -> str:
             text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i", lanes))
-            if not slow.names:
-                return text + line.add_up(lanes)
-            again = loop("z", start, end, step, calls("%z", "zk", slow.names))
-            return (
-                f"{text}{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
-                f"sum.again:\n{again}br label %sum.over\n"
-                f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
-            )
+            if again.names:
+                # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
+                slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
+                text += (
+                    f"{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+                    f"sum.again:\n{slow}br label %sum.over\n"
+                    f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
+                )
+            else:
+                text += line.add_up(lanes)
+            return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
 
     def _line(
-        self, body: Program, inputs: Sequence[Spot], sinks: Sequence[Sink], own: Sequence[str], reserved: int
+        self,
+        body: Program,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sink],
+        own: Sequence[str],
+        reserved: int,
+        doubtful: Collection[int] = (),
     ) -> Line | None:
         """Write one iteration in line if it is short."""
         if any(isinstance(op, Loop) for op, _ in body.steps):
@@ -124,7 +140,8 @@ class Iterations:
 
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
-        return self.parent.in_line(body, self.lanes, list(map(named, inputs)), [[t] for t in targets], sums, reserved)
+        every, places = [[target] for target in targets], list(map(named, inputs))
+        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
