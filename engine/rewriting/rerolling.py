@@ -12,7 +12,6 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from ..data import Structure
 from ..operations import Primitive, table
@@ -132,10 +131,7 @@ def _operands(op: Primitive, args: Sequence[int]) -> int:
 
 
 def _work(program: Program, group: Group) -> int:
-    steps = [program.steps[column[0]] for column in group.columns]
-    return group.length * sum(
-        [len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)]
-    )
+    return group.length * sum([_operands(*program.steps[column[0]]) for column in group.columns])
 
 
 def size(program: Program) -> int:
@@ -144,7 +140,7 @@ def size(program: Program) -> int:
     for op, args in program.steps:
         if not isinstance(op, Loop):
             if isinstance(op, Place):
-                total += 0 if _regular(program, args) else _PACK * len(args)
+                total += 0 if _regular(program, op, args) else _PACK * len(args)
             elif not isinstance(op, Structural):
                 total += len(args) if op.cheap else _FUNCTION
             continue
@@ -155,12 +151,12 @@ def size(program: Program) -> int:
     return total
 
 
-def _regular(program: Program, column: Sequence[int]) -> bool:
-    """Return whether values are constants, or are at equal distances already."""
+def _regular(program: Program, op: Place, args: Sequence[int]) -> bool:
+    """Return whether what is put into an array is constant, or numbers that come at equal distances along each axis."""
     inputs = len(program.names)
-    if all(inputs <= k < program.offset for k in column) or len(column) < 2:
+    if all(inputs <= k < program.offset for k in args) or len(args) < 2:
         return True
-    return len({after - before for before, after in pairwise(column)}) <= 1
+    return regular(args, op.shape if len(args) == size_of(op.shape) else (len(args),)) is not None
 
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)

@@ -355,8 +355,7 @@ def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
     """Join pairs of numbers that stand at equal distances to pairs of arrays."""
     runs: list[list[tuple[Spot, Spot]]] = []
     for pair in pairs:
-        last = [*runs[-1][-2:], pair] if runs else []
-        if last and all(together([one[k] for one in last], (len(last),)) for k in (0, 1)) and not pair[0].shape:
+        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
             runs[-1].append(pair)
         else:
             runs.append([pair])
@@ -365,6 +364,12 @@ def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
         joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
         found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
     return found
+
+
+def _follows(before: Sequence[Spot], spot: Spot) -> bool:
+    """Return whether a number stands behind one or two others, at an equal distance."""
+    last, step = before[-1], spot.offset - before[-1].offset
+    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
 
 
 def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
