@@ -29,6 +29,7 @@ from ..programs import (
     drop,
     regular,
     row_at,
+    size_of,
     values_in_tuple,
 )
 from .repetition import Group, Repetition
