@@ -40,10 +40,9 @@ class Builder:
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value; a loop's other values have the numbers that follow."""
-        key = op, tuple(sorted(args)) if op.commutes else args
-        place = self._known.get(key)
-        if place is None:
-            place = self._known[key] = self.inputs + len(self.made)
+        new = self.inputs + len(self.made)
+        place = self._known.setdefault((op, tuple(sorted(args)) if op.commutes else args), new)
+        if place == new:
             step = Step(op, args)
             self._steps.append(step)
             self.made.append(step)

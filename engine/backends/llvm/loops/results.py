@@ -51,7 +51,8 @@ class _Joiner:
     def structure(self, result: Structure) -> Structure:
         """Return the structure with arrays whole where that pays off."""
         is_list = self.in_order and result.kind == "list" and result.kinds() == {"list", "number"}
-        if result.parts and not is_list:
+        is_list = is_list and not result.has_whole
+        if result.parts and not is_list and not result.whole:
             parts = [self.structure(part) for part in result.parts]
             is_same = all(new is old for new, old in zip(parts, result.parts, strict=True))
             return result if is_same else replace(result, parts=tuple(parts))
