@@ -52,9 +52,11 @@ class Repetition:
         for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
             self.maker[first : first + op.results] = [place] * op.results
         self.root = list(self.maker)  # the same, but of a view the step that made what it is of
+        self.starts: dict[int, tuple[int, ...]] = {}  # of a view where in that it starts
         for (op, args), first in zip(program.steps, program.firsts, strict=True):
             if isinstance(op, View):
                 self.root[first] = self.root[args[0]]
+                self.starts[first] = (op.part.start, *self.starts.get(args[0], ()))
         # Views of inputs and constants are nothing but other names: they are no steps here.
         self.places = [
             place
@@ -176,7 +178,8 @@ class Repetition:
         if len(column) == 1:
             self.level[column[0]] = top + (not isinstance(steps[column[0]].op, View))
             return
-        order = self._iterations(made, top, len(column)) if top else {}
+        fits = top and self._sees_alike(column, lambda place: self.level[place] == top)
+        order = self._iterations(made, top, len(column)) if fits else {}
         if not order:
             self._enter(Group(top + 1), [column])
             return
@@ -186,6 +189,15 @@ class Repetition:
             self._enter(first, [[own[match[k]] for k in range(len(own))] for own in group.columns])
         place_of = dict(zip(order[first], column, strict=True))
         self._enter(first, [[place_of[k] for k in range(len(column))]])
+
+    def _sees_alike(self, column: list[int], is_inside: Callable[[int], bool]) -> bool:
+        """Return whether each argument of all steps is the same part of what some others made, as in one body."""
+        steps, root = self.program.steps, self.root
+        for values in zip(*[steps[place].args for place in column], strict=True):
+            parts = {self.starts.get(k, ()) for k in values if root[k] >= 0 and is_inside(root[k])}
+            if len(parts) > 1:
+                return False
+        return True
 
     def _enter(self, group: Group, columns: list[list[int]], *, before: bool = False) -> None:
         group.columns[0:0] = columns if before else []
@@ -245,7 +257,10 @@ class Repetition:
                     found = other
                     if other.length != group.length or match.setdefault(iteration, k) != k:
                         return None
-        return (found, match) if found is not None and len(set(match.values())) == group.length else None
+        if found is None or len(set(match.values())) < group.length:
+            return None
+        own = {place for column in group.columns for place in column}
+        return (found, match) if all(self._sees_alike(column, own.__contains__) for column in found.columns) else None
 
 
 def _parts(column: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:

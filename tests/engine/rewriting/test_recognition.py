@@ -36,6 +36,16 @@ def test_random_programs_keep_every_value(eager_recognition, f, point):
     assert flat(recognise(program)(*point)) == flat(program(*point))
 
 
+def test_steps_that_take_other_parts_of_what_a_group_makes_are_not_of_it(eager_recognition):
+    def f(a, b, scales):
+        one, two, three = [cr.map(lambda x, s: s * x, [a, b], s) for s in scales]
+        columns = [one[0], one[1], one[1]], [two[0], two[0], two[1]], [three[0], three[1], three[0]]
+        return cr.map(lambda row: row[0] + 2.0 * row[1] + 4.0 * row[2], columns)
+
+    point = 3.0, 5.0, [1.0, 10.0, 100.0]
+    assert recognise(trace(f, *point), alone=True)(*point) == f(*point) == [1263.0, 2065.0, 1305.0]
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @RANDOM
 @given(f=written_out(), point=points)
