@@ -15,7 +15,7 @@ from ..data import Structure, flatten, unflatten
 from ..derivatives import jacobian, run_again
 from ..graph import Var
 from ..operations import table
-from ..programs import WHILE, Loop, Program, function_name, gathered, in_numbers, reached_outputs, trace_for
+from ..programs import WHILE, Loop, Program, function_name, in_arrays, in_numbers, reached_outputs, trace_for
 from .packing import Argument, stacked
 
 
@@ -117,7 +117,7 @@ def _record(
     given = Structure("tuple", program.arguments.parts[:-1])
 
     def result_of(closed: Sequence[Any]) -> Any:
-        inputs = [gathered(given, sample, given.in_numbers()) for sample in samples]
+        inputs = [in_arrays(sample, given.in_numbers(), given) for sample in samples]
         every = [program.run([*own, *closed]) for own in inputs]
         found = [next(islice(in_numbers(values, program.result), place, None)) for values in every]
         return found[0] if reduce is None else _reduced(found, reduce)

@@ -13,7 +13,7 @@ from typing import Any
 from ..data import Structure, flatten, unflatten
 from ..errors import NonFiniteError
 from ..graph import Var, user_line
-from ..programs import Program, function_name, gathered
+from ..programs import Program, function_name, in_arrays
 from .packing import Argument
 
 
@@ -46,7 +46,7 @@ def _run_again(f: Callable[..., Any], traced: Program, packed: Sequence[Argument
     try:
         f(*[unflatten(a.structure, _constants(numbers)) for a, numbers in zip(packed, samples, strict=True)])
         structure = Structure("tuple", tuple([argument.structure for argument in packed]))
-        traced.run(gathered(traced.arguments, _constants([x for numbers in samples for x in numbers]), structure))
+        traced.run(in_arrays(_constants([x for numbers in samples for x in numbers]), structure, traced.arguments))
     except NonFiniteError as error:
         batched = any(argument.rows is not None for argument in packed)
         raise NonFiniteError(f"{error}, in sample {k} of the batch" if batched else str(error)) from None

@@ -15,6 +15,7 @@ from .numbers import to_float as to_float
 from .numbers import whole_number as whole_number
 from .reading import held as held
 from .reading import truth as truth
+from .reordering import arranged as arranged
 from .samples import Row as Row
 from .samples import plain as plain
 from .samples import rows_of as rows_of
@@ -23,7 +24,6 @@ from .structure import NONE as NONE
 from .structure import NUMBER as NUMBER
 from .structure import Structure as Structure
 from .structure import all_numbers as all_numbers
-from .structure import arranged as arranged
 from .structure import array_of as array_of
 from .structure import constant as constant
 from .structure import flatten as flatten

@@ -91,7 +91,10 @@ def _by_blocks(shapes: Sequence[Shape], row_of: Any, column_of: Any) -> Any:
     sizes = [size_of(shape[1:]) for shape in shapes]
     starts = [0, *itertools.accumulate(sizes)]
     colours = numpy.concatenate(
-        [start + numpy.arange(size_of(shape)) % max(1, size) for start, shape, size in zip(starts, shapes, sizes, strict=False)]
+        [
+            start + numpy.arange(size_of(shape)) % max(1, size)
+            for start, shape, size in zip(starts, shapes, sizes, strict=False)
+        ]
     )
     arrays = numpy.repeat(numpy.arange(len(shapes)), list(map(size_of, shapes)))
     own_rows = numpy.concatenate(

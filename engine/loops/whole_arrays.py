@@ -16,7 +16,7 @@ from ..programs import ArrayTracer, Gather, shape_of, size_of
 from . import array_reductions as reductions
 from .indexing import gathered, item
 from .nests import conditions, elementwise, holds_conditions, numbers, operand, shown
-from .whole_functions import Function, apart, call_whole_function, in_numbers, reshape, shown_each
+from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
 
 
 def _refuse_out(options: dict[str, Any]) -> None:
@@ -63,7 +63,7 @@ def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any
     if function in _REDUCTIONS:
         return shown(_REDUCTIONS[function](*args, **options))
     if isinstance(function, Reduction):
-        return function(*in_numbers(tuple(args)), **options)
+        return function(*by_number(tuple(args)), **options)
     if not isinstance(function, Primitive):  # of a line of numbers to another one
         axis = -1 if options.get("axis") is None else options["axis"]
         return shown(reductions.mapped_lines(function, args[0], axis))
@@ -91,7 +91,7 @@ def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], option
         own = _ufunc_on(name, ufunc, method, options)
         if own is not None:
             return shown_each(own(*inputs))
-    given, kept = in_numbers(tuple(inputs)), in_numbers(dict(options))
+    given, kept = by_number(tuple(inputs)), by_number(dict(options))
     return call_ufunc(ufunc, method, given, kept)
 
 
@@ -160,7 +160,7 @@ def _copied(x: Any, *_: Any, **__: Any) -> Any:
 
 def _as_numpy(x: Any, dtype: Any = None, copy: Any = None) -> Any:
     """Return the array of its numbers, for code that knows no traced arrays."""
-    return np.asarray(in_numbers(x).view(np.ndarray), dtype)
+    return np.asarray(by_number(x).view(np.ndarray), dtype)
 
 
 def _each(x: Any) -> Any:
@@ -252,8 +252,8 @@ METHODS: dict[str, Function] = {
         reductions.transposed(x, axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes or None)
     ),
     "flatten": _method(np.ravel),
-    "tolist": lambda x: in_numbers(x).tolist(),
-    "item": lambda x, *place: in_numbers(x).item(*place),
+    "tolist": lambda x: by_number(x).tolist(),
+    "item": lambda x, *place: by_number(x).item(*place),
     "copy": _copied,
     "astype": _copied,
     "take": _method(np.take),
@@ -273,7 +273,7 @@ PROPERTIES: dict[str, Function] = {
     "ndim": lambda x: len(x.shape),
     "size": lambda x: size_of(x.shape),
     "dtype": lambda x: np.dtype(object),
-    "flat": lambda x: in_numbers(x).flat,
+    "flat": lambda x: by_number(x).flat,
     "nbytes": lambda x: 8 * size_of(x.shape),
 }
 

@@ -24,14 +24,14 @@ from .nests import conditions, elementwise, operand, shown
 Function = Callable[..., Any]
 
 
-def in_numbers(x: Any) -> Any:
+def by_number(x: Any) -> Any:
     """Return what holds whole arrays with these as arrays of numbers."""
     if isinstance(x, ArrayTracer):
         return array_of(x.numbers(), x.shape)
     if type(x) in (list, tuple):
-        return type(x)(map(in_numbers, x))
+        return type(x)(map(by_number, x))
     if type(x) is dict:
-        return {key: in_numbers(own) for key, own in x.items()}
+        return {key: by_number(own) for key, own in x.items()}
     return x
 
 
@@ -61,7 +61,7 @@ def call_whole_function(function: Any, args: Sequence[Any], kwargs: dict[str, An
             bound = None  # an option that is for numbers
         if bound is not None:
             return shown_each(own(*bound.args, **bound.kwargs))
-    return function(*in_numbers(tuple(args)), **in_numbers(dict(kwargs)))
+    return function(*by_number(tuple(args)), **by_number(dict(kwargs)))
 
 
 def _says_nothing(key: str, option: Any) -> bool:
@@ -114,21 +114,21 @@ def _norm(x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> 
         if ord == 1:
             return reductions.total(sizes, axis, keepdims)
         return reductions.greatest(sizes, axis, keepdims, table.maximum if ord > 0 else table.minimum)
-    return np.linalg.norm(in_numbers(x), ord, axis, keepdims)
+    return np.linalg.norm(by_number(x), ord, axis, keepdims)
 
 
 def _average(a: Any, axis: Any = None, weights: Any = None) -> Any:
     if weights is None:
         return reductions.mean(a, axis)
     if shape_of(operand(weights)) != shape_of(operand(a)):
-        return np.average(in_numbers(a), axis, in_numbers(weights))
+        return np.average(by_number(a), axis, by_number(weights))
     product = reductions.total(elementwise(table.mul, a, weights), axis)
     return elementwise(table.div, product, reductions.total(weights, axis))
 
 
 def _einsum(subscripts: Any, *arrays: Any) -> Any:
     if not isinstance(subscripts, str) or "." in subscripts:
-        return np.einsum(subscripts, *in_numbers(arrays))
+        return np.einsum(subscripts, *by_number(arrays))
     given, arrow, result = subscripts.replace(" ", "").partition("->")
     letters = given.split(",")
     if not arrow:

@@ -3,7 +3,6 @@
 from . import loop_powers as loop_powers  # gives results of loops their powers
 from .builder import Builder as Builder
 from .builder import Rule as Rule
-from .builder import arranged as arranged
 from .builder import rewrite as rewrite
 from .dependence import differing as differing
 from .dependence import input_flags as input_flags
@@ -28,13 +27,12 @@ from .loop import zeros_of as zeros_of
 from .naming import function_name as function_name
 from .naming import input_names as input_names
 from .naming import number_names as number_names
+from .nested import in_arrays as in_arrays
+from .nested import in_numbers as in_numbers
+from .nested import values_in_tuple as values_in_tuple
 from .program import Program as Program
 from .program import Step as Step
 from .program import flat as flat
-from .program import gathered as gathered
-from .program import in_numbers as in_numbers
-from .program import numbers_in_tuple as numbers_in_tuple
-from .program import values_in_tuple as values_in_tuple
 from .pruning import drop as drop
 from .tables import Numbers as Numbers
 from .tables import constants as constants

@@ -40,10 +40,9 @@ class Builder:
 
     def step(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value; a loop's other values have the numbers that follow."""
-        key = op, tuple(sorted(args)) if op.commutes else args
-        place = self._known.get(key)
-        if place is None:
-            place = self._known[key] = self.inputs + len(self.made)
+        new = self.inputs + len(self.made)
+        place = self._known.setdefault((op, tuple(sorted(args)) if op.commutes else args), new)
+        if place == new:
             step = Step(op, args)
             self._steps.append(step)
             self.made.append(step)
@@ -54,8 +53,13 @@ class Builder:
     def write(self, op: Primitive, args: tuple[int, ...]) -> int:
         """Return the number of an operation's value as `step` does, of a view of a view that of one."""
         if isinstance(op, Structural) and not isinstance(op, Loop):
-            return arranged(self, op, args)
+            return _arranged(self, op, args)
         return self.step(op, args)
+
+    def results(self, op: Primitive, args: tuple[int, ...]) -> range:
+        """Return the numbers of all values of an operation, which is written as by `write`."""
+        first = self.write(op, args)
+        return range(first, first + op.results)
 
     def constant_of(self, place: int) -> float | None:
         """Return the constant that a value holds, or None if it is not a constant."""
@@ -135,18 +139,17 @@ def _rewrite(program: Program, rule: Rule, values_only: bool, known: dict[int, t
     for op, args in program.steps:
         places = tuple([values[k] for k in args])
         if isinstance(op, Loop):
-            first = builder.step(op.map_programs(inner), places)
-            values += range(first, first + op.results)
+            values += builder.results(op.map_programs(inner), places)
         elif isinstance(op, Structural):
             if values_only and isinstance(op, View) and op.stops:
                 op = View(op.of, op.part)
-            values.append(arranged(builder, op, places))
+            values.append(builder.write(op, places))
         else:
             values.append(rule(builder, op, places))
     return builder.finish(program, [values[k] for k in program.outputs])
 
 
-def arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
+def _arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
     """Return the value of an operation of views.py: a view of a view is one, one of all is the array itself."""
     if isinstance(op, View):
         return _seen(builder, op, args[0])

@@ -13,7 +13,8 @@ from ..graph import session
 from ..operations import table, use_long_product
 from .loop import MAP, SCAN, Loop
 from .naming import function_name, input_names
-from .program import Program, values_in_tuple
+from .nested import values_in_tuple
+from .program import Program
 from .tracer import Tracer, joined, structural, symbols_of, use_long_forms
 from .tracing import listed, shape_of
 from .views import Part, Shape, View, size_of

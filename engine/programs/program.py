@@ -1,9 +1,18 @@
 """A function as data: a `Program` lists the operations of a function in order.
 
-A value is a number or an array: what comes in as a large array, a table of constants, what a loop stacks, is one value
-with a shape, whatever it holds. Steps are rows of the table, which compute numbers of numbers; loops, which run inner
-programs on the rows of arrays (see `loop`); and operations that only say where numbers stand (see `views`), since a
-step takes whole values and nothing else. So passes that renumber, share or drop values need not know what these are.
+Every value has a shape: () is that of a number, any other that of an array, which is one value whatever it holds. The
+values are the inputs, the constants, and the results of the steps. A step takes and gives whole values; there are
+
+    rows of the table   a number from numbers: ``v3 = v1 × v2``
+    loops               an inner program runs on the rows of some arrays, and on other values as they are; it stacks
+                        results as the rows of arrays, or sums them (see loop.py)
+    View, Place         a part of an array, by start, shape and strides; an array that is put together from parts
+    Gather, Scatter     the same for rows, whose places are numbers of the program (see views.py and gathering.py)
+
+and that is all. Who renumbers, shares or drops values need not know what they are, and nobody lists an array's numbers.
+`View` and `Place` are each other's derivative, and so are `Gather` and `Scatter`. What users pass and get is nested:
+`arguments` and `result` say which value stands where. In them an array is one value if it is `whole`, else each of its
+numbers is one.
 """
 
 from __future__ import annotations
@@ -14,12 +23,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from ..data import NUMBER, Structure, flatten, is_symbolic, unflatten
+from ..data import Structure, flatten, is_symbolic, unflatten
 from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing, older_form
 from .loop import Loop
+from .nested import as_array, in_arrays, values_in_tuple
 from .tables import Numbers
 from .views import Shape, Structural, elements, size_of
 
@@ -148,11 +158,11 @@ class Program:
             expected, came = self.arguments.in_numbers(), structure.in_numbers()
             if came != expected:
                 raise ValueError(f"{self.name} expected arguments like {expected} but got {came}")
-            values = gathered(self.arguments, values, structure)
+            values = in_arrays(values, structure, self.arguments)
         elif structure.has_whole:
             traced = any(map(is_symbolic, values))
             leaves = structure.leaves()
-            values = [_array(x, traced) if leaf.shape else x for x, leaf in zip(values, leaves, strict=True)]
+            values = [as_array(x, traced) if leaf.shape else x for x, leaf in zip(values, leaves, strict=True)]
         found = self.run(values)
         return unflatten(self.result, [item.tolist() if type(item) is Numbers else item for item in found])
 
@@ -269,48 +279,3 @@ def with_constant(program: Program, number: float) -> tuple[Program, int]:
             return program, place
     new = [k + (k >= program.offset) for k in range(program.count)]
     return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
-
-
-def gathered(expected: Structure, values: Sequence[Any], structure: Structure) -> list[Any]:
-    """Give each whole array that is expected the list of its numbers, where values hold them one by one or elsewise."""
-    numbers = iter(in_numbers(values, structure))
-    return [
-        list(itertools.islice(numbers, size_of(leaf.shape))) if leaf.shape else next(numbers)
-        for leaf in expected.leaves()
-    ]
-
-
-def in_numbers(values: Sequence[Any], structure: Structure) -> Iterator[Any]:
-    """Yield the numbers of values, those of arrays in order."""
-    for value, leaf in zip(values, structure.leaves(), strict=True):
-        if leaf.shape:
-            yield from value if type(value) is list else _numbers_in(value)
-        else:
-            yield value
-
-
-def _array(array: Any, traced: bool) -> Any:
-    """Return an array as a program takes it: a list of numbers, beside traced ones a node or constants."""
-    if hasattr(type(array), "__whole__"):
-        return array
-    return Numbers.of(array) if traced else array.ravel().tolist()
-
-
-def _numbers_in(array: Any) -> Sequence[Any]:
-    """List the numbers of a traced array, of constants, or of a NumPy array."""
-    if hasattr(array, "numbers"):
-        found: list[Any] = array.numbers()
-        return found
-    return array.tolist() if type(array) is Numbers else array.ravel().tolist()
-
-
-def values_in_tuple(shapes: Iterable[Shape]) -> Structure:
-    """Describe a tuple of values of these shapes."""
-    return Structure(
-        "tuple", tuple([Structure("array", shape=shape, whole=True) if shape else NUMBER for shape in shapes])
-    )
-
-
-def numbers_in_tuple(count: int) -> Structure:
-    """Describe a tuple of numbers."""
-    return Structure("tuple", (NUMBER,) * count)

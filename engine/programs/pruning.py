@@ -6,7 +6,8 @@ import functools
 from collections.abc import Sequence
 
 from .loop import COUNTED, Loop
-from .program import Program, Step, flat, values_in_tuple
+from .nested import values_in_tuple
+from .program import Program, Step, flat
 
 
 def drop(program: Program) -> Program:

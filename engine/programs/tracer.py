@@ -172,15 +172,32 @@ class ArrayTracer:
         """Return its numbers one by one."""
         known: list[Tracer] | None = self.__dict__.get("numbers_of")
         if known is None:
-            is_view = type(self.op) is View and not self.op.stops
-            each = elements(self.shape)
-            known = [structural(op, [self]) for op in each] if is_view else [Tracer("", op, (self,)) for op in each]
+            if type(self.op) is View and not self.op.stops:
+                known = _numbers_at(self.args[0], self.op.part.places())
+            else:
+                known = [Tracer("", op, (self,)) for op in elements(self.shape)]
             self.__dict__["numbers_of"] = known
         return known
 
     def detach(self) -> Any:
         """Return the same array without derivatives: no gradient flows through it."""
         return stopped(self)
+
+
+def _numbers_at(array: Any, places: Sequence[int]) -> list[Any]:
+    """Return the numbers of an array at some places, each as one of the array that it is looked up in."""
+    if type(array) is Numbers:
+        return [array.part(Part(k, (), ())) for k in places]
+    if type(array.op) is View and not array.op.stops:
+        own = array.op.part.places()
+        return _numbers_at(array.args[0], [own[k] for k in places])
+    if "numbers_of" in array.__dict__:
+        return [array.__dict__["numbers_of"][k] for k in places]
+    known, parts = array.__dict__.setdefault("views", {}), [Part(k, (), ()) for k in places]
+    for part in parts:
+        if part not in known:
+            known[part] = Tracer("", View(array.shape, part), (array,))
+    return [known[part] for part in parts]
 
 
 def symbol(name: str, shape: Shape) -> Any:

@@ -14,7 +14,8 @@ from ..errors import TraceError
 from ..graph import Outside, lift, number_of, recording, session, uncollected, while_tracing
 from ..operations import table
 from .naming import function_name, input_names
-from .program import Program, Step, in_numbers, values_in_tuple
+from .nested import in_numbers, values_in_tuple
+from .program import Program, Step
 from .pruning import drop
 from .tables import Numbers
 from .tracer import ArrayTracer, Tracer, _births, array_in_order, joined, shown, symbol, symbols_of, whole_from

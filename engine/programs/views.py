@@ -29,6 +29,7 @@ def size_of(shape: Shape) -> int:
     return math.prod(shape)
 
 
+@functools.lru_cache(maxsize=1024)
 def contiguous(shape: Shape) -> tuple[int, ...]:
     """Return the strides of an array whose numbers stand side by side.
 
@@ -153,6 +154,8 @@ class Structural(Primitive):
     """
 
     shapes: tuple[Shape, ...]
+    custom = False
+    replay = record = fast = fast_type = None
 
     @property
     def argument_shapes(self) -> tuple[Shape, ...]:
@@ -162,7 +165,6 @@ class Structural(Primitive):
     def _begin(self, name: str, arity: int, shapes: tuple[Shape, ...]) -> None:
         self.name = self.__name__ = self.symbol = name
         self.arity, self.shapes, self.results = arity, shapes, len(shapes)
-        self.custom, self.replay, self.record, self.fast, self.fast_type = False, None, None, None, None
 
     def name_of(self, position: int) -> str:
         """Name one argument, for messages."""

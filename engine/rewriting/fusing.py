@@ -11,7 +11,7 @@ import heapq
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from ..operations import table
 from ..programs import (
@@ -378,5 +378,5 @@ def _is_in_order(op: Any) -> bool:
     return type(op) is Place and len(op.parts) == 1 and op.fills
 
 
-def _is_map(op: Any) -> bool:
+def _is_map(op: Any) -> TypeGuard[Loop]:
     return isinstance(op, Loop) and op.kind == MAP

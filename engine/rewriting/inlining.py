@@ -23,15 +23,13 @@ def inlined(builder: Builder, body: Program, args: Sequence[int]) -> list[int]:
     values = [*args, *[builder.constant(number) for number in body.constants]]
     for op, own in body.steps:
         places = tuple([values[k] for k in own])
-        first = builder.write(op, places)
-        values += range(first, first + op.results)
+        values += builder.results(op, places)
     return [values[k] for k in body.outputs]
 
 
 def called(builder: Builder, loop: Loop, count: int) -> list[int]:
     """Write a loop that takes the first so many values, and return the numbers of its results."""
-    first = builder.step(loop, tuple(range(count)))
-    return list(range(first, first + loop.results))
+    return list(builder.results(loop, tuple(range(count))))
 
 
 def unrolled(builder: Builder, loop: Loop) -> list[int]:

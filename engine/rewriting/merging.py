@@ -62,9 +62,8 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
         if members and place == members[0] and _write(builder, program, members, new):
             written.update(members)
             continue
-        first = builder.write(op, tuple([new[k] for k in args]))
         start = program.firsts[place]
-        new[start : start + op.results] = range(first, first + op.results)
+        new[start : start + op.results] = builder.results(op, tuple([new[k] for k in args]))
     return builder.finish(program, [new[k] for k in program.outputs])
 
 

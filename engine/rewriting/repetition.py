@@ -55,6 +55,12 @@ class Repetition:
         for (op, args), first in zip(program.steps, program.firsts, strict=True):
             if isinstance(op, View):
                 self.root[first] = self.root[args[0]]
+        # Views of inputs and constants are nothing but other names: they are no steps here.
+        self.places = [
+            place
+            for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True))
+            if self.root[first] >= 0 or not isinstance(op, View)
+        ]
         self.group_of: dict[int, tuple[Group, int]] = {}
         self.level = [0] * len(program.steps)
         self._split: set[int] = set()  # steps of columns that were split into runs
@@ -73,9 +79,10 @@ class Repetition:
     # ---- which steps are alike ----
 
     def _depths(self) -> list[int]:
-        depth: list[int] = []
-        for _, args in self.program.steps:
-            depth.append(1 + max([depth[self.root[k]] for k in args if self.root[k] >= 0], default=0))
+        depth = [0] * len(self.program.steps)
+        for place in self.places:
+            args = self.program.steps[place].args
+            depth[place] = 1 + max([depth[self.root[k]] for k in args if self.root[k] >= 0], default=0)
         return depth
 
     def _alike(self) -> list[list[int]]:
@@ -103,21 +110,21 @@ class Repetition:
         for column in classes:
             layers[self.depth[column[0]]].append(column)
         placed = {place for column in classes for place in column}
-        for place, depth in enumerate(self.depth):
+        for place in self.places:
             if place not in placed:
-                layers[depth].append([place])
+                layers[self.depth[place]].append([place])
         return layers
 
     def _by_users(self, classes: Sequence[list[int]]) -> list[list[int]]:
         """Split cheap steps by the columns that use their results, if all parts are large enough."""
         steps, firsts = self.program.steps, self.program.firsts
-        users: list[set[tuple[int, int]]] = [set() for _ in range(self.program.count)]
+        users: dict[int, set[tuple[int, int]]] = {}
         found: list[list[int]] = []
         for layer in reversed(self._by_depth(classes)):
             for column in layer:
                 parts = [column]
                 if len(column) > 1 and self._cheap(column[0]):
-                    parts = _parts(column, lambda place: frozenset(users[firsts[place]]))
+                    parts = _parts(column, lambda place: frozenset(users.get(firsts[place], ())))
                 for part in parts:
                     number = len(found) if len(part) > 1 else -1
                     if number >= 0:
@@ -125,7 +132,7 @@ class Repetition:
                     cheap = number >= 0 and self._cheap(part[0])
                     for place in part:
                         for position, value in enumerate(steps[place].args):
-                            users[value].add((number, position if cheap else 0))
+                            users.setdefault(value, set()).add((number, position if cheap else 0))
         return found
 
     def _cheap(self, place: int) -> bool:

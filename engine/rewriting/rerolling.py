@@ -12,7 +12,6 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 
 from ..data import Structure
 from ..operations import Primitive, table
@@ -28,7 +27,9 @@ from ..programs import (
     Structural,
     View,
     drop,
+    regular,
     row_at,
+    size_of,
     values_in_tuple,
 )
 from .repetition import Group, Repetition
@@ -131,10 +132,7 @@ def _operands(op: Primitive, args: Sequence[int]) -> int:
 
 
 def _work(program: Program, group: Group) -> int:
-    steps = [program.steps[column[0]] for column in group.columns]
-    return group.length * sum(
-        [len(args) for op, args in steps if not isinstance(op, Structural) or isinstance(op, Loop)]
-    )
+    return group.length * sum([_operands(*program.steps[column[0]]) for column in group.columns])
 
 
 def size(program: Program) -> int:
@@ -143,7 +141,7 @@ def size(program: Program) -> int:
     for op, args in program.steps:
         if not isinstance(op, Loop):
             if isinstance(op, Place):
-                total += 0 if _regular(program, args) else _PACK * len(args)
+                total += 0 if _regular(program, op, args) else _PACK * len(args)
             elif not isinstance(op, Structural):
                 total += len(args) if op.cheap else _FUNCTION
             continue
@@ -154,12 +152,12 @@ def size(program: Program) -> int:
     return total
 
 
-def _regular(program: Program, column: Sequence[int]) -> bool:
-    """Return whether values are constants, or are at equal distances already."""
+def _regular(program: Program, op: Place, args: Sequence[int]) -> bool:
+    """Return whether what is put into an array is constant, or numbers that come at equal distances along each axis."""
     inputs = len(program.names)
-    if all(inputs <= k < program.offset for k in column) or len(column) < 2:
+    if all(inputs <= k < program.offset for k in args) or len(args) < 2:
         return True
-    return len({after - before for before, after in pairwise(column)}) <= 1
+    return regular(args, op.shape if len(args) == size_of(op.shape) else (len(args),)) is not None
 
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)
@@ -172,13 +170,14 @@ class _Rewriting:
 
     def __init__(self, repetition: Repetition, groups: Sequence[Group]) -> None:
         self.old, self.maker, self.groups = repetition.program, repetition.maker, groups
-        self.root, self.shapes = repetition.root, repetition.program.value_shapes
+        self.root, self.shapes, self.places = repetition.root, repetition.program.value_shapes, repetition.places
         self.unit_of: list[int | Group] = list(range(len(self.old.steps)))
         for group in groups:
             for place in itertools.chain(*group.columns):
                 self.unit_of[place] = group
         self.builder = Builder(len(self.old.names))
-        self.new = list(range(self.old.count))  # the number of each value in the builder
+        # The number of each value in the builder; views of inputs and constants are written when they are asked for.
+        self.new = list(range(len(self.old.names))) + [-1] * (self.old.count - len(self.old.names))
         for k, number in enumerate(self.old.constants, len(self.old.names)):
             self.new[k] = self.builder.constant(number)
         self.outside = set(self.old.outputs)  # values that others take than the group that made them
@@ -207,20 +206,28 @@ class _Rewriting:
                 self._write(unit)
             elif unit not in self.summed:
                 op, args = self.old.steps[unit]
-                self._number(unit, self.builder.write(op, tuple([self.new[k] for k in args])))
-        return self.builder.finish(self.old, [self.new[k] for k in self.old.outputs])
+                self._number(unit, self.builder.write(op, tuple(map(self._now, args))))
+        return self.builder.finish(self.old, list(map(self._now, self.old.outputs)))
+
+    def _now(self, value: int) -> int:
+        """Return the number of a value in the builder."""
+        if self.new[value] < 0:
+            op, (of,) = self.old.steps[self.maker[value]]
+            self.new[value] = self.builder.write(op, (self._now(of),))
+        return self.new[value]
 
     def _order(self) -> Iterator[int | Group]:
         """Yield steps and groups, each as soon as its arguments are computed, in the program's order if possible."""
-        takers: dict[int | Group, set[int | Group]] = {unit: set() for unit in self.unit_of}
-        missing = dict.fromkeys(self.unit_of, 0)
+        units = [self.unit_of[place] for place in self.places]
+        takers: dict[int | Group, set[int | Group]] = {unit: set() for unit in units}
+        missing = dict.fromkeys(units, 0)
         places: dict[int | Group, int] = {}
-        for place, unit in enumerate(self.unit_of):
+        for place, unit in zip(self.places, units, strict=True):
             places.setdefault(unit, place)
             for k in self.old.steps[place].args:
-                if self._is_inside(k, unit):
+                if self.root[k] < 0 or self._is_inside(k, unit):
                     continue
-                made = self.unit_of[self.maker[k]] if self.maker[k] >= 0 else unit
+                made = self.unit_of[self.maker[k]]
                 if made is not unit and unit not in takers[made]:
                     takers[made].add(unit)
                     missing[unit] += 1
@@ -287,7 +294,7 @@ class _Rewriting:
         frame = _frame([steps[column[0]].op for column in group.columns], row_shapes, shared_shapes, body, outputs)
         loop = Loop(MAP, body.finish(frame, outputs), group.length, 0, len(blocks), len(sums))
         args = [self._stacked(block, shape) for block, shape in zip(blocks, row_shapes, strict=True)]
-        made = self.builder.step(loop, (*args, *[self.new[k] for k in shared]))
+        made = self.builder.step(loop, (*args, *map(self._now, shared)))
         for position, (_, values) in enumerate(stacked):
             shape = self.shapes[values[0]]
             for k, value in enumerate(values):
@@ -300,9 +307,14 @@ class _Rewriting:
     def _stacked(self, block: Sequence[Column], shape: Shape) -> int:
         """Return the array that has these values, iteration by iteration, as rows."""
         values = list(itertools.chain(*zip(*block, strict=True)))
-        own = self.shapes[values[0]]
+        own, (source, _) = self.shapes[values[0]], self._spot(values[0])
+        if source is not None and source >= 0:
+            spots = [self._spot(k) for k in values]
+            part = regular([start for _, start in spots], (len(block[0]), *shape))
+            if part is not None and all(of == source for of, _ in spots):
+                return self.builder.write(View(self.shapes[source], part), (self._now(source),))
         parts = [row_at(k, own) for k in range(len(values))]
-        return self.builder.write(Place((len(block[0]), *shape), parts), tuple([self.new[k] for k in values]))
+        return self.builder.write(Place((len(block[0]), *shape), parts), tuple(map(self._now, values)))
 
     def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:
         """Put columns of numbers together that stand side by side in an array, or a list: they come in one row."""

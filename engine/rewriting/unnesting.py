@@ -66,8 +66,7 @@ def _restructured(program: Program, known: dict[int, tuple[Program, Program]]) -
                 values.append(builder.write(op, own))
                 continue
             if is_done:
-                first = builder.step(op, own)
-                values += range(first, first + op.results)
+                values += builder.results(op, own)
                 continue
             new = op.map_programs(once)
             if op.kind == CALL and (uses[op] <= 1 or len(new.body) <= _SMALL):
@@ -134,8 +133,7 @@ def _rebuilt(program: Program, inputs: Sequence[int], known: Mapping[int, float 
     values = [places[k] for k in range(len(program.names))]
     values += [builder.constant(item) for item in program.constants]
     for op, args in program.steps:
-        first = builder.write(op, tuple([values[k] for k in args]))
-        values += range(first, first + op.results)
+        values += builder.results(op, tuple([values[k] for k in args]))
     frame = replace(
         program,
         names=tuple([program.names[k] for k in inputs]),
@@ -188,8 +186,7 @@ def _summed_apart(builder: Builder, loop: Loop, args: tuple[int, ...]) -> list[i
     placed = [made.get(value) for value in body.outputs[start:]]
     placed = [step if step is not None and isinstance(step.op, Place) else None for step in placed]
     if not any(placed):
-        first = builder.step(loop, args)
-        return list(range(first, first + loop.results))
+        return list(builder.results(loop, args))
     outputs = list(body.outputs[:start])
     for value, step in zip(body.outputs[start:], placed, strict=True):
         outputs += (value,) if step is None else step.args

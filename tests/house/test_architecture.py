@@ -19,14 +19,14 @@ LAYERS = {
         backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "decimals ieee special __init__",
-    "engine/data": "reading numbers csr structure jacobians samples files __init__",
+    "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views gathering tables loop naming listing older_form file program pruning builder dependence unknown tracer
-        tracing loop_powers long_sums wrapping __init__
+        views gathering tables loop nested naming listing older_form file program pruning builder dependence unknown
+        tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
@@ -39,7 +39,7 @@ LAYERS = {
         sweeps loop_rules sparsity sparse_arrays running transforms series loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
-        layout buffers meeting array_moves bounded lowering python_ repeating numpy_ c/ llvm/ __init__
+        layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
@@ -47,12 +47,13 @@ LAYERS = {
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache guarding fusion sine instructions watch driver straight/ loops/
+        machine workers work kernel object_cache bounded guarding fusion sine instructions watch driver straight/ loops/
         scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module blocking columns in_line parts results writer moves rows_by_index iterations calls bodies nest __init__
+        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations calls bodies
+        nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",

@@ -18,7 +18,7 @@ from . import driver, object_cache
 from .guarding import guard
 from .instructions import supported, supported_in_loops, weight
 from .kernel import LEVEL, Kernel
-from .loops import Nest, large_tables, with_whole_results
+from .loops import Nest, large_tables, turned, with_whole_results
 from .machine import host, target
 from .object_cache import key_of
 from .scalars import in_scalars
@@ -90,7 +90,7 @@ class _Emission:
         known = supported_in_loops if in_memory else supported
         lowered = lower(program, known)
         if in_memory:
-            lowered = with_whole_results(lowered, in_order=reduce is not None or not any(batched))
+            lowered = with_whole_results(turned(lowered), in_order=reduce is not None or not any(batched))
         self.layout = Layout(lowered, batched, reduce)
         self.callbacks: list[Primitive] = []
         self.size = 0

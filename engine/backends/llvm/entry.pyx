@@ -383,8 +383,9 @@ cdef class Entry:
             self.prepare(addresses, n, out, memory.start)
         if self.calls_back:
             running.work = before
-        others = self.submit(job.run)
+        others = []
         try:
+            others = self.submit(job.run)
             job.run()
             self.wait(others)
         except BaseException:

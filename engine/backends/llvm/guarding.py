@@ -14,7 +14,7 @@ from typing import Any
 
 from ...operations import Interval, Primitive, table
 from ...programs import COUNTED, WHILE, Builder, Loop, Program, values_in_tuple
-from ..bounded import bounded
+from .bounded import bounded
 
 _LIVE = Interval(0.0, 1.0)
 
@@ -78,8 +78,7 @@ class _Guarding:
                 new = op.map_programs(lambda body: self.program(body, alive=False))
             else:
                 new, own = op.change(body=self.program(op.body, alive=True)), (*own, alive)
-            first = builder.step(new, own) + ahead
-            values += range(first, first + op.results)
+            values += builder.results(new, own)[ahead:]
         return [values[k] for k in program.outputs]
 
     def _asked(self, builder: Builder, op: Loop, places: Sequence[int], alive: int | None) -> int:

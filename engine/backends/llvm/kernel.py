@@ -179,8 +179,9 @@ class Kernel:
 
         with self._working(memory):
             self._prepare(*views)
-        others = self._submit(run)
+        others: list[Any] = []
         try:
+            others = self._submit(run)
             run()
             workers.finish(others)
         except BaseException:
@@ -222,9 +223,8 @@ def _callback(row: Primitive, wrap: Callable[[Any], Any]) -> Any:
 def _beside(run: Callable[[], None], memory: Any) -> None:
     """Run code that ignores signals in another thread, so that this one, the main thread, handles them."""
     with ThreadPoolExecutor(1, thread_name_prefix="chainrule") as pool:
-        future = pool.submit(contextvars.copy_context().run, run)
         try:
-            future.result()
+            pool.submit(contextvars.copy_context().run, run).result()
         except BaseException:
             memory.stop()
             raise

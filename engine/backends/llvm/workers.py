@@ -20,17 +20,29 @@ def submit(count: int, function: Callable[[], Any]) -> list[Future[Any]]:
 
     Where the system or an interpreter that is ending starts no more threads there are fewer calls, or none.
     """
-    global _pool, _size
-    with _lock:
+    futures: list[Future[Any]] = []
+    with _lock, contextlib.suppress(RuntimeError):
         if _pool is None or _size < count:
-            if _pool is not None:
-                _pool.shutdown(wait=False)  # its threads finish what they have, then end
-            _pool, _size = ThreadPoolExecutor(count, thread_name_prefix="chainrule"), count
-        futures: list[Future[Any]] = []
-        with contextlib.suppress(RuntimeError):
-            while len(futures) < count:
-                futures.append(_pool.submit(function))
-        return futures
+            # Ctrl-C interrupts the main thread only: one that it starts may be left out of the pool, and never end.
+            starter = threading.Thread(target=_open, args=(count,))
+            starter.start()
+            starter.join()
+        while _pool is not None and len(futures) < count:
+            futures.append(_pool.submit(function))
+    return futures
+
+
+def _open(count: int) -> None:
+    """Replace the pool by one of so many threads, and start them."""
+    global _pool, _size
+    pool, all_there = ThreadPoolExecutor(count, thread_name_prefix="chainrule"), threading.Event()
+    with contextlib.suppress(RuntimeError):
+        for _ in range(count):
+            pool.submit(all_there.wait)  # a thread that waits takes nothing else, so that the next one is started
+    all_there.set()
+    before, _pool, _size = _pool, pool, count
+    if before is not None:
+        before.shutdown(wait=False)  # its threads finish what they have, then end
 
 
 def finish(futures: list[Future[Any]]) -> None:

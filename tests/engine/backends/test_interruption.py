@@ -148,6 +148,30 @@ print(count > 5)
     assert run(code, form) == ["True"]
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_threads_that_were_starting_when_a_call_was_interrupted_end(form):
+    """Else the interpreter would wait for them at its end."""
+    code = """
+import threading
+start = threading.Thread.start
+def interrupted(thread):
+    start(thread)
+    if threading.current_thread() is threading.main_thread():
+        raise Stop
+f = cr.compile(endless, batch="x", backend="llvm", threads=2)
+f.trace(ones)
+threading.Thread.start = interrupted
+try:
+    f(np.ones(100_000))
+except Stop:
+    print("stopped")
+threading.Thread.start = start
+f = cr.compile(lambda x: x * 2.0, batch="x", backend="llvm", threads=2)
+print((f(np.ones(1_000_000)) == 2.0).all())
+"""
+    assert run(code, form) == ["stopped", "True"]
+
+
 def test_code_is_kept_while_another_thread_waits_to_run_it(monkeypatch):
     """A thread of the pool may reach a part of a call that is over; it holds all that it reads."""
     kept = []

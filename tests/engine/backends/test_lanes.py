@@ -10,7 +10,6 @@ from helpers import everything, flat
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, machine
 from chainrule.backends.llvm.loops import calls, columns, nest
-from chainrule.rewriting.pipeline import prepared
 
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 

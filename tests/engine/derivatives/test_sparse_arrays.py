@@ -1,9 +1,8 @@
 """Sparse Jacobians and Hessians of whole arrays: the entries, and that no sweep is made for each of them."""
 
+import chainrule as cr
 import numpy as np
 import pytest
-
-import chainrule as cr
 from chainrule.programs import MAP
 
 WIDE, POINTS, SEEN = 40, 120, 500  # each more than stays an array of numbers

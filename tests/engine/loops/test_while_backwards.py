@@ -19,7 +19,10 @@ def grown(v, w):
     """The same of an array, in which every iteration also uses numbers that all share."""
     end = cr.while_loop(
         lambda own: cr.sum([x * x for x in own[1]]) < 1e3,
-        lambda own: (own[0] + own[1][0], [cr.tanh(cr.dot(row, own[1])) + 1.5 * x for row, x in zip(w, own[1])]),
+        lambda own: (
+            own[0] + own[1][0],
+            [cr.tanh(cr.dot(row, own[1])) + 1.5 * x for row, x in zip(w, own[1], strict=True)],
+        ),
         (0.0, list(v)),
         limit=50,
     )
@@ -68,7 +71,9 @@ def test_what_all_iterations_share_gets_the_sum_of_their_gradients(backend):
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_carries_that_are_whole_arrays_are_kept_whole(backend):
     def f(v, w):
-        return cr.sum(cr.while_loop(lambda c: cr.sum(c * c) < 1e4, lambda c: 3.0 * np.tanh(w * c) + 1.2 * c, v, limit=90))
+        return cr.sum(
+            cr.while_loop(lambda c: cr.sum(c * c) < 1e4, lambda c: 3.0 * np.tanh(w * c) + 1.2 * c, v, limit=90)
+        )
 
     random = np.random.default_rng(5)
     v, w = 0.1 * random.normal(size=300), random.normal(size=300)

@@ -9,3 +9,4 @@ Neither imports the other; what both need is in the folder around them.
 from .module import large_tables as large_tables
 from .nest import Nest as Nest
 from .results import with_whole_results as with_whole_results
+from .turning import turned as turned

@@ -15,12 +15,12 @@ from ....programs import (
     MAP,
     Builder,
     Loop,
-    Part,
     Place,
     Program,
+    Shape,
     View,
-    contiguous,
     differing,
+    row_at,
     size_of,
     values_in_tuple,
     whole,
@@ -70,7 +70,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     inputs: list[Copies] = []
     for k, shape in enumerate(shapes):
         if k < rows:
-            parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
+            parts = [row_at(copy, shape) for copy in range(count)]
             inputs.append(tuple([builder.step(View((count, *shape), part), (k,)) for part in parts]))
         else:
             inputs.append((k,) * count)
@@ -78,7 +78,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     outputs = []
     for copies, shape in zip(_side_by_side(builder, body, inputs, totals), given, strict=True):
         if len(copies) > 1:
-            parts = [Part(copy * size_of(shape), shape, contiguous(shape)) for copy in range(count)]
+            parts = [row_at(copy, shape) for copy in range(count)]
             outputs.append(builder.step(Place((count, *shape), parts), copies))
         else:
             outputs += copies
@@ -88,9 +88,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     return builder.finish(frame, outputs)
 
 
-def _side_by_side(
-    builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]
-) -> list[Sequence[int]]:
+def _side_by_side(builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]) -> list[Copies]:
     """Write the steps of a program once for each copy, and return each output's copies; of `totals` the sum."""
     count = len(inputs[0])
     values = [*inputs, *[(builder.constant(item),) * count for item in body.constants]]
@@ -115,7 +113,7 @@ def _side_by_side(
         if isinstance(op, Loop) and any(len(set(copies)) > 1 for copies in own):
             only = [value in summed and uses[value] == 1 for value in results]
             given = _joined(builder, op, own, only)
-            found.update({value: copies[0] for value, copies, is_total in zip(results, given, only, strict=True) if is_total})
+            found.update({k: copies[0] for k, copies, is_total in zip(results, given, only, strict=True) if is_total})
             values += [copies * (count // len(copies)) for copies in given]
         else:
             made = [builder.step(op, arguments) for arguments in zip(*own, strict=True)]
@@ -136,7 +134,10 @@ def _joined(builder: Builder, op: Loop, args: Sequence[Copies], totals: Sequence
     apart = [len(set(copies)) > 1 for copies in args]
     differs = differing(op.body, apart)
     # What is the same in all copies is taken, and given, once.
-    names, shapes, inputs, taken = [], [], [], []
+    names: list[str] = []
+    shapes: list[Shape] = []
+    inputs: list[Copies] = []
+    taken: list[int] = []
     for name, shape, copies, is_apart in zip(op.body.names, op.body.shapes, args, apart, strict=True):
         own = range(len(names), len(names) + (count if is_apart else 1))
         inputs.append(tuple(own) if is_apart else (own[0],) * count)

@@ -8,7 +8,7 @@ the one before, moved on; what stands elsewhere is packed first.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ....operations import Primitive
 from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
@@ -16,7 +16,7 @@ from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
 from .calls import LoopCall
-from .in_line import Line
+from .in_line import Line, any_nan
 from .memory import Sink, Spot, together
 from .module import Module, Written
 from .parts import is_disjoint, order_of, overlaps
@@ -46,6 +46,7 @@ class Body(Writer):
         dead: int = 0,
     ) -> None:
         super().__init__(module, program, lanes, inputs, sinks, dead)
+        self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
 
     def inner(
@@ -78,12 +79,14 @@ class Body(Writer):
         sinks: Sequence[Sequence[Sink]],
         sums: Sequence[Spot],
         reserved: int,
+        doubtful: Collection[int] = (),
     ) -> Line | None:
         if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
             return None
         body = Body(self.module, program, lanes, inputs, sinks, 0)
         body._temporary = self._temporary  # others write into the same function
         body.held = {spot: f"%sum.{k}" for k, spot in enumerate(sums)}
+        body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         (lines,) = body._functions()
@@ -100,7 +103,7 @@ class Body(Writer):
         for chunk, (_, args) in zip(chunk_of, program.steps, strict=True):
             self._last.update(dict.fromkeys(args, chunk))
         final = chunk_of[-1] if chunk_of else 0
-        self.waiting = dict.fromkeys(self._left_over())
+        self.waiting = dict.fromkeys([*self._left_over(), *self.doubtful])
         self._last.update(dict.fromkeys(self.waiting, final))
         self._fuse(chunk_of)
         place = 0
@@ -310,7 +313,7 @@ class Body(Writer):
 
     def _only_added(self, value: int) -> Sink | None:
         """Return the target of a product that is used by one sum only."""
-        sinks = self.sinks.get(value, ())
+        sinks = self.sinks.get(value, ()) if value not in self.doubtful else ()
         return sinks[0] if len(sinks) == 1 and self.uses[value] == 1 and sinks[0].adds and not sinks[0].late else None
 
     def _add_product(self, value: int, sink: Sink, operands: list[str], differs: bool) -> None:
@@ -333,6 +336,10 @@ class Body(Writer):
 
     def _finish(self) -> None:
         """Write the remaining outputs; the carry last, since others are read from it."""
+        if self.doubtful:
+            types = {value: (self.wide if self.differs[value] else self.plain).type for value in self.doubtful}
+            told = [(types[value], self.operand(value, self.differs[value])) for value in sorted(self.doubtful)]
+            self.lines.append(any_nan("out", told) + "br i1 %out.bad, label %i.done, label %i.good\ni.good:")
         found = [(value, sink) for value in self.waiting for sink in self.sinks[value]]
         moves.send_all(self, [(value, sink) for value, sink in found if not sink.late])
         moves.exchange(self, [(value, sink.spot) for value, sink in found if sink.late])

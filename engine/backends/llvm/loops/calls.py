@@ -35,12 +35,14 @@ class LoopCall:
         machine = self.module.machine
         self.length = op.length
         own = machine.lanes
-        self.across = self.lanes == 1 and takes_lanes(op, own)  # iterations may take the lanes
+        # Iterations may take the lanes: also where inner ones would, but what they take lies side by side along these.
+        lies_across = any(_lies_across(parent.homes[k]) for k in args[op.carry : op.carry + op.rows])
+        self.across = self.lanes == 1 and takes_lanes(op, own, lies_across)
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
             op = blocked(op, machine.registers * own // (2 * self.lanes))
         elif not self.across and op.body.has_loops:
-            op = blocked(op, machine.registers // 8)
+            op = blocked(op, machine.registers // 4)
         self.parent, self.op, self.args, self.first = parent, op, args, first
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
@@ -141,7 +143,7 @@ class LoopCall:
         """Return where an array is; one of which each lane has its own somewhere is first brought together."""
         parent = self.parent
         spot = parent.homes[value]
-        if spot.lane and self.lanes > 1 and size_in(spot) <= _PACKED:
+        if spot.lane not in (0, 8) and self.lanes > 1 and size_in(spot) <= _PACKED:
             aside = parent.homes[value] = parent.block(spot.shape, True)
             moves.copy(parent, spot, aside)
         return parent.homes[value]
@@ -298,9 +300,19 @@ class LoopCall:
         return own
 
 
+def _lies_across(spot: Spot) -> bool:
+    """Return whether the rows of a matrix are its columns in memory."""
+    return len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
+
+
 def _straight(body: Program) -> int:
     """Return about how many operations stand in a program and those inside."""
-    return sum([_straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args) for op, args in body.steps])
+    return sum(
+        [
+            _straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args)
+            for op, args in body.steps
+        ]
+    )
 
 
 def _most_sums(op: Loop) -> int:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ....operations import table
-from ....programs import Loop, Program, Step
+from ....programs import Program, Step
 from .memory import Sink, Spot
 
 _KEEP_NAN = {"add", "sub", "mul", "neg", "fma", "strong_mul"}  # rows whose result is nan wherever an argument is
@@ -43,24 +43,29 @@ class Line(NamedTuple):
 
     def is_nan(self, lanes: int) -> str:
         """Write whether any sum is nan, `%sum.bad`; it may be said of infinite ones, too."""
-        of_type: dict[str, list[str]] = {}
-        for k, spot in enumerate(self.sums):
-            of_type.setdefault(type_of(spot, lanes), []).append(f"%sum.{k}")
-        text, bad = "", "0"
-        for kind, (type_, (first, *others)) in enumerate(of_type.items()):
-            for k, other in enumerate(others):
-                text += f"%sum.all{kind}.{k} = fadd {type_} {first}, {other}\n"
-                first = f"%sum.all{kind}.{k}"
-            text += f"%sum.nan{kind} = fcmp uno {type_} {first}, {first}\n"
-            found = f"%sum.nan{kind}"
-            if type_ != "double":
-                count = int(type_[1:].split()[0])
-                text += f"%sum.bits{kind} = bitcast <{count} x i1> %sum.nan{kind} to i{count}\n"
-                text += f"%sum.any{kind} = icmp ne i{count} %sum.bits{kind}, 0\n"
-                found = f"%sum.any{kind}"
-            text += f"%sum.bad{kind} = or i1 {bad}, {found}\n"
-            bad = f"%sum.bad{kind}"
-        return f"{text}%sum.bad = or i1 {bad}, 0\n"
+        return any_nan("sum", [(type_of(spot, lanes), f"%sum.{k}") for k, spot in enumerate(self.sums)])
+
+
+def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:
+    """Write whether any value, of these types, is nan, `%name.bad`; it may be said of infinite ones, too."""
+    of_type: dict[str, list[str]] = {}
+    for type_, value in values:
+        of_type.setdefault(type_, []).append(value)
+    text, bad = "", "0"
+    for kind, (type_, (first, *others)) in enumerate(of_type.items()):
+        for k, other in enumerate(others):
+            text += f"%{name}.all{kind}.{k} = fadd {type_} {first}, {other}\n"
+            first = f"%{name}.all{kind}.{k}"
+        found = f"%{name}.nan{kind}"
+        text += f"{found} = fcmp uno {type_} {first}, {first}\n"
+        if type_ != "double":
+            count = int(type_[1:].split()[0])
+            text += f"%{name}.bits{kind} = bitcast <{count} x i1> {found} to i{count}\n"
+            found = f"%{name}.any{kind}"
+            text += f"{found} = icmp ne i{count} %{name}.bits{kind}, 0\n"
+        text += f"%{name}.bad{kind} = or i1 {bad}, {found}\n"
+        bad = f"%{name}.bad{kind}"
+    return f"{text}%{name}.bad = or i1 {bad}, 0\n"
 
 
 def type_of(spot: Spot, lanes: int) -> str:
@@ -79,19 +84,25 @@ def is_held(sink: Sink, steps: Sequence[int]) -> bool:
     return sink.adds and not (spot.shape or spot.lane or any(steps[which : which + 1]))
 
 
-def in_plain_products(body: Program, checked: Sequence[bool]) -> Program:
-    """Return the body with plain products for those where a zero is stronger than nan, as far as nan would show.
+def in_plain_products(body: Program) -> tuple[Program, set[int]]:
+    """Return a body with plain products for those where a zero is stronger than nan, as far as nan shows in outputs.
 
-    Args:
-        body: of a loop.
-        checked: for each output, whether somebody looks for nan in it.
+    With it come the outputs, by their place, that may then be nan instead of what they should be; they are numbers.
     """
-    lost = {value for value, is_checked in zip(body.outputs, checked, strict=True) if not is_checked}
+    shapes = body.value_shapes
+    lost = {value for value in body.outputs if shapes[value]}
     steps = list(body.steps)
     for place in range(len(steps) - 1, -1, -1):
         op, args = steps[place]
-        if isinstance(op, Loop) or op.custom or op.name not in _KEEP_NAN or body.firsts[place] in lost:
+        if op.custom or op.name not in _KEEP_NAN or body.firsts[place] in lost:
             lost.update(args)
         elif op is table.strong_mul:
             steps[place] = Step(table.mul, args)
-    return body if steps == list(body.steps) else replace(body, steps=tuple(steps))
+    changed: set[int] = set()
+    for (op, args), (old, _), value in zip(steps, body.steps, body.firsts, strict=True):
+        if op is not old or not changed.isdisjoint(args):
+            changed.add(value)
+    if not changed:
+        return body, set()
+    outputs = {place for place, value in enumerate(body.outputs) if value in changed}
+    return replace(body, steps=tuple(steps)), outputs

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from ....programs import CALL, COUNTED, WHILE, Loop, Program, differing
+from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
 from .. import watch
 from ..driver import in_strips, loop, watched
 from . import moves
@@ -90,29 +90,45 @@ class Iterations:
         if line is None:
             body = parent.inner(op.body, lanes, inputs, targets, count)
             return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
-        size, slow = line.size, Written([], 0)
-        plain = in_plain_products(op.body, [is_held(sink, steps) for sink in sinks])
-        if plain is not op.body:
-            # A sum that is nan is computed again, as it was meant.
-            slow = parent.inner(op.body, lanes, inputs, targets, count)
-            line = self._line(plain, inputs, sinks, own, reserved) or line
-            size = max(line.size, reserved + slow.size)
+        size = line.size
+        again, rest = Written([], 0), Written([], 0)
+        plain, doubtful = in_plain_products(op.body) if op.kind == MAP else (op.body, set())
+        if doubtful:
+            sums = [place for place, sink in enumerate(sinks) if is_held(sink, steps)]
+            is_safe = doubtful.isdisjoint(sums)
+            doubtful.difference_update(sums)
+            line = self._line(plain, inputs, sinks, own, reserved, doubtful) or line
+            if not is_safe:
+                only = drop(flat(op.body, [op.body.outputs[place] for place in sums]))
+                again = parent.inner(only, lanes, inputs, [targets[place] for place in sums], count)
+            if doubtful:
+                rest = parent.inner(op.body, lanes, inputs, targets, count)
+            size = max(line.size, reserved + again.size, reserved + rest.size)
 
         def inside(start: str, end: str) -> str:
             text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i", lanes))
-            if not slow.names:
-                return text + line.add_up(lanes)
-            again = loop("z", start, end, step, calls("%z", "zk", slow.names))
-            return (
-                f"{text}{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
-                f"sum.again:\n{again}br label %sum.over\n"
-                f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
-            )
+            if again.names:
+                # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
+                slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
+                text += (
+                    f"{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+                    f"sum.again:\n{slow}br label %sum.over\n"
+                    f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
+                )
+            else:
+                text += line.add_up(lanes)
+            return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
 
     def _line(
-        self, body: Program, inputs: Sequence[Spot], sinks: Sequence[Sink], own: Sequence[str], reserved: int
+        self,
+        body: Program,
+        inputs: Sequence[Spot],
+        sinks: Sequence[Sink],
+        own: Sequence[str],
+        reserved: int,
+        doubtful: Collection[int] = (),
     ) -> Line | None:
         """Write one iteration in line if it is short."""
         if any(isinstance(op, Loop) for op, _ in body.steps):
@@ -124,7 +140,8 @@ class Iterations:
 
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
-        return self.parent.in_line(body, self.lanes, list(map(named, inputs)), [[t] for t in targets], sums, reserved)
+        every, places = [[target] for target in targets], list(map(named, inputs))
+        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -338,8 +355,7 @@ def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
     """Join pairs of numbers that stand at equal distances to pairs of arrays."""
     runs: list[list[tuple[Spot, Spot]]] = []
     for pair in pairs:
-        last = [*runs[-1][-2:], pair] if runs else []
-        if last and all(together([one[k] for one in last], (len(last),)) for k in (0, 1)) and not pair[0].shape:
+        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
             runs[-1].append(pair)
         else:
             runs.append([pair])
@@ -348,6 +364,12 @@ def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
         joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
         found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
     return found
+
+
+def _follows(before: Sequence[Spot], spot: Spot) -> bool:
+    """Return whether a number stands behind one or two others, at an equal distance."""
+    last, step = before[-1], spot.offset - before[-1].offset
+    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
 
 
 def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:

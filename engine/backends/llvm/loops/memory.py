@@ -56,6 +56,12 @@ class Spot(NamedTuple):
 
     def part(self, part: Part) -> Spot | None:
         """Return where a part of an array stands, unless no strides give it."""
+        if not part.shape:  # a number, of which there may be thousands
+            place, offset = part.start, self.offset
+            for length, stride in zip(reversed(self.shape), reversed(self.strides), strict=True):
+                place, index = divmod(place, length)
+                offset += index * stride
+            return Spot(self.base, offset, self.wide, self.lane, self.fold)
         axes = merged(self.shape, self.strides)
         shape, strides = tuple([length for length, _ in axes]), tuple([step for _, step in axes])
         found = seen_through(part, shape, self.offset, strides)

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ....programs import Numbers, Program, Shape, differing, size_of
 from .in_line import Line
@@ -83,10 +83,12 @@ class Writer(ABC):
         sinks: Sequence[Sequence[Sink]],
         sums: Sequence[Spot],
         reserved: int,
+        doubtful: Collection[int] = (),
     ) -> Line | None:
         """Return the text of an inner program, if it is short, with sums in registers; see `Line`.
 
-        So many bytes of the frame are `reserved` for others.
+        So many bytes of the frame are `reserved` for others. Where any of the `doubtful` outputs is nan the text goes
+        to the label `i.done`, before it writes one of them.
         """
 
     def begin(self) -> None:

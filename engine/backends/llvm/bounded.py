@@ -1,4 +1,4 @@
-"""Write loops that end early as scans of all rows, for backends that have no other way to stack and count."""
+"""Write loops that end early as scans of all rows, each a branch: branches are what guards the user's own rows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
-from ..operations import Primitive, table
-from ..programs import COUNTED, SCAN, WHILE, Builder, Loop, Program, traced, zeros_of
+from ...operations import Primitive, table
+from ...programs import COUNTED, SCAN, WHILE, Builder, Loop, Program, traced, zeros_of
 
 
 @functools.lru_cache(maxsize=64)
@@ -24,12 +24,11 @@ def bounded(program: Program) -> Program:
         places = tuple([values[k] for k in args])
         inner = op.map_programs(bounded) if isinstance(op, Loop) else op
         if not _ends_early(inner):
-            first = builder.write(inner, places)
+            values += builder.results(inner, places)
         elif inner.kind == WHILE:
-            first = builder.step(_of_while(inner), places)
+            values += builder.results(_of_while(inner), places)
         else:
-            first = builder.step(_of_counted(inner), (builder.constant(0.0), *places)) + 1
-        values += range(first, first + op.results)
+            values += builder.results(_of_counted(inner), (builder.constant(0.0), *places))[1:]
     return builder.finish(program, [values[k] for k in program.outputs])
 
 
