@@ -34,9 +34,11 @@ def _turned(program: Program, known: dict[Program, Program]) -> Program:
         own, new = tuple([values[k] for k in args]), op
         if isinstance(op, Loop):
             new = op.map_programs(lambda body: _turned(body, known))
-        found = _inner(new) if isinstance(new, Loop) else None
-        is_same = is_same and found is None and new is op
-        first = builder.step(new, own) if found is None else _turn(builder, new, *found, own)
+        is_same = is_same and new is op
+        if isinstance(new, Loop) and (found := _inner(new)) is not None:
+            is_same, first = False, _turn(builder, new, *found, own)
+        else:
+            first = builder.step(new, own)
         values += range(first, first + op.results)
     known[program] = program if is_same else builder.finish(program, [values[k] for k in program.outputs])
     return known[program]
