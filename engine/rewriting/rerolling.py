@@ -48,8 +48,7 @@ _OF_LOOP = 20  # operands that a loop counts for: so much code stands where it i
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 4  # of maps inside maps
 _WORDS = 3  # operations that a body is named by
-_PACK = 2  # operands that a copy of a number counts for, and an operation that is not cheap:
-_FUNCTION = 10
+_PACK, _FUNCTION = 2, 10  # operands that a copy of a number counts for, and an operation that is not cheap
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
@@ -153,9 +152,8 @@ def size(program: Program) -> int:
 
 
 def _regular(program: Program, op: Place, args: Sequence[int]) -> bool:
-    """Return whether what is put into an array is constant, or numbers that come at equal distances along each axis."""
-    inputs = len(program.names)
-    if all(inputs <= k < program.offset for k in args) or len(args) < 2:
+    """Return whether an array is of constants, or of numbers that come at equal distances along each axis."""
+    if all(len(program.names) <= k < program.offset for k in args) or len(args) < 2:
         return True
     return regular(args, op.shape if len(args) == size_of(op.shape) else (len(args),)) is not None
 
@@ -307,13 +305,12 @@ class _Rewriting:
     def _stacked(self, block: Sequence[Column], shape: Shape) -> int:
         """Return the array that has these values, iteration by iteration, as rows."""
         values = list(itertools.chain(*zip(*block, strict=True)))
-        own, (source, _) = self.shapes[values[0]], self._spot(values[0])
-        if source is not None and source >= 0:
-            spots = [self._spot(k) for k in values]
-            part = regular([start for _, start in spots], (len(block[0]), *shape))
-            if part is not None and all(of == source for of, _ in spots):
+        (source, *others), starts = zip(*map(self._spot, values), strict=True)
+        if source is not None and source >= 0 and {*others} <= {source}:
+            part = regular(starts, (len(block[0]), *shape))
+            if part is not None:
                 return self.builder.write(View(self.shapes[source], part), (self._now(source),))
-        parts = [row_at(k, own) for k in range(len(values))]
+        parts = [row_at(k, self.shapes[values[0]]) for k in range(len(values))]
         return self.builder.write(Place((len(block[0]), *shape), parts), tuple(map(self._now, values)))
 
     def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:
