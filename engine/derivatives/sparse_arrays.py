@@ -158,17 +158,13 @@ def _entries(nodes: Sequence[Any], swept: Sequence[Any], other: Any, chosen: Any
             yield part, value
         else:
             flat = Tracer.__apply_structure__(View(shape, Part(0, (size,), (1,))), [value])
-            picked = Gather((size,), own.shape).apply((flat, _constants(own)))
+            picked = Gather((size,), own.shape).apply((flat, Numbers.of(own)))
             line = _regular(goal, own.shape)
             if line is not None:
                 yield line, picked
             else:
                 total = (int(goal.max()) + 1,)
-                yield whole(total), Scatter(total, own.shape).apply((_constants(goal), picked))
-
-
-def _constants(numbers: Any) -> Numbers:
-    return Numbers(numbers.astype(float).tobytes(), numbers.shape)
+                yield whole(total), Scatter(total, own.shape).apply((Numbers.of(goal), picked))
 
 
 def _regular(places: Any, shape: Shape) -> Part | None:

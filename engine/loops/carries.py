@@ -45,8 +45,8 @@ class Carry:
         placed = arranged(numbers, found, self.structure)
         if placed is None:
             raise ValueError(
-                f"{self.function} expected {function_name(f)} to return a carry like {self.structure} but got {found}; "
-                "every iteration must give the same structure"
+                f"{self.function} expected {function_name(f)} to return a carry like {self.structure.in_numbers()} "
+                f"but got {found.in_numbers()}; every iteration must give the same structure"
             )
         if self.truths:
             own = [float(_is_truth(leaf)) for leaf in leaves(tree, found)]

@@ -12,8 +12,8 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import table
-from ..programs import ArrayTracer, Gather, Part, Shape, axes_in_order, contiguous, shape_of, size_of, whole
-from .nests import elementwise, holds_conditions, numbers, operand
+from ..programs import ArrayTracer, Gather, Numbers, Part, Shape, axes_in_order, contiguous, shape_of, size_of, whole
+from .nests import elementwise, holds_conditions, operand
 
 
 def item(x: ArrayTracer, index: Any) -> Any:
@@ -135,7 +135,7 @@ def _chosen(x: Any, axes: Sequence[int], parts: Sequence[Any]) -> Any:
     of = (size_of(tuple(lengths)), *[x.shape[axis] for axis in rest])
     rows = x.view(axes_in_order(x.shape, [*axes, *rest])).view(whole(of))
     if isinstance(index, np.ndarray):
-        index = numbers(np.broadcast_to(index, index_shape)) if index_shape else float(index)
+        index = Numbers.of(np.broadcast_to(index, index_shape)) if index_shape else float(index)
     elif isinstance(index, ArrayTracer) and index.shape != index_shape:
         index = elementwise(lambda k, _: k, index, np.zeros(index_shape))
     found = Gather(of, index_shape).apply((rows, index))
@@ -206,7 +206,7 @@ def gathered(rows: Any, index: Any) -> Any:
         for axis, (part, length) in enumerate(zip(parts, lengths, strict=True))
     ]
     places = operand(_one_index(checked, lengths))
-    known = numbers(array.reshape(-1, *array.shape[len(parts) :]))
+    known = Numbers.of(array.reshape(-1, *array.shape[len(parts) :]))
     return Gather(known.shape, shape_of(places)).apply(
-        (known, numbers(places) if isinstance(places, np.ndarray) else places)
+        (known, Numbers.of(places) if isinstance(places, np.ndarray) else places)
     )

@@ -161,15 +161,7 @@ def _part(source: Any, part: Part) -> Any:
     if not part.shape:
         return float(flat[part.start])
     steps = [8 * stride for stride in part.strides]
-    return numbers(np.lib.stride_tricks.as_strided(flat[part.start :], part.shape, steps, writeable=False))
-
-
-def numbers(array: Any) -> Any:
-    """Return an array of doubles as constants of a program; one whose numbers are all equal as the number."""
-    found = np.ascontiguousarray(array, float)
-    if np.isnan(found).any():
-        found = np.where(np.isnan(found), np.nan, found)  # nan is one number
-    return Numbers(found.tobytes(), found.shape)
+    return Numbers.of(np.lib.stride_tricks.as_strided(flat[part.start :], part.shape, steps, writeable=False))
 
 
 def _nest(

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..programs import ArrayTracer, Part, Place, Shape, Tracer, contiguous, shape_of, size_of
+from ..programs import ArrayTracer, Numbers, Part, Place, Shape, Tracer, contiguous, shape_of, size_of
 from .array_reductions import axes_of, reshaped, transposed
 from .indexing import item
-from .nests import elementwise, numbers, operand, spread
+from .nests import elementwise, operand, spread
 
 
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
@@ -46,7 +46,7 @@ def put(shape: Shape, parts: Sequence[tuple[Part, Any]]) -> Any:
         for part, x in parts:
             found[list(part.places())] = np.ravel(x)
         return found.reshape(shape)
-    values = [numbers(x) if isinstance(x, np.ndarray) else x for _, x in parts]
+    values = [Numbers.of(x) if isinstance(x, np.ndarray) else x for _, x in parts]
     return Tracer.__apply_structure__(Place(shape, [part for part, _ in parts]), values)
 
 

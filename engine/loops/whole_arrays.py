@@ -12,10 +12,10 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
-from ..programs import ArrayTracer, Gather, shape_of, size_of
+from ..programs import ArrayTracer, Gather, Numbers, shape_of, size_of
 from . import array_reductions as reductions
 from .indexing import gathered, item
-from .nests import conditions, elementwise, holds_conditions, numbers, operand, shown
+from .nests import conditions, elementwise, holds_conditions, operand, shown
 from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
 
 
@@ -56,7 +56,7 @@ def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any
             return shown(gathered(rows, index))
         # Of numbers that are given as floats those for which there is no row give nan, as traced ones do.
         places = operand(index)
-        places = numbers(places) if isinstance(places, np.ndarray) else places
+        places = Numbers.of(places) if isinstance(places, np.ndarray) else places
         return shown(Gather(rows.shape, shape_of(places)).apply((rows, places)))
     if function is table.dot:
         return shown(reductions.dot(*args))

@@ -155,8 +155,9 @@ class Program:
         given = (*args, self.closed) if self.closed else args
         values, structure = flatten(given, self.name, "args", least=self._least)
         if structure != self.arguments:
-            if structure.in_numbers() != self.arguments.in_numbers():
-                raise ValueError(f"{self.name} expected arguments like {self.arguments} but got {structure}")
+            expected, came = self.arguments.in_numbers(), structure.in_numbers()
+            if came != expected:
+                raise ValueError(f"{self.name} expected arguments like {expected} but got {came}")
             values = in_arrays(values, structure, self.arguments)
         elif structure.has_whole:
             traced = any(map(is_symbolic, values))

@@ -47,7 +47,8 @@ class Numbers:
 
     @staticmethod
     def of(found: Any) -> Numbers:
-        """Return the numbers of a NumPy array of doubles; nobody lists them."""
+        """Return the numbers of a NumPy array; nobody lists them."""
+        found = found.astype(float, copy=False)
         wrong = found != found
         if wrong.any():
             found = found.copy()

@@ -24,15 +24,14 @@ from ..programs import (
     Program,
     Shape,
     Step,
-    Structural,
     View,
     drop,
     regular,
     row_at,
-    size_of,
     values_in_tuple,
 )
 from .repetition import Group, Repetition
+from .weighing import operands, size, work
 
 WORK = 4_000
 """Programs of fewer operands stay as they are where they run for several samples, or iterations of a map, at once:
@@ -44,11 +43,9 @@ WORK_ALONE = 500
 """The same where they do not, and a map can fill the vector's lanes. Measured: 1,000 steps of an LSTM cell (1,900
 operands) took 5.1 and 2.8 ms to run, 2.7 and 0.9 s to compile."""
 
-_OF_LOOP = 20  # operands that a loop counts for: so much code stands where it is called
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 4  # of maps inside maps
 _WORDS = 3  # operations that a body is named by
-_PACK, _FUNCTION = 2, 10  # operands that a copy of a number counts for, and an operation that is not cheap
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
 
@@ -119,43 +116,8 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
     return replace(program, steps=tuple([Step(op, args) for op, (_, args) in zip(ops, program.steps, strict=True)]))
 
 
-def work(program: Program) -> int:
-    """Return how many operands the steps of a program take in one run; a loop counts as one step with some."""
-    return sum([_operands(op, args) for op, args in program.steps])
-
-
-def _operands(op: Primitive, args: Sequence[int]) -> int:
-    if isinstance(op, Structural):
-        return _OF_LOOP if isinstance(op, Loop) else 0
-    return 0 if op is table.pos else len(args)
-
-
 def _work(program: Program, group: Group) -> int:
-    return group.length * sum([_operands(*program.steps[column[0]]) for column in group.columns])
-
-
-def size(program: Program) -> int:
-    """Return a program's approximate code size in operands: inner programs once, and what is packed for them."""
-    total, seen = 0, set()
-    for op, args in program.steps:
-        if not isinstance(op, Loop):
-            if isinstance(op, Place):
-                total += 0 if _regular(program, op, args) else _PACK * len(args)
-            elif not isinstance(op, Structural):
-                total += len(args) if op.cheap else _FUNCTION
-            continue
-        for inner in op.programs():
-            if inner not in seen:
-                seen.add(inner)
-                total += size(inner)
-    return total
-
-
-def _regular(program: Program, op: Place, args: Sequence[int]) -> bool:
-    """Return whether an array is of constants, or of numbers that come at equal distances along each axis."""
-    if all(len(program.names) <= k < program.offset for k in args) or len(args) < 2:
-        return True
-    return regular(args, op.shape if len(args) == size_of(op.shape) else (len(args),)) is not None
+    return group.length * sum([operands(*program.steps[column[0]]) for column in group.columns])
 
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)

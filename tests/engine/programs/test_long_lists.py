@@ -1,4 +1,4 @@
-"""Long lists and tuples of results that are one array's numbers: one value inside, what the function returns outside."""
+"""Long lists and tuples of results that are one array's numbers: one value inside, and outside what was returned."""
 
 import pickle
 

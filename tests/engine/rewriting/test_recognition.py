@@ -8,7 +8,8 @@ import pytest
 from chainrule import nn, trace, viz
 from chainrule.rewriting import repetition
 from chainrule.rewriting.repetition import Repetition
-from chainrule.rewriting.rerolling import recognise, size
+from chainrule.rewriting.rerolling import recognise
+from chainrule.rewriting.weighing import size
 from helpers import BACKENDS, agree, computing, everything, flat, loops_of, tame
 from hypothesis import HealthCheck, given, settings
 from strategies import points, written_out

@@ -18,6 +18,7 @@ from ....programs import (
     Place,
     Program,
     Shape,
+    Structural,
     View,
     differing,
     row_at,
@@ -27,7 +28,8 @@ from ....programs import (
 )
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
-_MOST = 60  # steps of a body with loops
+_MOST = 256  # operations side by side
+_MOST_AROUND = 600  # with loops
 
 Copies = tuple[int, ...]  # the value of each copy
 
@@ -36,7 +38,7 @@ def blocked(loop: Loop, most: int) -> Loop:
     """Return the loop with as many iterations in one as divide its length, at most `most`.
 
     Arguments and results stay what they are and where they are, but for a second axis along the iterations in one. Only
-    maps change, whose body holds no loops but short maps.
+    maps change, whose body is not long and holds no loops but maps.
 
     >>> from chainrule import dot, map, trace
     >>> program = trace(lambda w, x: map(dot, w, x), [[1.0] * 4] * 6, [2.0] * 4)
@@ -51,16 +53,25 @@ def blocked(loop: Loop, most: int) -> Loop:
         return loop
     if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
+    limit = _MOST_AROUND if loop.body.has_loops else _MOST
+    most = min(most, limit // max(1, operations(loop.body)))
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
     if count == 1:
         return loop
     return loop.change(body=_several(loop.body, loop.rows, loop.stacked, count), length=loop.length // count)
 
 
+def operations(body: Program) -> int:
+    """Return about how many operations stand in a program and those inside, each of which counts once."""
+    found = 0
+    for op, args in body.steps:
+        found += operations(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args)
+    return found
+
+
 def _joins(body: Program) -> bool:
-    """Return whether a body holds no loops but short maps."""
-    loops = [op for op, _ in body.steps if isinstance(op, Loop)]
-    return not loops or (len(body.steps) <= _MOST and all(op.kind == MAP and _joins(op.body) for op in loops))
+    """Return whether a body holds no loops but maps."""
+    return all(op.kind == MAP and _joins(op.body) for op, _ in body.steps if isinstance(op, Loop))
 
 
 def _several(body: Program, rows: int, stacked: int, count: int) -> Program:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, Loop, Program, Shape, Structural, inputs_differ, size_of
+from ....programs import CALL, Loop, Shape, inputs_differ, size_of
 from . import moves
-from .blocking import blocked
+from .blocking import blocked, operations
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
@@ -287,7 +287,7 @@ class LoopCall:
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)
         for side in (4, 2):
-            if _straight(op.body) > _SHORT or side * _most_sums(op) > self.module.machine.registers // 2:
+            if operations(op.body) > _SHORT or side * _most_sums(op) > self.module.machine.registers // 2:
                 continue
             # The last ones overlap those before them; what is added may not come twice.
             waste = side * -(-op.length // (side * own)) - vectors
@@ -303,16 +303,6 @@ class LoopCall:
 def _lies_across(spot: Spot) -> bool:
     """Return whether the rows of a matrix are its columns in memory."""
     return len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
-
-
-def _straight(body: Program) -> int:
-    """Return about how many operations stand in a program and those inside."""
-    return sum(
-        [
-            _straight(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args)
-            for op, args in body.steps
-        ]
-    )
 
 
 def _most_sums(op: Loop) -> int:

@@ -17,7 +17,7 @@ _MOSTLY = 0.9  # share of the work that is done by such maps
 
 @functools.lru_cache(maxsize=512)
 def takes_lanes(loop: Loop, lanes: int, anyhow: bool = False) -> bool:
-    """Return whether a loop could run one iteration per vector lane, and, but `anyhow`, none of those inside does better.
+    """Return whether a loop could run one iteration per vector lane, and, but `anyhow`, no loop inside does better.
 
     >>> from chainrule import map, trace
     >>> loop = next(op for op, _ in trace(lambda xs: map(lambda x: x * x, xs), [1.0] * 4).steps if op.name == "map")

@@ -31,10 +31,12 @@ def _turned(program: Program, known: dict[Program, Program]) -> Program:
     values = [*range(len(program.names)), *map(builder.constant, program.constants)]
     is_same = True
     for op, args in program.steps:
-        own, new = tuple([values[k] for k in args]), op
-        if isinstance(op, Loop):
-            new = op.map_programs(lambda body: _turned(body, known))
-        found = _inner(new) if isinstance(new, Loop) else None
+        own = tuple([values[k] for k in args])
+        if not isinstance(op, Loop):
+            values.append(builder.write(op, own))
+            continue
+        new = op.map_programs(lambda body: _turned(body, known))
+        found = _inner(new)
         is_same = is_same and found is None and new is op
         first = builder.step(new, own) if found is None else _turn(builder, new, *found, own)
         values += range(first, first + op.results)
