@@ -27,6 +27,7 @@ from ..programs import (
     Shape,
     Structural,
     Tracer,
+    View,
     as_values,
     input_flags,
     listed,
@@ -145,7 +146,7 @@ def _expensive(
         seen.add(id(tracer))
         if tracer.birth < since:
             used.add(id(tracer))
-        else:
+        if tracer.birth >= since or type(tracer.op) is View:
             stack.extend([arg for arg in tracer.args if isinstance(arg, (Tracer, ArrayTracer))])
     kept: list[int] = []
     cost = [0] * body.offset

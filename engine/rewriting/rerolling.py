@@ -267,13 +267,12 @@ class _Rewriting:
     def _stacked(self, block: Sequence[Column], shape: Shape) -> int:
         """Return the array that has these values, iteration by iteration, as rows."""
         values = list(itertools.chain(*zip(*block, strict=True)))
-        own, (source, _) = self.shapes[values[0]], self._spot(values[0])
-        if source is not None and source >= 0:
-            spots = [self._spot(k) for k in values]
-            part = regular([start for _, start in spots], (len(block[0]), *shape))
-            if part is not None and all(of == source for of, _ in spots):
+        (source, *others), starts = zip(*map(self._spot, values), strict=True)
+        if source is not None and source >= 0 and {*others} <= {source}:
+            part = regular(starts, (len(block[0]), *shape))
+            if part is not None:
                 return self.builder.write(View(self.shapes[source], part), (self._now(source),))
-        parts = [row_at(k, own) for k in range(len(values))]
+        parts = [row_at(k, self.shapes[values[0]]) for k in range(len(values))]
         return self.builder.write(Place((len(block[0]), *shape), parts), tuple(map(self._now, values)))
 
     def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:

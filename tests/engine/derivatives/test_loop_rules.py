@@ -43,3 +43,18 @@ def test_what_inner_loops_compute_is_kept_while_that_is_not_much():
     args = (np.full((16, 16), 0.1) + np.eye(16), [0.5, -0.2, 0.1])
     found, expected = trace(cr.grad(f), *args)(*args), cr.grad(f)(*args)
     np.testing.assert_allclose(np.array(found, float), expected, 1e-11, 1e-12)
+
+
+def test_what_inner_loops_compute_is_kept_where_parts_of_it_are_used():
+    def cell(c, x, w):
+        sums = cr.map(lambda row, c: cr.dot(row, c), w, c)
+        return [cr.tanh(a) * cr.sigmoid(b) + x for a, b in zip(sums[:16], sums[16:], strict=True)], None
+
+    def f(w, xs):
+        return cr.sum(cr.scan(cell, [0.1] * 16, xs, w)[0])
+
+    w, xs = np.random.default_rng(0).normal(size=(32, 16)), [0.5, -0.2, 0.1]
+    program = trace(cr.grad(f), w, xs)
+    loop = [op for op, _ in program.steps if isinstance(op, Loop)][-1]
+    assert sum(map(size_of, loop.body.shapes[loop.carry : loop.carry + loop.rows])) == 16 + 32
+    np.testing.assert_allclose(np.array(program(w, xs), float), cr.grad(f)(w, xs), 1e-11, 1e-12)

@@ -9,6 +9,7 @@ from chainrule import nn, trace, viz
 from chainrule.rewriting import repetition
 from chainrule.rewriting.repetition import Repetition
 from chainrule.rewriting.rerolling import recognise
+from chainrule.rewriting.weighing import size
 from helpers import BACKENDS, agree, computing, everything, flat, loops_of, tame
 from hypothesis import HealthCheck, given, settings
 from strategies import points, written_out
@@ -304,3 +305,14 @@ def test_a_loop_is_one_box_and_what_it_runs_is_drawn_as_a_program():
     whole, body = viz.draw(program).source, viz.draw(loops_of(program)[0].body).source
     assert "map dot_add_tanh × 30" in whole
     assert whole.count("tooltip=tanh") == 0 and body.count("tooltip=tanh") == 1
+
+
+def test_numbers_at_equal_distances_along_each_axis_are_not_packed_one_by_one():
+    def sizes(step):
+        def f(xs):
+            rows = [[xs[(8 * i + j) * step % 32] for j in range(4)] for i in range(4)]
+            return cr.map(lambda row: cr.dot(row, row), rows, reduce="sum")
+
+        return size(trace(f, [0.5] * 32))
+
+    assert sizes(1) == 8 and sizes(5) == 8 + 2 * 16
