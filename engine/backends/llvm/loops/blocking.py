@@ -29,8 +29,8 @@ from ....programs import (
 )
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
-_MOST = 256  # operations side by side
-_MOST_AROUND = 600  # with loops
+_FEW = 4  # results of a body, from which on so much of its work goes side by side already
+_MOST = 600  # operations side by side where there are loops among them
 
 Copies = tuple[int, ...]  # the value of each copy
 
@@ -54,8 +54,9 @@ def blocked(loop: Loop, most: int) -> Loop:
         return loop
     if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
-    limit = _MOST_AROUND if loop.body.has_loops else _MOST
-    most = min(most, limit // max(1, operations(loop.body)))
+    most //= max(1, len(given) // _FEW)
+    if loop.body.has_loops:
+        most = min(most, _MOST // max(1, operations(loop.body)))
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
     if count == 1:
         return loop
@@ -100,9 +101,7 @@ def _several(body: Program, rows: int, stacked: int, count: int) -> Program:
     return builder.finish(frame, outputs)
 
 
-def _side_by_side(
-    builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]
-) -> list[Copies]:
+def _side_by_side(builder: Builder, body: Program, inputs: Sequence[Copies], totals: Sequence[bool]) -> list[Copies]:
     """Write the steps of a program once for each copy, and return each output's copies; of `totals` the sum."""
     count = len(inputs[0])
     values = [*inputs, *[(builder.constant(item),) * count for item in body.constants]]
@@ -127,7 +126,9 @@ def _side_by_side(
         if isinstance(op, Loop) and any(len(set(copies)) > 1 for copies in own):
             only = [value in summed and uses[value] == 1 for value in results]
             given = _joined(builder, op, own, only)
-            found.update({value: copies[0] for value, copies, is_total in zip(results, given, only, strict=True) if is_total})
+            found.update(
+                {value: copies[0] for value, copies, is_total in zip(results, given, only, strict=True) if is_total}
+            )
             values += [copies * (count // len(copies)) for copies in given]
         else:
             made = [builder.step(op, arguments) for arguments in zip(*own, strict=True)]

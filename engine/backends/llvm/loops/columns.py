@@ -17,7 +17,7 @@ _MOSTLY = 0.9  # share of the work that is done by such maps
 
 @functools.lru_cache(maxsize=512)
 def takes_lanes(loop: Loop, lanes: int, anyhow: bool = False) -> bool:
-    """Return whether a loop could run one iteration per vector lane, and, but `anyhow`, none of those inside does better.
+    """Return whether a loop could run one iteration per vector lane, and (or `anyhow`) none inside does better.
 
     >>> from chainrule import map, trace
     >>> loop = next(op for op, _ in trace(lambda xs: map(lambda x: x * x, xs), [1.0] * 4).steps if op.name == "map")
@@ -42,7 +42,6 @@ def _leaves_lanes(loop: Loop, lanes: int) -> bool:
             fits = op.kind == MAP and _leaves_lanes(op, lanes)
         work += op.work if fits else 0
     return work * loop.length >= _MOSTLY * loop.work
-
 
 
 def input_columns(program: Program, lanes: int) -> Iterator[int]:
