@@ -28,8 +28,8 @@ from ....programs import (
 )
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
-_MOST = 256  # operations side by side
-_MOST_AROUND = 600  # with loops
+_FEW = 4  # results of a body, from which on so much of its work goes side by side already
+_MOST = 600  # operations side by side where there are loops among them
 
 Copies = tuple[int, ...]  # the value of each copy
 
@@ -53,8 +53,9 @@ def blocked(loop: Loop, most: int) -> Loop:
         return loop
     if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
-    limit = _MOST_AROUND if loop.body.has_loops else _MOST
-    most = min(most, limit // max(1, operations(loop.body)))
+    most //= max(1, len(given) // _FEW)
+    if loop.body.has_loops:
+        most = min(most, _MOST // max(1, operations(loop.body)))
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
     if count == 1:
         return loop

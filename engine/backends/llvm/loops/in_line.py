@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -84,13 +84,24 @@ def is_held(sink: Sink, steps: Sequence[int]) -> bool:
     return sink.adds and not (spot.shape or spot.lane or any(steps[which : which + 1]))
 
 
-def in_plain_products(body: Program) -> tuple[Program, set[int]]:
+def in_plain_products(body: Program, sinks: Sequence[Sink], sums: Collection[int]) -> tuple[Program, set[int]]:
     """Return a body with plain products for those where a zero is stronger than nan, as far as nan shows in outputs.
 
-    With it come the outputs, by their place, that may then be nan instead of what they should be; they are numbers.
+    With it come the outputs, by their place, that may then be nan instead of what they should be; they are numbers. If
+    some are none of the `sums` that stay in registers, then whatever else is added to memory is one of them: none of it
+    is written before all are known.
     """
     shapes = body.value_shapes
-    lost = {value for value in body.outputs if shapes[value]}
+    numbers = [place for place, value in enumerate(body.outputs) if not shapes[value]]
+    plain, doubtful = _in_plain_products(body, numbers)
+    others = [place for place, sink in enumerate(sinks) if sink.adds and place not in sums]
+    if doubtful.issubset(sums) or doubtful.issuperset(others):
+        return plain, doubtful
+    return _in_plain_products(body, sums)
+
+
+def _in_plain_products(body: Program, checked: Collection[int]) -> tuple[Program, set[int]]:
+    lost = {value for place, value in enumerate(body.outputs) if place not in checked}
     steps = list(body.steps)
     for place in range(len(steps) - 1, -1, -1):
         op, args = steps[place]

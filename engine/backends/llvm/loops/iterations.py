@@ -92,9 +92,9 @@ class Iterations:
             return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
         size = line.size
         again, rest = Written([], 0), Written([], 0)
-        plain, doubtful = in_plain_products(op.body) if op.kind == MAP else (op.body, set())
+        sums = [place for place, sink in enumerate(sinks) if is_held(sink, steps)]
+        plain, doubtful = in_plain_products(op.body, sinks, sums) if op.kind == MAP else (op.body, set())
         if doubtful:
-            sums = [place for place, sink in enumerate(sinks) if is_held(sink, steps)]
             is_safe = doubtful.isdisjoint(sums)
             doubtful.difference_update(sums)
             line = self._line(plain, inputs, sinks, own, reserved, doubtful) or line
