@@ -7,7 +7,7 @@ another gave, both belong to one group: products, their sum, a bias and an activ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..operations import table
@@ -62,6 +62,7 @@ class Repetition:
             if self.root[first] >= 0 or not isinstance(op, View)
         ]
         self.group_of: dict[int, tuple[Group, int]] = {}
+        self.column_of: dict[int, int] = {}  # the first step of each one's column
         self.level = [0] * len(program.steps)
         self._split: set[int] = set()  # steps of columns that were split into runs
         self.depth = self._depths()
@@ -177,7 +178,8 @@ class Repetition:
             self.level[column[0]] = top + (not isinstance(steps[column[0]].op, View))
             return
         order = self._iterations(made, top, len(column)) if top else {}
-        if not order:
+        self.column_of.update(dict.fromkeys(column, column[0]))
+        if not order or not self._is_uniform(column, order):
             self._enter(Group(top + 1), [column])
             return
         first, *others = sorted(order, key=lambda group: -len(group.columns))
@@ -216,6 +218,25 @@ class Repetition:
                 return {}
         return found if all(len(set(iterations)) == length for iterations in found.values()) else {}
 
+    def _is_uniform(self, column: list[int], groups: Container[Group]) -> bool:
+        """Return whether all steps of a column take the same of what an iteration of some groups gives."""
+        steps = self.program.steps
+        return all(
+            len({self._way(value, groups) for value in values}) == 1
+            for values in zip(*[steps[place].args for place in column], strict=True)
+        )
+
+    def _way(self, value: int, groups: Container[Group]) -> tuple[Hashable, ...]:
+        """Return which column of these groups gave a value, which result it is, and of which views of that."""
+        place = self.root[value]
+        if place not in self.group_of or self.group_of[place][0] not in groups:
+            return ()
+        views = []
+        while self.maker[value] != place:
+            op, (value,) = self.program.steps[self.maker[value]]
+            views.append(op)
+        return self.column_of[place], value - self.program.firsts[place], *views
+
     def _sink(self) -> None:
         """Move groups used by one other group only, iteration by iteration, into that one."""
         steps, root = self.program.steps, self.root
@@ -226,7 +247,7 @@ class Repetition:
         groups = {id(group): group for group, _ in self.group_of.values()}
         for group in sorted(groups.values(), key=lambda group: -group.level):
             target = self._only_taker(group, takers)
-            if target is not None:
+            if target is not None and all(self._is_uniform(column, (group,)) for column in target[0].columns):
                 other, match = target
                 columns = [[own[match[k]] for k in range(len(own))] for own in group.columns]
                 self._enter(other, columns, before=True)
