@@ -7,7 +7,7 @@ another gave, both belong to one group: products, their sum, a bias and an activ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field
 
 from ..operations import table
@@ -52,11 +52,9 @@ class Repetition:
         for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
             self.maker[first : first + op.results] = [place] * op.results
         self.root = list(self.maker)  # the same, but of a view the step that made what it is of
-        self.starts: dict[int, tuple[int, ...]] = {}  # of a view where in that it starts
         for (op, args), first in zip(program.steps, program.firsts, strict=True):
             if isinstance(op, View):
                 self.root[first] = self.root[args[0]]
-                self.starts[first] = (op.part.start, *self.starts.get(args[0], ()))
         # Views of inputs and constants are nothing but other names: they are no steps here.
         self.places = [
             place
@@ -64,6 +62,7 @@ class Repetition:
             if self.root[first] >= 0 or not isinstance(op, View)
         ]
         self.group_of: dict[int, tuple[Group, int]] = {}
+        self.column_of: dict[int, int] = {}  # the first step of each one's column
         self.level = [0] * len(program.steps)
         self._split: set[int] = set()  # steps of columns that were split into runs
         self.depth = self._depths()
@@ -178,9 +177,9 @@ class Repetition:
         if len(column) == 1:
             self.level[column[0]] = top + (not isinstance(steps[column[0]].op, View))
             return
-        fits = top and self._sees_alike(column, lambda place: self.level[place] == top)
-        order = self._iterations(made, top, len(column)) if fits else {}
-        if not order:
+        order = self._iterations(made, top, len(column)) if top else {}
+        self.column_of.update(dict.fromkeys(column, column[0]))
+        if not order or not self._is_uniform(column, order):
             self._enter(Group(top + 1), [column])
             return
         first, *others = sorted(order, key=lambda group: -len(group.columns))
@@ -189,15 +188,6 @@ class Repetition:
             self._enter(first, [[own[match[k]] for k in range(len(own))] for own in group.columns])
         place_of = dict(zip(order[first], column, strict=True))
         self._enter(first, [[place_of[k] for k in range(len(column))]])
-
-    def _sees_alike(self, column: list[int], is_inside: Callable[[int], bool]) -> bool:
-        """Return whether each argument of all steps is the same part of what some others made, as in one body."""
-        steps, root = self.program.steps, self.root
-        for values in zip(*[steps[place].args for place in column], strict=True):
-            parts = {self.starts.get(k, ()) for k in values if root[k] >= 0 and is_inside(root[k])}
-            if len(parts) > 1:
-                return False
-        return True
 
     def _enter(self, group: Group, columns: list[list[int]], *, before: bool = False) -> None:
         group.columns[0:0] = columns if before else []
@@ -228,6 +218,25 @@ class Repetition:
                 return {}
         return found if all(len(set(iterations)) == length for iterations in found.values()) else {}
 
+    def _is_uniform(self, column: list[int], groups: Container[Group]) -> bool:
+        """Return whether all steps of a column take the same of what an iteration of some groups gives."""
+        steps = self.program.steps
+        return all(
+            len({self._way(value, groups) for value in values}) == 1
+            for values in zip(*[steps[place].args for place in column], strict=True)
+        )
+
+    def _way(self, value: int, groups: Container[Group]) -> tuple[Hashable, ...]:
+        """Return which column of these groups gave a value, which result it is, and of which views of that."""
+        place = self.root[value]
+        if place not in self.group_of or self.group_of[place][0] not in groups:
+            return ()
+        views = []
+        while self.maker[value] != place:
+            op, (value,) = self.program.steps[self.maker[value]]
+            views.append(op)
+        return self.column_of[place], value - self.program.firsts[place], *views
+
     def _sink(self) -> None:
         """Move groups used by one other group only, iteration by iteration, into that one."""
         steps, root = self.program.steps, self.root
@@ -238,7 +247,7 @@ class Repetition:
         groups = {id(group): group for group, _ in self.group_of.values()}
         for group in sorted(groups.values(), key=lambda group: -group.level):
             target = self._only_taker(group, takers)
-            if target is not None:
+            if target is not None and all(self._is_uniform(column, (group,)) for column in target[0].columns):
                 other, match = target
                 columns = [[own[match[k]] for k in range(len(own))] for own in group.columns]
                 self._enter(other, columns, before=True)
@@ -257,10 +266,7 @@ class Repetition:
                     found = other
                     if other.length != group.length or match.setdefault(iteration, k) != k:
                         return None
-        if found is None or len(set(match.values())) < group.length:
-            return None
-        own = {place for column in group.columns for place in column}
-        return (found, match) if all(self._sees_alike(column, own.__contains__) for column in found.columns) else None
+        return (found, match) if found is not None and len(set(match.values())) == group.length else None
 
 
 def _parts(column: list[int], key: Callable[[int], Hashable]) -> list[list[int]]:

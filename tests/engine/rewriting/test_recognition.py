@@ -135,6 +135,21 @@ def test_numbers_side_by_side_come_in_one_row(eager_recognition):
     assert second.length == 24 and program(x) == pytest.approx(of_results(x), rel=1e-15)
 
 
+def test_iterations_that_take_other_results_of_a_loop_are_no_group_with_it(eager_recognition):
+    def chosen(x, a, b):
+        rows = [cr.map(lambda v, s: v * s, [a, b], item) for item in x]
+        return [cr.sin(row[k % 2]) for k, row in enumerate(rows)]
+
+    def all_of(x, a, b):
+        rows = [cr.map(lambda v, s: v * s, [a, b], item) for item in x]
+        return [cr.sin(row[0]) * row[1] for row in rows]
+
+    for f, together in ((chosen, False), (all_of, True)):
+        program = recognised(f, [0.1, 0.2, 0.3, 0.4], 2.0, 3.0)
+        assert flat(program([0.1, 0.2, 0.3, 0.4], 2.0, 3.0)) == flat(f([0.1, 0.2, 0.3, 0.4], 2.0, 3.0))
+        assert (len(computing(program)) == 1) is together
+
+
 def test_sums_of_products_written_by_hand_are_a_layer():
     def by_hand(w, x):
         return [cr.tanh(sum((a * b for a, b in zip(row, x, strict=False)), row[-1])) for row in w]
