@@ -330,4 +330,4 @@ def test_numbers_at_equal_distances_along_each_axis_are_not_packed_one_by_one():
 
         return size(trace(f, [0.5] * 32))
 
-    assert sizes(1) == 8 and sizes(5) == 8 + 2 * 16
+    assert sizes(1) == 8 < sizes(5)
