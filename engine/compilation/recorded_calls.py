@@ -90,7 +90,7 @@ def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any]
             _record(program, place, samples, plan.reduce, value, row) if moving[place] else value
             for place, (value, row) in enumerate(zip(values, matrix, strict=True))
         ]
-        return unflatten(program.result, numbers)
+        return unflatten(program.result.in_numbers(), numbers)
     rows = []
     for k in range(n):
         sample = [x for argument in packed for x in argument.sample(k)]
@@ -102,7 +102,7 @@ def call_on_numbers(plan: Any, packed: Sequence[Argument], arrays: Sequence[Any]
                 for place, (column, row) in enumerate(zip(values, matrix, strict=True))
             ]
         )
-    return stacked(program.result, rows, [0])
+    return stacked(program.result.in_numbers(), rows, [0])
 
 
 def _record(

@@ -17,6 +17,7 @@ from ..data import NUMBER, blocks, flatten, in_tuples, unflatten
 from ..errors import describe
 from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import arranged_values, made_of_function
+from .dense_arrays import arranged_blocks, dense_arrays, holds_whole_arrays, mirrored_blocks
 from .running import Function, Places, Run, name_of, run_recorded
 from .sparsity import sparse_rows
 from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle
@@ -115,10 +116,13 @@ def jacobian(
 
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("jacobian", f, args, argnums, named, has_aux, one_by_one=not sparse)
+            run, is_whole = _run_for_matrix("jacobian", f, args, argnums, named, has_aux, sparse)
             graph = between(run.inputs, run.results)
             if sparse:
                 return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
+            if is_whole:
+                found = [settle(row, run.inputs, outside) for row in dense_arrays(graph, mode)]
+                return run.with_aux((arranged_blocks(run.result, run.argument, found),), outside)
             symbolic = graph.foreign and outside
             matrix = matrix_of(graph, symbolic, mode)
             settled = [settle(row, run.inputs, outside) for row in matrix]
@@ -143,7 +147,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
 
     def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
-            run = run_recorded("hessian", f, args, argnums, named, has_aux, one_by_one=not sparse)
+            run, is_whole = _run_for_matrix("hessian", f, args, argnums, named, has_aux, sparse)
             if run.result is not NUMBER:
                 raise TypeError(
                     f"hessian expected {name_of(f)} to return one number but got {run.result}; use jacobian of grad"
@@ -151,6 +155,10 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
             second = second_order(run.inputs, run.results)
             if sparse:
                 return run.with_aux((sparse_rows("hessian", second, run.inputs),), outside)
+            if is_whole:
+                found = [settle(row, run.inputs, outside) for row in dense_arrays(second, "forward")]
+                symmetric = mirrored_blocks(found, [leaf.shape for leaf in run.argument.leaves()])
+                return run.with_aux((arranged_blocks(run.argument, run.argument, symmetric),), outside)
             matrix = matrix_of(second, second.foreign and outside)
             settled = [settle(row, run.inputs, outside) for row in matrix]
             mirrored = [[settled[max(i, j)][min(i, j)] for j in range(len(row))] for i, row in enumerate(settled)]
@@ -159,6 +167,17 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
         return found
 
     return table_of
+
+
+def _run_for_matrix(
+    function: str, f: Function, args: Any, argnums: Places, named: dict[str, Any], has_aux: bool, sparse: bool
+) -> tuple[Run, bool]:
+    """Run a function for all of its derivatives; also return whether these come as blocks of whole arrays."""
+    run = run_recorded(function, f, args, argnums, named, has_aux)
+    is_whole = holds_whole_arrays([*run.inputs, *run.results], run.argument, run.result)
+    if sparse or is_whole or not (run.argument.has_whole or run.result.has_whole):
+        return run, is_whole
+    return run_recorded(function, f, args, argnums, named, has_aux, one_by_one=True), False
 
 
 def jvp(f: Function, args: Any, tangents: Any, *, has_aux: bool = False, **named: Any) -> tuple[Any, ...]:
