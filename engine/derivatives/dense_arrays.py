@@ -27,20 +27,18 @@ from ..programs import (
     values_in_tuple,
     whole,
 )
-from .sweeps import Recorded, forward, reverse
+from .sweeps import Recorded, forward, placed, reverse
 
 Sweep = Callable[[Sequence[Any]], Sequence[Any]]
 
 
 def holds_whole_arrays(nodes: Sequence[Any], *structures: Structure) -> bool:
-    """Return whether there are whole arrays, and beside them numbers alone: no arrays and lists of separate numbers."""
+    """Return whether there are whole arrays, and no lists that are one."""
     return any(type(node) is ArrayTracer for node in nodes) and all(map(_is_simple, structures))
 
 
 def _is_simple(structure: Structure) -> bool:
-    if structure.kind in ("array", "sparse") or (structure.whole and structure.parts):
-        return structure.kind == "array" and structure.whole
-    return all(map(_is_simple, structure.parts))
+    return not (structure.whole and structure.parts) and all(map(_is_simple, structure.parts))
 
 
 def dense_arrays(graph: Recorded, mode: str | None) -> list[list[Any]]:
@@ -124,10 +122,33 @@ def _symmetric(block: Any, shape: Shape) -> Any:
 
 def arranged_blocks(rows: Structure, columns: Structure, blocks: Sequence[Sequence[Any]]) -> Any:
     """Arrange blocks as the structure of the result, each part holding that of the argument."""
-    return _built(rows, iter([_built(columns, iter(own)) for own in blocks]))
+    return _built(rows, iter(blocks), lambda unit, own: _built(columns, zip(*own, strict=True), _joined_to(unit)))
 
 
-def _built(structure: Structure, blocks: Iterator[Any]) -> Any:
-    if structure.kind == "number" or structure.whole:
-        return shown(next(blocks))
-    return structure.build([_built(part, blocks) for part in structure.parts])
+def _built(structure: Structure, items: Iterator[Any], make: Callable[[Structure, list[Any]], Any]) -> Any:
+    """Build a structure; what stands for a number or an array is made of the items of its values."""
+    if structure.kind in ("number", "array"):
+        return make(structure, [next(items) for _ in range(structure.count)])
+    return structure.build([_built(part, items, make) for part in structure.parts])
+
+
+def _joined_to(row: Structure) -> Callable[[Structure, list[Any]], Any]:
+    """Return what joins the blocks of an array, or a number, of the result and one of the argument."""
+
+    def join(column: Structure, own: list[Any]) -> Any:
+        shape, width = (*row.shape, *column.shape), size_of(column.shape)
+        parts, values = [], []
+        for j, blocks in enumerate(own):
+            for i, block in enumerate(blocks):
+                if type(block) is float and block == 0.0:
+                    continue
+                first, last = [unit.shape if unit.whole else () for unit in (row, column)]
+                start = (0 if row.whole else i * width) + (0 if column.whole else j)
+                strides = (*[width * stride for stride in contiguous(first)], *contiguous(last))
+                parts.append(Part(start, (*first, *last), strides))
+                values.append(block)
+        if not shape:
+            return values[0] if values else 0.0
+        return shown(placed(shape, parts, values))
+
+    return join
