@@ -63,3 +63,13 @@ def test_results_that_close_over_a_variable_keep_their_arrays():
     assert product.shape == plain.shape == (300,)
     product[3].backward()
     assert s.grad == 3.0
+
+
+def test_zeros_that_go_to_several_places():
+    draw = np.random.default_rng(3)
+    p = {"w": draw.normal(size=(16, 20)), "v": np.ones(20), "s": 3.0}
+
+    def f(p):
+        return cr.sum(np.tanh(p["w"] @ p["v"])) + p["s"] * p["w"].sum() ** 2
+
+    assert _same(cr.compile(cr.hessian(f))(p), cr.hessian(f)(p))
