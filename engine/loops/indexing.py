@@ -12,7 +12,19 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import table
-from ..programs import ArrayTracer, Gather, Numbers, Part, Shape, axes_in_order, contiguous, shape_of, size_of, whole
+from ..programs import (
+    ArrayTracer,
+    Gather,
+    Numbers,
+    Part,
+    Shape,
+    are_conditions,
+    axes_in_order,
+    contiguous,
+    shape_of,
+    size_of,
+    whole,
+)
 from .nests import elementwise, holds_conditions, operand
 
 
@@ -69,6 +81,8 @@ def _as_index(part: Any) -> Any:
         return part
     array = np.asarray(part)
     if array.dtype.kind == "O" and any(map(is_symbolic, array.flat)):
+        if array.shape and all(map(_is_truth, array.flat)):
+            _refuse_mask()
         return operand(array)
     if array.dtype.kind == "b" or not array.size:
         return array.astype(array.dtype if array.dtype.kind == "b" else int)
@@ -78,6 +92,12 @@ def _as_index(part: Any) -> Any:
             f"valid indices, but got {part!r}"
         )
     return int(array) if not array.shape else array
+
+
+def _is_truth(number: Any) -> bool:
+    """Return whether a number is True, False or a traced condition; one of two constants may be an index."""
+    is_choice = getattr(number, "op", None) is table.where and set(map(type, number.args[1:])) == {float}
+    return are_conditions(number) and not is_choice
 
 
 def _refuse_mask() -> None:

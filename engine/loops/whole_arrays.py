@@ -158,6 +158,16 @@ def _copied(x: Any, *_: Any, **__: Any) -> Any:
     return x
 
 
+def _as_type(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
+    """Return the array, whose numbers are doubles; `TraceError` for any other type."""
+    if np.dtype(dtype) not in (np.dtype(float), np.dtype(object)):
+        raise TraceError(
+            f"a traced array holds doubles, but astype({np.dtype(dtype).name}) was called at {user_line()}; write "
+            "chainrule.trunc(x) for whole numbers, or x != 0 for truth values"
+        )
+    return x
+
+
 def _as_numpy(x: Any, dtype: Any = None, copy: Any = None) -> Any:
     """Return the array of its numbers, for code that knows no traced arrays."""
     return np.asarray(by_number(x).view(np.ndarray), dtype)
@@ -255,7 +265,7 @@ METHODS: dict[str, Function] = {
     "tolist": lambda x: by_number(x).tolist(),
     "item": lambda x, *place: by_number(x).item(*place),
     "copy": _copied,
-    "astype": _copied,
+    "astype": _as_type,
     "take": _method(np.take),
     **{
         name: _method(getattr(np, name))

@@ -64,6 +64,12 @@ class Array(np.ndarray[Any, Any]):
     def __reduce__(self) -> Reduced:
         return unpickled, ("array", self.view(np.ndarray))
 
+    def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return the array as one of another type; traced numbers are doubles already."""
+        if np.dtype(dtype) == float and symbolic_in(self) is not None:
+            return self.copy()
+        return np.ndarray.astype(self, dtype, *args, **kwargs)
+
     def argmax(self, *args: Any, **kwargs: Any) -> Any:
         """Return the index of the greatest item, as NumPy does."""
         return values(self).argmax(*args, **kwargs)
