@@ -55,11 +55,11 @@ def dense_arrays(graph: Recorded, mode: str | None) -> list[list[Any]]:
     ]
 
 
-def _swept(place: int, nodes: Sequence[Any], sweep: Sweep) -> Sequence[Any]:
+def _swept(place: int, nodes: Sequence[Any], sweep: Sweep) -> list[Any]:
     """Return what a sweep gives for each unit of one node, as arrays whose first axes are the node's."""
     shape = shape_of(nodes[place])
     if not shape:
-        return sweep([1.0 if k == place else 0.0 for k in range(len(nodes))])
+        return list(sweep([1.0 if k == place else 0.0 for k in range(len(nodes))]))
     size = size_of(shape)
     number = symbol("unit", ())
     unit = Scatter((size,), ()).apply((number, 1.0)).view(whole(shape))

@@ -1,9 +1,8 @@
 """Dense Jacobians and Hessians of whole arrays: the same as number by number, and one loop however many numbers."""
 
+import chainrule as cr
 import numpy as np
 import pytest
-
-import chainrule as cr
 
 N = 260  # more than stays an array of numbers
 

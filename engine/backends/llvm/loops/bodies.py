@@ -164,7 +164,11 @@ class Body(Writer):
         shape, own = self.program.value_shapes[value], views[0][1].shape
         found = {part.start: (k, part) for k, part in views}
         size = size_of(own)
-        if not len(found) == len(views) == self.uses[value] or not size or sorted(found) != list(range(0, size_of(shape), size)):
+        if (
+            not len(found) == len(views) == self.uses[value]
+            or not size
+            or sorted(found) != list(range(0, size_of(shape), size))
+        ):
             return
         ordered = [found[start] for start in sorted(found)]
         if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
