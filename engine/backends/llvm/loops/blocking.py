@@ -28,7 +28,7 @@ from ....programs import (
 )
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
-_FEW = 4  # results of a body, from which on so much of its work goes side by side already
+_FEW = 4  # iterations that always go side by side, and results from which on a body holds several already
 _MOST = 600  # operations side by side where there are loops among them
 
 Copies = tuple[int, ...]  # the value of each copy
@@ -53,7 +53,7 @@ def blocked(loop: Loop, most: int) -> Loop:
         return loop
     if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
-    most //= max(1, len(given) // _FEW)
+    most = max(min(most, _FEW), most // max(1, len(given) // _FEW))
     if loop.body.has_loops:
         most = min(most, _MOST // max(1, operations(loop.body)))
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
