@@ -9,6 +9,7 @@ results of functions of Vars and Arrays, are Arrays; an array made by ``np.array
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -216,8 +217,48 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
         kept["casting"] = "unsafe"  # of conditions, which become bool
     # Rows follow IEEE, as numbers alone do: there is nothing to warn of.
     with np.errstate(all="ignore"):
+        if method == "reduce" and ufunc in (np.maximum, np.minimum) and _only_axes(kept):
+            return _result(_greatest(ufunc, rule, given[0], kept.get("axis", 0), kept.get("keepdims", False)))
         found = getattr(item_by_item, method)(*given, **kept)
     return _result(_conditions(found) if predicate and not out else found, out)
+
+
+def _only_axes(options: dict[str, Any]) -> bool:
+    return options.get("where", True) is True and options.keys() <= {"axis", "keepdims", "where"}
+
+
+def _greatest(ufunc: np.ufunc, row: Callable[..., Any], items: Any, axis: Any, keepdims: bool) -> Any:
+    """Join the items along axes by `maximum` or `minimum`, so that ties share the derivative evenly."""
+    shape = ufunc.reduce(np.zeros(items.shape), axis=axis, keepdims=keepdims).shape  # with NumPy's own errors
+    axes = range(items.ndim) if axis is None else [k % items.ndim for k in (axis if type(axis) is tuple else (axis,))]
+    kept = [k for k in range(items.ndim) if k not in axes]
+    counts = [math.prod([items.shape[k] for k in own]) for own in (kept, axes)]
+    lines = items.transpose(*kept, *axes).reshape(counts)
+    found = np.empty(counts[0], object)
+    for k, line in enumerate(lines):
+        found[k] = _shared(row, line.tolist())
+    return found.reshape(shape) if shape else found[0]
+
+
+def _shared(row: Callable[[Any, Any], Any], items: list[Any]) -> Any:
+    """Join items by `maximum` or `minimum`; all that are equal to the result share its derivative evenly."""
+    found = functools.reduce(row, items)
+    if len(items) < 3 or not is_number(found):
+        return found
+    top = table.stop_gradient(found)
+    flags = [x == top for x in items]
+    if all(type(flag) is bool for flag in flags):
+        items = [x for x, flag in zip(items, flags, strict=True) if flag]
+        if len(items) < 3:
+            return found  # of two the row itself gives each a half
+        flags = [True] * len(items)
+    # What is taken off is 0, which keeps -0.0, and has the derivative that belongs to those equal to the result.
+    moved = [
+        table.where(flag, table.strong_sub(table.stop_gradient(x), x), 0.0)
+        for x, flag in zip(items, flags, strict=True)
+        if is_number(x)
+    ]
+    return top - table.sum(moved) / table.sum(flags)
 
 
 def _holds_objects(item: Any) -> bool:
