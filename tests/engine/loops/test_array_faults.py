@@ -54,7 +54,7 @@ def test_traced_arrays_are_not_cast_to_whole_numbers(x, dtype):
 @BOTH
 @pytest.mark.parametrize("dtype", [bool, np.float32])
 def test_traced_arrays_are_cast_to_no_other_type(x, dtype):
-    with pytest.raises(cr.TraceError, match=r"test_array_faults"):
+    with pytest.raises(cr.TraceError, match=r"holds doubles, but astype\(\w+\) .*test_array_faults"):
         cr.compile(lambda x: x.astype(dtype))(x)
 
 
@@ -114,3 +114,13 @@ def test_masks_in_every_backend(backend):
     value, slope = f(LARGE, LARGE > 0)
     assert value == pytest.approx(np.sum(np.where(LARGE > 0, LARGE**2, LARGE)))
     np.testing.assert_allclose(slope, np.where(LARGE > 0, 2 * LARGE, 1.0))
+
+
+@BOTH
+@pytest.mark.parametrize("dtype", [int, float, bool, np.float32, np.uint8])
+def test_conditions_are_cast_to_numbers(x, dtype):
+    f = cr.compile(lambda x, m: (np.sum((x > 0.1).astype(dtype) * x), m.astype(dtype) * x))
+    total, chosen = f(x, x > 0)
+    assert total == pytest.approx(np.sum(x[x > 0.1]), rel=1e-14)
+    np.testing.assert_array_equal(chosen, np.where(x > 0, x, 0.0 * x))
+    np.testing.assert_array_equal(cr.compile(lambda x: x[(x > 0).astype(int)])(x), x[(x > 0).astype(int)])
