@@ -369,6 +369,8 @@ class Compiled:
             with uncollected():
                 options = Options(self.reduce, self.backend, self.threads, self.max_steps)
                 plan = self._plans[key] = Plan(traced, flags, options)
+            if list(structure.truths()):
+                plan.enter = None  # which would take doubles, too
         self._latest, self._enter = plan, plan.enter
         return plan
 

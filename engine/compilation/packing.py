@@ -34,14 +34,15 @@ class Argument:
         lists = [piece for piece in self.pieces if type(piece) is list]
         self.symbolic = not kinds((*self.samples, *lists)) <= {float}
         # What `Compiled.__call__` asks by.
-        self.key = self.structure.shape if self.structure.kind in ("array", "number") else self.structure
+        is_plain = self.structure.kind in ("array", "number") and self.structure.made is None
+        self.key = self.structure.shape if is_plain else self.structure
 
     def _shared(self, value: Any, name: str) -> Structure:
         """Unpack what all samples share; arrays of numbers stay whole."""
         whole = buffers.ARRAY
         if whole is not None and type(value) is whole and value.shape and value.dtype.kind in "fiub":
             self.pieces.append(value)
-            return Structure("array", shape=value.shape)
+            return _array(value.shape, value.dtype)
         if type(value) in (list, tuple) and not kinds([value]).isdisjoint((whole, list, tuple, dict)):
             parts = tuple([self._shared(item, f"{name}[{k}]") for k, item in enumerate(value)])
             return Structure("list" if type(value) is list else "tuple", parts)
@@ -66,7 +67,7 @@ class Argument:
         if shape is not None and not hasattr(type(value), "__apply__"):
             if value.dtype.kind not in "fiubO":
                 raise TypeError(f"{self.name} expected an array of real numbers but got dtype {value.dtype}")
-            own = Structure("array", shape=tuple(shape[1:])) if len(shape) > 1 else NUMBER
+            own = _array(tuple(shape[1:]), value.dtype) if len(shape) > 1 else NUMBER
             self._count(shape[0], value.dtype.kind == "O")
             if value.dtype.kind == "O":
                 self._take(value, own)
@@ -143,6 +144,10 @@ class Argument:
         if self.structure.kind == "array" and self.pieces and type(self.pieces[0]) is buffers.ARRAY:
             return self.pieces[0].astype(float, order="C")
         return unflatten(self.structure, self.sample(k))
+
+
+def _array(shape: tuple[int, ...], dtype: Any) -> Structure:
+    return Structure("array", shape=shape, made=bool if dtype.kind == "b" else None)
 
 
 def samples_in(packed: Sequence[Argument], f: Callable[..., Any]) -> int:

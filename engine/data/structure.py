@@ -30,7 +30,8 @@ class Structure:
 
     `kind` is "number", "array", "list", "tuple", "dict", "record" (a named tuple or dataclass), "sparse", "none" or
     "constant" (a string or the like); `keys` are those of a dict, the names of a record's fields, or the one constant;
-    `shape` is that of an array, `made` the class of a record or constant, `places` where a sparse matrix has its
+    `shape` is that of an array, `made` the class of a record or constant, or bool for an array of truth values that is
+    an argument of compiled code, `places` where a sparse matrix has its
     numbers, `parts` what stands inside. An array that is `whole` is one value, any other as many as it has numbers;
     so are nested lists of numbers, whose `shape` then is how many there are.
     """
@@ -112,6 +113,23 @@ class Structure:
                 yield from part.leaves()
         else:
             yield from [NUMBER] * self.size
+
+    def truths(self, start: int = 0) -> Iterator[int]:
+        """Yield the places, counted from `start`, of the values that are truth values, or arrays of them."""
+        if self.kind == "array":
+            yield from range(start, start + self.count) if self.made is bool else ()
+        elif not self.of_numbers:
+            for part in self.parts:
+                yield from part.truths(start)
+                start += part.count
+
+    def without_truths(self) -> Structure:
+        """Return the structure in which arrays of truth values are arrays like others."""
+        if self.kind == "array":
+            return replace(self, made=None)
+        if self.of_numbers:
+            return self
+        return replace(self, parts=tuple([part.without_truths() for part in self.parts]))
 
     def in_numbers(self) -> Structure:
         """Return the structure in which no array is whole."""

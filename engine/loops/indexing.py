@@ -69,6 +69,11 @@ def _empty(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[tuple[Any
     return np.zeros(shape)[tuple(index)]
 
 
+def is_mask(x: Any) -> bool:
+    """Return whether an array holds traced conditions: a whole one, or one of numbers."""
+    return holds_conditions(x) if isinstance(x, ArrayTracer) else all(map(_is_truth, x.flat))
+
+
 def _as_index(part: Any) -> Any:
     """Return one index as an int, a slice, None, Ellipsis, an array of whole numbers or traced ones."""
     if part is None or part is Ellipsis:
@@ -76,12 +81,12 @@ def _as_index(part: Any) -> Any:
     if isinstance(part, slice):
         return slice(*[None if end is None else _whole(end) for end in (part.start, part.stop, part.step)])
     if is_symbolic(part) or isinstance(part, ArrayTracer):
-        if isinstance(part, ArrayTracer) and holds_conditions(part):
+        if isinstance(part, ArrayTracer) and is_mask(part):
             _refuse_mask()
         return part
     array = np.asarray(part)
     if array.dtype.kind == "O" and any(map(is_symbolic, array.flat)):
-        if array.shape and all(map(_is_truth, array.flat)):
+        if array.shape and is_mask(array):
             _refuse_mask()
         return operand(array)
     if array.dtype.kind == "b" or not array.size:

@@ -50,4 +50,5 @@ use_array_methods(
         "__hash__": object.__hash__,
     },
     lambda array, index: _whole_arrays().item_of(array, index),
+    lambda array, dtype: _whole_arrays().as_type(array, dtype),
 )

@@ -14,7 +14,7 @@ from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
 from ..programs import ArrayTracer, Gather, Numbers, shape_of, size_of
 from . import array_reductions as reductions
-from .indexing import gathered, item
+from .indexing import gathered, is_mask, item
 from .nests import conditions, elementwise, holds_conditions, operand, shown
 from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
 
@@ -158,14 +158,20 @@ def _copied(x: Any, *_: Any, **__: Any) -> Any:
     return x
 
 
-def _as_type(x: Any, dtype: Any, *_: Any, **__: Any) -> Any:
-    """Return the array, whose numbers are doubles; `TraceError` for any other type."""
-    if np.dtype(dtype) not in (np.dtype(float), np.dtype(object)):
+def as_type(x: Any, dtype: Any) -> Any:
+    """Return a traced array as doubles, and conditions as 1 and 0 in any type; `TraceError` for anything else."""
+    if np.dtype(dtype) in (np.dtype(float), np.dtype(object)):
+        return x
+    if not is_mask(x):
         raise TraceError(
             f"a traced array holds doubles, but astype({np.dtype(dtype).name}) was called at {user_line()}; write "
             "chainrule.trunc(x) for whole numbers, or x != 0 for truth values"
         )
-    return x
+    return x if np.dtype(dtype) == bool else shown(elementwise(_one_or_zero, x))
+
+
+def _one_or_zero(condition: Any) -> Any:
+    return table.where(condition, 1.0, 0.0)
 
 
 def _as_numpy(x: Any, dtype: Any = None, copy: Any = None) -> Any:
@@ -265,7 +271,7 @@ METHODS: dict[str, Function] = {
     "tolist": lambda x: by_number(x).tolist(),
     "item": lambda x, *place: by_number(x).item(*place),
     "copy": _copied,
-    "astype": _as_type,
+    "astype": lambda x, dtype, *_, **__: as_type(x, dtype),
     "take": _method(np.take),
     **{
         name: _method(getattr(np, name))

@@ -66,9 +66,10 @@ class Array(np.ndarray[Any, Any]):
         return unpickled, ("array", self.view(np.ndarray))
 
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return the array as one of another type; traced numbers are doubles already."""
-        if np.dtype(dtype) == float and symbolic_in(self) is not None:
-            return self.copy()
+        """Return the array as one of another type; traced numbers are doubles."""
+        symbolic = symbolic_in(self)
+        if symbolic is not None:
+            return symbolic.__as_type__(self, np.dtype(dtype))
         return np.ndarray.astype(self, dtype, *args, **kwargs)
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:

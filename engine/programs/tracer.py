@@ -30,8 +30,11 @@ def use_long_forms(forms: dict[Any, tuple[int, Callable[[Sequence[Any]], Any]]])
     _long_forms.update(forms)
 
 
-def use_array_methods(methods: dict[str, Any], item_of: Callable[[Any, Any], Any]) -> None:
-    """Set how arrays are indexed, and what a whole one does beyond being a node, by the names of attributes."""
+def use_array_methods(
+    methods: dict[str, Any], item_of: Callable[[Any, Any], Any], as_type: Callable[[Any, Any], Any]
+) -> None:
+    """Set how arrays are indexed and cast, and what a whole one does beyond being a node, by names of attributes."""
+    Tracer.__as_type__ = ArrayTracer.__as_type__ = staticmethod(as_type)  # type: ignore[attr-defined]
     Tracer.__item_of__ = ArrayTracer.__item_of__ = staticmethod(item_of)  # type: ignore[attr-defined]
     for name, method in methods.items():
         setattr(ArrayTracer, name, method)

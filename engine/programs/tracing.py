@@ -53,6 +53,8 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     names = input_names(f, structure)
     since = next(_births)
     inputs = symbols_of(names, structure)
+    truths = list(structure.truths())
+    structure = structure.without_truths() if truths else structure
     if not session.depth:
         session.number, session.first = next(_traces), since
     enclosing, outside = session.outside, Outside(Tracer)
@@ -60,7 +62,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     session.outside = outside
     try:
         with recording(), uncollected(), while_tracing(outside.start):
-            result = f(*unflatten(structure, list(map(shown, inputs))))
+            result = f(*unflatten(structure, _shown_inputs(inputs, truths)))
             if result is None:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
@@ -82,6 +84,17 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     arguments = Structure("tuple", (*structure.parts, outer))
     found = tuple([outside.inputs.get(id(tracer), tracer) for tracer in closed])
     return replace(program, arguments=arguments, closed=found)
+
+
+def _shown_inputs(inputs: Sequence[Any], truths: Sequence[int]) -> list[Any]:
+    """Return inputs as traced code gets them: those at some places are conditions, or whole arrays of them."""
+    given = list(map(shown, inputs))
+    for k in truths:
+        if type(inputs[k]) is ArrayTracer:
+            inputs[k].__dict__["holds_conditions"] = True
+        else:
+            given[k] = table.not_equal(given[k], 0.0)
+    return given
 
 
 def listed(

@@ -184,7 +184,10 @@ cdef bint read_number(value, double *target) except -1:
 
 
 cdef bint read_array(value, tuple shape, Py_ssize_t n, double *target, Py_ssize_t apart) except -1:
-    """Copy an array of that shape, or one of n samples whose first numbers are so far apart (n is -1 without a batch)."""
+    """Copy an array of that shape, or one of n samples whose first numbers are so far apart (n is -1 without a batch).
+
+    One of truth values it leaves to the slow way: code gets it as conditions, so it has a program of its own.
+    """
     cdef Py_buffer view
     cdef Py_ssize_t k
     cdef int axis, lead = n >= 0
@@ -195,7 +198,7 @@ cdef bint read_array(value, tuple shape, Py_ssize_t n, double *target, Py_ssize_
         PyObject_GetBuffer(value, &view, PyBUF_FORMAT | PyBUF_STRIDES)
     except (BufferError, ValueError):
         return False  # of a kind that no buffer has
-    fits = view.ndim == len(shape) + lead and strchr("dfbBhHiIlLqQ?", view.format[0]) != NULL and not view.format[1]
+    fits = view.ndim == len(shape) + lead and strchr("dfbBhHiIlLqQ", view.format[0]) != NULL and not view.format[1]
     if fits and lead:
         fits = view.shape[0] == n
     if fits:
@@ -232,7 +235,7 @@ cdef double *copy(
         convert(<const float *> source, shape[0], strides[0], target)
     elif kind == b"b":
         convert(<const signed char *> source, shape[0], strides[0], target)
-    elif kind == b"B" or kind == b"?":
+    elif kind == b"B":
         convert(<const unsigned char *> source, shape[0], strides[0], target)
     elif kind == b"h":
         convert(<const short *> source, shape[0], strides[0], target)
