@@ -132,17 +132,17 @@ def greatest(x: Any, axis: Axes = None, keepdims: bool = False, row: Any = table
 
 def _greatest_of(row: Any, xs: Any) -> Any:
     if not isinstance(xs, ArrayTracer):
-        return functools.reduce(row, xs.tolist())
+        return getattr(np, row.name).reduce(xs)
     top = stopped(folded(row, xs))
 
     def share(x: Any, top: Any) -> Any:
         is_top = x == top
-        # What is taken off is 0, which keeps -0.0, and has the derivative that belongs to those equal to the greatest.
-        return table.where(is_top, table.strong_sub(table.stop_gradient(x), x), 0.0), is_top
+        # What is added is 0, so that -0.0 stays, and has the derivative that belongs to those equal to the greatest.
+        return table.where(is_top, table.strong_sub(x, table.stop_gradient(x)), 0.0), is_top
 
     body = program_of("winners", lambda values: share(*values), [(), ()])
     moved, count = Tracer.__apply_loop__(Loop(MAP, body, xs.shape[0], 0, 1, 2), (xs, top))
-    return top - moved / count
+    return -(-top - moved / count)
 
 
 def product(x: Any, axis: Axes = None, keepdims: bool = False) -> Any:

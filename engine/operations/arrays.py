@@ -253,13 +253,13 @@ def _shared(row: Callable[[Any, Any], Any], items: list[Any]) -> Any:
         if len(items) < 3:
             return found  # of two the row itself gives each a half
         flags = [True] * len(items)
-    # What is taken off is 0, which keeps -0.0, and has the derivative that belongs to those equal to the result.
+    # What is added is 0, so that -0.0 stays, and has the derivative that belongs to those equal to the result.
     moved = [
-        table.where(flag, table.strong_sub(table.stop_gradient(x), x), 0.0)
+        table.where(flag, table.strong_sub(x, table.stop_gradient(x)), 0.0)
         for x, flag in zip(items, flags, strict=True)
         if is_number(x)
     ]
-    return top - table.sum(moved) / table.sum(flags)
+    return -(-top - table.sum(moved) / table.sum(flags))
 
 
 def _holds_objects(item: Any) -> bool:

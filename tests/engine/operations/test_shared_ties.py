@@ -66,3 +66,15 @@ def test_empty_axes_are_numpys_errors():
         np.max(cr.array([cr.Var(1.0)])[:0])
     with pytest.raises(np.exceptions.AxisError):
         np.max(cr.array([cr.Var(1.0)]), axis=1)
+
+
+@pytest.mark.parametrize("shape", [(100, 4), (4, 100)])
+@pytest.mark.parametrize("function", [np.max, np.min])
+def test_lines_of_large_arrays(function, shape):
+    x = np.ones(shape)
+    x[:, 0] = 3.0 if function is np.min else 0.0
+    gradient = cr.grad(lambda x: np.sum(function(x, axis=1)))
+    expected = np.where(x == 1.0, 1 / (shape[1] - 1), 0.0)
+    for found in (gradient(x), cr.compile(gradient)(x)):
+        assert np.asarray(found, float) == pytest.approx(expected, rel=1e-14, abs=0)
+        assert not np.any(np.signbit(np.asarray(found, float)))

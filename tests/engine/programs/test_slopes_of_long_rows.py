@@ -81,3 +81,11 @@ def test_on_other_backends(row, backend):
     for point in ("usual", "nan", "infs", "all inf", "subnormal"):
         expected = cr.grad(row)(POINTS[point].tolist())
         np.testing.assert_allclose(gradient(POINTS[point]), expected, rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("row", [cr.logsumexp, cr.norm])
+def test_in_a_batch(row):
+    points = np.array(list(POINTS.values()))
+    found = cr.compile(cr.grad(row), batch=0)(points)
+    for point, gradient in zip(points, found, strict=True):
+        np.testing.assert_allclose(gradient, cr.grad(row)(point.tolist()), rtol=1e-9, atol=1e-300)
