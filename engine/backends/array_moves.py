@@ -133,8 +133,8 @@ def _add(flat: Array, part: Part, x: Array) -> None:
 
 
 def _rows_at(index: Array, count: int) -> Array:
-    """Return which rows are asked for, those below 0 from the end; `count` where there is none."""
-    rows = np.where(np.abs(index) <= count, index, count).astype(np.intp)
+    """Return which rows are asked for, those below 0 from the end; `count` where there is none, or a fraction."""
+    rows = np.where((np.abs(index) <= count) & (index == np.trunc(index)), index, count).astype(np.intp)
     return np.where(rows < 0, rows + count, rows)
 
 

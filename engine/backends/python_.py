@@ -39,9 +39,9 @@ _OPERATORS = {
     "not_equal": "1.0 if {} != {} else 0.0",
 }
 _ROWS = '''def rows(index, count):
-    """Yield the row that each number asks for, those below 0 from the end; `count` where there is none."""
+    """Yield the row that each number asks for, those below 0 from the end; `count` if there is none, or a fraction."""
     for x in index:
-        k = int(x) if abs(x) <= count else count
+        k = int(x) if abs(x) <= count and x % 1.0 == 0.0 else count
         yield k + count if k < 0 else k
 '''
 

@@ -200,7 +200,7 @@ def _one_index(parts: Sequence[Any], lengths: Sequence[int]) -> Any:
         found: Any = 0.0
         for place, length in zip(places, lengths, strict=True):
             place = table.where(place < 0.0, place + length, place)
-            there = table.where(place < 0.0, 0.0, place < length)
+            there = (place >= 0.0) & (place < length) & (place == table.trunc(place))
             found = table.where(there, found * length + place, math.nan)
         return found
 

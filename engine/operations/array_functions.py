@@ -42,7 +42,8 @@ def _take(rows: Any, index: Any) -> Any:
     if np.asarray(plain(index)).dtype.kind in "iu":
         return items[index] if items.dtype != object else array(items)[index]
     count = len(items)
-    known = np.where(np.abs(places) <= count, places, count).astype(int)  # those that are nan, too
+    is_row = (np.abs(places) <= count) & (places == np.trunc(places))  # nan is none
+    known = np.where(is_row, places, count).astype(int)
     known = np.where(known < 0, known + count, known)
     found = np.concatenate([items, np.full((1, *items.shape[1:]), table.nan, items.dtype)])[known]
     return _as_floats(found) if isinstance(found, np.ndarray) else found

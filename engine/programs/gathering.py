@@ -11,9 +11,9 @@ from .views import OfArrays, Shape, size_of
 
 
 def _row_at(index: Any, count: int) -> int | None:
-    """Return which row an index asks for, one below 0 from the end; None where there is none."""
+    """Return which row an index asks for, one below 0 from the end; None where there is none, or a fraction."""
     place = getattr(index, "value", index)
-    place = int(place) if place == place and abs(place) <= count else count
+    place = int(place) if abs(place) <= count and place % 1.0 == 0.0 else count
     place = place + count if place < 0 else place
     return place if place < count else None
 

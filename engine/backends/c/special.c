@@ -267,7 +267,7 @@ static double chainrule_polygamma(double n, double x)
 static inline size_t chainrule_row(double index, size_t count)
 {
     const double whole = trunc(index);
-    if (!(fabs(index) <= (double)count))
+    if (!(fabs(index) <= (double)count && index == whole))
         return count;
     return (size_t)(whole < 0.0 ? whole + (double)count : whole);
 }

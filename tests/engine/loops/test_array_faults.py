@@ -124,3 +124,21 @@ def test_conditions_are_cast_to_numbers(x, dtype):
     assert total == pytest.approx(np.sum(x[x > 0.1]), rel=1e-14)
     np.testing.assert_array_equal(chosen, np.where(x > 0, x, 0.0 * x))
     np.testing.assert_array_equal(cr.compile(lambda x: x[(x > 0).astype(int)])(x), x[(x > 0).astype(int)])
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+@BOTH
+def test_a_fraction_is_no_index(x, backend):
+    compiled = cr.compile(lambda x, i: x[i], backend=backend)
+    places = np.array([1.0, 1.5, -1.0, -0.5, 2.0, np.nan, 1e9])
+    expected = [x[1], np.nan, x[-1], np.nan, x[2], np.nan, np.nan]
+    np.testing.assert_array_equal([compiled(x, i) for i in places], expected)
+    np.testing.assert_array_equal(compiled(x, places), expected)
+    np.testing.assert_array_equal(cr.take(x, places), expected)
+    slope = cr.compile(cr.grad(lambda x, i: np.sum(x[i])), backend=backend)(x, places)
+    np.testing.assert_array_equal(slope, [0.0, 1.0, 1.0, *[0.0] * (len(x) - 4), 1.0] if len(x) > 3 else [0.0, 1.0, 2.0])
+    rows = cr.compile(lambda x, i, j: np.stack([x, 2 * x])[j, i], backend=backend)
+    np.testing.assert_array_equal(rows(x, places, np.array(1.0)), 2 * np.array(expected))
+    np.testing.assert_array_equal(rows(x, places, np.array(0.5)), [np.nan] * 7)
+    batched = cr.compile(lambda i, x: x[i], batch=(0,), backend=backend)
+    np.testing.assert_array_equal(batched(places, x), expected)

@@ -67,10 +67,13 @@ def _row(writer: Writer, text: str, varies: bool, count: int, step: int) -> tupl
     def integer(number: int) -> str:
         return f"splat (i64 {number})" if varies else f"{number}"
 
-    symbol = f"llvm.fabs.{operations.suffix}"
-    operations.declarations[symbol] = f"declare {type_} @{symbol}({type_})\n"
+    size, cut = [f"llvm.{name}.{operations.suffix}" for name in ("fabs", "trunc")]
+    for symbol in (size, cut):
+        operations.declarations[symbol] = f"declare {type_} @{symbol}({type_})\n"
     writer.lines.append(
-        f"%m{key} = call {type_} @{symbol}({type_} {text})\n%in{key} = fcmp ole {type_} %m{key}, {limit}\n"
+        f"%m{key} = call {type_} @{size}({type_} {text})\n%small{key} = fcmp ole {type_} %m{key}, {limit}\n"
+        f"%t{key} = call {type_} @{cut}({type_} {text})\n%whole{key} = fcmp oeq {type_} %t{key}, {text}\n"
+        f"%in{key} = and {operations.mask} %small{key}, %whole{key}\n"
         f"%n{key} = select {operations.mask} %in{key}, {type_} {text}, {type_} {limit}\n"
         f"%j{key} = fptosi {type_} %n{key} to {whole}\n%neg{key} = icmp slt {whole} %j{key}, {integer(0)}\n"
         f"%end{key} = add {whole} %j{key}, {integer(count)}\n"
