@@ -156,7 +156,7 @@ def test_structures_of_another_kind_are_left_to_the_long_way():
 
 
 @needs_entry
-@pytest.mark.parametrize("kind", [*"fbBhHiIlLqQ?"])
+@pytest.mark.parametrize("kind", [*"fbBhHiIlLqQ"])
 def test_arrays_of_every_kind_are_converted(kind):
     numbers = np.array([[0, 1, 2], [3, 100, 127]]).astype(kind)
     f = cr.compile(lambda xs: [x * 1.0 for x in xs.flat], backend="llvm")
@@ -168,6 +168,17 @@ def test_arrays_of_every_kind_are_converted(kind):
     for array in (numbers, numbers[::-1], numbers[:, ::-1], np.asfortranarray(numbers), numbers[:0]):
         as_doubles = array.astype(float)
         np.testing.assert_array_equal(g._enter((array,)), as_doubles[:, 0] - 2.0 * as_doubles[:, 2])
+
+
+@needs_entry
+def test_arrays_of_truth_values_have_programs_of_their_own():
+    truths = np.array([[False, True, True], [True, False, True]])
+    for f in (cr.compile(lambda x: 2 * x, backend="llvm"), cr.compile(lambda x: 2 * x, batch="x", backend="llvm")):
+        f(np.zeros((2, 3)))
+        assert f._enter((truths,)) is None and f._enter(([[True] * 3] * 2,)) is None
+        np.testing.assert_array_equal(f(truths), 2.0 * truths)
+        assert f._enter is None  # which would take doubles for truth values
+        np.testing.assert_array_equal(f(truths + 0.5), 2.0 * truths + 1.0)
 
 
 @needs_entry
