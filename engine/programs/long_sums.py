@@ -165,7 +165,26 @@ def length(xs: Any) -> Any:
     total, rest, count = _sums(term, [xs], scale)
     plain = scale * table.sqrt(total)
     # Infinities share the derivative. One beside a nan is infinite, as for few numbers.
-    return table.where(count, table.hypot(rest * table.rsqrt(count), plain), plain)
+    found = table.where(count, table.hypot(rest * table.rsqrt(count), plain), plain)
+    return _Length(found, xs) if type(found) is Tracer and found.op is table.where else found
+
+
+class _Length(Tracer):
+    """A length in a trace: its even powers are those of the sum of squares, which is smooth where a length is not."""
+
+    __slots__ = ("of",)
+    comes_out = True
+
+    def __init__(self, found: Tracer, of: Any) -> None:
+        super().__init__("", found.op, found.args)
+        self.of = of
+
+    def power(self, exponent: float) -> Any:
+        """Return a power as what it is at 0; None where the length itself decides."""
+        if exponent < 2.0 or exponent % 2.0:
+            return None
+        squares = product_sum(self.of, self.of)
+        return squares if exponent == 2.0 else table.pow(squares, exponent / 2.0)
 
 
 _FORMS = {table.sum: total, table.mean: _mean, table.dot: _dot, table.logsumexp: log_sum_exp, table.norm: length}

@@ -89,3 +89,12 @@ def test_in_a_batch(row):
     found = cr.compile(cr.grad(row), batch=0)(points)
     for point, gradient in zip(points, found, strict=True):
         np.testing.assert_allclose(gradient, cr.grad(row)(point.tolist()), rtol=1e-9, atol=1e-300)
+
+
+@pytest.mark.parametrize("count", [100, 300, 600])
+def test_squares_of_lengths_are_smooth_at_the_origin(count):
+    zeros, ones = np.zeros(count), np.ones(count)
+    found = cr.compile(lambda x: cr.hvp(lambda x: cr.norm(x) ** 2, x, ones))(zeros)
+    assert (found == 2.0).all()
+    cube = cr.compile(cr.grad(lambda x: cr.norm(x) ** 4))(ones)
+    assert np.abs(cube - 4.0 * count).max() < 1e-10 * count
