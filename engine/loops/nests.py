@@ -247,14 +247,15 @@ def conditions(f: Callable[..., Any], *xs: Any) -> Any:
     """Return the conditions that a function of numbers tells at every index of arrays; `&`, `|`, `^`, `~` join them."""
     found = elementwise(f, *xs)
     if isinstance(found, ArrayTracer):
-        _base(found).__dict__["holds_conditions"] = True
+        _base(found).holds_conditions = True
     return found
 
 
 def holds_conditions(x: Any) -> bool:
     """Return whether an array holds truth values."""
     if isinstance(x, ArrayTracer):
-        return "holds_conditions" in _base(x).__dict__
+        found: bool = _base(x).holds_conditions
+        return found
     return getattr(getattr(x, "dtype", None), "kind", "") == "b" or type(x) is bool
 
 

@@ -138,7 +138,7 @@ def flipped(x: Any, axis: Any = None) -> Any:
     return item(x, tuple([slice(None, None, -1) if k in axes else slice(None) for k in range(len(x.shape))]))
 
 
-def padded(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0.0) -> Any:
+def padded(x: Any, pad_width: Any, mode: Any = "constant", constant_values: Any = 0.0) -> Any:
     """Return an array with as many numbers before and behind each axis: one constant, or "edge", "reflect", "wrap"."""
     x = operand(x)
     widths = np.broadcast_to(np.asarray(pad_width, int), (len(x.shape), 2)).tolist()
@@ -155,7 +155,7 @@ def padded(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any 
             x = concatenate([ends[0], x, ends[1]], axis)
         return x
     for axis, (before, behind) in enumerate(widths):
-        places = np.pad(np.arange(x.shape[axis]), (before, behind), mode)  # type: ignore[call-overload]
+        places = np.pad(np.arange(x.shape[axis]), (before, behind), mode)
         x = item(x, (*(slice(None),) * axis, places))
     return x
 

@@ -80,7 +80,8 @@ class Scatter(OfArrays):
         return self.index, (*self.index, *self.shape[1:])
 
     def on_lists(self, args: Sequence[Any]) -> Any:
-        index, rows = args
+        index: Any = args[0]
+        rows: Any = args[1]
         size = size_of(self.shape[1:])
         found: list[Any] = [0.0] * size_of(self.shape)
         if not (self.index or self.shape[1:]):
@@ -89,8 +90,10 @@ class Scatter(OfArrays):
             index = (index,)
         for k, number in enumerate(index):
             row = _row_at(number, self.shape[0])
-            for j in range(size if row is not None else 0):
-                found[row * size + j] = found[row * size + j] + rows[k * size + j]  # type: ignore[operator]
+            if row is None:
+                continue
+            for j in range(size):
+                found[row * size + j] = found[row * size + j] + rows[k * size + j]
         return found
 
     def _fields(self) -> tuple[Any, ...]:

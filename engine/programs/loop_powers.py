@@ -127,16 +127,14 @@ def _is_array_of_roots(array: Any) -> bool:
     """Tell of a traced array whether a root can be in it; what was found is kept, since each number of it asks."""
     if type(array) is not ArrayTracer or array.op is None:
         return False
-    known = array.__dict__
-    if "roots" not in known:
+    if array.holds_roots is None:
         if array.place >= 0:
-            known["roots"] = _is_root_of(array.args[0].loop, array.args[0].args, array.place)
+            array.holds_roots = _is_root_of(array.args[0].loop, array.args[0].args, array.place)
         elif isinstance(array.op, Place):
-            known["roots"] = any(map(_is_root_or_array, array.args))
+            array.holds_roots = any(map(_is_root_or_array, array.args))
         else:
-            known["roots"] = isinstance(array.op, (View, Gather)) and _is_array_of_roots(array.args[0])
-    found: bool = known["roots"]
-    return found
+            array.holds_roots = isinstance(array.op, (View, Gather)) and _is_array_of_roots(array.args[0])
+    return array.holds_roots
 
 
 def _is_root_or_array(x: Any) -> bool:

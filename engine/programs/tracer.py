@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from ..data import Structure, array_of
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link
@@ -34,8 +34,8 @@ def use_array_methods(
     methods: dict[str, Any], item_of: Callable[[Any, Any], Any], as_type: Callable[[Any, Any], Any]
 ) -> None:
     """Set how arrays are indexed and cast, and what a whole one does beyond being a node, by names of attributes."""
-    Tracer.__as_type__ = ArrayTracer.__as_type__ = staticmethod(as_type)  # type: ignore[attr-defined]
-    Tracer.__item_of__ = ArrayTracer.__item_of__ = staticmethod(item_of)  # type: ignore[attr-defined]
+    Tracer.__as_type__ = ArrayTracer.__as_type__ = staticmethod(as_type)
+    Tracer.__item_of__ = ArrayTracer.__item_of__ = staticmethod(item_of)
     for name, method in methods.items():
         setattr(ArrayTracer, name, method)
 
@@ -55,6 +55,8 @@ class Tracer(Unknown):
     __slots__ = ("args", "birth", "name", "op", "place")
     __apply_rank__ = 3
     __symbolic__ = True
+    __as_type__: ClassVar[Callable[[Any, Any], Any]]
+    __item_of__: ClassVar[Callable[[Any, Any], Any]]
     requires_grad = True  # an input of the trace counts as a Var from outside for derivatives taken inside
 
     def __init__(self, name: str, op: Primitive | None = None, args: tuple[Any, ...] = (), place: int = -1) -> None:
@@ -146,12 +148,20 @@ class ArrayTracer:
     """A whole array in a traced function: an input by its name, or the result of an operation.
 
     What it does beyond being a node is in loops/traced_arrays.py.
+
+    Attributes:
+        views: the nodes of its parts that were asked for, so that what is equal is the same.
+        each: those of all of its numbers, None until these are asked for.
+        holds_conditions: whether its numbers are truth values.
+        holds_roots: whether any may be a root, None where nobody asked (see loop_powers.py).
     """
 
-    __slots__ = ("__dict__", "args", "birth", "name", "op", "place", "shape")
+    __slots__ = ("args", "birth", "each", "holds_conditions", "holds_roots", "name", "op", "place", "shape", "views")
     __apply_rank__ = 3
     __symbolic__ = True
     __whole__ = True
+    __as_type__: ClassVar[Callable[[Any, Any], Any]]
+    __item_of__: ClassVar[Callable[[Any, Any], Any]]
     requires_grad = True
 
     __apply_loop__ = Tracer.__apply_loop__
@@ -166,6 +176,10 @@ class ArrayTracer:
         self.args = args
         self.place = place
         self.birth = next(_births)
+        self.views: dict[Part, Any] = {}
+        self.each: list[Tracer] | None = None
+        self.holds_conditions = False
+        self.holds_roots: bool | None = None
 
     def view(self, part: Part) -> Any:
         """Return some of its numbers: an array, or one number."""
@@ -173,14 +187,12 @@ class ArrayTracer:
 
     def numbers(self) -> list[Tracer]:
         """Return its numbers one by one."""
-        known: list[Tracer] | None = self.__dict__.get("numbers_of")
-        if known is None:
+        if self.each is None:
             if type(self.op) is View and not self.op.stops:
-                known = _numbers_at(self.args[0], self.op.part.places())
+                self.each = _numbers_at(self.args[0], self.op.part.places())
             else:
-                known = [Tracer("", op, (self,)) for op in elements(self.shape)]
-            self.__dict__["numbers_of"] = known
-        return known
+                self.each = [Tracer("", op, (self,)) for op in elements(self.shape)]
+        return self.each
 
     def detach(self) -> Any:
         """Return the same array without derivatives: no gradient flows through it."""
@@ -194,9 +206,9 @@ def _numbers_at(array: Any, places: Sequence[int]) -> list[Any]:
     if type(array.op) is View and not array.op.stops:
         own = array.op.part.places()
         return _numbers_at(array.args[0], [own[k] for k in places])
-    if "numbers_of" in array.__dict__:
-        return [array.__dict__["numbers_of"][k] for k in places]
-    known, parts = array.__dict__.setdefault("views", {}), [Part(k, (), ()) for k in places]
+    if array.each is not None:
+        return [array.each[k] for k in places]
+    known, parts = array.views, [Part(k, (), ()) for k in places]
     for part in parts:
         if part not in known:
             known[part] = Tracer("", View(array.shape, part), (array,))
@@ -278,13 +290,11 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
         if op.is_all and not op.stops:
             return node
         if not op.stops:
-            # Of each part there is one node, so that what is equal is the same.
-            if not op.shape and "numbers_of" in node.__dict__:
-                return node.__dict__["numbers_of"][op.part.start]
-            known = node.__dict__.setdefault("views", {})
-            if op.part not in known:
-                known[op.part] = result(op.shape, op, (node,))
-            return known[op.part]
+            if not op.shape and node.each is not None:
+                return node.each[op.part.start]
+            if op.part not in node.views:
+                node.views[op.part] = result(op.shape, op, (node,))
+            return node.views[op.part]
         args = [node]
     elif type(op) is Place and len(args) == 1 and op.parts[0] == whole(op.shape):
         return args[0]

@@ -91,7 +91,7 @@ def _shown_inputs(inputs: Sequence[Any], truths: Sequence[int]) -> list[Any]:
     given = list(map(shown, inputs))
     for k in truths:
         if type(inputs[k]) is ArrayTracer:
-            inputs[k].__dict__["holds_conditions"] = True
+            inputs[k].holds_conditions = True
         else:
             given[k] = table.not_equal(given[k], 0.0)
     return given

@@ -272,10 +272,17 @@ def _view(of: Shape, part: Any, stops: bool) -> View:
     return View(of, Part(*part), stops)
 
 
-@functools.lru_cache(maxsize=32)
-def elements(of: Shape) -> tuple[View, ...]:
+def elements(of: Shape) -> Sequence[View]:
     """Return the views of each number of an array."""
+    return _elements(of) if size_of(of) <= _KEPT else _elements.__wrapped__(of)
+
+
+@functools.lru_cache(maxsize=32)
+def _elements(of: Shape) -> tuple[View, ...]:
     return tuple([View(of, Part(k, (), ())) for k in range(size_of(of))])
+
+
+_KEPT = 4_096  # views of one array that are kept for others of its shape
 
 
 class Place(OfArrays):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeGuard
 
 from ..operations import table
@@ -92,15 +92,12 @@ def _may_join(program: Program) -> bool:
     return False
 
 
-@dataclass(eq=False)
 class _Unit:
     """A step, with the numbers of the values that it takes and gives, and where it stood in the program."""
 
-    op: Any
-    args: list[int]
-    results: list[int]
-    place: int
-    behind: bool = False  # whether it is a map, or depends on one
+    def __init__(self, op: Any, args: list[int], results: list[int], place: int) -> None:
+        self.op, self.args, self.results, self.place = op, args, results, place
+        self.behind = False  # whether it is a map, or depends on one
 
 
 class _Graph:

@@ -97,16 +97,18 @@ class Sink(NamedTuple):
     late: bool = False
 
 
-def in_order(base: str, offset: int, shape: Shape, width: int, **kind: int) -> Spot:
+def in_order(
+    base: str, offset: int, shape: Shape, width: int, wide: bool = False, lane: int = 0, fold: int = 0
+) -> Spot:
     """Return the spot of numbers side by side, each so many bytes wide."""
     strides = tuple([width * stride for stride in contiguous(shape)])
-    return Spot(base, offset, shape=shape, strides=strides, **kind)  # type: ignore[arg-type]
+    return Spot(base, offset, wide, lane, fold, shape, strides)
 
 
-def by_columns(base: str, offset: int, shape: Shape, width: int, **kind: int) -> Spot:
+def by_columns(base: str, offset: int, shape: Shape, width: int, wide: bool = False) -> Spot:
     """Return the spot of an array that has its rows' first numbers side by side, then their second ones, and so on."""
     strides = (width, *[width * shape[0] * stride for stride in contiguous(shape[1:])])
-    return Spot(base, offset, shape=shape, strides=strides, **kind)  # type: ignore[arg-type]
+    return Spot(base, offset, wide, shape=shape, strides=strides)
 
 
 def together(spots: Sequence[Spot], shape: Shape) -> Spot | None:
