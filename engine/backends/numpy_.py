@@ -42,6 +42,7 @@ _BY_DEFINITION = {"floor_divide", "logaddexp", "remainder"}
 
 _OWN: dict[str, Callable[..., Array]] = {
     "pos": lambda x: x,
+    "pow": lambda x, y: _power(x, y),
     "stop_gradient": lambda x: x,
     "where": lambda condition, x, y: np.where(condition != 0.0, x, y),
     "relu": lambda x: np.where((x > 0.0) | (x != x), x, 0.0),
@@ -53,6 +54,14 @@ _OWN: dict[str, Callable[..., Array]] = {
     "mean": lambda *xs: _mean(xs),
     "dot": lambda *xs: _total([x * y for x, y in zip(xs[: len(xs) // 2], xs[len(xs) // 2 :], strict=True)]),
 }
+
+
+def _power(x: Array, y: Array) -> Array:
+    """Return powers as C has them: where all exponents are 1/2, NumPy takes roots, which differ below 0."""
+    found, half = np.power(x, y), y == 0.5
+    if not np.any(half):
+        return found
+    return np.where(half, np.where(x == -np.inf, np.inf, found + 0.0), found)
 
 
 def _total(xs: Sequence[Array]) -> Array:

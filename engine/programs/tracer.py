@@ -181,6 +181,10 @@ class ArrayTracer:
         self.holds_conditions = False
         self.holds_roots: bool | None = None
 
+    def __repr__(self) -> str:
+        name = self.name or (self.op.name if self.op else "")
+        return f"ArrayTracer({name}, {' × '.join(map(str, self.shape))})"
+
     def view(self, part: Part) -> Any:
         """Return some of its numbers: an array, or one number."""
         return structural(View(self.shape, part), [self])

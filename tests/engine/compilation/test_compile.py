@@ -362,3 +362,14 @@ def test_the_garbage_collector_goes_on_after_a_compilation():
         assert not gc.isenabled(), "whoever turned it off wants it so"
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 2.0, -1.0, 1.0, 0.0, 1.0 / 3.0])
+def test_powers_by_a_constant_at_edges(backend, exponent):
+    points = [-math.inf, -2.0, -0.0, 0.0, 2.0, math.inf, math.nan]
+    found = cr.compile(lambda x: x**exponent, backend=backend, batch="x")(np.array(points))
+    # In hexadecimal -0.0 differs from 0.0.
+    expected = [cr.pow(x, exponent).hex() for x in points]
+    for own, other in zip(found.tolist(), expected, strict=True):
+        assert own.hex() == other or abs(own - float.fromhex(other)) < 1e-15
