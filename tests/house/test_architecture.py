@@ -33,7 +33,7 @@ LAYERS = {
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
-        whole_functions whole_arrays traced_arrays shares __init__
+        writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
