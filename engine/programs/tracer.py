@@ -158,20 +158,8 @@ class ArrayTracer:
     """
 
     __slots__ = (
-        *(
-            "args",
-            "birth",
-            "each",
-            "holds_conditions",
-            "holds_roots",
-            "memory",
-            "name",
-            "op",
-            "place",
-            "shape",
-            "views",
-        ),
-    )
+        "args", "birth", "each", "holds_conditions", "holds_roots", "memory", "name", "op", "place", "shape", "views",
+    )  # fmt: skip
     __apply_rank__ = 3
     __symbolic__ = True
     __as_type__: ClassVar[Callable[[Any, Any], Any]]
@@ -272,7 +260,7 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     """Return numbers as one array: the array that they are of, in order, where there is one."""
     found = array_in_order(numbers, shape)
     if found is not None:
-        return found
+        return found if getattr(found, "memory", None) is None else copied(found)
     parts = [Part(k, (), ()) for k in range(len(numbers))]
     return structural(Place(shape, parts), [lift(number) for number in numbers])
 
