@@ -21,7 +21,8 @@ LAYERS = {
     "engine/floats": "decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
+        primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
+        custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
@@ -32,7 +33,7 @@ LAYERS = {
         weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
+        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging products
         writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
