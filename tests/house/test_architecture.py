@@ -29,7 +29,8 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
+        weighing repetition rerolling inlining fusing merging keeping separating simplifying unnesting hoisting relaxing
+        pipeline __init__
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
@@ -53,8 +54,8 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations sharing calls bodies
-        nest __init__
+        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations
+        sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
