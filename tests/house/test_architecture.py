@@ -36,7 +36,7 @@ LAYERS = {
         whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
+        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series loop_series expanding
         checkpointing __init__
     """,
     "engine/backends": """
