@@ -24,7 +24,6 @@ from ..programs import (
     Part,
     Place,
     Program,
-    Scatter,
     Shape,
     Structural,
     View,
@@ -257,7 +256,10 @@ def _through_map(loop: Loop, args: Sequence[Any], width: int) -> list[Any]:
     numpy = importlib.import_module("numpy")
     count = 1 if loop.kind == CALL else loop.length
     is_row = [loop.carry <= k < loop.carry + loop.rows for k in range(len(args))]
-    first, step, start = [], [], 0  # where the numbers of the body's inputs stand among those of the arguments
+    # Where the numbers of the body's inputs stand among those of the arguments, and how far apart for each iteration.
+    first: list[int] = []
+    step: list[int] = []
+    start = 0
     for shape, is_own in zip(loop.body.shapes, is_row, strict=True):
         size = size_of(shape)
         first += range(start, start + size)

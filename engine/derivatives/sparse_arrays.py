@@ -89,7 +89,7 @@ def _swept(sweeps: _Sweeps) -> Iterator[Sequence[Any]]:
 
 
 def _of_sweep(sweeps: _Sweeps, chosen: int) -> tuple[Sequence[Any], Any, Any]:
-    """Return what a sweep gives derivatives of or by, which of these numbers each entry is at, and whether it is one."""
+    """Return what a sweep gives derivatives of or by, which number of these each entry is at, and if it finds it."""
     graph, rows, columns = sweeps.entries
     if sweeps.is_forward:
         return graph.results, rows, sweeps.colours[columns] == chosen
