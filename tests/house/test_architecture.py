@@ -37,8 +37,8 @@ LAYERS = {
         whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
-        checkpointing __init__
+        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
+        loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
         layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
