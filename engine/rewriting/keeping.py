@@ -102,10 +102,10 @@ def _written(program: Program, wanted: dict[tuple[int, int], list[tuple[int, int
         if isinstance(op, Loop) and (place in rows or place in stacks):
             more = rows.get(place, ())
             taken[op.rows : op.rows] = [first_of[source] + k for _, source, k in more]
-            stacked, values = op.stacked, stacks.get(place, [])
-            op = _with_stacks(_with_rows(op, [value for value, _, _ in more]), values, len(more))
-            first_of[place] = count + stacked
-            results = [k if k < count + stacked else k + len(values) for k in results]
+            end, added = count + op.stacked, stacks.get(place, [])
+            op = _with_stacks(_with_rows(op, [value for value, _, _ in more]), added, len(more))
+            first_of[place] = end
+            results = [k if k < end else k + len(added) for k in results]
         steps[place] = Step(op, tuple(taken))
         count += op.results
         new += results
