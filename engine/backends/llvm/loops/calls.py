@@ -218,6 +218,8 @@ class LoopCall:
         found: dict[int, Result] = {}
         if not self.packed:
             found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+            # Where the map that takes it writes over it.
+            found.update({value: (spot, False) for value in values if (spot := parent.homes.get(value)) is not None})
         parent.waiting = {value: None for value in parent.waiting if value not in found}
         others = [k for k, value in enumerate(values) if value not in found]
         flags = [parent.differs[values[k]] for k in others]
