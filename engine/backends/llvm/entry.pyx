@@ -35,6 +35,25 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
     unsigned long PyThread_get_thread_ident()
 
+cdef extern from *:
+    """
+    #include <math.h>
+
+    /* Numbers are compared in pairs, which finds a nan in either, and eight before a branch: at -O2 compilers make no
+       better code of the plain loop, which takes three times as long. */
+    static int has_nan(const double *numbers, Py_ssize_t size) {
+        const double *x = numbers, *end = numbers + size;
+        for (; end - x >= 8; x += 8)
+            if (isunordered(x[0], x[1]) | isunordered(x[2], x[3]) | isunordered(x[4], x[5]) | isunordered(x[6], x[7]))
+                return 1;
+        for (; x < end; x++)
+            if (isnan(*x))
+                return 1;
+        return 0;
+    }
+    """
+    bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil
+
 ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
 ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
 ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
@@ -487,10 +506,3 @@ cdef class Entry:
             job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
         return job.doubtful
 
-
-cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef bint found = False
-    for k in range(size):
-        found |= numbers[k] != numbers[k]
-    return found
