@@ -300,8 +300,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
                 node.views[op.part] = result(op.shape, op, (node,))
             return node.views[op.part]
         args = [node]
-    elif type(op) is Place and len(args) == 1 and op.parts[0] == whole(op.shape):
-        return args[0]
+    elif type(op) is Place and len(args) == 1 and op.fills and op.parts[0].shape:
+        return structural(View(op.parts[0].shape, whole(op.shape)), args)  # in order, maybe in another shape
     return result(op.shape, op, tuple(args))
 
 

@@ -5,7 +5,7 @@ How many parts there are depends on the loop alone, so that results do not depen
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Sequence
 
 from ....programs import MAP, Loop
@@ -150,12 +150,26 @@ def _is_apart(axes: Sequence[tuple[int, int]]) -> bool:
 
 def _meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> bool:
     """Return whether an iteration may give a number where another one does."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: dict[str, list[tuple[int, int, int]]] = {}
     for spot, own in zip(spots, axes, strict=True):
         ends = [distance * (count - 1) for distance, count in own]
-        bounds = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
-        found.setdefault(spot.base, []).append(bounds)
-    return any(end >= start for each in found.values() for (_, end), (start, _) in itertools.pairwise(sorted(each)))
+        start, end = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
+        # All numbers are so far from the start, or a multiple of it.
+        found.setdefault(spot.base, []).append((start, end, math.gcd(*[step for step, count in own if count > 1])))
+    return any(_interleave_wrongly(sorted(each)) for each in found.values())
+
+
+def _interleave_wrongly(ranges: Sequence[tuple[int, int, int]]) -> bool:
+    """Return whether any of some ranges, in order, have a number at one place; a range is a start, an end, a step."""
+    open_: list[tuple[int, int, int]] = []
+    for start, end, step in ranges:
+        open_ = [other for other in open_ if other[1] >= start]
+        for before, _, other in open_:
+            apart = math.gcd(step, other)
+            if not 8 <= (start - before) % max(1, apart) <= apart - 8:
+                return True
+        open_.append((start, end, step))
+    return False
 
 
 def _at(name: str, base: str, offset: int) -> str:
