@@ -29,8 +29,8 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging keeping separating simplifying unnesting hoisting relaxing
-        pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging keeping separating simplifying unnesting
+        hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
