@@ -32,8 +32,8 @@ LAYERS = {
         weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
-        whole_functions whole_arrays traced_arrays shares __init__
+        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
+        rearranging whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
@@ -53,8 +53,8 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations calls bodies
-        nest __init__
+        memory module turning blocking columns in_line parts results writer moves rows_by_index beyond iterations calls
+        bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
