@@ -79,7 +79,7 @@ def attend(place: Number, query: Array, keys: Array, values: Array) -> tuple[Arr
     told, heads = [], []
     for part in np.split(np.arange(WIDTH), HEADS):
         scores = keys[:, part] @ query[part] / len(part) ** 0.5
-        shares = cr.array(cr.softmax(cr.where(PLACES <= place, scores, -math.inf)))
+        shares = cr.array(cr.softmax(cr.where(place >= PLACES, scores, -math.inf)))
         told.append(shares @ values[:, part])
         heads.append(shares)
     return np.concatenate(told), heads

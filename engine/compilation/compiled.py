@@ -319,16 +319,15 @@ class Compiled:
 
     def _call_into(self, out: Any, args: tuple[Any, ...], named: dict[str, Any]) -> Any:
         """Call, and write the results into the arrays of `out`."""
-        strict = modes.blocks and is_strict()
-        if self._enter is not None and self._latest is not None and not named and not strict:
-            if (result := self._latest.enter_into(out, args)) is not None:
-                return result
         if self._inner is not None:
             own, rest = self._inner.of(args, named)
             result = own._call_into(out, tuple(rest), {})
             self._latest = own._latest
             return result
         args = positional(self.f, args, named, function_name(self.f)) if named else args
+        strict = modes.blocks and is_strict()
+        if not strict and self._latest and (result := self._latest.enter_into(out, args)) is not None:
+            return result
         if strict:
             self._search(args)
         packed, n, plan = self._unpacked(args)
