@@ -80,7 +80,7 @@ def compile(
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
             result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
-        threads: how many threads share the batch, or long loops where there is none (llvm); results do not depend on it.
+        threads: how many threads share the batch, or long loops where there is none (llvm): for the same results.
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
 
     Results agree with those of `f` itself to a relative error of 1e-12 or better, with nan and inf in the same places.

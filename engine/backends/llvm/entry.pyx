@@ -35,6 +35,26 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
     unsigned long PyThread_get_thread_ident()
 
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && !defined(__clang__)
+    __attribute__((optimize("O3")))  /* for vectors; clang writes them anyway */
+    #endif
+    static int has_nan(const double *numbers, Py_ssize_t size) {
+        Py_ssize_t k = 0, i, j;
+        for (; k + 64 <= size; k += 64) {
+            double sums[8] = {0};  /* that are nan if any number is not finite */
+            for (i = 0; i < 64; i += 8) for (j = 0; j < 8; j++) sums[j] += numbers[k + i + j] * 0.0;
+            for (j = 1; j < 8; j++) sums[0] += sums[j];
+            if (sums[0] != sums[0])
+                for (j = 0; j < 64; j++) if (numbers[k + j] != numbers[k + j]) return 1;
+        }
+        for (; k < size; k++) if (numbers[k] != numbers[k]) return 1;
+        return 0;
+    }
+    """
+    bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil
+
 ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
 ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
 ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
@@ -486,11 +506,3 @@ cdef class Entry:
         with nogil:
             job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
         return job.doubtful
-
-
-cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef bint found = False
-    for k in range(size):
-        found |= numbers[k] != numbers[k]
-    return found
