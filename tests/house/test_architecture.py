@@ -61,7 +61,7 @@ LAYERS = {
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript steps __init__",
-    "viz/plots": "axes outputs curves boundary gradients surface film animation __init__",
+    "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__
