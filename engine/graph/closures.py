@@ -71,6 +71,7 @@ class _Session(threading.local):
     outside: Outside | None = None  # of the innermost trace
     alone = False  # the program will run without a batch
     least: int | None = None  # from how many numbers on arrays are whole in the code that runs, if that is said
+    kept = 0  # bodies of loops in which small arrays stayed whole
 
 
 session = _Session()

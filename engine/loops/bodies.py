@@ -77,13 +77,19 @@ def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
     """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
 
     `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
-    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike.
+    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What
+    stands around such a body hands it arrays, so these are whole, too.
     """
+    before = session.kept
     body, given = make()
-    if session.least is None and (_joins(body.program) or work(recognise(body.program)) >= WORK):
+    if session.least is not None:
+        return body, given
+    is_around = session.kept > before
+    if is_around or _joins(body.program) or work(recognise(body.program)) >= WORK:
         with arrays_whole_from(_LEAST):
             other, others = make()
-        if size(other.program) < _GAIN * size(body.program):
+        if is_around or size(other.program) < _GAIN * size(body.program):
+            session.kept += 1
             return other, others
     return body, given
 

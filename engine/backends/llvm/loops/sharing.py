@@ -12,7 +12,7 @@ from ....programs import MAP, Loop
 from .. import watch
 from . import moves
 from .iterations import Iterations, calls_of, moved_pointers
-from .memory import Sink, Spot, in_order, size_in
+from .memory import Sink, Spot, compact, size_in
 from .module import Written
 from .writer import Writer
 
@@ -74,7 +74,7 @@ class Shared:
         """Place the sums of a part behind its own pointer; tell how many bytes they take."""
         found, size = [], 0
         for spot in totals:
-            found.append(in_order(f"%r{len(self.steps)}", size, spot.shape, 8))
+            found.append(compact(f"%r{len(self.steps)}", size, spot, 8))
             size += 8 * size_in(spot)
         return found, -(-size // 64) * 64
 
