@@ -10,6 +10,7 @@ from typing import Any
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
 from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
+    ArrayTracer,
     Loop,
     Place,
     Program,
@@ -45,6 +46,9 @@ class Body:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
             inputs = symbols_of(input_names(f, arguments), arguments)
+        for own in inputs:
+            if isinstance(own, ArrayTracer):
+                own.memory = None  # what another body wrote
         self.inputs: list[Any] = inputs
         # Whatever else is traced was born before, outside.
         self.since = inputs[0].birth if inputs else Tracer("").birth
@@ -53,7 +57,11 @@ class Body:
             args[1] = None
         if carry is not None:
             args[0] = carry.give(inputs[: carry.structure.count])
-        self.value = f(*args)
+        before, session.since = session.since, self.since
+        try:
+            self.value = f(*args)
+        finally:
+            session.since = before
         self.lifted: list[Any] = []
         if function == "scan":
             return
