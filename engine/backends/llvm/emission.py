@@ -105,13 +105,18 @@ class _Emission:
             self.size, self.callbacks = self._nest.size, self._nest.callbacks
             return
         shared = Section(self.layout, host(), self.callbacks, sample=False)
-        sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
+        vectors = _vectors(self.layout)
+        sample = single = Section(self.layout, host(), self.callbacks, sample=True, vectors=vectors)
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
-        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
+            if vectors > 1:
+                single = Section(self.layout, host(), self.callbacks, sample=True, sum_lanes=sample.lanes)
+                yield from self._grouped(single, shared.slots)
+        slots, lanes = max(sample.slot_count, single.slot_count), sample.lanes
+        frame = driver.Frame(self.layout, lanes, lanes, single.lanes, shared.slot_count, slots, len(sample.names))
         self.size = frame.total
-        text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
+        text = driver.driver(self.layout, frame, shared.names, sample.names, single.names, shared.slots)
         yield text + self._attributes(), 0
 
     def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:

@@ -141,3 +141,16 @@ def test_ctrl_c_ends_a_shared_loop():
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
     assert step_alone(x) == pytest.approx(np.sum(np.sin(x) * x))
+
+
+@pytest.mark.parametrize("count", [320, 321, 4_096, 1 << 19, (1 << 19) + 32, (1 << 19) + 33])
+def test_rows_stand_where_results_are_written(count):
+    y = rng.normal(size=count) * 3.0
+    step = cr.compile(cr.value_and_grad(lambda x: cr.logsumexp(x)), backend="llvm", threads=2)
+    value, gradient = step(y)
+    powers = np.exp(y - y.max())
+    assert value == pytest.approx(y.max() + np.log(powers.sum()), rel=1e-14)
+    np.testing.assert_allclose(gradient, powers / powers.sum(), rtol=1e-12)
+    value, gradient = step(np.append(y[1:], np.nan))
+    assert np.isnan(value)
+    assert np.isnan(gradient).all()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, Loop, Shape, inputs_differ, size_of
+from ....programs import CALL, COUNTED, Loop, Shape, inputs_differ, size_of
 from . import moves
 from .blocking import blocked, operations
 from .columns import shared_columns, summed_columns, takes_lanes
@@ -66,13 +66,15 @@ class LoopCall:
         steps = tuple([step for _, _, step in self.regions])
         adds = op.sums > 0 or any(sink.adds for sink in sinks)
         lanes = self._lanes_taken(adds) if self._takes_lanes([*placed, *outputs]) else self.lanes
+        first = self.first + op.carry
+        clears = tuple([value in parent.read_beyond for value in range(first, first + op.stacked)])
         parts = None
         if self.lanes == 1 and self.module.shares:
             parts = parts_of(op, lanes, sinks, steps)
-        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, parts)
+        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears, parts)
         if key not in self.module.functions:
             own = parent, op, inputs, sinks, steps, lanes
-            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own)).write()
+            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own, clears)).write()
         written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers += [parent.child_frame(written.size), "%watch"]
@@ -218,6 +220,11 @@ class LoopCall:
         found: dict[int, Result] = {}
         if not self.packed:
             found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+            # Where the map that takes it writes over it.
+            found.update({value: (spot, False) for value in values if (spot := parent.homes.get(value)) is not None})
+        if op.kind == COUNTED:
+            # Rows beyond the last are set to 0, and so they stand by themselves.
+            found = {value: (spot, adds) for value, (spot, adds) in found.items() if not adds}
         parent.waiting = {value: None for value in parent.waiting if value not in found}
         others = [k for k, value in enumerate(values) if value not in found]
         flags = [parent.differs[values[k]] for k in others]

@@ -133,7 +133,7 @@ def parts_of(op: Loop, module_lanes: int, sinks: Sequence[Sink], steps: Sequence
 
 
 def _axes(spot: Spot, step: int, length: int) -> list[tuple[int, int]]:
-    """Return the distances in memory along the axes of what all iterations give, the shortest first, and the lengths."""
+    """Return the distances in memory along the axes of what iterations give, the shortest first, and the lengths."""
     return sorted([(step, length), *zip(spot.strides, spot.shape, strict=True)], key=lambda axis: abs(axis[0]))
 
 
