@@ -128,9 +128,7 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
 def _large(program: Program, groups: Sequence[Group]) -> list[Group]:
     """Return the groups that are worth it: each, or all together that do the same."""
     works = [group.length * sum([operands(*program.steps[column[0]]) for column in group.columns]) for group in groups]
-    kinds = [
-        (group.split, group.length, *[program.steps[column[0]].op for column in group.columns]) for group in groups
-    ]
+    kinds = [(group.split, group.length, *[program.steps[column[0]].op for column in group.columns]) for group in groups]
     total = Counter[tuple[object, ...]]()
     for kind, work in zip(kinds, works, strict=True):
         total[kind] += work

@@ -73,10 +73,7 @@ class Rows:
             count = end - first
             if line is not None and line.source >= 0 and count * width >= _LEAST:
                 step = lines[end - 1].start - line.start if count > 1 else 0
-                place, part = (
-                    Part(first * width, (count,), (width,)),
-                    Part(line.start, (count,), (step // max(1, count - 1),)),
-                )
+                place, part = Part(first * width, (count,), (width,)), Part(line.start, (count,), (step // max(1, count - 1),))
                 if width > 1:
                     place = Part(place.start, (count, width), (width, 1))
                     part = Part(part.start, (count, width), (*part.strides, line.step))
