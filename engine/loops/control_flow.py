@@ -34,7 +34,7 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, seen, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as
 from .carries import Carry
 from .checkpoints import checkpointed
 from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
@@ -130,10 +130,15 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None,
         found = map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    given, structure = values_in(shared, "map", "shared")
     item, columns = items.columns()
-    body = Body("map", f, Structure("tuple", (item, *structure.parts)))
-    body.finish(body.numbers)
+
+    def own() -> tuple[Body, list[Any]]:
+        given, structure = values_in(shared, "map", "shared")
+        body = Body("map", f, Structure("tuple", (item, *structure.parts)))
+        body.finish(body.numbers)
+        return body, given
+
+    body, given = short(own)
     sums = len(body.numbers) if reduce else 0
     values = repeated(items, MAP, body, 0, columns, [*given, *body.lifted], sums)
     if reduce is None:

@@ -84,14 +84,15 @@ def take(items: Any, index: Any) -> Any:
     array of indices gives an array of such rows. There an index below 0 counts from the end, as in NumPy.
 
     An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
-    agree. A compiled one reads the item where it stands; of a few numbers it looks at each.
+    agree. Of an array that is nan as a derivative by all its numbers, too; of a list it is a constant. A compiled one
+    reads the item where it stands; of a few numbers it looks at each.
 
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
     >>> take([(1.0, 2.0), (3.0, 4.0)], 1)
     (3.0, 4.0)
     """
-    if is_array(index) or is_whole(items) or (is_array(items) and items.ndim > 1):
+    if is_array(index) or is_whole(items) or (is_array(items) and (items.ndim > 1 or items.dtype == object)):
         return on_arrays(take, [items, index])
     rows = items_of("take", items)
     if any(map(is_array, rows)):
@@ -114,7 +115,11 @@ def take(items: Any, index: Any) -> Any:
 def _read(numbers: list[Scalar], size: int, index: Any) -> list[Scalar]:
     """Return the row at an index of rows of so many numbers each."""
     if is_unknown(index) and len(numbers) > _FEW * size:
-        return _row_at(numbers, size, table.where(table.less(index, 0.0), math.nan, index))
+        count = float(len(numbers) // size)
+        is_whole_one = table.where(table.less(index, count), table.equal(index, table.floor(index)), 0.0)
+        is_there = table.where(table.less(index, 0.0), 0.0, is_whole_one)
+        row = _row_at(numbers, size, table.where(is_there, index, 0.0))
+        return [table.where(is_there, item, math.nan) for item in row]
     chosen: list[Scalar] = [math.nan] * size
     for place in range(len(numbers) // size if size else 0):
         is_here = index == place

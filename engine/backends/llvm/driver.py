@@ -126,7 +126,12 @@ def driver(
         prepare += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
         prepare += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
-    text = watch.poll() + declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    text = (
+        watch.poll()
+        + (watch.share() if layout.program.has_loops else "")
+        + declared
+        + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    )
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
         text += _part(layout, frame, sample, single)

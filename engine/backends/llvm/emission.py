@@ -44,7 +44,7 @@ def build(
         program: what to compute.
         batched: for each positional argument, whether it carries a leading axis of samples.
         reduce: "sum" or "mean" over the samples; None gives each sample's result.
-        threads: how many native threads may share a batch.
+        threads: how many native threads may share a batch, or a long loop without one.
         progress: called with the steps compiled so far and their number.
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
@@ -59,10 +59,11 @@ def build(
     header, *objects = parts
     size, *names = header.decode().split("\n")
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
-    workers = threads if any(batched) else 1
     count = len(program.arguments.parts)
     tables = large_tables(program)
-    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables)
+    return Kernel(
+        objects, int(size), callbacks, count, threads, any(batched), _work(program), _is_endless(program), tables
+    )
 
 
 def _work(program: Program) -> int:

@@ -13,6 +13,7 @@ from .blocking import blocked, operations
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
+from .sharing import Shared, parts_of
 from .writer import Writer
 
 _IN_PLACE = 4  # shared numbers side by side that are read where they are, not packed, at least
@@ -67,9 +68,13 @@ class LoopCall:
         lanes = self._lanes_taken(adds) if self._takes_lanes([*placed, *outputs]) else self.lanes
         first = self.first + op.carry
         clears = tuple([value in parent.read_beyond for value in range(first, first + op.stacked)])
-        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears)
+        parts = None
+        if self.lanes == 1 and self.module.shares:
+            parts = parts_of(op, lanes, sinks, steps)
+        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears, parts)
         if key not in self.module.functions:
-            self.module.functions[key] = Iterations(parent, op, inputs, sinks, steps, lanes, clears).write()
+            own = parent, op, inputs, sinks, steps, lanes
+            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own, clears)).write()
         written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers += [parent.child_frame(written.size), "%watch"]
@@ -215,6 +220,8 @@ class LoopCall:
         found: dict[int, Result] = {}
         if not self.packed:
             found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+            # Where the map that takes it writes over it.
+            found.update({value: (spot, False) for value in values if (spot := parent.homes.get(value)) is not None})
         if op.kind == COUNTED:
             # Rows beyond the last are set to 0, and so they stand by themselves.
             found = {value: (spot, adds) for value, (spot, adds) in found.items() if not adds}
