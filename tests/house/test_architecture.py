@@ -29,12 +29,12 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging keeping separating simplifying unnesting hoisting relaxing
-        pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging keeping separating simplifying unnesting
+        hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
-        whole_functions whole_arrays traced_arrays shares __init__
+        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
+        rearranging writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
@@ -54,7 +54,7 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations
+        memory module turning blocking columns in_line parts results writer moves rows_by_index beyond iterations
         sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",

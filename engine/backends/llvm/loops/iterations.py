@@ -8,6 +8,7 @@ from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, dr
 from .. import watch
 from ..driver import in_strips, loop, watched
 from . import moves
+from .beyond import cleared, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
@@ -20,6 +21,7 @@ class Iterations:
     `inputs` and `sinks` say where the numbers of the first iteration stand, seen from the pointers that are handed
     over, `steps` by how many bytes each pointer moves on from one iteration to the next. Where `lanes` are not the
     parent's the iterations take them; the last vector then begins so that it ends with the last iteration.
+    `clears` says of what a counted scan stacks whether rows that take no part are set to 0.
     """
 
     def __init__(
@@ -30,9 +32,10 @@ class Iterations:
         sinks: Sequence[Sink],
         steps: tuple[int, ...],
         lanes: int,
+        clears: tuple[bool, ...] = (),
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
-        self.lanes, self.module = lanes, parent.module
+        self.lanes, self.module, self.clears = lanes, parent.module, clears
 
     def write(self) -> Written:
         """Write the functions."""
@@ -49,7 +52,7 @@ class Iterations:
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
         turns, size = self._turns(inputs, sinks, (), stop)
-        self._define(name, len(steps), text + turns)
+        self._define(name, len(steps), text + turns + self._cleared(0))
         return Written([name], size)
 
     def _turns(
@@ -264,18 +267,13 @@ class Iterations:
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
         text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
-        if op.kind == COUNTED:
-            text += (
-                f"%kd = sitofp i64 %k to double\n%ki = insertelement {type_} poison, double %kd, i64 0\n"
-                f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-                f"%on = fcmp olt {type_} %ks, %counts\n"
-            )
-        text += moved_pointers(self.steps, "%k") + calls_of(
-            body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f"
-        )
+        text += takes_part("on", "%k", lanes) if op.kind == COUNTED else ""
+        text += moved_pointers(self.steps, "%k")
+        text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
         text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
@@ -306,6 +304,14 @@ class Iterations:
             f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
             f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
         )
+
+    def _cleared(self, lanes: int) -> str:
+        """Set to 0 what a counted scan stacks for rows that take no part; some `lanes` may end before others."""
+        op, carry = self.op, self.op.carry
+        if op.kind != COUNTED:
+            return ""
+        pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
+        return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
     def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
         """Replace the carry in the lanes that go on, where `%on`."""
