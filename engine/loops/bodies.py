@@ -82,7 +82,7 @@ class Body:
 
 
 def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
-    """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
+    """Trace a body; if it is long, or joins numbers to arrays, with small arrays whole, too, and return the shorter.
 
     `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
     a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What

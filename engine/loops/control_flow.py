@@ -106,6 +106,9 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None,
         length: a number, which may be traced: only so many of the first items take part. Results of the others are 0,
             and nothing is computed for them. As for `scan`.
 
+    In a trace `f` runs once, or twice where its arrays are better kept whole (see `bodies.short`), so it should only
+    return what it computes.
+
     Results are stacked as `xs` is: where `f` returns a tuple or dict, a tuple or dict of what its parts give;
     else a list of the results, or an array where `xs` holds arrays.
 

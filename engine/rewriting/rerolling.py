@@ -132,8 +132,8 @@ def _large(program: Program, groups: Sequence[Group]) -> list[Group]:
         (group.split, group.length, *[program.steps[column[0]].op for column in group.columns]) for group in groups
     ]
     total = Counter[tuple[object, ...]]()
-    for kind, work in zip(kinds, works, strict=True):
-        total[kind] += work
+    for kind, weight in zip(kinds, works, strict=True):
+        total[kind] += weight
     return [group for group, kind in zip(groups, kinds, strict=True) if total[kind] >= max(1, _SMALL)]
 
 
