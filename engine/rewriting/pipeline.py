@@ -5,6 +5,7 @@
     restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
     merge         maps over the same rows become one: a value and its gradient read them once
     optimise      equal steps once, constants folded, identities applied: across what was written out; the rest goes
+    outer sums    of a scan: what is multiplied is stacked, and one product of matrices follows
     values_only   `stop_gradient` goes: all derivatives are taken
     hoist         what depends on shared arguments only comes first, to run once for a batch
 
@@ -21,6 +22,7 @@ from ..programs import Program
 from .fusing import fuse
 from .hoisting import hoist
 from .merging import merge
+from .outer_sums import outer_sums_apart
 from .rerolling import recognise
 from .simplifying import optimise, values_only
 from .unnesting import restructure
@@ -43,4 +45,4 @@ def prepared(traced: Program, batched: Sequence[bool]) -> Program:
     """
     found = fuse(recognise(traced, alone=not any(batched)))
     shared = optimise(merge(restructure(found)) if found.has_loops else found)
-    return hoist(values_only(shared), batched)
+    return hoist(values_only(outer_sums_apart(shared)), batched)
