@@ -18,7 +18,7 @@ from .packing import Argument, samples_in
 from .parts import Parts
 from .plan import MAX_STEPS, Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
-from .reductions import WAYS, Reductions, ways_in
+from .reductions import Reductions, check_ways
 from .replaying import blame
 from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
 
@@ -80,7 +80,7 @@ def compile(
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
             result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
-        threads: how many threads share the batch (llvm).
+        threads: how many threads share the batch, or long loops where there is none (llvm): for the same results.
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
 
     Results agree with those of `f` itself to a relative error of 1e-12 or better, with nan and inf in the same places.
@@ -113,12 +113,7 @@ def compile(
         )
     if not callable(f):
         raise TypeError(f"compile expected a function but got {describe('f', f)}")
-    wrong = [way for way in ways_in(reduce) if way not in WAYS]
-    if wrong:
-        raise ValueError(
-            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
-            f"{describe('reduce', wrong[0])}"
-        )
+    check_ways(reduce)
     if backend not in ("auto", *BACKENDS):
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
@@ -330,12 +325,12 @@ class Compiled:
             self._latest = own._latest
             return result
         args = positional(self.f, args, named, function_name(self.f)) if named else args
-        if modes.blocks and is_strict():
+        strict = modes.blocks and is_strict()
+        if not strict and self._latest and (result := self._latest.enter_into(out, args)) is not None:
+            return result
+        if strict:
             self._search(args)
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
                 f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
@@ -345,15 +340,19 @@ class Compiled:
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n)
             if not buffers.all_finite(out):
                 blame(self, plan, packed, n, out.tolist())
-        return self._call(args, flags)
+        return self._call(args, self._flags_for(len(args)))
+
+    def _unpacked(self, args: tuple[Any, ...]) -> tuple[list[Argument], int, Plan | None]:
+        """Return the arguments, how many samples there are, and the plan if all are numbers."""
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = samples_in(packed, self.f)
+        return packed, n, None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
         """Return the plan for such arguments; None if what `f` closes over belongs to this call alone."""

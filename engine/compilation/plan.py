@@ -14,6 +14,7 @@ from .given_arrays import Given
 from .packing import Argument
 from .recorded_calls import with_slopes
 
+_COPIED = 1 << 15  # numbers of results that are copied to where a call wants them in some microseconds
 _LONG = 5_000  # steps that take a while to compile
 MAX_STEPS = 200_000
 """Programs longer than this go to NumPy when the backend is "auto": machine code would take long to generate."""
@@ -103,7 +104,18 @@ class Plan:
     def run_into(self, out: Any, arrays: Sequence[Any], n: int) -> Any:
         """Run the kernel, and write its results into the arrays of `out`."""
         given = Given(out, self.program.result, n if self.layout.per_sample else None)
-        return given.filled(self.read(self.numbers(arrays, n, given.memory(self.layout.units, arrays)), n))
+        memory = given.memory(self.layout.units, arrays)
+        return given.filled(self.read(self.numbers(arrays, n, memory), n), written=memory is not None)
+
+    def enter_into(self, out: Any, args: tuple[Any, ...]) -> Any:
+        """Call the native entry, and copy its results into the arrays of `out`; None where that is not the quick way.
+
+        To read small results once more takes less than to find out whether arguments share memory with them.
+        """
+        if self.enter is None or self.layout.per_sample or self._outputs > _COPIED:
+            return None
+        found = self.enter(args)
+        return None if found is None else Given(out, self.program.result, None).filled(found)
 
     def numbers(self, arrays: Sequence[Any], n: int, out: Any = None) -> Any:
         """Run the kernel, and return what it wrote, to `out` if there is one."""

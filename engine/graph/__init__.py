@@ -10,6 +10,7 @@ from .blame import user_line as user_line
 from .closures import Outside as Outside
 from .closures import lift as lift
 from .closures import running_alone as running_alone
+from .closures import arrays_whole_from as arrays_whole_from
 from .closures import session as session
 from .copying import link as link  # gives Var its pickles
 from .modes import is_recording as is_recording

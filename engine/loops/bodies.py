@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
-from ..graph import Var, is_tracing, lift
+from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
+    ArrayTracer,
     Loop,
+    Place,
+    Program,
     Tracer,
     function_name,
     input_names,
@@ -21,7 +24,11 @@ from ..programs import (
     values_in_tuple,
     values_of,
 )
+from ..rewriting import WORK, recognise, size, work
 from .carries import Carry
+
+_LEAST = 16  # numbers of an array that stays whole where code is long
+_GAIN = 0.5  # of the size that may be left, for that
 
 
 class Body:
@@ -39,6 +46,9 @@ class Body:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
             inputs = symbols_of(input_names(f, arguments), arguments)
+        for own in inputs:
+            if isinstance(own, ArrayTracer):
+                own.memory = None  # what another body wrote
         self.inputs: list[Any] = inputs
         # Whatever else is traced was born before, outside.
         self.since = inputs[0].birth if inputs else Tracer("").birth
@@ -47,7 +57,11 @@ class Body:
             args[1] = None
         if carry is not None:
             args[0] = carry.give(inputs[: carry.structure.count])
-        self.value = f(*args)
+        before, session.since = session.since, self.since
+        try:
+            self.value = f(*args)
+        finally:
+            session.since = before
         self.lifted: list[Any] = []
         if function == "scan":
             return
@@ -65,6 +79,36 @@ class Body:
         result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
+
+
+def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
+    """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
+
+    `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
+    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What
+    stands around such a body hands it arrays, so these are whole, too.
+    """
+    before = session.kept
+    body, given = make()
+    if session.least is not None:
+        return body, given
+    is_around = session.kept > before
+    if is_around or _joins(body.program) or work(recognise(body.program)) >= WORK:
+        with arrays_whole_from(_LEAST):
+            other, others = make()
+        if is_around or size(other.program) < _GAIN * size(body.program):
+            session.kept += 1
+            return other, others
+    return body, given
+
+
+def _joins(program: Program) -> bool:
+    """Return whether numbers that were computed one by one become an array, which a loop takes."""
+    taken = {value for op, args in program.steps if isinstance(op, Loop) for value in args}
+    return any(
+        isinstance(op, Place) and len(op.parts) >= _LEAST and value in taken
+        for (op, _), value in zip(program.steps, program.firsts, strict=True)
+    )
 
 
 def one_value(item: Any) -> Structure:

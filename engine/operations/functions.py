@@ -74,12 +74,13 @@ def take(items: Any, index: Any) -> Scalar:
     counts from the end, as in NumPy.
 
     An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
-    agree. A compiled one looks through all items.
+    agree. Of an array that is nan as a derivative by all its numbers, too; of a list it is a constant. A compiled one
+    looks through all items of a list.
 
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
     """
-    if is_array(index) or is_whole(items) or (is_array(items) and items.ndim > 1):
+    if is_array(index) or is_whole(items) or (is_array(items) and (items.ndim > 1 or items.dtype == object)):
         return on_arrays(take, [items, index])
     chosen: Scalar = math.nan
     for place, item in enumerate(items_of("take", items)):

@@ -60,7 +60,10 @@ class Gather(OfArrays):
 
 @pickled_as("scatter")
 class Scatter(OfArrays):
-    """Add rows to an array of zeros, at places given by whole numbers; a row for no place is lost.
+    """Add rows to an array of zeros, at places given by whole numbers.
+
+    It is the derivative of what `Gather` reads. That is nan where there is no row, and so it is here: a row for no
+    place that holds anything but 0 makes all of the array nan.
 
     Args:
         shape: the array's; its rows are along the first axis.
@@ -88,12 +91,17 @@ class Scatter(OfArrays):
             index, rows = (index,), (rows,)
         elif not self.index:
             index = (index,)
+        lost: list[Any] = []
         for k, number in enumerate(index):
             row = _row_at(number, self.shape[0])
             if row is None:
+                lost += rows[k * size : (k + 1) * size]
                 continue
             for j in range(size):
                 found[row * size + j] = found[row * size + j] + rows[k * size + j]
+        for number in lost:
+            if getattr(number, "value", number) != 0.0:
+                found = [item + math.nan * number for item in found]
         return found
 
     def _fields(self) -> tuple[Any, ...]:

@@ -17,16 +17,17 @@ class Frame:
     """Lay out one worker's memory, in bytes: everything that native code writes apart from the result.
 
     `total` is what each worker needs; the first worker's holds the arguments' addresses and the shared values, too.
-    Functions run `step` samples at a time. A sum over samples has `lanes` lanes, to which a longer vector's parts are
-    added one after another. `groups` is how many groups of samples go through one function before the next: code that
-    is longer than the processor's cache for instructions is then read once for all of them.
+    Functions run `step` samples at a time, and others a `single` vector of them where these fill no step, the last of
+    them beside copies. A sum over samples has `lanes` lanes, to which a longer vector's parts are added one after
+    another. `groups` is how many groups of samples go through one function before the next: code that is longer than
+    the processor's cache for instructions is then read once for all of them.
     """
 
     def __init__(
-        self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int, functions: int = 0, vectors: int = 1
+        self, layout: Layout, lanes: int, step: int, single: int, shared_slots: int, sample_slots: int, functions: int
     ) -> None:
         width = 8 * lanes
-        self.lanes, self.step = lanes, lanes * vectors
+        self.lanes, self.step, self.single = lanes, step, single
         self.scratch_size = -(-width * sample_slots // 64) * 64
         fitting = _SCRATCH // max(1, self.scratch_size)
         self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
@@ -38,8 +39,8 @@ class Frame:
         self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
         self.arguments = self._take(8 * len(layout.sizes))
         self.shared = self._take(8 * shared_slots)
-        self.tail_in = self._take(8 * self.step * layout.numbers if layout.has_batch else 0)
-        self.tail_out = self._take(8 * self.step * outputs if layout.per_sample else 0)
+        self.tail_in = self._take(8 * single * layout.numbers if layout.has_batch else 0)
+        self.tail_out = self._take(8 * single * outputs if layout.per_sample else 0)
         self.scratch = self._take(self.scratch_size * self.groups)
         self.group_cursors = self._take(8 * (len(layout.sizes) + len(layout.units)) * self.groups)
         rows = self.padded if layout.reduce else 0
@@ -102,8 +103,13 @@ def _table(name: str, numbers: Sequence[int]) -> str:
     return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]\n"
 
 
-def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], slots: dict[int, int]) -> str:
+def driver(
+    layout: Layout, frame: Frame, shared: list[str], sample: list[str], single: list[str], slots: dict[int, int]
+) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
+
+    Of the functions that it calls the `shared` ones run once, those of `sample` on a step of samples, those of `single`
+    on one vector of them.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
     ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
@@ -111,17 +117,24 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
     """
     count = len(layout.sizes)
     parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"
-    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in shared + sample)
+    declared = "".join(
+        f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in dict.fromkeys([*shared, *sample, *single])
+    )
     prepare = at("cursors", "%work", frame.cursors) + at("shared", "%work", frame.shared)
     for k in range(count):
         prepare += at(f"g{k}", "%arguments", 8 * k) + f"%a{k} = load ptr, ptr %g{k}\n"
         prepare += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
         prepare += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
-    text = watch.poll() + declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    text = (
+        watch.poll()
+        + (watch.share() if layout.program.has_loops else "")
+        + declared
+        + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    )
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
-        text += _part(layout, frame, sample)
+        text += _part(layout, frame, sample, single)
         run += "call void @part(ptr %work, i64 0, i64 0, i64 %n, i64 %n, ptr %out)\n"
     if layout.reduce:
         text += _finish(layout, frame, slots)
@@ -129,9 +142,9 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
     return text + f"define void @run({parameters}) #0 {{\n{run}ret void\n}}\n"
 
 
-def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
+def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    lanes, step, outputs = frame.lanes, frame.step, layout.outputs
+    lanes, step, vector, outputs = frame.lanes, frame.step, frame.single, layout.outputs
     rows = [8 * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
     text = _table("strides", [*rows, *[8 * size for _, size in scattered]])
@@ -140,8 +153,8 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
     )
 
-    def calls(sink: str) -> str:
-        return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in sample)
+    def calls(names: list[str], sink: str) -> str:
+        return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in names)
 
     def target(name: str, sample_index: str) -> str:
         """Compute the address of a unit's row for one sample in the result."""
@@ -168,36 +181,36 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
         body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * lanes * frame.padded}, i1 false)\n"
-    cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, step // lanes)
-    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {step}\n%end = sub i64 %last, %rest\n"
-    start = "%first"
+    cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, 1)
+    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {vector}\n%even = sub i64 %last, %rest\n"
+    body += f"%over = srem i64 %length, {step}\n%end = sub i64 %last, %over\n"
+    start, blocks = "%first", cost * (step // vector)
     if frame.groups > 1:
         span = step * frame.groups
-        body += f"%even = sub i64 %end, %first\n%odd = srem i64 %even, {span}\n%blocks = sub i64 %end, %odd\n"
+        body += f"%whole = sub i64 %end, %first\n%odd = srem i64 %whole, {span}\n%blocks = sub i64 %end, %odd\n"
         body += at("group_cursors", "%mine", frame.group_cursors)
-        body += watched("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * cost)
+        body += watched("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * blocks)
         start = "%blocks"
-    whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
-    body += watched("i", start, "%end", step, whole, watch.turns(cost, None), cost)
+    whole = calls(sample, "%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
+    body += watched("i", start, "%end", step, whole, watch.turns(blocks, None), blocks)
+    if step > vector:
+        one = calls(single, "%sums") + loop("o", "0", str(cursors), 1, _advance("o", vector))
+        body += watched("s", "%end", "%even", vector, one, watch.turns(cost, None), cost)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
-    group = lanes if layout.reduce else step
-    for k in range(count):
-        body += f"%tc{k} = load ptr, ptr %c{k}\n" if layout.batched[k] else ""
-    fill = f"%over = sub i64 %rest, %t0\n%full = icmp sgt i64 %over, {group}\n"
-    fill += f"%live = select i1 %full, i64 {group}, i64 %over\n"
     for k in range(count):
         if layout.batched[k]:
-            fill += at(f"to{k}", "%mine", frame.tail_in + 8 * step * layout.starts[k])
-            fill += _filled(k, rows[k], group, step)
+            body += at(f"to{k}", "%mine", frame.tail_in + 8 * vector * layout.starts[k]) + _filled(k, rows[k], vector)
     if layout.reduce:
-        fill += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {8 * lanes * outputs}, i1 false)\n"
-        body += loop("t0", "0", "%rest", group, fill + calls("%tail_sums") + _merge_tail(frame, outputs))
+        body += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {8 * lanes * outputs}, i1 false)\n"
+        body += calls(single, "%tail_sums") + _merge_tail(frame, outputs)
     else:
-        body += "%t0 = add i64 0, 0\n" + fill + at("tail_out", "%mine", frame.tail_out)
-        aside = target("v", "%end") + f"%v.aside = mul i64 %v.start, {step}\n" + at("v.buffer", "%tail_out", "%v.aside")
-        body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor") + calls("%tail_out")
-        back = target("w", "%end") + f"%w.aside = mul i64 %w.start, {step}\n" + at("w.buffer", "%tail_out", "%w.aside")
-        back += "%w.bytes = mul i64 %w.stride, %rest\n"
+        body += at("tail_out", "%mine", frame.tail_out)
+        aside = target("v", "%even") + f"%v.aside = mul i64 %v.start, {vector}\n"
+        aside += at("v.buffer", "%tail_out", "%v.aside")
+        body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor")
+        body += calls(single, "%tail_out")
+        back = target("w", "%even") + f"%w.aside = mul i64 %w.start, {vector}\n"
+        back += at("w.buffer", "%tail_out", "%w.aside") + "%w.bytes = mul i64 %w.stride, %rest\n"
         back += "call void @llvm.memcpy.p0.p0.i64(ptr %w.target, ptr %w.buffer, i64 %w.bytes, i1 false)"
         body += loop("w", "0", str(units), 1, back)
     body += "br label %folding\nfolding:\n"
@@ -207,20 +220,13 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     return text + f"{head} {{\n{body}ret void\n}}\n"
 
 
-def _filled(k: int, row: int, group: int, step: int) -> str:
-    """Copy the left-over rows of an argument to a place where full vectors can be read.
-
-    Beside those that are live stand copies of the first, up to a group; then copies of the group, up to a step.
-    """
+def _filled(k: int, row: int, lanes: int) -> str:
+    """Copy the left-over rows of an argument to a place where a full vector can be read, beside copies of the first."""
     copy = "call void @llvm.memcpy.p0.p0.i64(ptr {}, ptr {}, i64 {}, i1 false)"
-    text = f"%tp{k} = mul i64 %t0, {row}\n" + at(f"tf{k}", f"%tc{k}", f"%tp{k}") + f"%tn{k} = mul i64 %live, {row}\n"
-    text += copy.format(f"%to{k}", f"%tf{k}", f"%tn{k}") + "\n"
+    text = f"%tc{k} = load ptr, ptr %c{k}\n%tn{k} = mul i64 %rest, {row}\n"
+    text += copy.format(f"%to{k}", f"%tc{k}", f"%tn{k}") + "\n"
     one = f"%r{k}.n = mul i64 %r{k}, {row}\n" + at(f"r{k}.to", f"%to{k}", f"%r{k}.n")
-    text += loop(f"r{k}", "%live", str(group), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))
-    for place in range(group, step, group):
-        text += (
-            at(f"ts{k}.{place}", f"%to{k}", place * row) + copy.format(f"%ts{k}.{place}", f"%to{k}", group * row) + "\n"
-        )
+    text += loop(f"r{k}", "%rest", str(lanes), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))
     return text + f"store ptr %to{k}, ptr %c{k}\n"
 
 
@@ -257,16 +263,15 @@ def _block(frame: Frame, cursors: int, sample: list[str]) -> str:
 
 
 def _merge_tail(frame: Frame, outputs: int) -> str:
-    """Add only the lanes that hold samples, not copies, to the sums; of repeated ones, a share."""
-    lanes, copies = frame.lanes, frame.step // frame.lanes
+    """Add only the lanes that hold samples, not copies, to the sums."""
+    lanes = frame.single
     type_ = f"<{lanes} x double>"
-    text = f"%ri = insertelement <{lanes} x i64> poison, i64 %live, i64 0\n"
+    text = f"%ri = insertelement <{lanes} x i64> poison, i64 %rest, i64 0\n"
     text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
     text += f"%alive = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
-    body = f"%q.b = mul i64 %q, {8 * lanes}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
+    body = f"%q.b = mul i64 %q, {8 * frame.lanes}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n%q.t = load {type_}, ptr %q.y\n"
-    body += f"%q.d = fmul {type_} %q.t, splat (double {1.0 / copies})\n"
-    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.d, {type_} splat (double 0.0)\n"
+    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.t, {type_} splat (double 0.0)\n"
     body += f"%q.n = fadd {type_} %q.s, %q.m\nstore {type_} %q.n, ptr %q.x"
     return text + loop("q", "0", str(outputs), 1, body)
 

@@ -41,16 +41,23 @@ class Line(NamedTuple):
             for k, (spot, text) in enumerate(zip(self.sums, self.found, strict=True))
         )
 
-    def totals(self, copies: Sequence[Line], lanes: int) -> tuple[str, list[str]]:
-        """Add the sums of copies to these; return the text and what holds them then."""
-        text, found = "", []
+    def ended(self, copies: Sequence[Line], lanes: int, slow: str) -> str:
+        """Add the sums, and those of copies, to memory after the loop; `slow` does so where they are nan, if given."""
+        text, totals = "", []
         for k, spot in enumerate(self.sums):
             total = f"%sum.{k}"
             for own in copies:
                 text += f"{total}.and{own.copy} = fadd {type_of(spot, lanes)} {total}, %sum.{k}{own.copy}\n"
                 total = f"{total}.and{own.copy}"
-            found.append(total)
-        return text, found
+            totals.append(total)
+        if not slow:
+            return text + self.add_up(totals, lanes)
+        # Sums that are nan are computed again, as they were meant.
+        return (
+            f"{text}{self.is_nan(totals, lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+            f"sum.again:\n{slow}br label %sum.over\n"
+            f"sum.good:\n{self.add_up(totals, lanes)}br label %sum.over\nsum.over:\n"
+        )
 
     def add_up(self, totals: Sequence[str], lanes: int) -> str:
         """Add the sums to those in memory."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
 from .. import watch
 from ..driver import in_strips, loop, watched
 from . import moves
+from .beyond import cleared, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
@@ -20,6 +21,7 @@ class Iterations:
     `inputs` and `sinks` say where the numbers of the first iteration stand, seen from the pointers that are handed
     over, `steps` by how many bytes each pointer moves on from one iteration to the next. Where `lanes` are not the
     parent's the iterations take them; the last vector then begins so that it ends with the last iteration.
+    `clears` says of what a counted scan stacks whether rows that take no part are set to 0.
     """
 
     def __init__(
@@ -30,9 +32,10 @@ class Iterations:
         sinks: Sequence[Sink],
         steps: tuple[int, ...],
         lanes: int,
+        clears: tuple[bool, ...] = (),
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
-        self.lanes, self.module = lanes, parent.module
+        self.lanes, self.module, self.clears = lanes, parent.module, clears
 
     def write(self) -> Written:
         """Write the functions."""
@@ -49,7 +52,7 @@ class Iterations:
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
         turns, size = self._turns(inputs, sinks, (), stop)
-        self._define(name, len(steps), text + turns)
+        self._define(name, len(steps), text + turns + self._cleared(0))
         return Written([name], size)
 
     def _turns(
@@ -80,11 +83,11 @@ class Iterations:
             if last is not None:
                 at = f"%{name}.over = icmp sgt i64 {index}, {last}\n"
                 at += f"%{name} = select i1 %{name}.over, i64 {last}, i64 {index}\n"
-            return at + _moved(steps, f"%{name}", f"{name}q")
+            return at + moved_pointers(steps, f"%{name}", f"{name}q")
 
         def calls(index: str, name: str, names: Sequence[str]) -> str:
             pointers = [*[f"%{name}q{k}" for k in range(len(steps))], *own]
-            return place(index, name) + _calls(names, pointers, "%f" if reserved else "%frame")
+            return place(index, name) + calls_of(names, pointers, "%f" if reserved else "%frame")
 
         line = self._line(op.body, inputs, sinks, own, reserved)
         if line is None:
@@ -117,18 +120,9 @@ class Iterations:
             each = [place("%i", f"k{copy.copy}", k * step) + copy.text for k, copy in enumerate(lines)]
             phis = "".join([copy.phis("i", lanes) for copy in lines])
             text = loop("i", start, end, step * len(lines), "\n".join(each), phis)
-            added, totals = line.totals(lines[1:], lanes)
-            text += added
-            if again.names:
-                # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
-                slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
-                text += (
-                    f"{line.is_nan(totals, lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
-                    f"sum.again:\n{slow}br label %sum.over\n"
-                    f"sum.good:\n{line.add_up(totals, lanes)}br label %sum.over\nsum.over:\n"
-                )
-            else:
-                text += line.add_up(totals, lanes)
+            # The loop may have been left at %i.
+            slow = loop("z", start, "%i", step, calls("%z", "zk", again.names)) if again.names else ""
+            text += line.ended(lines[1:], lanes, slow)
             return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
@@ -196,7 +190,9 @@ class Iterations:
             tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
             size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
-            text += f"%w = add i64 0, {last}\n" + _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
+            text += (
+                f"%w = add i64 0, {last}\n" + moved_pointers(steps, "%w", "w") + calls_of(tail.names, pointers, "%f")
+            )
         text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
@@ -221,7 +217,7 @@ class Iterations:
             for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
-        return self._written(write)
+        return self.parent.written(write)
 
     def _while(self) -> Written:
         """Iterate while all lanes go on together."""
@@ -231,11 +227,15 @@ class Iterations:
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
-        text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+        text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
         text += "%c = load double, ptr %frame, align 8\n%on = fcmp une double %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += _moved(self.steps, "%i") + _calls(body.names, [f"%q{k}" for k in range(count)], "%f") + self._again()
+        text += (
+            moved_pointers(self.steps, "%i")
+            + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
+            + self._again()
+        )
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
@@ -259,7 +259,7 @@ class Iterations:
             condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
-            text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+            text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
             text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
             self.module.declare(f"declare i1 @{symbol}({mask})\n")
@@ -271,16 +271,13 @@ class Iterations:
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
         text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
-        if op.kind == COUNTED:
-            text += (
-                f"%kd = sitofp i64 %k to double\n%ki = insertelement {type_} poison, double %kd, i64 0\n"
-                f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-                f"%on = fcmp olt {type_} %ks, %counts\n"
-            )
-        text += _moved(self.steps, "%k") + _calls(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
+        text += takes_part("on", "%k", lanes) if op.kind == COUNTED else ""
+        text += moved_pointers(self.steps, "%k")
+        text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self._written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self._written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
@@ -312,12 +309,13 @@ class Iterations:
             f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
         )
 
-    def _written(self, write: Callable[[], None]) -> str:
-        """Return what is written by the parent's means."""
-        lines, self.parent.lines = self.parent.lines, []
-        write()
-        text, self.parent.lines = "".join(f"{line}\n" for line in self.parent.lines), lines
-        return text
+    def _cleared(self, lanes: int) -> str:
+        """Set to 0 what a counted scan stacks for rows that take no part; some `lanes` may end before others."""
+        op, carry = self.op, self.op.carry
+        if op.kind != COUNTED:
+            return ""
+        pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
+        return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
     def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
         """Replace the carry in the lanes that go on, where `%on`."""
@@ -385,7 +383,7 @@ def _follows(before: Sequence[Spot], spot: Spot) -> bool:
     return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
 
 
-def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
+def moved_pointers(steps: Sequence[int], index: str, name: str = "q") -> str:
     """Write the pointers of one iteration."""
     return "".join(
         f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
@@ -393,6 +391,6 @@ def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
     )
 
 
-def _calls(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
+def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
     operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
     return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -1,4 +1,4 @@
-"""Read and add to rows of arrays by whole numbers: rows that are not there are nan, or are lost."""
+"""Read and add to rows of arrays by whole numbers: rows that are not there are nan, and so is their derivative."""
 
 from __future__ import annotations
 
@@ -38,24 +38,79 @@ def gather(writer: Writer, array: Spot, index: Spot, target: Spot) -> None:
 
 
 def scatter(writer: Writer, index: Spot, rows: Spot, target: Spot) -> None:
-    """Add rows to those rows of an array that an index says."""
+    """Add rows to those rows of an array that an index says; a row for none that is not 0 makes it nan."""
     count, (row, step) = target.shape[0], target.row()
     depth = len(index.shape)
     first = rows._replace(shape=index.shape, strides=rows.strides[:depth])
     own = rows._replace(shape=rows.shape[depth:], strides=rows.strides[depth:])
+    flag = writer.block((), target.varies)
 
     def add(spots: list[Spot], more: Sequence[str]) -> None:
         wanted = _row(writer, writer.load(spots[0]), index.varies, count, step)
         given = own.moved(spots[1].base, spots[1].offset)
+        whole, marked = target.moved(more[0], 0), flag.moved(more[1], 0)
         if index.varies:
             _scatter_lanes(writer, given, row.moved(more[0], 0), *wanted)
+            lost, some = writer.temporary(), writer.temporary()
+            writer.lines.append(f"%none{lost} = xor {writer.wide.mask} {wanted[1]}, splat (i1 true)")
+            _branch_if_any(writer, f"%none{lost}", True, f"lost{lost}", f"done{some}")
+            writer.lines.append(f"lost{lost}:")
+            _lose(writer, given, whole, marked, f"%none{lost}")
+            writer.lines.append(f"br label %done{some}\ndone{some}:")
             return
         key = _begin_choice(writer, more[0], *wanted)
         moves.copy(writer, given, row.moved(f"%row{key}", 0), adds=True)
-        writer.lines.append(f"br label %done{key}\nlost{key}:\nbr label %done{key}\ndone{key}:")
+        writer.lines.append(f"br label %done{key}\nlost{key}:")
+        _lose(writer, given, whole, marked)
+        writer.lines.append(f"br label %done{key}\ndone{key}:")
 
     key = ("scatter", row.moved("", 0), step, count, own.moved("", 0))
-    moves.walk(writer, key, [index, first], add, [f"ptr {writer.pointer(target.base, target.offset)}"])
+    pointers = [f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, flag)]
+    moves.walk(writer, key, [index, first], add, pointers)
+
+
+def _lose(writer: Writer, given: Spot, target: Spot, flag: Spot, lost: str = "") -> None:
+    """Make an array nan, in the lanes that are `lost` where these differ, if a row for no place is not 0."""
+    operations = writer.wide if target.varies else writer.plain
+    type_, mask = operations.type, operations.mask
+    writer.store(operations.literal(-0.0), flag)  # to which anything is added as it is
+
+    def mark(spots: list[Spot], more: Sequence[str]) -> None:
+        text, before, key = writer.load(spots[0]), writer.load(spots[1]), writer.temporary()
+        text = writer.splat(text) if target.varies and not given.varies else text
+        writer.lines.append(f"%is{key} = fcmp une {type_} {text}, {operations.zero}")
+        if more:
+            writer.lines.append(f"%in{key} = and {mask} %is{key}, {more[0]}")
+        chosen = f"%in{key}" if more else f"%is{key}"
+        nan = operations.literal(math.nan)
+        writer.lines.append(f"%f{key} = select {mask} {chosen}, {type_} {nan}, {type_} {before}")
+        writer.store(f"%f{key}", spots[1])
+
+    def spoil(spots: list[Spot], _: Sequence[str]) -> None:
+        own, key = [writer.load(spot) for spot in spots], writer.temporary()
+        writer.lines.append(f"%f{key} = fadd {type_} {own[0]}, {own[1]}")
+        writer.store(f"%f{key}", spots[0])
+
+    def spread(spot: Spot) -> Spot:
+        return flag._replace(shape=spot.shape, strides=(0,) * len(spot.shape))
+
+    moves.walk(writer, ("lost", bool(lost)), [given, spread(given)], mark, [f"{mask} {lost}"] if lost else [])
+    found, key = writer.load(flag), writer.temporary()
+    writer.lines.append(f"%is{key} = fcmp une {type_} {found}, {operations.zero}")
+    _branch_if_any(writer, f"%is{key}", target.varies, f"spoil{key}", f"kept{key}")
+    writer.lines.append(f"spoil{key}:")
+    moves.walk(writer, ("spoil",), [target, spread(target)], spoil)
+    writer.lines.append(f"br label %kept{key}\nkept{key}:")
+
+
+def _branch_if_any(writer: Writer, condition: str, varies: bool, then: str, otherwise: str) -> None:
+    """Write a branch to one label if a condition holds in any lane, else to another."""
+    if varies:
+        key, symbol, mask = writer.temporary(), f"llvm.vector.reduce.or.v{writer.lanes}i1", writer.wide.mask
+        writer.module.declare(f"declare i1 @{symbol}({mask})\n")
+        writer.lines.append(f"%any{key} = call i1 @{symbol}({mask} {condition})")
+        condition = f"%any{key}"
+    writer.lines.append(f"br i1 {condition}, label %{then}, label %{otherwise}")
 
 
 def _row(writer: Writer, text: str, varies: bool, count: int, step: int) -> tuple[str, str]:
