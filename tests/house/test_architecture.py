@@ -29,8 +29,8 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging keeping separating simplifying unnesting
-        hoisting relaxing pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
+        unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
@@ -50,8 +50,8 @@ LAYERS = {
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion sine instructions watch driver straight/ loops/
-        scalars emission __init__
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch driver
+        straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """

@@ -6,7 +6,7 @@ import math
 import struct
 
 from ...operations import Primitive
-from . import sine
+from . import exponential, sine
 from .machine import Machine
 
 COMPARISONS = {"less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une"}
@@ -51,10 +51,11 @@ class Operations:
     """Write operations on values of one type.
 
     `declarations` collects what the text written so far calls; `callbacks` the rows that only Python can evaluate.
-    A template holds {0} {1} {2} for the operands and {v} for the number of the value.
+    A template holds {0} {1} {2} for the operands and {v} for the number of the value. Text that runs many times is
+    longer, where it is faster, for `loops`.
     """
 
-    def __init__(self, machine: Machine, lanes: int, callbacks: list[Primitive]) -> None:
+    def __init__(self, machine: Machine, lanes: int, callbacks: list[Primitive], loops: bool = False) -> None:
         self.lanes, self.callbacks = lanes, callbacks
         self.type = f"<{lanes} x double>" if lanes > 1 else "double"
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
@@ -62,6 +63,8 @@ class Operations:
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
         self.declarations: dict[str, str] = {}
         self.trigonometric = lanes > 1 and machine.fused
+        self._writes_exp = loops and lanes > 1 and machine.fused
+        self._scales = machine.scales and lanes % machine.lanes == 0
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
         self._templates: dict[Primitive, str] = {}
@@ -86,7 +89,12 @@ class Operations:
 
     def _write(self, op: Primitive) -> str:
         type_, mask, zero, name = self.type, self.mask, self.zero, op.name
-        if not supported(op) or name in _LIBM:
+        if name == "exp" and not op.custom and self._writes_exp:
+            self._intrinsic("fma", 3)
+            if self._scales:
+                self.declarations[exponential.SCALE] = exponential.scaling()
+            text = exponential.exponential(self.lanes, self._scales)
+        elif not supported(op) or name in _LIBM:
             text = self._call(op)
         elif name in _OPERATIONS:
             text = f"%v{{v}} = {_OPERATIONS[name]} {type_} {{0}}, {{1}}"

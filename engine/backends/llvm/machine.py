@@ -34,6 +34,7 @@ class Machine:
     lanes: int  # doubles in a vector
     registers: int  # for vectors
     fused: bool  # whether a multiply-add that rounds once is one instruction
+    scales: bool  # whether a product of all lanes with powers of 2 is
     vector_functions: tuple[tuple[str, str], ...]  # name and symbol
 
     @property
@@ -48,6 +49,7 @@ class Machine:
                 self.lanes,
                 self.registers,
                 self.fused,
+                self.scales,
                 self.vector_functions,
                 versions,
             )
@@ -69,7 +71,8 @@ def host() -> Machine:
     functions = _vector_functions(_LETTERS.get((family, lanes)), lanes)
     registers = 32 if lanes == 8 or family == "aarch64" else 16
     fused = family == "aarch64" or bool(features.get("fma"))
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, functions)
+    scales = family == "x86" and lanes == 8
+    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, scales, functions)
 
 
 def _vector_functions(letter: str | None, lanes: int) -> tuple[tuple[str, str], ...]:

@@ -47,6 +47,7 @@ class Body(Writer):
     ) -> None:
         super().__init__(module, program, lanes, inputs, sinks, dead)
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
+        self.copy = ""  # how the names of values end
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
 
     def inner(
@@ -80,17 +81,19 @@ class Body(Writer):
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
         if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
             return None
         body = Body(self.module, program, lanes, inputs, sinks, 0)
         body._temporary = self._temporary  # others write into the same function
-        body.held = {spot: f"%sum.{k}" for k, spot in enumerate(sums)}
+        body.copy = copy
+        body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         (lines,) = body._functions()
-        return Line("\n".join(_in_blocks(lines)), list(sums), list(body.held.values()), body.hand_over([]))
+        return Line("\n".join(_in_blocks(lines)), list(sums), list(body.held.values()), body.hand_over([]), copy)
 
     def _functions(self) -> Iterator[list[str]]:
         """Write the lines of one function after another."""
@@ -250,12 +253,12 @@ class Body(Writer):
             return
         if name == "where":
             condition = self._condition(args[0], operands[0], differs)
-            self.lines.append(template.format(*operands, v=value, c=condition))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}", c=condition))
         else:
-            self.lines.append(template.format(*operands, v=value))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}"))
         if name in COMPARISONS:
-            self._conditions[value, differs] = f"%c{value}"
-        self.known[value] = f"%v{value}"
+            self._conditions[value, differs] = f"%c{value}{self.copy}"
+        self.known[value] = f"%v{value}{self.copy}"
         self._out(value, late=False)
         if self._last.get(value, -1) > self._chunk:
             self.keep(value)
@@ -357,8 +360,8 @@ class Body(Writer):
         total = self.load(sink.spot)
         if self.dead:
             operands = [self.alive(text) for text in operands]
-        self.lines.append(operations.fused().format(*operands, total, v=value))
-        self.store(f"%v{value}", sink.spot)
+        self.lines.append(operations.fused().format(*operands, total, v=f"{value}{self.copy}"))
+        self.store(f"%v{value}{self.copy}", sink.spot)
 
     def _out(self, value: int, *, late: bool) -> None:
         for sink in self.sinks.get(value, ()):

@@ -12,6 +12,9 @@ from .memory import Sink, Spot
 
 _KEEP_NAN = {"add", "sub", "mul", "neg", "fma", "strong_mul"}  # rows whose result is nan wherever an argument is
 
+_LINES = 12  # of a body whose iterations run side by side, at most
+_WAITING = 4  # sums side by side that keep the processor busy while each waits for its last addition
+
 
 class Line(NamedTuple):
     """The text of one iteration, the sums that it adds to in registers, and what holds them after it."""
@@ -20,30 +23,58 @@ class Line(NamedTuple):
     sums: list[Spot]
     found: list[str]
     size: int  # of its frame, in bytes
+    copy: str = ""  # how its names end
+
+    def side_by_side(self, vectors: int, stop: str, step: int) -> int:
+        """Return how many iterations are worth running in one turn, with sums of their own, each so many vectors."""
+        chains = vectors * len(self.sums)
+        if not chains or not stop.isdigit() or self.text.count("\n") > _LINES:
+            return 1
+        turns = int(stop) // step
+        return next((k for k in (4, 3, 2) if k * chains <= _WAITING and turns % k == 0 and turns > k), 1)
 
     def phis(self, index: str, lanes: int) -> str:
         """Write the sums as the loop over an index finds them."""
         return "".join(
-            f"%sum.{k} = phi {type_of(spot, lanes)} [ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
+            f"%sum.{k}{self.copy} = phi {type_of(spot, lanes)} "
+            f"[ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
             for k, (spot, text) in enumerate(zip(self.sums, self.found, strict=True))
         )
 
-    def add_up(self, lanes: int) -> str:
+    def ended(self, copies: Sequence[Line], lanes: int, slow: str) -> str:
+        """Add the sums, and those of copies, to memory after the loop; `slow` does so where they are nan, if given."""
+        text, totals = "", []
+        for k, spot in enumerate(self.sums):
+            total = f"%sum.{k}"
+            for own in copies:
+                text += f"{total}.and{own.copy} = fadd {type_of(spot, lanes)} {total}, %sum.{k}{own.copy}\n"
+                total = f"{total}.and{own.copy}"
+            totals.append(total)
+        if not slow:
+            return text + self.add_up(totals, lanes)
+        # Sums that are nan are computed again, as they were meant.
+        return (
+            f"{text}{self.is_nan(totals, lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+            f"sum.again:\n{slow}br label %sum.over\n"
+            f"sum.good:\n{self.add_up(totals, lanes)}br label %sum.over\nsum.over:\n"
+        )
+
+    def add_up(self, totals: Sequence[str], lanes: int) -> str:
         """Add the sums to those in memory."""
         text = ""
-        for k, spot in enumerate(self.sums):
+        for k, (spot, total) in enumerate(zip(self.sums, totals, strict=True)):
             type_ = type_of(spot, lanes)
             text += (
                 f"%sum.at{k} = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
                 f"%sum.old{k} = load {type_}, ptr %sum.at{k}, align 8\n"
-                f"%sum.new{k} = fadd {type_} %sum.old{k}, %sum.{k}\n"
+                f"%sum.new{k} = fadd {type_} %sum.old{k}, {total}\n"
                 f"store {type_} %sum.new{k}, ptr %sum.at{k}, align 8\n"
             )
         return text
 
-    def is_nan(self, lanes: int) -> str:
+    def is_nan(self, totals: Sequence[str], lanes: int) -> str:
         """Write whether any sum is nan, `%sum.bad`; it may be said of infinite ones, too."""
-        return any_nan("sum", [(type_of(spot, lanes), f"%sum.{k}") for k, spot in enumerate(self.sums)])
+        return any_nan("sum", [(type_of(spot, lanes), total) for spot, total in zip(self.sums, totals, strict=True)])
 
 
 def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:
