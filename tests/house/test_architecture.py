@@ -29,7 +29,8 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
+        weighing long_chains repetition rows rerolling
+        inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
