@@ -30,18 +30,7 @@ TOKENS = len(ALPHABET)
 CONTEXT = 16  # places: a name of 15 letters and its end
 WIDTH = 16  # numbers that stand for a token
 HEADS = 4
-SHAPES = {
-    "token": (TOKENS, WIDTH),
-    "place": (CONTEXT, WIDTH),
-    "query": (WIDTH, WIDTH),
-    "key": (WIDTH, WIDTH),
-    "value": (WIDTH, WIDTH),
-    "mix": (WIDTH, WIDTH),
-    "widen": (4 * WIDTH, WIDTH),
-    "narrow": (WIDTH, 4 * WIDTH),
-    "readout": (TOKENS, WIDTH),
-}
-COUNT = sum(rows * columns for rows, columns in SHAPES.values())
+COUNT = 4192  # parameters
 PLACES = np.arange(float(CONTEXT))
 
 Array = Any  # of floats, of Vars, or what a trace has for them
@@ -52,10 +41,23 @@ Weights = dict[str, Array]
 # ---- the model ----
 
 
-def unpack(p: Array) -> Weights:
+def shapes(width: int = WIDTH) -> dict[str, tuple[int, int]]:
+    """Return how many rows and columns each matrix of the model has."""
+    square = dict.fromkeys(("query", "key", "value", "mix"), (width, width))
+    return {
+        "token": (TOKENS, width),
+        "place": (CONTEXT, width),
+        **square,
+        "widen": (4 * width, width),
+        "narrow": (width, 4 * width),
+        "readout": (TOKENS, width),
+    }
+
+
+def unpack(p: Array, width: int = WIDTH) -> Weights:
     """Return the matrices that the parameters are, row by row."""
     w, start = {}, 0
-    for name, (rows, columns) in SHAPES.items():
+    for name, (rows, columns) in shapes(width).items():
         w[name] = p[start : start + rows * columns].reshape(rows, columns)
         start += rows * columns
     return w
@@ -77,7 +79,7 @@ def embed(item: Any, w: Weights) -> tuple[Array, Array, Array, Array]:
 def attend(place: Number, query: Array, keys: Array, values: Array) -> tuple[Array, list[Array]]:
     """Return what the places so far tell this one, and the share of attention that each head gives to each."""
     told, heads = [], []
-    for part in np.split(np.arange(WIDTH), HEADS):
+    for part in np.split(np.arange(len(query)), HEADS):
         scores = keys[:, part] @ query[part] / len(part) ** 0.5
         shares = cr.array(cr.softmax(cr.where(place >= PLACES, scores, -math.inf)))
         told.append(shares @ values[:, part])
@@ -119,14 +121,23 @@ def predict(p: Array, tokens: Array) -> tuple[Array, Array]:
 FIRST, SECOND, LEAST = 0.85, 0.99, 1e-8  # of Adam: what is kept of both means, and what keeps the divisor from 0
 
 
-def step(p: Array, means: Array, squares: Array, taken: Number, rate: Number, tokens: Array, lengths: Array) -> Any:
+def step(
+    p: Array,
+    means: Array,
+    squares: Array,
+    taken: Number,
+    rate: Number,
+    tokens: Array,
+    lengths: Array,
+    width: int = WIDTH,
+) -> tuple[Array, Array, Array, Number]:
     """Move the parameters against the slope of the mean loss over some names, by Adam.
 
     Returns the new parameters and both means, which are what the next step takes, and the loss.
     """
 
     def mean_loss(p: Array) -> Number:
-        return cr.map(loss, (tokens, lengths), unpack(p), reduce="mean")
+        return cr.map(loss, (tokens, lengths), unpack(p, width), reduce="mean")
 
     value, slopes = cr.value_and_grad(mean_loss)(p)
     means = FIRST * means + (1.0 - FIRST) * slopes

@@ -77,7 +77,9 @@ def step(p: Any, token: int, place: int, keys: Rows, values: Rows) -> list[Any]:
         own = slice(head * SIZE, (head + 1) * SIZE)
         scores = [sum(q * k for q, k in zip(query[own], key[own], strict=True)) / SIZE**0.5 for key in keys]
         weights = softmax(scores)
-        found += [sum(w * value[k] for w, value in zip(weights, values, strict=True)) for k in range(own.start, own.stop)]
+        found += [
+            sum(w * value[k] for w, value in zip(weights, values, strict=True)) for k in range(own.start, own.stop)
+        ]
     x = [a + b for a, b in zip(linear(found, p["out"]), before, strict=True)]
     before, x = x, rms_norm(x)
     x = linear([cr.relu(xi) for xi in linear(x, p["up"])], p["down"])

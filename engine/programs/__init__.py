@@ -47,7 +47,6 @@ from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
 from .tracer import shown as shown
-from .tracer import stacked as stacked
 from .tracer import stopped as stopped
 from .tracer import symbol as symbol
 from .tracer import symbols as symbols
@@ -58,6 +57,7 @@ from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import lists_joined as lists_joined
 from .tracing import shape_of as shape_of
+from .tracing import stacked as stacked
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for
 from .tracing import traced as traced

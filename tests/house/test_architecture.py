@@ -34,7 +34,7 @@ LAYERS = {
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging whole_functions whole_arrays traced_arrays shares __init__
+        rearranging writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series

@@ -192,6 +192,7 @@ class Body(Writer):
         if (
             not len(found) == len(views) == self.uses[value]
             or not size
+            or len(found) * size != size_of(shape)
             or sorted(found) != list(range(0, size_of(shape), size))
         ):
             return

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 
 from ....programs import CALL, COUNTED, Loop, Shape, inputs_differ, size_of
 from . import moves
-from .blocking import blocked, operations
+from .blocking import blocked, most_sums, operations
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
@@ -37,14 +37,16 @@ class LoopCall:
         self.length = op.length
         own = machine.lanes
         # Iterations may take the lanes: also where inner ones would, but what they take lies side by side along these.
-        lies_across = any(_lies_across(parent.homes[k]) for k in args[op.carry : op.carry + op.rows])
+        self.parent, self.args = parent, args
+        lies_across = any(map(self._is_across, range(op.carry, op.carry + op.rows)))
         self.across = self.lanes == 1 and takes_lanes(op, own, lies_across)
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
-            op = blocked(op, machine.registers * own // (2 * self.lanes))
+            room = machine.registers * own // self.lanes
+            op = blocked(op, room // 2, room)
         elif not self.across and op.body.has_loops:
-            op = blocked(op, machine.registers // 4)
-        self.parent, self.op, self.args, self.first = parent, op, args, first
+            op = blocked(op, machine.registers // 4, machine.registers)
+        self.op, self.first = op, first
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
@@ -82,6 +84,11 @@ class LoopCall:
             parent.lines.append(f"call void @{name}({', '.join(f'ptr {p}' for p in pointers)})")
 
     # ---- where values stand, as seen by the parent ----
+
+    def _is_across(self, k: int) -> bool:
+        """Return whether an argument is a matrix whose rows are its columns in memory."""
+        spot = self.parent.homes.get(self.args[k])
+        return spot is not None and len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
 
     def _width(self, differs: bool) -> int:
         return 8 * self.lanes if differs else 8
@@ -241,7 +248,10 @@ class LoopCall:
         end = self.first + op.carry + op.stacked
         values = range(end, end + op.sums)
         shapes = op.body.output_shapes[op.carry + op.stacked :]
-        columns = set(summed_columns(op, self.columns_of) if self.columns_of else ())
+        columns = set[int]()
+        if self.columns_of:
+            across = frozenset([k for k in range(op.carry + op.rows, len(self.args)) if self._is_across(k)])
+            columns.update(summed_columns(op, self.columns_of, across))
         found: dict[int, Spot] = {}
         cleared: list[Spot] = []
         for k, (value, shape) in enumerate(zip(values, shapes, strict=True)):
@@ -299,7 +309,7 @@ class LoopCall:
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)
         for side in (4, 2):
-            if operations(op.body) > _SHORT or side * _most_sums(op) > self.module.machine.registers // 2:
+            if operations(op.body) > _SHORT or side * most_sums(op) > self.module.machine.registers // 2:
                 continue
             # The last ones overlap those before them; what is added may not come twice.
             waste = side * -(-op.length // (side * own)) - vectors
@@ -310,16 +320,6 @@ class LoopCall:
             ):
                 return side * own
         return own
-
-
-def _lies_across(spot: Spot) -> bool:
-    """Return whether the rows of a matrix are its columns in memory."""
-    return len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
-
-
-def _most_sums(op: Loop) -> int:
-    """Return how many sums a loop, or one inside, adds to at once, at most."""
-    return max([op.sums, *[_most_sums(inner) for inner, _ in op.body.steps if isinstance(inner, Loop)]])
 
 
 def _side_by_side(spots: Sequence[Spot], width: Callable[[Spot], int]) -> list[Spot]:

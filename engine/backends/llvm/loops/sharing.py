@@ -12,7 +12,7 @@ from ....programs import MAP, Loop
 from .. import watch
 from . import moves
 from .iterations import Iterations, calls_of, moved_pointers
-from .memory import Sink, Spot, in_order, size_in
+from .memory import Sink, Spot, compact, size_in
 from .module import Written
 from .writer import Writer
 
@@ -74,7 +74,7 @@ class Shared:
         """Place the sums of a part behind its own pointer; tell how many bytes they take."""
         found, size = [], 0
         for spot in totals:
-            found.append(in_order(f"%r{len(self.steps)}", size, spot.shape, 8))
+            found.append(compact(f"%r{len(self.steps)}", size, spot, 8))
             size += 8 * size_in(spot)
         return found, -(-size // 64) * 64
 
@@ -122,7 +122,7 @@ def parts_of(op: Loop, module_lanes: int, sinks: Sequence[Sink], steps: Sequence
         return None
     stacked, totals = sinks[: op.stacked], sinks[op.stacked :]
     axes = [_axes(sink.spot, steps[int(sink.spot.base[2:])], op.length) for sink in stacked]
-    if not all(map(_is_apart, axes)) or _meet([sink.spot for sink in stacked], axes):
+    if not all(map(_is_apart, axes)) or _any_meet([sink.spot for sink in stacked], axes):
         return None
     size = 8 * sum(size_in(sink.spot) for sink in totals)
     most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // module_lanes)
@@ -148,7 +148,7 @@ def _is_apart(axes: Sequence[tuple[int, int]]) -> bool:
     return True
 
 
-def _meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> bool:
+def _any_meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> bool:
     """Return whether an iteration may give a number where another one does."""
     found: dict[str, list[tuple[int, int, int]]] = {}
     for spot, own in zip(spots, axes, strict=True):
@@ -156,19 +156,19 @@ def _meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> b
         start, end = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
         # All numbers are so far from the start, or a multiple of it.
         found.setdefault(spot.base, []).append((start, end, math.gcd(*[step for step, count in own if count > 1])))
-    return any(_interleave_wrongly(sorted(each)) for each in found.values())
+    return any(meet(sorted(each)) for each in found.values())
 
 
-def _interleave_wrongly(ranges: Sequence[tuple[int, int, int]]) -> bool:
+def meet(ranges: Sequence[tuple[int, int, int]]) -> bool:
     """Return whether any of some ranges, in order, have a number at one place; a range is a start, an end, a step."""
-    open_: list[tuple[int, int, int]] = []
+    near: list[tuple[int, int, int]] = []
     for start, end, step in ranges:
-        open_ = [other for other in open_ if other[1] >= start]
-        for before, _, other in open_:
+        near = [other for other in near if other[1] >= start]
+        for before, _, other in near:
             apart = math.gcd(step, other)
             if not 8 <= (start - before) % max(1, apart) <= apart - 8:
                 return True
-        open_.append((start, end, step))
+        near.append((start, end, step))
     return False
 
 
