@@ -11,6 +11,7 @@ from ..programs import Program
 from ..rewriting import prepared, relax
 from .choosing import BACKENDS, backend_module, choose, steps_of
 from .given_arrays import Given
+from .grouping import Grouping
 from .packing import Argument
 from .recorded_calls import with_slopes
 
@@ -44,6 +45,7 @@ class Plan:
         self.layout = Layout(self.program, flags, options.reduce)
         self.steps = steps_of(self.program)
         self.name = choose(options.backend, self.steps, options.max_steps)
+        self._grouping = Grouping(self.layout, self.name == "llvm")
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
@@ -52,8 +54,8 @@ class Plan:
         self._outputs = self.program.result.size
         self._slopes: tuple[Plan | None] | None = None
         entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
-        # With what the function closes over among the arguments, a call is no call of the entry.
-        self.enter = None if entry is None or self.closed else entry.call
+        # With what the function closes over among the arguments, a call is no call of the entry; nor are sorted ones.
+        self.enter = None if entry is None or self.closed or self._grouping.keys else entry.call
 
     def _build(self, program: Program) -> Any:
         build = backend_module(BACKENDS[self.name]).build
@@ -121,8 +123,13 @@ class Plan:
         """Run the kernel, and return what it wrote, to `out` if there is one."""
         if out is None:
             out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+        order = self._grouping.order(arrays, n)
+        if order is not None:
+            arrays = self._grouping.sorted(arrays, n, order)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
             # A plain product may have made it of 0 and infinity (see `relax`).
             self._exact_kernel()(arrays, n, out)
+        if order is not None:
+            self._grouping.put_back(out, n, order)
         return out

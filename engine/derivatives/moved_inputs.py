@@ -61,8 +61,7 @@ def _moved(node: Any, own: dict[int, Any]) -> Any:
         return None if op.stops else known[0][places_of(op.part)]
     if isinstance(op, Gather) and isinstance(node.args[1], Numbers):
         found = numbers_asked(node.args[1], op.of)
-        found[found >= 0] = known[0][found[found >= 0]]
-        return found
+        return known[0][found] if (found >= 0).all() else None  # a row that is not there is nan in derivatives, too
     if type(node) is ArrayTracer and not isinstance(op, Structural):
         return known[0]  # a copy
     return None

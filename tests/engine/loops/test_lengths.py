@@ -349,3 +349,44 @@ def test_exported_c_computes_the_same(f, by_hand, samples, tmp_path):
     agree(out[:n], values)
     agree(out[n : 3 * n], np.ravel(by_w))
     agree(out[3 * n :], np.ravel(by_xs))
+
+
+@backends
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lengths", [LENGTHS, np.full(12, 4.0), np.zeros(12), 7.0 - LENGTHS % 2.0])
+def test_many_numbers_that_are_carried_and_summed(backend, reverse, lengths):
+    """Rows in which all samples take part run as one loop, the others apart: gradients by weights, from differences."""
+    draw = np.random.default_rng(8)
+    weights, xs = draw.normal(size=(9, 9)) * 0.4, draw.normal(size=(len(lengths), ROWS, 9))
+
+    def network(weights, xs, length):
+        def cell(state, x):
+            state = cr.map(lambda own: cr.tanh(cr.dot(own[0], state) + own[1]), (weights, x))
+            return state, state * x
+
+        end, ys = cr.scan(cell, np.full(9, 0.1), xs, length=length, reverse=reverse)
+        return cr.sum(end * end) + cr.sum(ys * ys)
+
+    def by_hand(weights):
+        found = []
+        for own, length in zip(xs, lengths, strict=True):
+            state, total = np.full(9, 0.1), 0.0
+            for x in own[: int(length)][:: -1 if reverse else 1]:
+                state = np.tanh(weights @ state + x)
+                total += np.sum((state * x) ** 2)
+            found.append(total + np.sum(state**2))
+        return np.array(found)
+
+    derived = cr.value_and_grad(network, (0, 1))
+    values, (by_weights, by_xs) = cr.compile(derived, batch=("xs", "length"), backend=backend)(weights, xs, lengths)
+    np.testing.assert_allclose(values, by_hand(weights), rtol=1e-12)
+    direction = draw.normal(size=(9, 9))
+    moved = (by_hand(weights + 1e-6 * direction) - by_hand(weights - 1e-6 * direction)) / 2e-6
+    np.testing.assert_allclose(np.sum(by_weights * direction, axis=(1, 2)), moved, rtol=1e-6, atol=1e-8)
+    for own, length in zip(by_xs, lengths, strict=True):
+        assert not own[int(length) :].any()
+    total, (summed, _) = cr.compile(derived, batch=("xs", "length"), reduce="sum", backend=backend)(
+        weights, xs, lengths
+    )
+    assert total == pytest.approx(values.sum(), rel=1e-12)
+    np.testing.assert_allclose(summed, by_weights.sum(0), rtol=1e-10, atol=1e-12)

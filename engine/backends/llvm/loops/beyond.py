@@ -1,4 +1,4 @@
-"""Set to 0 what a counted scan stacks for rows that take no part: beyond the last of all lanes, and of each."""
+"""Write how many rows of a counted scan take part, in each lane, and set to 0 what it stacks for the others."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from ..driver import loop
 from . import moves
 from .memory import Spot
+from .module import Module
 from .writer import Writer
 
 
 def cleared(writer: Writer, stacked: Sequence[Spot], steps: Sequence[int], length: int, lanes: int) -> str:
-    """Write the loops over rows beyond %n, and where there are `lanes`, which end apart, beyond %counts of each.
+    """Write the loops over rows beyond %n, and where there are `lanes`, which end apart, from %least on by %counts.
 
     Args:
         writer: of the function that the scan is in.
@@ -48,11 +49,30 @@ def cleared(writer: Writer, stacked: Sequence[Spot], steps: Sequence[int], lengt
 
     text = ""
     if lanes:
-        symbol = f"llvm.vector.reduce.fmin.v{lanes}f64"
-        writer.module.declare(f"declare double @{symbol}({writer.wide.type})\n")
-        text += f"%fewest = call double @{symbol}({writer.wide.type} %counts)\n%least = fptosi double %fewest to i64\n"
         text += rows("some", "%least", "%n", keep, takes_part("takes", "%some", lanes))
     return text + rows("none", "%n", f"{length}", lambda spot: moves.clear(writer, spot))
+
+
+def iterations(module: Module, spot: Spot, length: int, lanes: int) -> str:
+    """Write how many iterations of a counted scan there are: %n, in lanes that differ %counts, of which %least is one.
+
+    A number at a `spot` says it, of at most `length`.
+    """
+    text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
+    if spot.varies:
+        type_ = f"<{lanes} x double>"
+        text += f"%counts = load {type_}, ptr %cp, align 8\n"
+        for name, reduction in (("most", "fmax"), ("fewest", "fmin")):
+            symbol = f"llvm.vector.reduce.{reduction}.v{lanes}f64"
+            module.declare(f"declare double @{symbol}({type_})\n")
+            text += f"%{name} = call double @{symbol}({type_} %counts)\n"
+        text += "%least = fptosi double %fewest to i64\n"
+    else:
+        text += "%most = load double, ptr %cp, align 8\n"
+    return text + (
+        f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {length}\n"
+        f"%n = select i1 %over, i64 {length}, i64 %given\n"
+    )
 
 
 def takes_part(name: str, row: str, lanes: int) -> str:

@@ -270,7 +270,7 @@ class Body(Writer):
             sinks = self.sinks.get(value, [])
             direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
             adds = direct and sinks[0].adds
-            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):
+            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0]):
                 target = sinks[0].spot
             else:
                 target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
@@ -289,9 +289,10 @@ class Body(Writer):
                 return
         self._out(value, late=False)
 
-    def _fits(self, value: int, spot: Spot) -> bool:
-        """Return whether numbers that differ between lanes, or do not, can be written to a place one by one."""
-        return not spot.lane and not spot.fold and spot.wide == self.differs[value]
+    def _fits(self, value: int, sink: Sink) -> bool:
+        """Return whether numbers that differ between lanes, or do not, can be written, or added, one by one."""
+        spot = sink.spot
+        return not spot.lane and (sink.adds or not spot.fold) and spot.wide == self.differs[value]
 
     def _seen(self, op: View, value: int) -> Spot:
         found = self.homes[value].part(op.part)

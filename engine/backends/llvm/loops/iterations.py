@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
+from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
 from ..driver import in_strips, loop, watched
 from . import moves
-from .beyond import cleared, takes_part
+from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
+
+_MANY = 64  # numbers that a counted scan carries and sums, from which on its code is worth having twice
 
 
 class Iterations:
@@ -43,7 +45,7 @@ class Iterations:
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         if self._ends_apart():
-            return self._apart()
+            return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._first_together()
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
@@ -236,8 +238,24 @@ class Iterations:
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
 
-    def _apart(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing."""
+    def _moves(self) -> int:
+        """Return how many numbers a loop carries and sums."""
+        op = self.op
+        return sum(map(size_of, op.shapes[: op.carry])) + sum(map(size_of, op.shapes[op.carry + op.stacked :]))
+
+    def _first_together(self) -> Written:
+        """Run the rows of a counted scan in which all lanes take part as of any loop, and only the others apart."""
+        turns, size = self._turns(self.inputs, self.sinks, (), "%least")
+        name = self.module.name("loop")
+        self._define(name, len(self.steps), self._length() + turns)
+        apart = self._apart("%least")
+        return Written([*apart.names, name] if self.op.backwards else [name, *apart.names], max(size, apart.size))
+
+    def _apart(self, first: str = "0") -> Written:
+        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing.
+
+        Of a counted scan only rows from the `first` on are left.
+        """
         op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
         width, end = 8 * lanes, op.carry + op.stacked
         fresh, own = [], 0
@@ -262,11 +280,12 @@ class Iterations:
             text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
             text += "%go = and i1 %limit, %any\n"
         else:
-            text += self._length() + "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%n")
+            text += self._length() + f"%more = sub i64 %n, {first}\n"
+            text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%more")
             text += "%go = and i1 %limit, %limit\n"
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
-        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
+        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else f"%k = add i64 %i, {first}\n"
         text += takes_part("on", "%k", lanes) if op.kind == COUNTED else ""
         text += moved_pointers(self.steps, "%k")
         text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
@@ -290,20 +309,8 @@ class Iterations:
         return ("br label %done\n" if self.op.is_branch else "%next = add i64 %i, 1\nbr label %head\n") + "done:\n"
 
     def _length(self) -> str:
-        """Write how many iterations of a counted scan there are, %n, and in lanes that differ the number of each."""
-        op, lanes = self.op, self.lanes
-        spot = self.inputs[op.carry + op.rows]
-        text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
-        if spot.varies:
-            type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fmax.v{lanes}f64"
-            self.module.declare(f"declare double @{symbol}({type_})\n")
-            text += f"%counts = load {type_}, ptr %cp, align 8\n%most = call double @{symbol}({type_} %counts)\n"
-        else:
-            text += "%most = load double, ptr %cp, align 8\n"
-        return text + (
-            f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
-            f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
-        )
+        op = self.op
+        return iterations(self.module, self.inputs[op.carry + op.rows], op.length, self.lanes)
 
     def _cleared(self, lanes: int) -> str:
         """Set to 0 what a counted scan stacks for rows that take no part; some `lanes` may end before others."""
