@@ -54,7 +54,6 @@ def scatter(writer: Writer, index: Spot, rows: Spot, target: Spot) -> None:
             lost, some = writer.temporary(), writer.temporary()
             writer.lines.append(f"%none{lost} = xor {writer.wide.mask} {wanted[1]}, splat (i1 true)")
             _branch_if_any(writer, f"%none{lost}", True, f"lost{lost}", f"done{some}")
-            writer.lines.append(f"lost{lost}:")
             _lose(writer, given, whole, marked, f"%none{lost}")
             writer.lines.append(f"br label %done{some}\ndone{some}:")
             return
