@@ -18,7 +18,7 @@ LAYERS = {
         errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
         backends/ compilation/ testing/ __init__ __main__
     """,
-    "engine/floats": "decimals ieee special __init__",
+    "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from ...programs import size_of
 from ..layout import Layout
 from . import watch
+from .machine import Machine
 
 _FUNCTIONS = 4  # and more are longer than the cache for instructions
 _GROUPS = 8
+_POINTER = 8  # bytes
 _SCRATCH = 200_000  # bytes for the values of all groups, which have to stand in the cache
 
 
@@ -23,10 +26,18 @@ class Frame:
     """
 
     def __init__(
-        self, layout: Layout, lanes: int, shared_slots: int, sample_slots: int, functions: int = 0, vectors: int = 1
+        self,
+        layout: Layout,
+        machine: Machine,
+        lanes: int,
+        shared_slots: int,
+        sample_slots: int,
+        functions: int = 0,
+        vectors: int = 1,
     ) -> None:
-        width = 8 * lanes
-        self.lanes, self.step = lanes, lanes * vectors
+        size = machine.size
+        width = size * lanes
+        self.machine, self.lanes, self.step = machine, lanes, lanes * vectors
         self.scratch_size = -(-width * sample_slots // 64) * 64
         fitting = _SCRATCH // max(1, self.scratch_size)
         self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
@@ -35,17 +46,17 @@ class Frame:
         self.total = 0
         self._take(watch.SIZE)
         # Right behind the watch, which functions find that way.
-        self.cursors = self._take(8 * (len(layout.sizes) + len(layout.units)))
-        self.arguments = self._take(8 * len(layout.sizes))
-        self.shared = self._take(8 * shared_slots)
-        self.tail_in = self._take(8 * self.step * layout.numbers if layout.has_batch else 0)
-        self.tail_out = self._take(8 * self.step * outputs if layout.per_sample else 0)
+        self.cursors = self._take(_POINTER * (len(layout.sizes) + len(layout.units)))
+        self.arguments = self._take(_POINTER * len(layout.sizes))
+        self.shared = self._take(size * shared_slots)
+        self.tail_in = self._take(size * self.step * layout.numbers if layout.has_batch else 0)
+        self.tail_out = self._take(size * self.step * outputs if layout.per_sample else 0)
         self.scratch = self._take(self.scratch_size * self.groups)
-        self.group_cursors = self._take(8 * (len(layout.sizes) + len(layout.units)) * self.groups)
+        self.group_cursors = self._take(_POINTER * (len(layout.sizes) + len(layout.units)) * self.groups)
         rows = self.padded if layout.reduce else 0
         self.sums = self._take(width * rows)
         self.tail_sums = self._take(width * rows)
-        self.partial = self._take(8 * rows)
+        self.partial = self._take(size * rows)
 
     def _take(self, size: int) -> int:
         place = self.total
@@ -114,9 +125,9 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
     declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in shared + sample)
     prepare = at("cursors", "%work", frame.cursors) + at("shared", "%work", frame.shared)
     for k in range(count):
-        prepare += at(f"g{k}", "%arguments", 8 * k) + f"%a{k} = load ptr, ptr %g{k}\n"
-        prepare += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"store ptr %a{k}, ptr %s{k}\n"
-        prepare += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %a{k}, ptr %c{k}\n"
+        prepare += at(f"g{k}", "%arguments", _POINTER * k) + f"%a{k} = load ptr, ptr %g{k}\n"
+        prepare += at(f"s{k}", "%work", frame.arguments + _POINTER * k) + f"store ptr %a{k}, ptr %s{k}\n"
+        prepare += at(f"c{k}", "%cursors", _POINTER * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
     text = watch.poll() + declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
     run = f"call void @prepare({parameters})\n"
@@ -131,11 +142,11 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
 
 def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    lanes, step, outputs = frame.lanes, frame.step, layout.outputs
-    rows = [8 * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
+    lanes, step, outputs, width = frame.lanes, frame.step, layout.outputs, frame.machine.size
+    rows = [width * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
-    text = _table("strides", [*rows, *[8 * size for _, size in scattered]])
-    text += _table("starts", [8 * start for start, _ in scattered])
+    text = _table("strides", [*rows, *[width * size for _, size in scattered]])
+    text += _table("starts", [width * start for start, _ in scattered])
     text += (
         "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
     )
@@ -161,13 +172,13 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     for name in ("cursors", "scratch", "sums", "tail_sums", "partial"):
         body += at(name, "%mine", getattr(frame, name))
     for k in range(count):
-        body += at(f"s{k}", "%work", frame.arguments + 8 * k) + f"%a{k} = load ptr, ptr %s{k}\n"
+        body += at(f"s{k}", "%work", frame.arguments + _POINTER * k) + f"%a{k} = load ptr, ptr %s{k}\n"
         body += f"%f{k} = mul i64 %first, {rows[k]}\n" + at(f"b{k}", f"%a{k}", f"%f{k}")
-        body += at(f"c{k}", "%cursors", 8 * k) + f"store ptr %b{k}, ptr %c{k}\n"
+        body += at(f"c{k}", "%cursors", _POINTER * k) + f"store ptr %b{k}, ptr %c{k}\n"
     if scattered:
         body += loop("u", "0", str(units), 1, target("u", "%first") + "store ptr %u.target, ptr %u.cursor")
     if layout.reduce:
-        body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {8 * lanes * frame.padded}, i1 false)\n"
+        body += f"call void @llvm.memset.p0.i64(ptr %sums, i8 0, i64 {width * lanes * frame.padded}, i1 false)\n"
     cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, step // lanes)
     body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {step}\n%end = sub i64 %last, %rest\n"
     start = "%first"
@@ -187,10 +198,10 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     fill += f"%live = select i1 %full, i64 {group}, i64 %over\n"
     for k in range(count):
         if layout.batched[k]:
-            fill += at(f"to{k}", "%mine", frame.tail_in + 8 * step * layout.starts[k])
+            fill += at(f"to{k}", "%mine", frame.tail_in + width * step * layout.starts[k])
             fill += _filled(k, rows[k], group, step)
     if layout.reduce:
-        fill += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {8 * lanes * outputs}, i1 false)\n"
+        fill += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * lanes * outputs}, i1 false)\n"
         body += loop("t0", "0", "%rest", group, fill + calls("%tail_sums") + _merge_tail(frame, outputs))
     else:
         body += "%t0 = add i64 0, 0\n" + fill + at("tail_out", "%mine", frame.tail_out)
@@ -202,7 +213,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         body += loop("w", "0", str(units), 1, back)
     body += "br label %folding\nfolding:\n"
     if layout.reduce:
-        body += loop("j", "0", str(frame.padded), lanes, _fold(lanes))
+        body += loop("j", "0", str(frame.padded), lanes, _fold(frame))
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
     return text + f"{head} {{\n{body}ret void\n}}\n"
 
@@ -258,26 +269,27 @@ def _block(frame: Frame, cursors: int, sample: list[str]) -> str:
 
 def _merge_tail(frame: Frame, outputs: int) -> str:
     """Add only the lanes that hold samples, not copies, to the sums; of repeated ones, a share."""
-    lanes, copies = frame.lanes, frame.step // frame.lanes
-    type_ = f"<{lanes} x double>"
+    lanes, copies, machine = frame.lanes, frame.step // frame.lanes, frame.machine
+    type_, width = machine.type(lanes), machine.size * lanes
     text = f"%ri = insertelement <{lanes} x i64> poison, i64 %live, i64 0\n"
     text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
     text += f"%alive = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
-    body = f"%q.b = mul i64 %q, {8 * lanes}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
+    body = f"%q.b = mul i64 %q, {width}\n" + at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n%q.t = load {type_}, ptr %q.y\n"
-    body += f"%q.d = fmul {type_} %q.t, splat (double {1.0 / copies})\n"
-    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.d, {type_} splat (double 0.0)\n"
+    body += f"%q.d = fmul {type_} %q.t, splat ({machine.scalar} {1.0 / copies})\n"
+    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.d, {type_} splat ({machine.scalar} 0.0)\n"
     body += f"%q.n = fadd {type_} %q.s, %q.m\nstore {type_} %q.n, ptr %q.x"
     return text + loop("q", "0", str(outputs), 1, body)
 
 
-def _fold(lanes: int) -> str:
+def _fold(frame: Frame) -> str:
     """Add up the lanes of as many sums as there are lanes: halves of pairs at a time, so that no lane idles."""
-    type_ = f"<{lanes} x double>"
-    text = f"%j.b = mul i64 %j, {8 * lanes}\n" + at("j.x", "%sums", "%j.b")
+    lanes, size = frame.lanes, frame.machine.size
+    type_, width = frame.machine.type(lanes), size * lanes
+    text = f"%j.b = mul i64 %j, {width}\n" + at("j.x", "%sums", "%j.b")
     names = []
     for k in range(lanes):
-        text += at(f"j.p{k}", "%j.x", 8 * lanes * k) + f"%j.v{k} = load {type_}, ptr %j.p{k}\n"
+        text += at(f"j.p{k}", "%j.x", width * k) + f"%j.v{k} = load {type_}, ptr %j.p{k}\n"
         names.append(f"%j.v{k}")
     block = 1
     while len(names) > 1:
@@ -297,43 +309,44 @@ def _fold(lanes: int) -> str:
             merged.append(name)
         names = merged
         block *= 2
-    return text + "%j.w = mul i64 %j, 8\n" + at("j.to", "%partial", "%j.w") + f"store {type_} {names[0]}, ptr %j.to"
+    text += f"%j.w = mul i64 %j, {size}\n" + at("j.to", "%partial", "%j.w")
+    return text + f"store {type_} {names[0]}, ptr %j.to"
 
 
 def _finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
-    lanes = frame.lanes
-    type_, mean = f"<{lanes} x double>", layout.reduce == "mean"
+    lanes, scalar, size = frame.lanes, frame.machine.scalar, frame.machine.size
+    type_, mean = frame.machine.type(lanes), layout.reduce == "mean"
     shapes = layout.program.output_shapes
     shared = [
-        (start, slots[value], size_of(shape))
+        (size * start, size * slots[value], size_of(shape))
         for start, value, shape in zip(layout.output_starts, layout.program.outputs, shapes, strict=True)
         if not layout.varying[value]
     ]
     text = "".join(
         _table(f"shared_{name}", [row[k] for row in shared]) for k, name in enumerate(("places", "slots", "sizes"))
     )
-    body = at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
-    body += f"%ci = insertelement {type_} poison, double %count, i64 0\n"
+    body = at("partial", "%work", frame.partial) + f"%count = sitofp i64 %n to {scalar}\n"
+    body += f"%ci = insertelement {type_} poison, {scalar} %count, i64 0\n"
     body += f"%cs = shufflevector {type_} %ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
     more = f"%t.b = mul i64 %t, {frame.total}\n" + at("t.x", "%j.x", "%t.b") + f"%t.v = load {type_}, ptr %t.x\n"
     more += f"%t.o = load {type_}, ptr %j.x\n%t.n = fadd {type_} %t.o, %t.v\nstore {type_} %t.n, ptr %j.x"
-    each = "%j.w = mul i64 %j, 8\n" + at("j.x", "%partial", "%j.w") + loop("t", "1", "%workers", 1, more)
+    each = f"%j.w = mul i64 %j, {size}\n" + at("j.x", "%partial", "%j.w") + loop("t", "1", "%workers", 1, more)
     if mean:
         each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
     body += loop("j", "0", str(frame.padded), lanes, each)
-    body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {8 * layout.outputs}, i1 false)\n"
+    body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {size * layout.outputs}, i1 false)\n"
     body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
-    fix = _item("e.x", "%s.from", "%e") + "%e.v = load double, ptr %e.x\n"
+    fix = f"%e.b = mul i64 %e, {size}\n" + at("e.x", "%s.from", "%e.b") + f"%e.v = load {scalar}, ptr %e.x\n"
     if mean:
-        fix += f"%e.r = select i1 %none, double {'0x7FF8000000000000'}, double %e.v\n"
+        fix += f"%e.r = select i1 %none, {scalar} {frame.machine.literal(math.nan)}, {scalar} %e.v\n"
     else:
-        fix += "%e.p = fmul double %e.v, %count\n%e.r = select i1 %none, double 0.0, double %e.p\n"
-    fix += _item("e.to", "%s.to", "%e") + "store double %e.r, ptr %e.to"
+        fix += f"%e.p = fmul {scalar} %e.v, %count\n%e.r = select i1 %none, {scalar} 0.0, {scalar} %e.p\n"
+    fix += at("e.to", "%s.to", "%e.b") + f"store {scalar} %e.r, ptr %e.to"
     each = "".join(
         _item(f"s.{name}", f"@shared_{name}", "%s") + f"%s.{name}.k = load i64, ptr %s.{name}\n"
         for name in ("places", "slots", "sizes")
     )
-    each += _item("s.from", "%shared", "%s.slots.k") + _item("s.to", "%out", "%s.places.k")
+    each += at("s.from", "%shared", "%s.slots.k") + at("s.to", "%out", "%s.places.k")
     each += loop("e", "0", "%s.sizes.k", 1, fix)
     if shared:
         body += loop("s", "0", str(len(shared)), 1, each)

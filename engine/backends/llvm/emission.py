@@ -61,7 +61,7 @@ def build(
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
     workers = threads if any(batched) else 1
     count = len(program.arguments.parts)
-    tables = large_tables(program)
+    tables = large_tables(program, host())
     return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables)
 
 
@@ -91,10 +91,10 @@ class _Emission:
         lowered = lower(program, known)
         if in_memory:
             lowered = with_whole_results(turned(lowered), in_order=reduce is not None or not any(batched))
-        self.layout = Layout(lowered, batched, reduce)
+        self.layout, self.machine = Layout(lowered, batched, reduce), host()
         self.callbacks: list[Primitive] = []
         self.size = 0
-        self._nest = Nest(self.layout) if in_memory else None
+        self._nest = Nest(self.layout, self.machine) if in_memory else None
 
     def modules(self) -> Iterator[tuple[str, int]]:
         """Yield each module's text and the number of steps in it; the last one drives the others."""
@@ -103,12 +103,14 @@ class _Emission:
                 yield text + self._attributes(), count
             self.size, self.callbacks = self._nest.size, self._nest.callbacks
             return
-        shared = Section(self.layout, host(), self.callbacks, sample=False)
-        sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
+        shared = Section(self.layout, self.machine, self.callbacks, sample=False)
+        sample = Section(self.layout, self.machine, self.callbacks, sample=True, vectors=_vectors(self.layout))
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
-        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
+        frame = driver.Frame(
+            self.layout, self.machine, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names)
+        )
         self.size = frame.total
         text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
         yield text + self._attributes(), 0

@@ -1,9 +1,6 @@
-"""Write single operations as LLVM IR, on doubles or on vectors of them, and the functions that they call."""
+"""Write single operations as LLVM IR, on numbers or on vectors of them, and the functions that they call."""
 
 from __future__ import annotations
-
-import math
-import struct
 
 from ...operations import Primitive
 from . import sine
@@ -42,11 +39,6 @@ def weight(row: Primitive) -> int:
     return 10 if row.name in _LIBM or not supported(row) else 1
 
 
-def number(x: float) -> str:
-    """Write a double as LLVM does: its 64 bits in hexadecimal."""
-    return f"0x{struct.unpack('<Q', struct.pack('<d', math.nan if x != x else x))[0]:016X}"
-
-
 class Operations:
     """Write operations on values of one type.
 
@@ -55,10 +47,10 @@ class Operations:
     """
 
     def __init__(self, machine: Machine, lanes: int, callbacks: list[Primitive]) -> None:
-        self.lanes, self.callbacks = lanes, callbacks
-        self.type = f"<{lanes} x double>" if lanes > 1 else "double"
+        self.machine, self.lanes, self.callbacks = machine, lanes, callbacks
+        self.type, self.scalar = machine.type(lanes), machine.scalar
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
-        self.suffix = f"v{lanes}f64" if lanes > 1 else "f64"
+        self.suffix = machine.suffix(lanes)
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
         self.declarations: dict[str, str] = {}
         self.trigonometric = lanes > 1 and machine.fused
@@ -67,7 +59,8 @@ class Operations:
         self._templates: dict[Primitive, str] = {}
 
     def literal(self, x: float) -> str:
-        return f"splat (double {number(x)})" if self.lanes > 1 else number(x)
+        text = self.machine.literal(x)
+        return f"splat ({self.scalar} {text})" if self.lanes > 1 else text
 
     def flag(self, value: int | str) -> str:
         """Turn a condition into a number: 1 where it holds."""
@@ -116,7 +109,7 @@ class Operations:
     def sine_and_cosine(self, pair: str, operand: str) -> str:
         """Return the call that computes the pair of an operand's sine and cosine."""
         for name in ("sin", "cos"):
-            self.declarations[name] = f"declare double @{name}(double) #1\n"
+            self.declarations[name] = f"declare {self.scalar} @{name}({self.scalar}) #1\n"
         self._intrinsic("fma", 3)
         self._intrinsic("fabs", 1)
         self.declarations[sine.NAME] = sine.sine_and_cosine(self.lanes)
@@ -149,7 +142,7 @@ class Operations:
             if op not in self.callbacks:
                 self.callbacks.append(op)
             symbol, attribute = f"chainrule_callback_{self.callbacks.index(op)}", ""
-        part = f"<{size} x double>" if size > 1 else "double"
+        part = self.machine.type(size)
         self.declarations[symbol] = f"declare {part} @{symbol}({', '.join([part] * arity)}){attribute}\n"
         if size == self.lanes:
             return self._invoke(symbol, arity)
@@ -159,7 +152,7 @@ class Operations:
 
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
         """Write the function that calls another one on a few lanes at a time."""
-        part, whole = f"<{size} x double>" if size > 1 else "double", self.type
+        part, whole = self.machine.type(size), self.type
         lines = [f"define internal {whole} @{helper}({', '.join(f'{whole} %x{k}' for k in range(arity))}) #2 {{"]
         before = "poison"
         for lane in range(0, self.lanes, size):
@@ -171,7 +164,7 @@ class Operations:
                 lines.append(f"%e{lane}_{k} = {text}")
             operands = ", ".join(f"{part} %e{lane}_{k}" for k in range(arity))
             lines.append(f"%r{lane} = call {part} @{symbol}({operands})")
-            text = f"insertelement {whole} {before}, double %r{lane}, i64 {lane}"
+            text = f"insertelement {whole} {before}, {part} %r{lane}, i64 {lane}"
             if size > 1:
                 wide = ", ".join(f"i32 {i}" if i < size else "i32 poison" for i in range(self.lanes))
                 lines.append(f"%w{lane} = shufflevector {part} %r{lane}, {part} poison, <{self.lanes} x i32> <{wide}>")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import struct
 import sys
 import threading
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from functools import cache
 import llvmlite
 import llvmlite.binding as llvm
 
+from ...floats import DOUBLE, Format
 from ...forking import at_fork
 
 lock = threading.RLock()  # for several steps with LLVM that belong together
@@ -31,10 +34,34 @@ class Machine:
     triple: str
     cpu: str
     features: str
-    lanes: int  # doubles in a vector
+    lanes: int  # numbers in a vector
     registers: int  # for vectors
     fused: bool  # whether a multiply-add that rounds once is one instruction
     vector_functions: tuple[tuple[str, str], ...]  # name and symbol
+    format: Format = DOUBLE  # of the numbers
+
+    @property
+    def size(self) -> int:
+        """How many bytes a number takes."""
+        return self.format.size
+
+    @property
+    def scalar(self) -> str:
+        """The type of one number in LLVM IR."""
+        return self.type(1)
+
+    def type(self, lanes: int) -> str:
+        """Return the type of so many numbers: a vector, or one number."""
+        scalar = "double" if self.format is DOUBLE else "float"
+        return f"<{lanes} x {scalar}>" if lanes > 1 else scalar
+
+    def suffix(self, lanes: int) -> str:
+        """Return how the name of an intrinsic function ends that takes so many numbers."""
+        return f"v{lanes}f{8 * self.size}" if lanes > 1 else f"f{8 * self.size}"
+
+    def literal(self, x: float) -> str:
+        """Write one number, rounded to the format: the 64 bits of its double in hexadecimal."""
+        return f"0x{struct.unpack('<Q', struct.pack('<d', math.nan if x != x else self.format.rounded(x)))[0]:016X}"
 
     @property
     def identity(self) -> str:
@@ -49,6 +76,7 @@ class Machine:
                 self.registers,
                 self.fused,
                 self.vector_functions,
+                self.format,
                 versions,
             )
         )

@@ -18,32 +18,33 @@ class Line(NamedTuple):
 
     text: str
     sums: list[Spot]
+    types: list[str]  # of the sums
     found: list[str]
     size: int  # of its frame, in bytes
+    align: int  # of the sums in memory
 
-    def phis(self, index: str, lanes: int) -> str:
+    def phis(self, index: str) -> str:
         """Write the sums as the loop over an index finds them."""
         return "".join(
-            f"%sum.{k} = phi {type_of(spot, lanes)} [ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
-            for k, (spot, text) in enumerate(zip(self.sums, self.found, strict=True))
+            f"%sum.{k} = phi {type_} [ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
+            for k, (spot, type_, text) in enumerate(zip(self.sums, self.types, self.found, strict=True))
         )
 
-    def add_up(self, lanes: int) -> str:
+    def add_up(self) -> str:
         """Add the sums to those in memory."""
         text = ""
-        for k, spot in enumerate(self.sums):
-            type_ = type_of(spot, lanes)
+        for k, (spot, type_) in enumerate(zip(self.sums, self.types, strict=True)):
             text += (
                 f"%sum.at{k} = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
-                f"%sum.old{k} = load {type_}, ptr %sum.at{k}, align 8\n"
+                f"%sum.old{k} = load {type_}, ptr %sum.at{k}, align {self.align}\n"
                 f"%sum.new{k} = fadd {type_} %sum.old{k}, %sum.{k}\n"
-                f"store {type_} %sum.new{k}, ptr %sum.at{k}, align 8\n"
+                f"store {type_} %sum.new{k}, ptr %sum.at{k}, align {self.align}\n"
             )
         return text
 
-    def is_nan(self, lanes: int) -> str:
+    def is_nan(self) -> str:
         """Write whether any sum is nan, `%sum.bad`; it may be said of infinite ones, too."""
-        return any_nan("sum", [(type_of(spot, lanes), f"%sum.{k}") for k, spot in enumerate(self.sums)])
+        return any_nan("sum", [(type_, f"%sum.{k}") for k, type_ in enumerate(self.types)])
 
 
 def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:
@@ -58,7 +59,7 @@ def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:
             first = f"%{name}.all{kind}.{k}"
         found = f"%{name}.nan{kind}"
         text += f"{found} = fcmp uno {type_} {first}, {first}\n"
-        if type_ != "double":
+        if type_.startswith("<"):
             count = int(type_[1:].split()[0])
             text += f"%{name}.bits{kind} = bitcast <{count} x i1> {found} to i{count}\n"
             found = f"%{name}.any{kind}"
@@ -66,12 +67,6 @@ def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:
         text += f"%{name}.bad{kind} = or i1 {bad}, {found}\n"
         bad = f"%{name}.bad{kind}"
     return f"{text}%{name}.bad = or i1 {bad}, 0\n"
-
-
-def type_of(spot: Spot, lanes: int) -> str:
-    """Return the type of a sum."""
-    count = spot.fold or (lanes if spot.wide else 1)
-    return f"<{count} x double>" if count > 1 else "double"
 
 
 def _zero(spot: Spot) -> str:

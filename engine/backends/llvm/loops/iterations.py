@@ -106,17 +106,17 @@ class Iterations:
             size = max(line.size, reserved + again.size, reserved + rest.size)
 
         def inside(start: str, end: str) -> str:
-            text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i", lanes))
+            text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i"))
             if again.names:
                 # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
                 slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
                 text += (
-                    f"{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+                    f"{line.is_nan()}br i1 %sum.bad, label %sum.again, label %sum.good\n"
                     f"sum.again:\n{slow}br label %sum.over\n"
-                    f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
+                    f"sum.good:\n{line.add_up()}br label %sum.over\nsum.over:\n"
                 )
             else:
-                text += line.add_up(lanes)
+                text += line.add_up()
             return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
@@ -156,7 +156,7 @@ class Iterations:
     def _in_lanes(self) -> Written:
         """Run as many iterations at a time as there are lanes; at the end some run twice, but are added once."""
         op, inputs, sinks, steps, lanes = self.op, self.inputs, self.sinks, self.steps, self.lanes
-        width = 8 * lanes
+        width = self.module.size * lanes
         count, rest = len(steps), op.length % lanes
 
         def lane(spot: Spot) -> Spot:
@@ -191,16 +191,16 @@ class Iterations:
 
     def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
-        type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
-        parent = self.parent
-        parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+        machine, parent, size, scalar = self.module.machine, self.parent, self.module.size, self.module.scalar
+        type_, symbol = machine.type(lanes), f"llvm.vector.reduce.fadd.{machine.suffix(lanes)}"
+        parent.wide.declarations[symbol] = f"declare {scalar} @{symbol}({scalar}, {type_})\n"
 
         def fold(spots: list[Spot], _: Sequence[str]) -> None:
             key, (p, q) = parent.temporary(), [parent.pointer(spot.base, spot.offset) for spot in spots]
             parent.lines.append(
-                f"%v{key}l = load {type_}, ptr {p}, align 8\n%o{key} = load double, ptr {q}, align 8\n"
-                f"%s{key} = call reassoc double @{symbol}(double %o{key}, {type_} %v{key}l)\n"
-                f"store double %s{key}, ptr {q}, align 8"
+                f"%v{key}l = load {type_}, ptr {p}, align {size}\n%o{key} = load {scalar}, ptr {q}, align {size}\n"
+                f"%s{key} = call reassoc {scalar} @{symbol}({scalar} %o{key}, {type_} %v{key}l)\n"
+                f"store {scalar} %s{key}, ptr {q}, align {size}"
             )
 
         def write() -> None:
@@ -219,7 +219,8 @@ class Iterations:
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
         text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-        text += "%c = load double, ptr %frame, align 8\n%on = fcmp une double %c, 0.0\n"
+        scalar = self.module.scalar
+        text += f"%c = load {scalar}, ptr %frame, align {self.module.size}\n%on = fcmp une {scalar} %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
         text += _moved(self.steps, "%i") + _calls(body.names, [f"%q{k}" for k in range(count)], "%f") + self._again()
@@ -230,7 +231,7 @@ class Iterations:
     def _apart(self) -> Written:
         """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing."""
         op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
-        width, end = 8 * lanes, op.carry + op.stacked
+        width, end = self.module.size * lanes, op.carry + op.stacked
         fresh, own = [], 0
         for spot in [*inputs[: op.carry], *[sink.spot for sink in self.sinks[end:]]]:
             fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=True))
@@ -239,7 +240,7 @@ class Iterations:
         place, own = own, -(-(own + width) // 64) * 64
         sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
         body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
-        type_, mask, size = f"<{lanes} x double>", f"<{lanes} x i1>", body.size
+        type_, mask, size = self.module.machine.type(lanes), f"<{lanes} x i1>", body.size
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.kind == WHILE:
             found = _without_rows(op, inputs)
@@ -247,7 +248,8 @@ class Iterations:
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
             text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
+            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n"
+            text += f"%c = load {type_}, ptr %cp, align {self.module.size}\n"
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
             self.module.declare(f"declare i1 @{symbol}({mask})\n")
             text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
@@ -259,8 +261,9 @@ class Iterations:
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
         text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
         if op.kind == COUNTED:
+            scalar = self.module.scalar
             text += (
-                f"%kd = sitofp i64 %k to double\n%ki = insertelement {type_} poison, double %kd, i64 0\n"
+                f"%kd = sitofp i64 %k to {scalar}\n%ki = insertelement {type_} poison, {scalar} %kd, i64 0\n"
                 f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
                 f"%on = fcmp olt {type_} %ks, %counts\n"
             )
@@ -285,17 +288,18 @@ class Iterations:
 
     def _length(self) -> str:
         """Write how many iterations of a counted scan there are, %n, and in lanes that differ the number of each."""
-        op, lanes = self.op, self.lanes
-        spot = self.inputs[op.carry + op.rows]
+        op, lanes, machine = self.op, self.lanes, self.module.machine
+        scalar, size, spot = machine.scalar, machine.size, self.inputs[op.carry + op.rows]
         text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
         if spot.varies:
-            type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fmax.v{lanes}f64"
-            self.module.declare(f"declare double @{symbol}({type_})\n")
-            text += f"%counts = load {type_}, ptr %cp, align 8\n%most = call double @{symbol}({type_} %counts)\n"
+            type_, symbol = machine.type(lanes), f"llvm.vector.reduce.fmax.{machine.suffix(lanes)}"
+            self.module.declare(f"declare {scalar} @{symbol}({type_})\n")
+            text += f"%counts = load {type_}, ptr %cp, align {size}\n"
+            text += f"%most = call {scalar} @{symbol}({type_} %counts)\n"
         else:
-            text += "%most = load double, ptr %cp, align 8\n"
+            text += f"%most = load {scalar}, ptr %cp, align {size}\n"
         return text + (
-            f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
+            f"%given = fptosi {scalar} %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
             f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
         )
 

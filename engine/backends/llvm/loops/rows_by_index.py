@@ -95,7 +95,7 @@ def _begin_choice(writer: Writer, base: str, offset: str, known: str) -> int:
 
 def _pointers(writer: Writer, spot: Spot, offsets: str) -> str:
     """Write a vector of pointers: that of a number in the row of each lane."""
-    key, each = writer.temporary(), 8 if spot.wide else spot.lane
+    key, each = writer.temporary(), writer.size if spot.wide else spot.lane
     between = ", ".join(f"i64 {each * lane}" for lane in range(writer.lanes))
     type_ = f"<{writer.lanes} x i64>"
     writer.lines.append(
@@ -107,11 +107,10 @@ def _pointers(writer: Writer, spot: Spot, offsets: str) -> str:
 
 def _read(writer: Writer, pointers: str, known: str, otherwise: str) -> str:
     lanes, type_, key = writer.lanes, writer.wide.type, writer.temporary()
-    symbol, vector, mask = f"llvm.masked.gather.v{lanes}f64.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
+    symbol, vector, mask = f"llvm.masked.gather.{writer.wide.suffix}.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
     writer.module.declare(f"declare {type_} @{symbol}({vector}, i32, {mask}, {type_})\n")
-    writer.lines.append(
-        f"%got{key} = call {type_} @{symbol}({vector} {pointers}, i32 8, {mask} {known}, {type_} {otherwise})"
-    )
+    operands = f"{vector} {pointers}, i32 {writer.size}, {mask} {known}, {type_} {otherwise}"
+    writer.lines.append(f"%got{key} = call {type_} @{symbol}({operands})")
     return f"%got{key}"
 
 
@@ -125,7 +124,7 @@ def _gather_lanes(writer: Writer, row: Spot, target: Spot, offsets: str, known: 
 
 def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: str) -> None:
     lanes, type_ = writer.lanes, writer.wide.type
-    symbol, vector, mask = f"llvm.masked.scatter.v{lanes}f64.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
+    symbol, vector, mask = f"llvm.masked.scatter.{writer.wide.suffix}.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
     writer.module.declare(f"declare void @{symbol}({type_}, {vector}, i32, {mask})\n")
 
     def one(spots: list[Spot], more: Sequence[str]) -> None:
@@ -135,7 +134,7 @@ def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: 
         before = _read(writer, pointers, more[1], writer.wide.zero)
         writer.lines.append(
             f"%sum{key} = fadd {type_} {before}, {text}\n"
-            f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 8, {mask} {more[1]})"
+            f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 {writer.size}, {mask} {more[1]})"
         )
 
     moves.walk(writer, ("scatter lanes",), [given, row], one, _of_lanes(writer, offsets, known))
