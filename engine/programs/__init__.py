@@ -11,6 +11,7 @@ from .dependence import reached_outputs as reached_outputs
 from .dependence import varying as varying
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter
+from .long_sums import LEAST_SCALE as LEAST_SCALE
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length

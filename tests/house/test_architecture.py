@@ -29,7 +29,8 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
+        weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing narrowing
+        pipeline __init__
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
@@ -43,13 +44,14 @@ LAYERS = {
         layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled compiling
+        __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion sine instructions watch driver straight/ loops/
-        scalars emission __init__
+        machine workers work kernel object_cache bounded guarding fusion sine instructions watch turns frame sums driver
+        straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """

@@ -1,6 +1,6 @@
 """Call native code with arguments as they come: what a compiled function tries first.
 
-Arrays of doubles in C order are read where they are, all else by `arguments.Reader`.
+Arrays in C order of the numbers that the code takes are read where they are, all else by `arguments.Reader`.
 
 Cython builds this module where there is a C compiler; without it, calls take the longer way through ctypes.
 """
@@ -19,7 +19,7 @@ import threading
 
 import numpy
 
-from chainrule.backends.llvm.arguments cimport Reader, copied, kept
+from chainrule.backends.llvm.arguments cimport Reader, copied, kept, narrow
 
 from ...forking import at_fork
 from .arguments import KINDS_READ
@@ -34,9 +34,9 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
     unsigned long PyThread_get_thread_ident()
 
-ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
-ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
-ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
+ctypedef void (*Run)(void **arguments, long long n, void *out, void *work) noexcept nogil
+ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, void *out) noexcept nogil
+ctypedef void (*Finish)(void *work, long long parts, long long n, void *out) noexcept nogil
 
 cdef enum:
     MOST = 16  # arguments
@@ -170,10 +170,11 @@ cdef class _Share:
     """
 
     cdef Part part
-    cdef double *out
+    cdef char *out
     cdef Work memory
     cdef object kept
     cdef long long n, each, parts, next
+    cdef int width
     cdef int workers
     cdef bint sums, watched, doubtful, calls_back
     cdef list units
@@ -191,7 +192,7 @@ cdef class _Share:
         """Run parts until none is left."""
         cdef long long starts[UNITS]
         cdef long long sizes[UNITS]
-        cdef long long place, first, last
+        cdef long long place, first, last, begin
         cdef int k, worker, count = 0
         before = enter(self.memory) if self.calls_back else None
         if self.watched:
@@ -215,7 +216,8 @@ cdef class _Share:
                 # Sums are kept for each part, so that they do not depend on which thread was quicker.
                 self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
                 for k in range(count):
-                    if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
+                    begin = self.n * starts[k] + first * sizes[k]
+                    if has_nan(self.out + self.width * begin, (last - first) * sizes[k], self.width):
                         self.doubtful = True
         if self.calls_back:
             running.work = before
@@ -234,8 +236,9 @@ cdef class Entry:
     Args:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
             whether native code calls Python's functions; the number of samples from which on threads share the work;
-            how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
-            function that splits a batch, the one that has other threads run a function, and the one that waits for it.
+            how they do, None or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
+            function that splits a batch, the one that has other threads run a function, and the one that waits for it;
+            and the format of the numbers.
         structures: for each positional argument the structure of a sample, of the kinds that a `Reader` knows.
         batched: for each positional argument, whether it carries a leading axis of samples.
         units: where each number or array of a result starts among a sample's numbers, and how many it has.
@@ -249,7 +252,9 @@ cdef class Entry:
     cdef Finish finish
     cdef size_t work
     cdef list spare, large, units, readers
-    cdef object owner, read, exact, split, submit, wait
+    cdef object owner, read, exact, split, submit, wait, format
+    cdef int width  # bytes of a number
+    cdef char code  # of buffers
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
@@ -261,7 +266,8 @@ cdef class Entry:
     def __init__(self, native, structures, batched, units, per_sample, read, exact):
         if len(structures) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(structures)}")
-        self.owner, address, self.work, self.calls_back, self.largest, sharing = native
+        self.owner, address, self.work, self.calls_back, self.largest, sharing, own = native
+        self.format, self.width, self.code = numpy.dtype(own.name), own.size, ord(own.code)
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
             prepare, part, finish, self.split, self.submit, self.wait = sharing
@@ -309,7 +315,7 @@ cdef class Entry:
                             if n >= 0 and view.shape[0] != n:
                                 return None
                             n = view.shape[0]
-                        width = 8
+                        width = self.width
                         for axis in range(view.ndim - 1, lead - 1, -1):
                             if view.shape[axis] != self.shapes[k][axis - lead]:
                                 return None
@@ -317,13 +323,14 @@ cdef class Entry:
                             width *= view.shape[axis]
                         if lead:
                             fits &= view.strides[0] == width or n == 1
-                        if fits and view.format[0] == b"d" and not view.format[1]:
+                        if fits and view.format[0] == self.code and not view.format[1]:
                             addresses[k] = view.buf
                             continue
                     elif view.ndim:
                         return None
                 elif self.number[k] and PyFloat_Check(arg):
                     numbers[k] = PyFloat_AS_DOUBLE(arg)
+                    narrow(&numbers[k], 1, self.width)
                     addresses[k] = &numbers[k]
                     continue
                 elif self.batched[k]:
@@ -334,24 +341,24 @@ cdef class Entry:
                 addresses[k] = NULL
                 whole = False
             if not whole:
-                copies = copied(self.readers, self.batched, args, n, addresses)
+                copies = copied(self.readers, self.batched, args, n, addresses, self.width)
                 if copies is None:
                     return None
             if n < 0:
                 n = 1
             size = self.outputs * n if self.per_sample else self.outputs
-            out = empty(size)
+            out = empty(size, self.format)
             PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
-                    doubtful = self.share(addresses, n, <double *> place.buf, (args, copies, out))
+                    doubtful = self.share(addresses, n, <char *> place.buf, (args, copies, out))
                 else:
                     memory = self.spare.pop() if self.spare else Work(self.work, 1)
                     before = enter(memory) if self.calls_back else None
                     with nogil:
-                        self.run(addresses, n, <double *> place.buf, memory.start)
+                        self.run(addresses, n, place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(<double *> place.buf, size)
+                            doubtful = has_nan(place.buf, size, self.width)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
@@ -368,14 +375,14 @@ cdef class Entry:
             return self.exact().call(args)
         return self.read(out, n)
 
-    cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
+    cdef bint share(self, void **addresses, Py_ssize_t n, char *out, kept) except -1:
         """Have threads share a batch; tell whether there is a nan in the results."""
         cdef _Share job = _Share()
         cdef Work memory
         job.each, job.parts, copies = self.split(n)
         memory = job.memory = self.large.pop() if self.large else Work(self.work, copies)
         job.part, job.n, job.out, job.units = self.part, n, out, self.units
-        job.kept, job.calls_back = (self.owner, kept), self.calls_back
+        job.kept, job.calls_back, job.width = (self.owner, kept), self.calls_back, self.width
         job.sums = self.finish != NULL
         job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
         before = enter(memory) if self.calls_back else None
@@ -401,11 +408,22 @@ cdef class Entry:
         if self.exact is None or job.watched:
             return job.doubtful
         with nogil:
-            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
+            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs, self.width)
         return job.doubtful
 
 
-cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:
+cdef bint has_nan(const void *numbers, Py_ssize_t size, int width) noexcept nogil:
+    if width == sizeof(float):
+        return any_nan(<const float *> numbers, size)
+    return any_nan(<const double *> numbers, size)
+
+
+ctypedef fused Real:
+    double
+    float
+
+
+cdef bint any_nan(const Real *numbers, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t k
     cdef bint found = False
     for k in range(size):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...operations import Primitive
+from ..lowering import DELICATE, defined
 from . import sine
 from .machine import Machine
 
@@ -34,6 +37,14 @@ def supported_in_loops(row: Primitive) -> bool:
     return row.name != "tanh" and supported(row)
 
 
+def written(machine: Machine, in_loops: bool) -> Callable[[Primitive], bool]:
+    """Return what tells whether a row is written by `Operations`, so that it needs no definition in a program."""
+    known = supported_in_loops if in_loops else supported
+    if machine.double is None:
+        return known
+    return lambda row: known(row) or row.name in DELICATE
+
+
 def weight(row: Primitive) -> int:
     """Estimate how long a step takes, in additions."""
     return 10 if row.name in _LIBM or not supported(row) else 1
@@ -46,14 +57,20 @@ class Operations:
     A template holds {0} {1} {2} for the operands and {v} for the number of the value.
     """
 
-    def __init__(self, machine: Machine, lanes: int, callbacks: list[Primitive]) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        lanes: int,
+        callbacks: list[Primitive],
+        declarations: dict[str, str] | None = None,
+    ) -> None:
         self.machine, self.lanes, self.callbacks = machine, lanes, callbacks
         self.type, self.scalar = machine.type(lanes), machine.scalar
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
         self.suffix = machine.suffix(lanes)
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
-        self.declarations: dict[str, str] = {}
-        self.trigonometric = lanes > 1 and machine.fused
+        self.declarations = {} if declarations is None else declarations
+        self.trigonometric = lanes > 1 and machine.fused and machine.double is None
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
         self._templates: dict[Primitive, str] = {}
@@ -79,7 +96,10 @@ class Operations:
 
     def _write(self, op: Primitive) -> str:
         type_, mask, zero, name = self.type, self.mask, self.zero, op.name
-        if not supported(op) or name in _LIBM:
+        double = self.machine.double
+        if double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
+            text = self._in_doubles(op, double)
+        elif not supported(op) or name in _LIBM:
             text = self._call(op)
         elif name in _OPERATIONS:
             text = f"%v{{v}} = {_OPERATIONS[name]} {type_} {{0}}, {{1}}"
@@ -149,6 +169,27 @@ class Operations:
         helper = f"parts_{self.lanes}_{symbol}"
         self.declarations[helper] = self._in_parts(helper, symbol, arity, size)
         return self._invoke(helper, arity)
+
+    def _in_doubles(self, op: Primitive, machine: Machine) -> str:
+        """Call the function that computes a row in doubles and rounds the result."""
+        own = Operations(machine, self.lanes, self.callbacks, self.declarations)
+        program, arguments = defined(op, supported), range(op.arity)
+        lines = [f"%x{k} = fpext {self.type} %a{k} to {own.type}" for k in arguments]
+        texts = [f"%x{k}" for k in arguments]
+        texts += [own.literal(item) for item in program.constants if isinstance(item, float)]
+        for value, (row, args) in enumerate(program.steps, program.offset):
+            operands = [texts[k] for k in args]
+            if row.name == "where":
+                lines.append(own.truth(f"%t{value}", operands[0]))
+            lines.append(own.template(row).format(*operands, v=value, c=f"%t{value}"))
+            texts.append(f"%v{value}")
+        lines.append(f"%r = fptrunc {own.type} {texts[program.outputs[0]]} to {self.type}\nret {self.type} %r")
+        own_rows = f".{self.callbacks.index(op)}" if op.custom else ""
+        name = f"doubles_{self.lanes}_{op.name if op.name.isidentifier() else ''}{own_rows}"
+        parameters = ", ".join([f"{self.type} %a{k}" for k in arguments])
+        body = "\n".join(lines)
+        self.declarations[name] = f"define internal {self.type} @{name}({parameters}) #2 {{\n{body}\n}}\n"
+        return self._invoke(name, op.arity)
 
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
         """Write the function that calls another one on a few lanes at a time."""

@@ -90,7 +90,7 @@ def test_infinities_in_lanes_that_are_repeated_are_added_once():
 def test_other_widths(lanes, n, monkeypatch):
     other = dataclasses.replace(machine.host(), lanes=lanes, registers=16, vector_functions=())
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
-    monkeypatch.setattr(emission, "host", lambda: other)
+    monkeypatch.setattr(emission, "host", lambda own: other)
     w, z = inputs(n, 3)
     agree(cr.value_and_grad(lambda w, z: cr.sum(row_by_row(w, z)), (0, 1)), w, z)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
 from .. import watch
-from ..driver import in_strips, loop, watched
+from ..turns import in_strips, loop, watched
 from . import moves
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together

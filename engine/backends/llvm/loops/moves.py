@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ....programs import Numbers
-from ..driver import loop
+from ..turns import loop
 from .memory import Sink, Spot, merged, size_in, together
 from .writer import Writer
 

@@ -10,6 +10,7 @@ from ....operations import Primitive
 from ....programs import Program, Step, View, drop, size_of, values_in_tuple
 from ...layout import Layout
 from .. import driver, watch
+from ..frame import Frame
 from ..machine import Machine
 from .bodies import Body
 from .memory import Sink, Spot, in_order
@@ -48,7 +49,7 @@ class Nest:
             target = ["%sink"] if layout.reduce else [f"%c{count + k}" for k in range(units)]
             text += _entry("sample_0", samples, count + units, ["%shared", *target], "%scratch, i64 0", count)
         scratch = -(-size // (width * machine.lanes))
-        frame = driver.Frame(layout, machine, machine.lanes, (own + once.size) // width, scratch, vectors=VECTORS)
+        frame = Frame(layout, machine, machine.lanes, (own + once.size) // width, scratch, vectors=VECTORS)
         self.size = frame.total
         yield module.text() + text, len(layout.program.steps)
         yield driver.driver(layout, frame, ["shared_0"], ["sample_0"] if layout.has_batch else [], slots), 0
