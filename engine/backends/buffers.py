@@ -98,7 +98,7 @@ def _reader(result: Structure, start: int) -> Callable[[Any, int], Any]:
         return lambda out, n: out.item(start)
     end, shape = start + result.size, result.shape
     if result.places is not None:
-        make = result.places.array
+        make = result.places.filled
         return lambda out, n: make(out[start:end])
     if result.kind == "array":
         if len(shape) == 1:
@@ -125,7 +125,7 @@ def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
         return out[n * start : n * place[0]].reshape(n, *result.shape)
     if result.places is not None:
         # SciPy has no batches of sparse arrays.
-        start, size, make = place[0], result.size, result.places.array
+        start, size, make = place[0], result.size, result.places.filled
         place[0] += size
         return [make(row) for row in out[n * start : n * place[0]].reshape(n, size)]
     return result.build([_blocks(part, out, n, place) for part in result.parts])

@@ -69,7 +69,7 @@ def compile(
         reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
             result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
         backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
-        threads: how many threads share the batch (llvm).
+        threads: how many threads share the batch, or long loops where there is none (llvm): for the same results.
         max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
         dtype: "float64", or "float32": single precision, twice as many numbers in a vector.
 
@@ -79,11 +79,12 @@ def compile(
     sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
-    With ``dtype="float32"`` arguments and constants are rounded once, results are arrays of float32 (and floats), each
-    row is right to 4 units in the last place, 2.4e-7, and sums of n terms differ by up to ``(n + 1) * 2**-24`` of the
-    sum of the terms' sizes; those over a batch by up to ``100 * 2**-24``, however large it is. Beyond 3.4e38 numbers
-    are infinite, below 1.2e-38 digits are lost; whole numbers are exact up to 2**24, so tables that are read by index
-    have at most so many rows. Backend "python" computes in doubles, as do calls with Vars; both round.
+    With ``dtype="float32"`` arguments and constants are rounded once, and results are arrays of float32, or floats. Each
+    operation is within 5 units in the last place, 6e-7, of what it is of these; a sum of n terms within
+    ``(n + 1) * 2**-24`` of the sum of the terms' sizes; one over a batch of any size within ``100 * 2**-24``. Beyond
+    3.4e38 numbers are infinite, also on the way, below 1.2e-38 they lose digits; whole numbers are exact up to 2**24,
+    so a table with more rows is not read by index: `ValueError`. With the backend "python", and on Vars, numbers are
+    doubles in between. C has doubles, whatever the dtype.
 
     Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
     ``f(..., out=arrays)`` writes results to arrays in the structure of the result, best to an earlier call's result,

@@ -8,9 +8,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
-from ..graph import Var, is_tracing, lift
+from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
     Loop,
+    Place,
+    Program,
     Tracer,
     function_name,
     input_names,
@@ -21,7 +23,11 @@ from ..programs import (
     values_in_tuple,
     values_of,
 )
+from ..rewriting import WORK, recognise, size, work
 from .carries import Carry
+
+_LEAST = 16  # numbers of an array that stays whole where code is long
+_GAIN = 0.5  # of the size that may be left, for that
 
 
 class Body:
@@ -65,6 +71,30 @@ class Body:
         result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
+
+
+def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
+    """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
+
+    `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
+    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike.
+    """
+    body, given = make()
+    if session.least is None and (_joins(body.program) or work(recognise(body.program)) >= WORK):
+        with arrays_whole_from(_LEAST):
+            other, others = make()
+        if size(other.program) < _GAIN * size(body.program):
+            return other, others
+    return body, given
+
+
+def _joins(program: Program) -> bool:
+    """Return whether numbers that were computed one by one become an array, which a loop takes."""
+    taken = {value for op, args in program.steps if isinstance(op, Loop) for value in args}
+    return any(
+        isinstance(op, Place) and len(op.parts) >= _LEAST and value in taken
+        for (op, _), value in zip(program.steps, program.firsts, strict=True)
+    )
 
 
 def one_value(item: Any) -> Structure:

@@ -38,7 +38,7 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, seen, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as
 from .carries import Carry
 from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
 from .leading_axis import Items, stack
@@ -131,10 +131,15 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
         found = map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    given, structure = values_in(shared, "map", "shared")
     item, columns = items.columns()
-    body = Body("map", f, Structure("tuple", (item, *structure.parts)))
-    body.finish(body.numbers)
+
+    def own() -> tuple[Body, list[Any]]:
+        given, structure = values_in(shared, "map", "shared")
+        body = Body("map", f, Structure("tuple", (item, *structure.parts)))
+        body.finish(body.numbers)
+        return body, given
+
+    body, given = short(own)
     sums = len(body.numbers) if reduce else 0
     loop = Loop(MAP, body.program, items.count, 0, len(columns), sums)
     values = as_step(loop, (*columns, *given, *body.lifted))

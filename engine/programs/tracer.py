@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from ..data import Structure, array_of
-from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link
+from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, session
 from ..operations import Primitive, power_of_root, table
 from .loop import Loop
 from .program import Program, flat, with_constant
@@ -311,13 +311,15 @@ that code for a few numbers is what is written."""
 
 
 def whole_from(least: int | None = None) -> int:
-    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
-    return WHOLE if least is None else least
+    """Return from how many numbers on an array is one value: `WHOLE` if neither this call nor the trace says."""
+    if least is not None:
+        return least
+    return WHOLE if session.least is None else min(WHOLE, session.least)
 
 
 def shown(value: Any) -> Any:
     """Return a value as code that is traced gets it: an array that is small as one of numbers."""
-    if type(value) is ArrayTracer and size_of(value.shape) < WHOLE:
+    if type(value) is ArrayTracer and size_of(value.shape) < whole_from():
         return array_of(value.numbers(), value.shape)
     return value
 

@@ -29,16 +29,16 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing narrowing
-        pipeline __init__
+        weighing repetition rerolling inlining fusing merging keeping separating simplifying unnesting hoisting relaxing
+        narrowing pipeline __init__
     """,
     "engine/loops": """
         carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
         whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
-        checkpointing __init__
+        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
+        loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
         layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
@@ -55,8 +55,8 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations calls bodies
-        nest __init__
+        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations
+        sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",

@@ -9,8 +9,13 @@ from .sums import ADDED, add_up, finish, merge_tail
 from .turns import at, in_strips, item, loop, table, watched
 
 
-def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], slots: dict[int, int]) -> str:
+def driver(
+    layout: Layout, frame: Frame, shared: list[str], sample: list[str], single: list[str], slots: dict[int, int]
+) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
+
+    Of the functions that it calls the `shared` ones run once, those of `sample` on a step of samples, those of `single`
+    on one vector of them.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
     ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
@@ -18,17 +23,24 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
     """
     count = len(layout.sizes)
     parameters = "ptr %arguments, i64 %n, ptr %out, ptr %work"
-    declared = "".join(f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in shared + sample)
+    declared = "".join(
+        f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in dict.fromkeys([*shared, *sample, *single])
+    )
     prepare = at("cursors", "%work", frame.cursors) + at("shared", "%work", frame.shared)
     for k in range(count):
         prepare += at(f"g{k}", "%arguments", POINTER * k) + f"%a{k} = load ptr, ptr %g{k}\n"
         prepare += at(f"s{k}", "%work", frame.arguments + POINTER * k) + f"store ptr %a{k}, ptr %s{k}\n"
         prepare += at(f"c{k}", "%cursors", POINTER * k) + f"store ptr %a{k}, ptr %c{k}\n"
     prepare += "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %work, ptr %out)\n" for name in shared)
-    text = watch.poll() + declared + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    text = (
+        watch.poll()
+        + (watch.share() if layout.program.has_loops else "")
+        + declared
+        + f"define void @prepare({parameters}) #0 {{\n{prepare}ret void\n}}\n"
+    )
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
-        text += _part(layout, frame, sample)
+        text += _part(layout, frame, sample, single)
         run += "call void @part(ptr %work, i64 0, i64 0, i64 %n, i64 %n, ptr %out)\n"
     if layout.reduce:
         text += finish(layout, frame, slots)
@@ -36,9 +48,10 @@ def driver(layout: Layout, frame: Frame, shared: list[str], sample: list[str], s
     return text + f"define void @run({parameters}) #0 {{\n{run}ret void\n}}\n"
 
 
-def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
+def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    lanes, step, outputs, width = frame.lanes, frame.step, layout.outputs, frame.machine.size
+    lanes, step, vector, outputs = frame.lanes, frame.step, frame.single, layout.outputs
+    width = frame.machine.size
     rows = [width * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
     text = table("strides", [*rows, *[width * size for _, size in scattered]])
@@ -47,8 +60,8 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         "declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)\ndeclare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
     )
 
-    def calls(sink: str) -> str:
-        return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in sample)
+    def calls(names: list[str], sink: str) -> str:
+        return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in names)
 
     def target(name: str, sample_index: str) -> str:
         """Compute the address of a unit's row for one sample in the result."""
@@ -78,7 +91,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
         body += clear.format("%sums", width * lanes * frame.padded)
         if frame.narrow:
             body += clear.format("%partial", frame.double.size * frame.padded)
-    cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, step // lanes)
+    cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, 1)
 
     def through(name: str, first: str, stop: str, span: int, inside: str, turns: int, cost: int) -> str:
         """Run over samples; sums that lanes have few digits for are added up every so often, but at the end."""
@@ -94,35 +107,37 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
 
         return in_strips(own, first, stop, span, strip, max(1, ADDED * lanes // span), 0)
 
-    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {step}\n%end = sub i64 %last, %rest\n"
-    start = "%first"
+    body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {vector}\n%even = sub i64 %last, %rest\n"
+    body += f"%over = srem i64 %length, {step}\n%end = sub i64 %last, %over\n"
+    start, blocks = "%first", cost * (step // vector)
     if frame.groups > 1:
         span = step * frame.groups
-        body += f"%even = sub i64 %end, %first\n%odd = srem i64 %even, {span}\n%blocks = sub i64 %end, %odd\n"
+        body += f"%whole = sub i64 %end, %first\n%odd = srem i64 %whole, {span}\n%blocks = sub i64 %end, %odd\n"
         body += at("group_cursors", "%mine", frame.group_cursors)
-        body += through("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * cost)
+        body += through("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * blocks)
         start = "%blocks"
-    whole = calls("%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
-    body += through("i", start, "%end", step, whole, watch.turns(cost, None), cost)
+    whole = calls(sample, "%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
+    body += through("i", start, "%end", step, whole, watch.turns(blocks, None), blocks)
+    if step > vector:
+        one = calls(single, "%sums") + loop("o", "0", str(cursors), 1, _advance("o", vector))
+        body += watched("s", "%end", "%even", vector, one, watch.turns(cost, None), cost)
     body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
-    group = lanes if layout.reduce else step
-    for k in range(count):
-        body += f"%tc{k} = load ptr, ptr %c{k}\n" if layout.batched[k] else ""
-    fill = f"%over = sub i64 %rest, %t0\n%full = icmp sgt i64 %over, {group}\n"
-    fill += f"%live = select i1 %full, i64 {group}, i64 %over\n"
     for k in range(count):
         if layout.batched[k]:
-            fill += at(f"to{k}", "%mine", frame.tail_in + width * step * layout.starts[k])
-            fill += _filled(k, rows[k], group, step)
+            body += at(f"to{k}", "%mine", frame.tail_in + width * vector * layout.starts[k]) + _filled(
+                k, rows[k], vector
+            )
     if layout.reduce:
-        fill += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * lanes * outputs}, i1 false)\n"
-        body += loop("t0", "0", "%rest", group, fill + calls("%tail_sums") + merge_tail(frame, outputs))
+        body += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * lanes * outputs}, i1 false)\n"
+        body += calls(single, "%tail_sums") + merge_tail(frame, outputs)
     else:
-        body += "%t0 = add i64 0, 0\n" + fill + at("tail_out", "%mine", frame.tail_out)
-        aside = target("v", "%end") + f"%v.aside = mul i64 %v.start, {step}\n" + at("v.buffer", "%tail_out", "%v.aside")
-        body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor") + calls("%tail_out")
-        back = target("w", "%end") + f"%w.aside = mul i64 %w.start, {step}\n" + at("w.buffer", "%tail_out", "%w.aside")
-        back += "%w.bytes = mul i64 %w.stride, %rest\n"
+        body += at("tail_out", "%mine", frame.tail_out)
+        aside = target("v", "%even") + f"%v.aside = mul i64 %v.start, {vector}\n"
+        aside += at("v.buffer", "%tail_out", "%v.aside")
+        body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor")
+        body += calls(single, "%tail_out")
+        back = target("w", "%even") + f"%w.aside = mul i64 %w.start, {vector}\n"
+        back += at("w.buffer", "%tail_out", "%w.aside") + "%w.bytes = mul i64 %w.stride, %rest\n"
         back += "call void @llvm.memcpy.p0.p0.i64(ptr %w.target, ptr %w.buffer, i64 %w.bytes, i1 false)"
         body += loop("w", "0", str(units), 1, back)
     body += "br label %folding\nfolding:\n"
@@ -132,20 +147,13 @@ def _part(layout: Layout, frame: Frame, sample: list[str]) -> str:
     return text + f"{head} {{\n{body}ret void\n}}\n"
 
 
-def _filled(k: int, row: int, group: int, step: int) -> str:
-    """Copy the left-over rows of an argument to a place where full vectors can be read.
-
-    Beside those that are live stand copies of the first, up to a group; then copies of the group, up to a step.
-    """
+def _filled(k: int, row: int, lanes: int) -> str:
+    """Copy the left-over rows of an argument to a place where a full vector can be read, beside copies of the first."""
     copy = "call void @llvm.memcpy.p0.p0.i64(ptr {}, ptr {}, i64 {}, i1 false)"
-    text = f"%tp{k} = mul i64 %t0, {row}\n" + at(f"tf{k}", f"%tc{k}", f"%tp{k}") + f"%tn{k} = mul i64 %live, {row}\n"
-    text += copy.format(f"%to{k}", f"%tf{k}", f"%tn{k}") + "\n"
+    text = f"%tc{k} = load ptr, ptr %c{k}\n%tn{k} = mul i64 %rest, {row}\n"
+    text += copy.format(f"%to{k}", f"%tc{k}", f"%tn{k}") + "\n"
     one = f"%r{k}.n = mul i64 %r{k}, {row}\n" + at(f"r{k}.to", f"%to{k}", f"%r{k}.n")
-    text += loop(f"r{k}", "%live", str(group), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))
-    for place in range(group, step, group):
-        text += (
-            at(f"ts{k}.{place}", f"%to{k}", place * row) + copy.format(f"%ts{k}.{place}", f"%to{k}", group * row) + "\n"
-        )
+    text += loop(f"r{k}", "%rest", str(lanes), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))
     return text + f"store ptr %to{k}, ptr %c{k}\n"
 
 

@@ -47,7 +47,7 @@ def build(
         program: what to compute.
         batched: for each positional argument, whether it carries a leading axis of samples.
         reduce: "sum" or "mean" over the samples; None gives each sample's result.
-        threads: how many native threads may share a batch.
+        threads: how many native threads may share a batch, or a long loop without one.
         progress: called with the steps compiled so far and their number.
         format: of the numbers.
 
@@ -63,10 +63,10 @@ def build(
     header, *objects = parts
     size, *names = header.decode().split("\n")
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
-    workers = threads if any(batched) else 1
     count = len(program.arguments.parts)
-    tables = large_tables(program, machine)
-    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables, format)
+    tables, is_batched = large_tables(program, machine), any(batched)
+    endless = _is_endless(program)
+    return Kernel(objects, int(size), callbacks, count, threads, is_batched, _work(program), endless, tables, format)
 
 
 def _work(program: Program) -> int:
@@ -108,13 +108,19 @@ class _Emission:
             self.size, self.callbacks = self._nest.size, self._nest.callbacks
             return
         shared = Section(self.layout, self.machine, self.callbacks, sample=False)
-        sample = Section(self.layout, self.machine, self.callbacks, sample=True, vectors=_vectors(self.layout))
+        vectors = _vectors(self.layout)
+        sample = single = Section(self.layout, self.machine, self.callbacks, sample=True, vectors=vectors)
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
-        frame = Frame(self.layout, self.machine, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
+            if vectors > 1:
+                single = Section(self.layout, self.machine, self.callbacks, sample=True, sum_lanes=sample.lanes)
+                yield from self._grouped(single, shared.slots)
+        slots, lanes = max(sample.slot_count, single.slot_count), sample.lanes
+        count = len(sample.names)
+        frame = Frame(self.layout, self.machine, lanes, lanes, single.lanes, shared.slot_count, slots, count)
         self.size = frame.total
-        text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
+        text = driver.driver(self.layout, frame, shared.names, sample.names, single.names, shared.slots)
         yield text + self._attributes(), 0
 
     def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:

@@ -16,10 +16,11 @@ class Frame:
     """Lay out one worker's memory, in bytes: everything that native code writes apart from the result.
 
     `total` is what each worker needs; the first worker's holds the arguments' addresses and the shared values, too.
-    Functions run `step` samples at a time. A sum over samples has `lanes` lanes, to which a longer vector's parts are
-    added one after another; lanes are added up at the end, and `narrow` ones, with fewer digits than doubles, every few
-    samples before, in doubles. `groups` is how many groups of samples go through one function before the next: code
-    that is longer than the processor's cache for instructions is then read once for all of them.
+    Functions run `step` samples at a time, and others a `single` vector of them where these fill no step, the last of
+    them beside copies. A sum over samples has `lanes` lanes, to which a longer vector's parts are added one after
+    another; lanes are added up at the end, and `narrow` ones, with fewer digits than doubles, every few samples before,
+    in doubles. `groups` is how many groups of samples go through one function before the next: code that is longer than
+    the processor's cache for instructions is then read once for all of them.
     """
 
     def __init__(
@@ -27,14 +28,16 @@ class Frame:
         layout: Layout,
         machine: Machine,
         lanes: int,
+        step: int,
+        single: int,
         shared_slots: int,
         sample_slots: int,
-        functions: int = 0,
-        vectors: int = 1,
+        functions: int,
     ) -> None:
         size = machine.size
         width = size * lanes
-        self.machine, self.lanes, self.step = machine, lanes, lanes * vectors
+        self.machine, self.double = machine, machine.double or machine
+        self.lanes, self.step, self.single = lanes, step, single
         self.scratch_size = -(-width * sample_slots // 64) * 64
         fitting = _SCRATCH // max(1, self.scratch_size)
         self.groups = max(1, min(_GROUPS, fitting)) if functions >= _FUNCTIONS else 1
@@ -46,15 +49,14 @@ class Frame:
         self.cursors = self._take(POINTER * (len(layout.sizes) + len(layout.units)))
         self.arguments = self._take(POINTER * len(layout.sizes))
         self.shared = self._take(size * shared_slots)
-        self.tail_in = self._take(size * self.step * layout.numbers if layout.has_batch else 0)
-        self.tail_out = self._take(size * self.step * outputs if layout.per_sample else 0)
+        self.tail_in = self._take(size * single * layout.numbers if layout.has_batch else 0)
+        self.tail_out = self._take(size * single * outputs if layout.per_sample else 0)
         self.scratch = self._take(self.scratch_size * self.groups)
         self.group_cursors = self._take(POINTER * (len(layout.sizes) + len(layout.units)) * self.groups)
         rows = self.padded if layout.reduce else 0
         self.narrow = layout.reduce is not None and machine.double is not None
         self.sums = self._take(width * rows)
         self.tail_sums = self._take(width * rows)
-        self.double = machine.double or machine
         self.partial = self._take(self.double.size * rows)
 
     def _take(self, size: int) -> int:

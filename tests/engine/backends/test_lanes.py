@@ -9,7 +9,9 @@ from helpers import everything, flat
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, machine
+from chainrule.backends.llvm.instructions import supported_in_loops
 from chainrule.backends.llvm.loops import calls, columns
+from chainrule.backends.lowering import lower
 
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 
@@ -156,5 +158,5 @@ def test_functions_of_one_exponential_are_exact(name):
 
 def test_the_slope_of_a_sigmoid_takes_its_exponential():
     f = cr.trace(lambda xs: cr.map(cr.value_and_grad(lambda x: cr.sigmoid(x) + cr.tanh(x)), xs), [0.5] * 8)
-    (loop,) = [op for op, _ in emission.lower(f, emission.supported_in_loops).steps if hasattr(op, "body")]
+    (loop,) = [op for op, _ in lower(f, supported_in_loops).steps if hasattr(op, "body")]
     assert [op.name for op, _ in loop.body.steps].count("exp") == 2

@@ -6,51 +6,14 @@ import pickle
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import BACKENDS
+
+pytest.importorskip("llvmlite")
+from chainrule.backends import buffers
 from chainrule.backends.llvm.machine import host
-from chainrule.backends.lowering import DEFINITIONS
 from chainrule.floats import DOUBLE, SINGLE
-from chainrule.operations import PRIMITIVES, table
 
-BACKENDS = ["llvm", "numpy", "python"]
 EPS = 2.0**-24
-LEAST = 2.0**-126  # normal number
-SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 2.0, np.inf, -np.inf, np.nan, 88.5, -88.5, 3e38, -3e38, 1e-38, 1e-44]
-ROWS = sorted(
-    row.name
-    for row in PRIMITIVES.values()
-    if row.name not in ("sum", "mean", "dot", "norm", "logsumexp") and row.arity <= 3 and not row.custom
-)
-
-
-def samples(count, seed=0):
-    rng = np.random.default_rng(seed)
-    columns = []
-    for _ in range(count):
-        found = [rng.uniform(-3, 3, 800), rng.uniform(-30, 30, 800), rng.normal(size=800), SPECIAL]
-        found.append(rng.normal(size=800) * 10.0 ** rng.uniform(-30, 30, 800))
-        columns.append(rng.permutation(np.concatenate(found)).astype(np.float32))
-    return columns
-
-
-def units(found, right):
-    """Return by how many units in the last place of float32 numbers differ; nan and infinities must be the same."""
-    with np.errstate(over="ignore"):
-        rounded = right.astype(np.float32)
-    assert found.dtype == np.float32
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(rounded))
-    np.testing.assert_array_equal(found[np.isinf(rounded)], rounded[np.isinf(rounded)])
-    fits = np.isfinite(rounded) & (np.abs(right) >= LEAST)
-    unit = np.spacing(np.abs(rounded[fits])).astype(float)
-    return np.max(np.abs(found[fits] - right[fits]) / unit, initial=0.0)
-
-
-def function_of(name, count):
-    row = getattr(table, name)
-    return {
-        1: lambda x: row(x),
-        2: lambda x, y: row(x, y),
-        3: lambda x, y, z: row(x, y, z),
-    }[count]
 
 
 def agree(f, *args, tolerance=50 * EPS, **options):
@@ -74,59 +37,6 @@ def rounded(arg):
 
 def leaves(tree):
     return [leaf for item in tree for leaf in leaves(item)] if isinstance(tree, (list, tuple)) else [tree]
-
-
-# ---- rows ----
-
-
-@pytest.mark.parametrize("name", ROWS)
-def test_rows_are_within_a_few_units_in_the_last_place(name):
-    count = PRIMITIVES[name].arity
-    f, columns = function_of(name, count), samples(count)
-    batch = tuple(range(count))
-    right = cr.compile(f, batch=batch, backend="llvm")(*[x.astype(float) for x in columns])
-    if name == "silu":  # a sigmoid below the least normal number has lost digits
-        columns, right = [columns[0][columns[0] > -87]], right[columns[0] > -87]
-    mapped = lambda *xs: cr.map(lambda row: f(*row), xs)  # noqa: E731
-    for found in (
-        cr.compile(f, batch=batch, backend="llvm", dtype="float32")(*columns),
-        cr.compile(lambda *xs: mapped(*xs), backend="llvm", dtype="float32")(*columns),
-        cr.compile(f, batch=batch, backend="numpy", dtype="float32")(*columns),
-    ):
-        assert units(found, right) <= 5.0
-
-
-def test_rows_of_scalars_are_as_exact():
-    for name in ("exp", "log", "tanh", "gelu", "lgamma", "erf"):
-        f = function_of(name, 1)
-        for x in (0.3, 1.7, 9.5):
-            found = cr.compile(f, backend="llvm", dtype="float32")(x)
-            assert type(found) is float
-            assert abs(found - f(float(np.float32(x)))) <= 5 * 2 * EPS * abs(found)
-
-
-def test_delicate_definitions_are_computed_in_doubles():
-    x = np.float32([-1.2784645, -0.7517916, -12.9, -9.0, 2.0])  # next to zeros, and in tails
-    for name in ("silu_slope", "gelu_slope", "normal_cdf", "normal_pdf", "gelu"):
-        f = function_of(name, 1)
-        for backend in BACKENDS:
-            found = cr.compile(f, batch=(0,), backend=backend, dtype="float32")(x)
-            assert units(found, np.array([f(float(item)) for item in x])) <= 0.51
-    assert "gelu_slope" in DEFINITIONS
-
-
-def test_rows_of_ones_own_get_and_give_doubles():
-    seen = []
-
-    @cr.custom_primitive(partials=lambda y, x: (2.0 * x,))
-    def squared(x):
-        seen.append(x)
-        return x * x
-
-    for backend in BACKENDS:
-        found = cr.compile(squared, batch=(0,), backend=backend, dtype="float32")(np.float32([0.1, 3.0]))
-        np.testing.assert_array_equal(found, np.float32([0.010000000298023226, 9.0]))
-    assert set(seen) == {float(np.float32(0.1)), 3.0}
 
 
 # ---- programs ----
@@ -203,8 +113,8 @@ def test_numbers_beyond_the_range_are_infinite_and_constants_are_rounded_once():
 
 def test_large_tables_of_constants():
     rng = np.random.default_rng(0)
-    a = rng.normal(size=(70, 64))
-    agree(lambda x: a @ x, rng.normal(size=64).astype(np.float32))
+    a = rng.normal(size=(40, 32))
+    agree(lambda x: a @ x, rng.normal(size=32).astype(np.float32))
 
 
 # ---- sums over a batch ----
@@ -284,7 +194,7 @@ def test_arguments_of_every_kind_are_rounded_once(backend):
     f = cr.compile(lambda x, y: x * y, batch=(0,), backend=backend, dtype="float32")
     wide = np.zeros((12, 3), np.float32)
     wide[:, 1] = x
-    for given in (np.float32(x), x, x.tolist(), wide[:, 1], np.float32(x)[::-1][::-1], tuple(x)[:0] or list(x)):
+    for given in (np.float32(x), x, x.tolist(), wide[:, 1], np.float32(x)[::-1][::-1]):
         for y in (3, 3.0, np.float32(3.0), np.float64(3.0)):
             found = f(given, y)
             assert found.dtype == np.float32 and found.tolist() == right
@@ -316,7 +226,7 @@ def test_calls_without_the_native_entry(monkeypatch):
     x = np.linspace(0.0, 1.0, 1000).astype(np.float32)
     for threads in (1, 2):
         f = cr.compile(lambda x, y: cr.exp(x) * y, batch=(0,), backend="llvm", dtype="float32", threads=threads)
-        assert units(f(x, 0.5), np.exp(x.astype(float)) * 0.5) <= 5.0
+        np.testing.assert_allclose(f(x, 0.5), np.exp(x.astype(float)) * 0.5, rtol=10 * EPS)
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32")])
@@ -329,6 +239,11 @@ def test_dtypes_have_numpys_names(dtype):
 def test_other_dtypes_are_refused(dtype):
     with pytest.raises(ValueError, match=r'compile expected dtype to be "float64" or "float32" but got dtype='):
         cr.compile(lambda x: x, dtype=dtype)
+
+
+def test_arrays_of_float32_are_taken_as_they_are():
+    x = np.zeros((3, 2), np.float32)
+    assert buffers.convert(x, SINGLE) is x and buffers.convert(x, DOUBLE).dtype == float
 
 
 # ---- what is made of a compiled function ----

@@ -13,6 +13,7 @@ from .blocking import blocked, operations
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
+from .sharing import Shared, parts_of
 from .writer import Writer
 
 _IN_PLACE = 4  # shared numbers side by side that are read where they are, not packed, at least
@@ -65,9 +66,13 @@ class LoopCall:
         steps = tuple([step for _, _, step in self.regions])
         adds = op.sums > 0 or any(sink.adds for sink in sinks)
         lanes = self._lanes_taken(adds) if self._takes_lanes([*placed, *outputs]) else self.lanes
-        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
+        parts = None
+        if self.lanes == 1 and self.module.shares:
+            parts = parts_of(op, self.module.machine, lanes, sinks, steps)
+        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, parts)
         if key not in self.module.functions:
-            self.module.functions[key] = Iterations(parent, op, inputs, sinks, steps, lanes).write()
+            own = parent, op, inputs, sinks, steps, lanes
+            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own)).write()
         written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers += [parent.child_frame(written.size), "%watch"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
 from .. import watch
@@ -80,11 +80,11 @@ class Iterations:
             if last is not None:
                 at = f"%{name}.over = icmp sgt i64 {index}, {last}\n"
                 at += f"%{name} = select i1 %{name}.over, i64 {last}, i64 {index}\n"
-            return at + _moved(steps, f"%{name}", f"{name}q")
+            return at + moved_pointers(steps, f"%{name}", f"{name}q")
 
         def calls(index: str, name: str, names: Sequence[str]) -> str:
             pointers = [*[f"%{name}q{k}" for k in range(len(steps))], *own]
-            return place(index, name) + _calls(names, pointers, "%f" if reserved else "%frame")
+            return place(index, name) + calls_of(names, pointers, "%f" if reserved else "%frame")
 
         line = self._line(op.body, inputs, sinks, own, reserved)
         if line is None:
@@ -183,7 +183,9 @@ class Iterations:
             tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
             size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
-            text += f"%w = add i64 0, {last}\n" + _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
+            text += (
+                f"%w = add i64 0, {last}\n" + moved_pointers(steps, "%w", "w") + calls_of(tail.names, pointers, "%f")
+            )
         text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
@@ -208,7 +210,7 @@ class Iterations:
             for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
-        return self._written(write)
+        return self.parent.written(write)
 
     def _while(self) -> Written:
         """Iterate while all lanes go on together."""
@@ -218,12 +220,16 @@ class Iterations:
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
-        text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+        text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
         scalar = self.module.scalar
         text += f"%c = load {scalar}, ptr %frame, align {self.module.size}\n%on = fcmp une {scalar} %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += _moved(self.steps, "%i") + _calls(body.names, [f"%q{k}" for k in range(count)], "%f") + self._again()
+        text += (
+            moved_pointers(self.steps, "%i")
+            + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
+            + self._again()
+        )
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
@@ -247,7 +253,7 @@ class Iterations:
             condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
-            text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+            text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
             text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n"
             text += f"%c = load {type_}, ptr %cp, align {self.module.size}\n"
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
@@ -267,10 +273,12 @@ class Iterations:
                 f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
                 f"%on = fcmp olt {type_} %ks, %counts\n"
             )
-        text += _moved(self.steps, "%k") + _calls(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
+        text += moved_pointers(self.steps, "%k") + calls_of(
+            body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f"
+        )
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self._written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self._written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
@@ -302,13 +310,6 @@ class Iterations:
             f"%given = fptosi {scalar} %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
             f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
         )
-
-    def _written(self, write: Callable[[], None]) -> str:
-        """Return what is written by the parent's means."""
-        lines, self.parent.lines = self.parent.lines, []
-        write()
-        text, self.parent.lines = "".join(f"{line}\n" for line in self.parent.lines), lines
-        return text
 
     def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
         """Replace the carry in the lanes that go on, where `%on`."""
@@ -376,7 +377,7 @@ def _follows(before: Sequence[Spot], spot: Spot) -> bool:
     return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
 
 
-def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
+def moved_pointers(steps: Sequence[int], index: str, name: str = "q") -> str:
     """Write the pointers of one iteration."""
     return "".join(
         f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
@@ -384,6 +385,6 @@ def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
     )
 
 
-def _calls(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
+def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
     operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
     return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -33,6 +33,7 @@ class Module:
         self.texts: list[str] = []
         self.constants: dict[bytes, str] = {}
         self.functions: dict[object, Written] = {}  # of loops
+        self.shares = True  # whether threads may share loops: none inside one that they share
         self._operations: dict[int, Operations] = {}
         self._declared: dict[str, None] = {}
         self._walks: dict[Hashable, str] = {}

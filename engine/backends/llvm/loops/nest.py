@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ....operations import Primitive
-from ....programs import Program, Step, View, drop, size_of, values_in_tuple
+from ....programs import Program, Step, Structural, View, drop, size_of, values_in_tuple
 from ...layout import Layout
 from .. import driver, watch
 from ..frame import Frame
 from ..machine import Machine
+from .blocking import operations
 from .bodies import Body
 from .memory import Sink, Spot, in_order
 from .module import Module, Written
 
-VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
+_VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
+_LONG = 500  # operations of a program, from which on it is worth having them once only
+_MUCH = 32  # operations of a sample for each shared number and sum, from which on loading these is no more to save
 
 
 class Nest:
@@ -41,18 +44,22 @@ class Nest:
         once = self._once(module, slots)
         count = len(layout.sizes)
         text = _entry("shared_0", once, count, ["%shared" if layout.has_batch else "%sink"], f"%shared, i64 {own}")
-        size = 0
-        if layout.has_batch:
-            samples = self._samples(module, slots, VECTORS * machine.lanes)
-            size = samples.size
+        size, most = 0, _vectors(layout)
+        widths = list(dict.fromkeys([most, 1])) if layout.has_batch else []
+        for vectors in widths:
+            samples = self._samples(module, slots, vectors * machine.lanes)
+            size = max(size, samples.size)
             units = 0 if layout.reduce else len(layout.units)
             target = ["%sink"] if layout.reduce else [f"%c{count + k}" for k in range(units)]
-            text += _entry("sample_0", samples, count + units, ["%shared", *target], "%scratch, i64 0", count)
+            more = ["%shared", *target]
+            text += _entry(f"sample_{vectors}", samples, count + units, more, "%scratch, i64 0", count)
         scratch = -(-size // (width * machine.lanes))
-        frame = Frame(layout, machine, machine.lanes, (own + once.size) // width, scratch, vectors=VECTORS)
+        lanes, shared = machine.lanes, (own + once.size) // width
+        frame = Frame(layout, machine, lanes, most * lanes, lanes, shared, scratch, 0)
         self.size = frame.total
         yield module.text() + text, len(layout.program.steps)
-        yield driver.driver(layout, frame, ["shared_0"], ["sample_0"] if layout.has_batch else [], slots), 0
+        names = [f"sample_{vectors}" for vectors in widths]
+        yield driver.driver(layout, frame, ["shared_0"], names[:1], names[-1:], slots), 0
 
     def _sample_places(self) -> list[int]:
         """List the steps that run for every sample, and those that look for these at what is shared."""
@@ -120,7 +127,7 @@ class Nest:
             if layout.reduce:
                 # Every sum has as many lanes as a register.
                 own = self.machine.lanes
-                fold = own if lanes > 1 else 0
+                fold = own if lanes > own else 0
                 base = f"%r{count + 1}"
                 spot = in_order(base, width * own * start, shapes[position], width * own, wide=lanes > 1, fold=fold)
                 sinks.append([Sink(spot, True)])
@@ -136,6 +143,19 @@ class Nest:
         inputs = [*self._spots(lanes), *kept]
         pointers = count + 1 + (1 if layout.reduce else len(layout.units))
         return Body(module, program, lanes, inputs, sinks, pointers).write()
+
+
+def _vectors(layout: Layout) -> int:
+    """Choose how many vectors of samples run side by side: one if they share little, and there is much to compile.
+
+    An LSTM of 1,305 operations, 50 steps, was ready after 0.35 s rather than 0.53 s, and took 1.65 ms for 64 samples
+    rather than 1.83 ms; a network of 16,641 parameters with four vectors 3.0 ms rather than 3.9 ms.
+    """
+    program = layout.program
+    shared = sum([size for size, flag in zip(layout.sizes, layout.batched, strict=True) if not flag])
+    shared += layout.outputs if layout.reduce else 0
+    work = sum([op.work if isinstance(op, Structural) else len(args) for op, args in program.steps])
+    return 1 if operations(program) >= _LONG and work >= _MUCH * shared else _VECTORS
 
 
 def part(program: Program, places: Sequence[int], more: Sequence[int], outputs: Sequence[int]) -> Program:

@@ -6,7 +6,7 @@ import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 from ....programs import Numbers, Program, Shape, differing, size_of
 from .in_line import Line
@@ -102,6 +102,13 @@ class Writer(ABC):
     def temporary(self) -> int:
         """Return a number unused by any other name in this program's functions."""
         return next(self._temporary)
+
+    def written(self, write: Callable[[], None]) -> str:
+        """Return what is written meanwhile, which goes to no function of this program's own."""
+        lines, self.lines = self.lines, []
+        write()
+        text, self.lines = "".join(f"{line}\n" for line in self.lines), lines
+        return text
 
     # ---- values ----
 

@@ -28,20 +28,29 @@ _Instruction = tuple[int, Primitive, tuple[int, ...], str]
 class Section:
     """Write either the shared steps, on scalars, or those of every sample, on vectors.
 
+    With `sum_lanes` the vectors are shorter than sums over the samples, which have so many lanes.
     `declarations` collects what the functions written so far call; `callbacks` the rows that only Python can evaluate.
     """
 
     def __init__(
-        self, layout: Layout, machine: Machine, callbacks: list[Primitive], *, sample: bool, vectors: int = 1
+        self,
+        layout: Layout,
+        machine: Machine,
+        callbacks: list[Primitive],
+        *,
+        sample: bool,
+        vectors: int = 1,
+        sum_lanes: int = 0,
     ) -> None:
         self.layout, self.sample = layout, sample
         self.lanes = machine.lanes * vectors if sample else 1
         self.operations = Operations(machine, self.lanes, callbacks)
-        self.prefix = "sample" if sample else "shared"
+        self.prefix = "single" if sum_lanes else "sample" if sample else "shared"
         self.memory = "%scratch" if sample else "%shared"
         self.size, self.scalar = machine.size, machine.scalar
         self.width = self.size * self.lanes
         self.align = min(64, self.width)
+        self.sum_width = self.size * (sum_lanes or self.lanes)
         self.type, self.mask = self.operations.type, self.operations.mask
         self.slots: dict[int, int] = {}
         self.slot_count = 0
@@ -297,7 +306,7 @@ class Section:
                 )
             elif layout.reduce:
                 self._lines.append(
-                    f"%o{place} = getelementptr i8, ptr %sink, i64 {self.width * place}\n"
+                    f"%o{place} = getelementptr i8, ptr %sink, i64 {self.sum_width * place}\n"
                     f"%a{place} = load {type_}, ptr %o{place}, align {self.align}\n"
                     f"%n{place} = fadd {type_} %a{place}, {text}\n"
                     f"store {type_} %n{place}, ptr %o{place}, align {self.align}"
