@@ -179,6 +179,9 @@ def scattered(op: Scatter) -> Callable[[Array, Array], Array]:
         rows = rows.reshape((*rows.shape[:own], *[1] * len(row), *rows.shape[own:]))
         found = np.zeros((count + 1, *row, *lanes), kind_of([items]))  # what is for no row goes into the last
         np.add.at(found, (rows, *_grid(row, own, depth), *_grid(lanes, own + len(row), 0)), items)
+        if (rows == count).any():
+            lost = (rows == count) & (items != 0.0)
+            found[:, ..., lost.any(axis=tuple(range(own + len(row))))] = np.nan
         return found[:count]
 
     return add

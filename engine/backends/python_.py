@@ -286,10 +286,14 @@ def _scatter(op: Scatter, index: str, items: str, name: str) -> Iterator[str]:
     yield f"    {name} = {_zeros(op.shape)}"
     if op.shape[1:]:
         yield f"    for i, k in enumerate({rows}):"
-        yield f"        for j in range({size} if k < {count} else 0): {name}[k * {size} + j] += {items}[i * {size} + j]"
+        yield f"        if k < {count}:"
+        yield f"            for j in range({size}): {name}[k * {size} + j] += {items}[i * {size} + j]"
+        lost = f"any({items}[{_rows_of('i', size)}])"
     else:
         yield f"    for k, x in zip({rows}, {items if op.index else f'({items},)'}):"
         yield f"        if k < {count}: {name}[k] += x"
+        lost = "x"
+    yield f"        elif {lost}: {name}[:] = [nan] * {size_of(op.shape)}"
 
 
 def _names(program: Program) -> dict[Primitive, str]:

@@ -236,12 +236,12 @@ class Compiled:
             self._latest = own._latest
             return result
         args = positional(self.f, args, named, function_name(self.f)) if named else args
-        if modes.blocks and is_strict():
+        strict = modes.blocks and is_strict()
+        if not strict and self._latest and (result := self._latest.enter_into(out, args)) is not None:
+            return result
+        if strict:
             self._search(args)
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
                 f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
@@ -251,15 +251,19 @@ class Compiled:
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n)
             if not buffers.all_finite(out):
                 blame(self, plan, packed, n, out.tolist())
-        return self._call(args, flags)
+        return self._call(args, self._flags_for(len(args)))
+
+    def _unpacked(self, args: tuple[Any, ...]) -> tuple[list[Argument], int, Plan | None]:
+        """Return the arguments, how many samples there are, and the plan if all are numbers."""
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = samples_in(packed, self.f)
+        return packed, n, None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
         """Return the plan for such arguments; None if what `f` closes over belongs to this call alone."""

@@ -12,7 +12,7 @@ from ..floats import FORMATS
 from .choosing import BACKENDS
 from .compiled import Compiled, Function, Reduce
 from .plan import MAX_STEPS
-from .reductions import WAYS, ways_in
+from .reductions import check_ways
 from .specialising import listed_names
 
 Names = Sequence[str | int] | str | int
@@ -79,7 +79,7 @@ def compile(
     sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
     `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
 
-    With ``dtype="float32"`` arguments and constants are rounded once, and results are arrays of float32, or floats. Each
+    With ``dtype="float32"`` arguments and constants are rounded once, results are arrays of float32, or floats. Each
     operation is within 5 units in the last place, 6e-7, of what it is of these; a sum of n terms within
     ``(n + 1) * 2**-24`` of the sum of the terms' sizes; one over a batch of any size within ``100 * 2**-24``. Beyond
     3.4e38 numbers are infinite, also on the way, below 1.2e-38 they lose digits; whole numbers are exact up to 2**24,
@@ -118,12 +118,7 @@ def compile(
         )
     if not callable(f):
         raise TypeError(f"compile expected a function but got {describe('f', f)}")
-    wrong = [way for way in ways_in(reduce) if way not in WAYS]
-    if wrong:
-        raise ValueError(
-            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
-            f"{describe('reduce', wrong[0])}"
-        )
+    check_ways(reduce)
     if backend not in ("auto", *BACKENDS):
         raise ValueError(
             f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'

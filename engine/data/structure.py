@@ -232,7 +232,7 @@ def _flatten(tree: Any, function: str, name: str, numbers: list[Any], others: bo
         numbers.append(tree)
         return NUMBER
     if hasattr(type(tree), "__whole__"):
-        numbers.append(tree)
+        numbers.append(tree.__whole__())
         return Structure("array", shape=tree.shape, whole=True)
     if isinstance(tree, (list, tuple)) and not hasattr(tree, "_fields"):
         kind = "list" if isinstance(tree, list) else "tuple"

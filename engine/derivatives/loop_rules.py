@@ -29,6 +29,7 @@ from ..programs import (
     Tracer,
     View,
     as_values,
+    counted,
     input_flags,
     listed,
     reached_outputs,
@@ -57,7 +58,7 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
     carry, rows = loop.carry, loop.rows
     if loop.kind == WHILE:
         count = node.counted()
-        loop, inserted = counted(node.loop), 1
+        loop, inserted = _counted(node.loop), 1
         args, wanted = (*args[:carry], count, *args[carry:]), [*wanted[:carry], False, *wanted[carry:]]
     own_places = [loop.place_of(k) for k in range(loop.results)]
     given = [place in gradients for place in own_places]
@@ -73,19 +74,14 @@ def pull(node: LoopNode, gradients: dict[int, Any], wanted: Sequence[bool]) -> l
     return [*every[:carry], *every[carry + inserted :]]
 
 
-def counted(loop: Loop) -> Loop:
+def _counted(loop: Loop) -> Loop:
     """Return a while loop as the counted scan that it is once the number of its iterations is known."""
     if not loop.length:
         raise ValueError(
             f"while_loop of {loop.body.name} expected limit=, the greatest number of iterations, for a derivative in "
             "reverse mode (grad) but got none; pass a limit, or use jvp"
         )
-    body, carry = loop.body, loop.carry
-    shapes = [*body.shapes[:carry], (), *body.shapes[carry:]]
-    new = [k + (k >= carry) for k in range(body.count)]
-    names = (*body.names[:carry], "iterations", *body.names[carry:])
-    body = body.renumbered(body.steps, new, names=names, arguments=values_in_tuple(shapes))
-    return loop.change(kind=COUNTED, body=body, condition=None)
+    return counted(loop)
 
 
 @functools.lru_cache(maxsize=512)

@@ -8,11 +8,12 @@ number that it is.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..programs import CALL, MAP, ArrayTracer, Gather, Loop, Numbers, Structural, View, size_of
+from ..programs import CALL, MAP, ArrayTracer, Gather, Loop, Numbers, Place, Structural, View, size_of
 from .patterns import numbers_asked, places_of, shape_of_node
-from .sweeps import Recorded, between
+from .sweeps import Recorded, between, is_node
 
 
 class Moved(NamedTuple):
@@ -51,15 +52,30 @@ def from_moved(graph: Recorded) -> Moved | None:
 def _moved(node: Any, own: dict[int, Any]) -> Any:
     """Return which numbers a node has that only moves some; None for another."""
     op = node.op
-    before = own.get(id(node.args[0])) if node.args else None
-    if before is None:
+    known = [own.get(id(arg)) for arg in node.args]
+    if isinstance(op, Place):
+        return _placed(op, node.args, known)
+    if not known or known[0] is None:
         return None
     if isinstance(op, View):
-        return None if op.stops else before[places_of(op.part)]
+        return None if op.stops else known[0][places_of(op.part)]
     if isinstance(op, Gather) and isinstance(node.args[1], Numbers):
         found = numbers_asked(node.args[1], op.of)
-        found[found >= 0] = before[found[found >= 0]]
-        return found
+        return known[0][found] if (found >= 0).all() else None  # a row that is not there is nan in derivatives, too
     if type(node) is ArrayTracer and not isinstance(op, Structural):
-        return before  # a copy
+        return known[0]  # a copy
     return None
+
+
+def _placed(op: Place, args: Sequence[Any], known: Sequence[Any]) -> Any:
+    """Return which numbers are put together; None where some are added up, or computed."""
+    numpy = importlib.import_module("numpy")
+    found, count = numpy.full(size_of(op.shape), -2), 0
+    for part, arg, numbers in zip(op.parts, args, known, strict=True):
+        if numbers is None and is_node(arg):
+            return None
+        places = places_of(part)
+        found[places] = -1 if numbers is None else numbers
+        count += len(places)
+    is_apart = count == (found > -2).sum()
+    return numpy.maximum(found, -1) if is_apart else None

@@ -20,6 +20,7 @@ from .patterns import pattern_by_number, shape_of_node
 from .sparsity import colour, use_sparse_arrays
 from .sweeps import Recorded, forward, placed, reverse
 
+_BITS = 62  # of one integer that NumPy holds
 _AXIS = 64  # rows or columns of an array that are put in their places one by one
 
 
@@ -152,11 +153,26 @@ def _colours(shapes: Sequence[Shape], swept: Any, across: Any) -> Any:
     group_of = numpy.concatenate([*groups, numpy.arange(0)])
     pairs = numpy.sort(across * max(1, count) + group_of[swept])
     place, group = numpy.divmod(pairs[numpy.diff(pairs, prepend=-1) > 0], max(1, count))
-    bounds = [0, *(numpy.flatnonzero(numpy.diff(place)) + 1).tolist(), len(place)]
-    listed = group.tolist()
-    # Places where the same meet tell nothing new.
-    together = dict.fromkeys([tuple(listed[first:last]) for first, last in pairwise(bounds)])
-    return numpy.array(colour(list(together), count), int)[group_of]
+    return numpy.array(colour(_together(place, group, count), count), int)[group_of]
+
+
+def _together(place: Any, group: Any, count: int) -> list[tuple[int, ...]]:
+    """List which groups meet in a place, each set of them once.
+
+    Args:
+        place: in order, for each that meets there.
+        group: which group it is.
+        count: how many groups there are.
+    """
+    numpy = importlib.import_module("numpy")
+    if not len(place):
+        return []
+    starts = numpy.flatnonzero(numpy.diff(place, prepend=-1))
+    if count <= _BITS:
+        found = set(numpy.bitwise_or.reduceat(1 << group, starts).tolist())
+        return [tuple([k for k in range(count) if bits >> k & 1]) for bits in sorted(found)]
+    bounds, listed = [*starts.tolist(), len(place)], group.tolist()
+    return list(dict.fromkeys([tuple(listed[first:last]) for first, last in pairwise(bounds)]))
 
 
 def _grouped(shape: Shape, swept: Any, across: Any) -> Any:

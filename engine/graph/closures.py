@@ -68,9 +68,11 @@ class _Session(threading.local):
     depth = 0
     number = 0
     first = 0  # the birth of what was traced first
+    since = 0  # the birth of what was traced first by the innermost function, of a loop, too
     outside: Outside | None = None  # of the innermost trace
     alone = False  # the program will run without a batch
     least: int | None = None  # from how many numbers on arrays are whole in the code that runs, if that is said
+    kept = 0  # bodies of loops in which small arrays stayed whole
 
 
 session = _Session()

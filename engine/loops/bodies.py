@@ -10,6 +10,7 @@ from typing import Any
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
 from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
+    ArrayTracer,
     Loop,
     Place,
     Program,
@@ -45,6 +46,9 @@ class Body:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
             inputs = symbols_of(input_names(f, arguments), arguments)
+        for own in inputs:
+            if isinstance(own, ArrayTracer):
+                own.memory = None  # what another body wrote
         self.inputs: list[Any] = inputs
         # Whatever else is traced was born before, outside.
         self.since = inputs[0].birth if inputs else Tracer("").birth
@@ -53,7 +57,11 @@ class Body:
             args[1] = None
         if carry is not None:
             args[0] = carry.give(inputs[: carry.structure.count])
-        self.value = f(*args)
+        before, session.since = session.since, self.since
+        try:
+            self.value = f(*args)
+        finally:
+            session.since = before
         self.lifted: list[Any] = []
         if function == "scan":
             return
@@ -77,13 +85,19 @@ def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
     """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
 
     `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
-    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike.
+    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What
+    stands around such a body hands it arrays, so these are whole, too.
     """
+    before = session.kept
     body, given = make()
-    if session.least is None and (_joins(body.program) or work(recognise(body.program)) >= WORK):
+    if session.least is not None:
+        return body, given
+    is_around = session.kept > before
+    if is_around or _joins(body.program) or work(recognise(body.program)) >= WORK:
         with arrays_whole_from(_LEAST):
             other, others = make()
-        if size(other.program) < _GAIN * size(body.program):
+        if is_around or size(other.program) < _GAIN * size(body.program):
+            session.kept += 1
             return other, others
     return body, given
 

@@ -30,19 +30,28 @@ from .nests import elementwise, holds_conditions, operand
 
 def item(x: ArrayTracer, index: Any) -> Any:
     """Return ``x[index]``."""
+    part, axes, chosen = located(x.shape, index)
+    if 0 in part.shape:
+        return _empty(part.shape, axes, chosen)
+    seen = x.view(part)
+    return _chosen(seen, axes, chosen) if chosen else seen
+
+
+def located(of: Shape, index: Any) -> tuple[Part, list[int], list[Any]]:
+    """Return the part of an array of a shape that an index is, the axes of it that index arrays choose from, these."""
     parts = list(index) if isinstance(index, tuple) else [index]
     parts = [_as_index(part) for part in parts]
-    parts = _without_ellipsis(parts, len(x.shape))
+    parts = _without_ellipsis(parts, len(of))
     start, axes, shape, strides = 0, [], [], []  # of the view; which of its axes have index arrays
     axis = 0
-    own = contiguous(x.shape)
-    chosen: list[tuple[Any, int]] = []
+    own = contiguous(of)
+    chosen: list[Any] = []
     for part in parts:
         if part is None:
             shape.append(1)
             strides.append(0)
             continue
-        length, stride = x.shape[axis], own[axis]
+        length, stride = of[axis], own[axis]
         axis += 1
         if isinstance(part, int):
             start += _place(part, length, axis - 1) * stride
@@ -53,18 +62,15 @@ def item(x: ArrayTracer, index: Any) -> Any:
             strides.append(stride * places.step)
         else:
             axes.append(len(shape))
-            chosen.append((part, length))
+            chosen.append(part)
             shape.append(length)
             strides.append(stride)
-    if 0 in shape:
-        return _empty(shape, axes, chosen)
-    seen = x.view(Part(start, tuple(shape), tuple(strides)))
-    return _chosen(seen, axes, [part for part, _ in chosen]) if chosen else seen
+    return Part(start, tuple(shape), tuple(strides)), axes, chosen
 
 
-def _empty(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[tuple[Any, int]]) -> Any:
+def _empty(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[Any]) -> Any:
     index: list[Any] = [slice(None)] * len(shape)
-    for axis, (part, _) in zip(axes, chosen, strict=True):
+    for axis, part in zip(axes, chosen, strict=True):
         index[axis] = part
     return np.zeros(shape)[tuple(index)]
 
@@ -80,9 +86,11 @@ def _as_index(part: Any) -> Any:
         return part
     if isinstance(part, slice):
         return slice(*[None if end is None else _whole(end) for end in (part.start, part.stop, part.step)])
-    if is_symbolic(part) or isinstance(part, ArrayTracer):
-        if isinstance(part, ArrayTracer) and is_mask(part):
+    if isinstance(part, ArrayTracer):
+        if is_mask(part):
             _refuse_mask()
+        return part.__whole__()
+    if is_symbolic(part):
         return part
     array = np.asarray(part)
     if array.dtype.kind == "O" and any(map(is_symbolic, array.flat)):

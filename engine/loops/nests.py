@@ -49,7 +49,9 @@ class Seen(NamedTuple):
 
 def operand(x: Any) -> Any:
     """Return what functions of arrays compute with: a traced array, an array of constants, or a number."""
-    if isinstance(x, (ArrayTracer, float)) or hasattr(type(x), "__apply__"):
+    if isinstance(x, ArrayTracer):
+        return x.__whole__()
+    if isinstance(x, float) or hasattr(type(x), "__apply__"):
         return x
     if isinstance(x, (list, tuple)) and any(isinstance(item, ArrayTracer) for item in x):
         x = np.asarray([np.asarray(item, object) for item in x], object)

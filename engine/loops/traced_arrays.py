@@ -8,13 +8,14 @@ from typing import Any
 
 from ..programs import ArrayTracer, use_array_methods
 
-_BINARY = "add sub mul truediv pow floordiv mod divmod matmul and or xor"
+_OPERATORS = "add sub mul truediv pow floordiv mod divmod matmul and or xor"
 _METHODS = f"""
-    {" ".join([f"__{name}__ __r{name}__" for name in _BINARY.split()])}
+    {" ".join([f"__{name}__ __r{name}__" for name in _OPERATORS.split()])}
+    {" ".join([f"__i{name}__" for name in _OPERATORS.split() if name != "divmod"])}
     __lt__ __le__ __gt__ __ge__ __eq__ __ne__ __neg__ __pos__ __abs__ __invert__ __len__ __iter__ __getitem__
     __setitem__ __copy__ __deepcopy__ __bool__ __float__ __int__ __index__ __array__ __on_arrays__ __array_ufunc__
     __array_function__ reshape transpose flatten tolist item copy astype take sum mean prod max min var std ptp cumsum
-    cumprod dot trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin argsort all any
+    cumprod dot fill trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin argsort all any
 """
 _PROPERTIES = "T ndim size dtype flat nbytes"
 

@@ -14,22 +14,10 @@ from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
 from ..programs import ArrayTracer, Gather, Numbers, shape_of, size_of
 from . import array_reductions as reductions
-from .indexing import gathered, is_mask, item
+from .indexing import gathered, is_mask
 from .nests import conditions, elementwise, holds_conditions, operand, shown
 from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
-
-
-def _refuse_out(options: dict[str, Any]) -> None:
-    if any(isinstance(own, ArrayTracer) for own in options.get("out") or ()):
-        refuse_writing()
-
-
-def refuse_writing(*_: Any) -> Any:
-    """Raise: a traced array is a value, not memory."""
-    raise TypeError(
-        f"a traced array can't be written to, as was asked for at {user_line()}; make a new one by "
-        "numpy.where(mask, new, x), numpy.concatenate, or z = numpy.zeros(x.shape, object), which holds traced numbers"
-    )
+from .writing import copy_of, sliced, write
 
 
 def item_of(array: Any, index: Any) -> Any:
@@ -54,6 +42,7 @@ def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any
         rows, index = args
         if not isinstance(rows, ArrayTracer) or is_symbolic(index) or np.asarray(index).dtype.kind != "f":
             return shown(gathered(rows, index))
+        rows = rows.__whole__()
         # Of numbers that are given as floats those for which there is no row give nan, as traced ones do.
         places = operand(index)
         places = Numbers.of(places) if isinstance(places, np.ndarray) else places
@@ -84,7 +73,11 @@ _PRODUCTS: dict[str, Function] = {"matmul": reductions.matrix_product}
 
 def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Carry out a ufunc or its method on whole arrays."""
-    _refuse_out(options)
+    out = options.pop("out", None) or ()
+    if any(isinstance(own, ArrayTracer) for own in out):
+        return _written(out, call_whole_ufunc(ufunc, method, inputs, options))
+    if out:
+        options["out"] = out
     name = ufunc.__name__
     left = {key: own for key, own in options.items() if key not in ("dtype", "keepdims", "axis") and own is not None}
     if options.get("dtype") in (None, float, object, bool) and not left:
@@ -93,6 +86,18 @@ def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], option
             return shown_each(own(*inputs))
     given, kept = by_number(tuple(inputs)), by_number(dict(options))
     return call_ufunc(ufunc, method, given, kept)
+
+
+def _written(out: Sequence[Any], found: Any) -> Any:
+    """Write results to arrays, and return these."""
+    several = found if isinstance(found, tuple) else (found,)
+    given = tuple([own if target is None else _assigned(target, own) for target, own in zip(out, several, strict=True)])
+    return given if isinstance(found, tuple) else given[0]
+
+
+def _assigned(target: Any, value: Any) -> Any:
+    target[...] = value
+    return target
 
 
 def _ufunc_on(name: str, ufunc: np.ufunc, method: str, options: dict[str, Any]) -> Function | None:
@@ -154,20 +159,16 @@ def _plain(x: Any) -> Any:
 # ---- attributes and methods ----
 
 
-def _copied(x: Any, *_: Any, **__: Any) -> Any:
-    return x
-
-
 def as_type(x: Any, dtype: Any) -> Any:
     """Return a traced array as doubles, and conditions as 1 and 0 in any type; `TraceError` for anything else."""
     if np.dtype(dtype) in (np.dtype(float), np.dtype(object)):
-        return x
+        return copy_of(x)
     if not is_mask(x):
         raise TraceError(
             f"a traced array holds doubles, but astype({np.dtype(dtype).name}) was called at {user_line()}; write "
             "chainrule.trunc(x) for whole numbers, or x != 0 for truth values"
         )
-    return x if np.dtype(dtype) == bool else shown(elementwise(_one_or_zero, x))
+    return copy_of(x) if np.dtype(dtype) == bool else shown(elementwise(_one_or_zero, x))
 
 
 def _one_or_zero(condition: Any) -> Any:
@@ -180,7 +181,7 @@ def _as_numpy(x: Any, dtype: Any = None, copy: Any = None) -> Any:
 
 
 def _each(x: Any) -> Any:
-    return iter([shown(item(x, k)) for k in range(x.shape[0])])
+    return iter([sliced(x, k) for k in range(x.shape[0])])
 
 
 def _binary(name: str) -> Function:
@@ -188,6 +189,15 @@ def _binary(name: str) -> Function:
 
     def own(x: Any, other: Any) -> Any:
         return ufunc(x, other) if _takes_part(other) else NotImplemented
+
+    return own
+
+
+def _in_place(name: str) -> Function:
+    ufunc = getattr(np, name)
+
+    def own(x: Any, other: Any) -> Any:
+        return _assigned(x, ufunc(x, other)) if _takes_part(other) else NotImplemented
 
     return own
 
@@ -245,21 +255,23 @@ def _refuse(what: str, advice: str) -> Function:
 METHODS: dict[str, Function] = {
     **{f"__{name}__": _binary(ufunc) for name, ufunc in (_OPERATORS | _COMPARISONS).items()},
     **{f"__r{name}__": _reflected(ufunc) for name, ufunc in _OPERATORS.items()},
+    **{f"__i{name}__": _in_place(ufunc) for name, ufunc in _OPERATORS.items() if name != "divmod"},
     "__neg__": lambda x: np.negative(x),
-    "__pos__": lambda x: x,
+    "__pos__": copy_of,
     "__abs__": lambda x: np.abs(x),
     "__invert__": lambda x: np.invert(x),
     "__len__": lambda x: x.shape[0],
     "__iter__": _each,
-    "__getitem__": lambda x, index: shown(item(x, index)),
-    "__setitem__": refuse_writing,
+    "__getitem__": sliced,
+    "__setitem__": write,
+    "fill": lambda x, value: write(x, ..., value),
     "__bool__": _refuse("a condition (if, while, and, or, not) was asked for", "write numpy.where or chainrule.where"),
     "__float__": _refuse("float() or a function of math was called", "call NumPy's functions or chainrule's"),
     "__int__": _refuse("int() was called", "use numpy.floor, trunc or rint"),
     "__index__": _refuse("it was used as an index or a count", "write chainrule.take(items, index)"),
     "__array__": _as_numpy,
-    "__copy__": _copied,
-    "__deepcopy__": _copied,
+    "__copy__": copy_of,
+    "__deepcopy__": lambda x, memo: copy_of(x),
     "__on_arrays__": lambda x, function, args, options: call_on_arrays(function, args, options),
     "__array_ufunc__": lambda x, ufunc, method, *inputs, **options: call_whole_ufunc(ufunc, method, inputs, options),
     "__array_function__": lambda x, function, types, args, kwargs: call_whole_function(function, args, kwargs),
@@ -267,10 +279,10 @@ METHODS: dict[str, Function] = {
     "transpose": lambda x, *axes: shown(
         reductions.transposed(x, axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes or None)
     ),
-    "flatten": _method(np.ravel),
+    "flatten": lambda x, order="C": copy_of(reshape(x, -1, order=order)),
     "tolist": lambda x: by_number(x).tolist(),
     "item": lambda x, *place: by_number(x).item(*place),
-    "copy": _copied,
+    "copy": lambda x, order="C": copy_of(x),
     "astype": lambda x, dtype, *_, **__: as_type(x, dtype),
     "take": _method(np.take),
     **{

@@ -15,11 +15,12 @@ import numpy as np
 
 from ..data import array_of
 from ..operations import table
-from ..programs import ArrayTracer, Shape, shape_of, size_of
+from ..programs import ArrayTracer, Shape, Tracer, shape_of, size_of
 from . import array_reductions as reductions
 from . import rearranging as rearranged
 from .indexing import taken
 from .nests import conditions, elementwise, operand, shown
+from .writing import copy_of, is_of, write
 
 Function = Callable[..., Any]
 
@@ -27,7 +28,7 @@ Function = Callable[..., Any]
 def by_number(x: Any) -> Any:
     """Return what holds whole arrays with these as arrays of numbers."""
     if isinstance(x, ArrayTracer):
-        return array_of(x.numbers(), x.shape)
+        return array_of(x.__whole__().numbers(), x.shape)
     if type(x) in (list, tuple):
         return type(x)(map(by_number, x))
     if type(x) is dict:
@@ -54,13 +55,17 @@ def call_whole_function(function: Any, args: Sequence[Any], kwargs: dict[str, An
     """Carry out a function of NumPy's on whole arrays: whole where that is known, else on their numbers."""
     own = FUNCTIONS.get(function)
     if own is not None:
+        since = Tracer("").birth
         given = {key: option for key, option in kwargs.items() if not _says_nothing(key, option)}
         try:
             bound = inspect.signature(own).bind(*args, **given)
         except TypeError:
             bound = None  # an option that is for numbers
         if bound is not None:
-            return shown_each(own(*bound.args, **bound.kwargs))
+            found = own(*bound.args, **bound.kwargs)
+            if function not in _VIEWS and is_of(found, since):
+                found = copy_of(found)  # which may be written to
+            return shown_each(found)
     return function(*by_number(tuple(args)), **by_number(dict(kwargs)))
 
 
@@ -221,7 +226,18 @@ def _all(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return conditions(lambda x: table.equal(x, 0.0), count)
 
 
+def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
+    write(dst, ..., src if where is True else _where(where, src, dst))
+
+
+_VIEWS = {
+    *(np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.broadcast_to),
+    *(np.diagonal, np.flip, np.split),
+}
+"""What gives views of an array; what else gives the array itself, or a view of it, is to give a copy."""
+
 FUNCTIONS: dict[Any, Function] = {
+    np.copyto: _copyto,
     np.any: _any,
     np.all: _all,
     np.shape: lambda a: a.shape,
@@ -274,7 +290,7 @@ FUNCTIONS: dict[Any, Function] = {
     np.repeat: rearranged.repeated,
     np.tile: lambda A, reps: rearranged.tiled(A, reps),
     np.take: lambda a, indices, axis=None: taken(operand(a), indices, axis),
-    np.copy: lambda a: a,
+    np.copy: lambda a, order="K", subok=False: operand(a),
     np.zeros_like: _like(0.0),
     np.ones_like: _like(1.0),
     np.empty_like: _like(0.0),

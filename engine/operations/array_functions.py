@@ -45,7 +45,10 @@ def _take(rows: Any, index: Any) -> Any:
     is_row = (np.abs(places) <= count) & (places == np.trunc(places))  # nan is none
     known = np.where(is_row, places, count).astype(int)
     known = np.where(known < 0, known + count, known)
-    found = np.concatenate([items, np.full((1, *items.shape[1:]), table.nan, items.dtype)])[known]
+    # What is not there is nan, and so is its derivative by all items.
+    total = items if is_row.all() or items.dtype != object else table.sum(items.ravel().tolist())
+    missing = np.full((1, *items.shape[1:]), table.nan * total if total is not items else table.nan, items.dtype)
+    found = np.concatenate([items, missing])[known]
     return _as_floats(found) if isinstance(found, np.ndarray) else found
 
 

@@ -43,17 +43,34 @@ class Array(np.ndarray[Any, Any]):
     """
 
     __of_numbers__ = True
+    slice_of: Any = None  # the part of a whole traced array that it shows
 
     def __getitem__(self, index: Any) -> Any:
         try:
-            return np.ndarray.__getitem__(self, index)
+            found = np.ndarray.__getitem__(self, index)
+            is_slice = self.slice_of is not None and isinstance(found, np.ndarray) and not found.flags.writeable
+            return self.slice_of[index] if is_slice else found
         except (IndexError, TraceError):
             taker = symbolic_in(index)
             if taker is None:
                 raise
         return taker.__item_of__(self, index)
 
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.slice_of is not None:
+            self.slice_of[index] = value
+        elif not self.flags.writeable and symbolic_in(self) is not None:
+            raise TraceError("a slice of a slice of a traced array was written to: write to the array itself")
+        elif _is_mask(index, self) and not np.shape(value):
+            np.ndarray.__setitem__(self, ..., np.frompyfunc(table.where, 3, 1)(index, plain(value), self))
+        else:
+            np.ndarray.__setitem__(self, index, value)
+
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        out = options.get("out", ())
+        if len(out) == 1 and getattr(out[0], "slice_of", None) is not None:
+            out[0][...] = self.__array_ufunc__(ufunc, method, *inputs, **{**options, "out": ()})
+            return out[0]
         return apply_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
@@ -99,6 +116,15 @@ class Array(np.ndarray[Any, Any]):
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
+
+
+def _is_mask(index: Any, items: Any) -> bool:
+    """Return whether an index is an array with a traced condition, or a truth value, for each of some items."""
+    if not isinstance(index, np.ndarray) or index.dtype != object or index.shape != items.shape:
+        return False
+    return symbolic_in(index) is not None and all(
+        isinstance(k, (bool, np.bool_)) or getattr(k, "is_condition", False) for k in index.flat
+    )
 
 
 def symbolic_in(index: Any) -> Any:

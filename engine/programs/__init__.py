@@ -8,6 +8,7 @@ from .dependence import differing as differing
 from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
+from .dependence import read_beyond as read_beyond
 from .dependence import varying as varying
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter
@@ -33,6 +34,7 @@ from .nested import in_numbers as in_numbers
 from .nested import values_in_tuple as values_in_tuple
 from .program import Program as Program
 from .program import Step as Step
+from .program import counted as counted
 from .program import flat as flat
 from .pruning import drop as drop
 from .tables import Numbers as Numbers
@@ -46,7 +48,6 @@ from .tracer import copied as copied
 from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
 from .tracer import shown as shown
-from .tracer import stacked as stacked
 from .tracer import stopped as stopped
 from .tracer import symbol as symbol
 from .tracer import symbols as symbols
@@ -57,6 +58,7 @@ from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import lists_joined as lists_joined
 from .tracing import shape_of as shape_of
+from .tracing import stacked as stacked
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for
 from .tracing import traced as traced

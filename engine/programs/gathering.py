@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..operations import use_row_at
 from ..pickling import Reduced, pickled_as, unpickled
-from .views import OfArrays, Shape, size_of
+from .views import OfArrays, Shape, elements, size_of
 
 
 def _row_at(index: Any, count: int) -> int | None:
@@ -60,7 +61,10 @@ class Gather(OfArrays):
 
 @pickled_as("scatter")
 class Scatter(OfArrays):
-    """Add rows to an array of zeros, at places given by whole numbers; a row for no place is lost.
+    """Add rows to an array of zeros, at places given by whole numbers.
+
+    It is the derivative of what `Gather` reads. That is nan where there is no row, and so it is here: a row for no
+    place that holds anything but 0 makes all of the array nan.
 
     Args:
         shape: the array's; its rows are along the first axis.
@@ -88,12 +92,17 @@ class Scatter(OfArrays):
             index, rows = (index,), (rows,)
         elif not self.index:
             index = (index,)
+        lost: list[Any] = []
         for k, number in enumerate(index):
             row = _row_at(number, self.shape[0])
             if row is None:
+                lost += rows[k * size : (k + 1) * size]
                 continue
             for j in range(size):
                 found[row * size + j] = found[row * size + j] + rows[k * size + j]
+        for number in lost:
+            if getattr(number, "value", number) != 0.0:
+                found = [item + math.nan * number for item in found]
         return found
 
     def _fields(self) -> tuple[Any, ...]:
@@ -104,3 +113,13 @@ class Scatter(OfArrays):
 
     def __reduce__(self) -> Reduced:
         return unpickled, ("scatter", self.shape, self.index)
+
+
+def _row_of(numbers: list[Any], size: int, index: Any) -> list[Any]:
+    """Return one of several rows of so many numbers each, by an index that is not known yet."""
+    shape = (len(numbers) // size, *((size,) if size > 1 else ()))
+    found = Gather(shape, ()).apply((numbers, index))
+    return [item.apply((found,)) for item in elements((size,))] if size > 1 else [found]
+
+
+use_row_at(_row_of)

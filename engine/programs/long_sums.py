@@ -97,11 +97,10 @@ def folded(row: Any, xs: Any) -> Any:
     xs = _array(xs)
     count = size_of(xs.shape)
     if session.alone and count >= _PARTS * _LONG_PART:
-        cut = count - count % (_PARTS * _BLOCK)
+        cut = count - count % _PARTS
         body = _body(lambda part: folded(row, part), (cut // _PARTS,))
         (tops,) = Loop(MAP, body, _PARTS, 0, 1, 0).apply((_rows(xs, 0, cut, cut // _PARTS),))
-        top = _halves(row, tops.numbers())
-        return row(top, folded(row, _rest(xs, cut))) if cut < count else top
+        return _one_by_one(row, _one_by_one(row, _number(tops, 0), tops, 1), xs, cut)
     cut = count - count % _BLOCK
     if session.alone and cut > _BLOCK:
         # Four blocks at a time, so that what is kept is read and written less often.
@@ -123,8 +122,14 @@ def folded(row: Any, xs: Any) -> Any:
         (top,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, _rows(xs, _BLOCK, cut, _BLOCK)))
     else:
         return _halves(row, [_number(xs, k) for k in range(count)])
-    if cut < count:
-        (top,) = Loop(SCAN, _body(row, (), ()), count - cut, 1, 1, 0).apply((top, _rest(xs, cut)))
+    return _one_by_one(row, top, xs, cut)
+
+
+def _one_by_one(row: Any, top: Any, xs: Any, start: int) -> Any:
+    """Join a number and those of an array from one on."""
+    count = size_of(xs.shape) - start
+    if count:
+        (top,) = Loop(SCAN, _body(row, (), ()), count, 1, 1, 0).apply((top, _rest(xs, start)))
     return top
 
 

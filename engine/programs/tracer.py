@@ -19,7 +19,7 @@ from .loop import Loop
 from .program import Program, flat, with_constant
 from .tables import Numbers, constants
 from .unknown import Unknown
-from .views import Part, Place, Shape, View, elements, regular, row_at, size_of, whole
+from .views import Part, Place, Shape, View, elements, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -154,12 +154,14 @@ class ArrayTracer:
         each: those of all of its numbers, None until these are asked for.
         holds_conditions: whether its numbers are truth values.
         holds_roots: whether any may be a root, None where nobody asked (see loop_powers.py).
+        memory: what it holds since code wrote to it (see loops/writing.py); None where it never did.
     """
 
-    __slots__ = ("args", "birth", "each", "holds_conditions", "holds_roots", "name", "op", "place", "shape", "views")
+    __slots__ = (
+        "args", "birth", "each", "holds_conditions", "holds_roots", "memory", "name", "op", "place", "shape", "views",
+    )  # fmt: skip
     __apply_rank__ = 3
     __symbolic__ = True
-    __whole__ = True
     __as_type__: ClassVar[Callable[[Any, Any], Any]]
     __item_of__: ClassVar[Callable[[Any, Any], Any]]
     requires_grad = True
@@ -180,10 +182,20 @@ class ArrayTracer:
         self.each: list[Tracer] | None = None
         self.holds_conditions = False
         self.holds_roots: bool | None = None
+        self.memory: Any = None
 
     def __repr__(self) -> str:
         name = self.name or (self.op.name if self.op else "")
         return f"ArrayTracer({name}, {' × '.join(map(str, self.shape))})"
+
+    def __whole__(self) -> ArrayTracer:
+        """Return the array as it is now: it may have been written to, or what it is a view of."""
+        if self.memory is not None:
+            found: ArrayTracer = self.memory.read()
+            return found
+        of = self.args[0] if type(self.op) is View and not self.op.stops else None
+        now = of.__whole__() if type(of) is ArrayTracer else of
+        return self if now is of else structural(self.op, [now])
 
     def view(self, part: Part) -> Any:
         """Return some of its numbers: an array, or one number."""
@@ -200,7 +212,7 @@ class ArrayTracer:
 
     def detach(self) -> Any:
         """Return the same array without derivatives: no gradient flows through it."""
-        return stopped(self)
+        return stopped(self.__whole__())
 
 
 def _numbers_at(array: Any, places: Sequence[int]) -> list[Any]:
@@ -248,7 +260,7 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     """Return numbers as one array: the array that they are of, in order, where there is one."""
     found = array_in_order(numbers, shape)
     if found is not None:
-        return found
+        return found if getattr(found, "memory", None) is None else copied(found)
     parts = [Part(k, (), ()) for k in range(len(numbers))]
     return structural(Place(shape, parts), [lift(number) for number in numbers])
 
@@ -300,8 +312,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
                 node.views[op.part] = result(op.shape, op, (node,))
             return node.views[op.part]
         args = [node]
-    elif type(op) is Place and len(args) == 1 and op.parts[0] == whole(op.shape):
-        return args[0]
+    elif type(op) is Place and len(args) == 1 and op.fills and op.parts[0].shape:
+        return structural(View(op.parts[0].shape, whole(op.shape)), args)  # in order, maybe in another shape
     return result(op.shape, op, tuple(args))
 
 
@@ -322,18 +334,6 @@ def shown(value: Any) -> Any:
     if type(value) is ArrayTracer and size_of(value.shape) < whole_from():
         return array_of(value.numbers(), value.shape)
     return value
-
-
-def stacked(items: Sequence[Any], shape: Shape) -> Any:
-    """Return values of one shape as the rows of one array."""
-    if not shape:
-        return joined(items, (len(items),))
-    if all(type(item) is list for item in items):
-        return joined([number for item in items for number in item], (len(items), *shape))
-    if all(type(item) is Numbers for item in items):
-        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
-    parts = [row_at(k, shape) for k in range(len(items))]
-    return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
 
 def stopped(value: Any) -> Any:

@@ -18,8 +18,20 @@ from .nested import in_numbers, values_in_tuple
 from .program import Program, Step
 from .pruning import drop
 from .tables import Numbers
-from .tracer import ArrayTracer, Tracer, _births, array_in_order, joined, shown, symbol, symbols_of, whole_from
-from .views import Shape, View
+from .tracer import (
+    ArrayTracer,
+    Tracer,
+    _births,
+    array_in_order,
+    as_values,
+    joined,
+    shown,
+    structural,
+    symbol,
+    symbols_of,
+    whole_from,
+)
+from .views import Place, Shape, View, row_at
 
 __all__ = ["trace"]
 
@@ -57,9 +69,9 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     structure = structure.without_truths() if truths else structure
     if not session.depth:
         session.number, session.first = next(_traces), since
-    enclosing, outside = session.outside, Outside(Tracer)
+    enclosing, before, outside = session.outside, session.since, Outside(Tracer)
     session.depth += 1
-    session.outside = outside
+    session.outside, session.since = outside, since
     try:
         with recording(), uncollected(), while_tracing(outside.start):
             result = f(*unflatten(structure, _shown_inputs(inputs, truths)))
@@ -72,7 +84,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
             program = listed(function_name(f), inputs, outputs, structure, shape, since, closed)
     finally:
         session.depth -= 1
-        session.outside = enclosing
+        session.outside, session.since = enclosing, before
     if not closed:
         return program
     for tracer in closed:
@@ -264,6 +276,18 @@ def _lists_joined(values: Iterator[Any], structure: Structure, found: list[Any],
         parts = list(expected.parts)
     pairs = zip(structure.parts, parts, strict=True)
     return replace(structure, parts=tuple([_lists_joined(values, part, found, new) for part, new in pairs]))
+
+
+def stacked(items: Sequence[Any], shape: Shape) -> Any:
+    """Return values of one shape as the rows of one array."""
+    if not shape:
+        return joined(items, (len(items),))
+    if all(type(item) is list for item in items):
+        return joined([number for item in items for number in item], (len(items), *shape))
+    if all(type(item) is Numbers for item in items):
+        return Numbers(b"".join([item.data for item in items]), (len(items), *shape))
+    parts = [row_at(k, shape) for k in range(len(items))]
+    return structural(Place((len(items), *shape), parts), as_values(items, [shape] * len(items)))
 
 
 def arranged_values(values: Sequence[Any], found: Structure, expected: Structure) -> list[Any] | None:

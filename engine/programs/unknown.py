@@ -55,6 +55,11 @@ class Unknown(Operators):
 
     __rand__, __ror__, __rxor__ = __and__, __or__, __xor__
 
+    @property
+    def is_condition(self) -> bool:
+        """Whether it is a comparison, or a combination of comparisons."""
+        return are_conditions(self)
+
     # ---- what needs a value ----
 
     @property

@@ -91,8 +91,8 @@ def _written(program: Program, wanted: dict[tuple[int, int], list[tuple[int, int
     for (place, value), takers in wanted.items():
         own = stacks.setdefault(place, [])
         own.append(value)
-        for taker, taken in takers:
-            rows.setdefault(taker, []).append((taken, place, len(own) - 1))
+        for taker, there in takers:
+            rows.setdefault(taker, []).append((there, place, len(own) - 1))
     new = list(range(program.offset))
     first_of: dict[int, int] = {}  # the first of the stacked values in addition
     count = program.offset

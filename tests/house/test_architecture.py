@@ -29,12 +29,12 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging keeping separating simplifying unnesting hoisting relaxing
-        narrowing pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging keeping separating simplifying unnesting
+        hoisting relaxing narrowing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging
-        whole_functions whole_arrays traced_arrays shares __init__
+        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
+        rearranging writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
@@ -44,8 +44,8 @@ LAYERS = {
         layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled compiling
-        __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
+        compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
@@ -55,14 +55,14 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations
+        memory module turning blocking columns in_line parts results writer moves rows_by_index beyond iterations
         sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript steps __init__",
-    "viz/plots": "axes outputs curves boundary gradients surface film animation __init__",
+    "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__

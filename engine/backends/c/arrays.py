@@ -110,6 +110,7 @@ def _scatter(op: Scatter, index: int, rows: int, value: int, frame: Frame) -> It
         yield f"memset(&{frame.element(slot)}, 0, {size_of(op.shape)} * sizeof(double));"
         if not size_of(op.index):
             return
+        yield f"int lost{value} = 0;"
         row, own = op.shape[1:], counters_of(len(op.index))
         inner = counters_of(len(row), "m")
         yield from _row_lines(frame, index, op.shape[0], op.index)
@@ -119,6 +120,11 @@ def _scatter(op: Scatter, index: int, rows: int, value: int, frame: Frame) -> It
         added_row = frame.text(rows, *frame.slot(rows).along(*own, *inner))
         text = f"{frame.element(slot, *slot.along('at', *inner))} += {added_row};"
         yield f"{inside}    {'    ' * len(inner)}{text}"
+        yield f"{inside}else"
+        yield from (f"{inside}    {line}" for line in nested(row, inner))
+        yield f"{inside}    {'    ' * len(inner)}lost{value} |= {added_row} != 0.0;"
         yield f"{'    ' * len(own)}}}"
+        yield f"for (size_t k = 0; lost{value} && k < {size_of(op.shape)}; k++)"
+        yield f"    {frame.element(slot, (1, 'k'))} = ((double)NAN);"
 
     yield Statement(lines, (index, rows))

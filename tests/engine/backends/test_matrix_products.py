@@ -92,7 +92,7 @@ def test_maps_with_loops_side_by_side_and_turned_compute_the_same(most):
     ]
     joined = 0
     for loop in loops:
-        several = blocked(loop, most)
+        several = blocked(loop, most, 32)
         joined += several.length < loop.length
         own = [np.random.default_rng(2).normal(size=shape).ravel().tolist() for shape in loop.argument_shapes]
         own = [array if shape else array[0] for array, shape in zip(own, loop.argument_shapes, strict=True)]

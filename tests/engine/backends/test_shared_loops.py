@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import source
+from chainrule.backends.llvm.loops.sharing import meet
 from chainrule.rewriting import prepared
 
 COUNT = 1 << 18
@@ -43,6 +44,7 @@ FUNCTIONS = {
     "product": (lambda a, b: a @ b, (rows[:300], rows[:500].T)),
     "columns": (lambda a: np.sum(np.exp(a), axis=0), (rows[:2000],)),
     "scan": (cr.value_and_grad(long_in_scan), (x,)),
+    "side by side": (lambda x: np.stack([np.sin(x) * x, x * x, np.exp(x)], axis=1), (x,)),
     "map of maps": (lambda a: cr.map(lambda row: cr.map(lambda v: np.sin(v) * v, row), a), (rows,)),
 }
 
@@ -74,6 +76,17 @@ def test_a_sum_is_that_of_numpy():
     for count in (COUNT, COUNT + 1, COUNT + 777):
         y = rng.normal(size=count)
         assert step(y) == pytest.approx(np.sum(np.sin(y) * y), rel=1e-13)
+
+
+def test_numbers_that_interleave_meet_where_their_places_do():
+    def ranges(*found):
+        return [(start, start + step * (count - 1), step) for start, step, count in found]
+
+    assert not meet(ranges((0, 24, 9), (8, 24, 9), (16, 24, 9)))
+    assert not meet(ranges((0, 8, 4), (32, 8, 4)))
+    assert meet(ranges((0, 24, 9), (8, 16, 9)))  # 24 is in both
+    assert meet(ranges((0, 24, 9), (48, 24, 2)))
+    assert meet(ranges((0, 0, 1), (0, 8, 3)))
 
 
 def test_nan_stays_where_it_is():
@@ -128,3 +141,16 @@ def test_ctrl_c_ends_a_shared_loop():
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
     assert step_alone(x) == pytest.approx(np.sum(np.sin(x) * x))
+
+
+@pytest.mark.parametrize("count", [320, 321, 4_096, 1 << 19, (1 << 19) + 32, (1 << 19) + 33])
+def test_rows_stand_where_results_are_written(count):
+    y = rng.normal(size=count) * 3.0
+    step = cr.compile(cr.value_and_grad(lambda x: cr.logsumexp(x)), backend="llvm", threads=2)
+    value, gradient = step(y)
+    powers = np.exp(y - y.max())
+    assert value == pytest.approx(y.max() + np.log(powers.sum()), rel=1e-14)
+    np.testing.assert_allclose(gradient, powers / powers.sum(), rtol=1e-12)
+    value, gradient = step(np.append(y[1:], np.nan))
+    assert np.isnan(value)
+    assert np.isnan(gradient).all()

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from ....operations import Primitive
-from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
+from ....programs import MAP, Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
@@ -138,6 +138,14 @@ class Body(Writer):
         """Let what is put into an array that only goes out be written where the array goes, without the array."""
         program = self.program
         self._absorbed: set[int] = set()
+        # Arrays of numbers that maps stack.
+        self._stacked = {
+            first + k
+            for (op, _), first in zip(program.steps, program.firsts, strict=True)
+            if isinstance(op, Loop) and op.kind == MAP
+            for k in range(op.stacked)
+            if not op.body.output_shapes[k]
+        }
         self._to_clear: list[Spot] = []
         views: dict[int, list[tuple[int, Part]]] = {}  # of each array
         for (op, args), value in zip(reversed(program.steps), reversed(program.firsts), strict=True):
@@ -147,6 +155,8 @@ class Body(Writer):
                 for k in range(value, value + op.results):
                     if k in views:
                         self._join_sinks(k, views[k])
+            if isinstance(op, Loop):
+                self._write_over(op, args, value)
             sinks = self.sinks.get(value, [])
             if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
                 continue
@@ -162,6 +172,21 @@ class Body(Writer):
                 self.sinks.setdefault(arg, []).append(Sink(target, sink.adds))
             self._absorbed.add(value)
 
+    def _write_over(self, op: Loop, args: Sequence[int], first: int) -> None:
+        """Let rows that a map alone takes stand where it writes a result row by row, so that they need no memory."""
+        # The last vector of iterations may begin among those before it: it would find results instead of rows.
+        if op.kind != MAP or self.lanes > 1 or op.length % (4 * self.module.machine.lanes):
+            return
+        targets = [
+            sinks[0].spot
+            for value in range(first, first + op.stacked)
+            if self.uses[value] == 1 and len(sinks := self.sinks.get(value, [])) == 1
+            if not (sinks[0].adds or sinks[0].late) and len(sinks[0].spot.shape) == 1
+        ]
+        for value in args[: op.rows]:
+            if targets and value in self._stacked and self.uses[value] == 1 and value not in self.sinks:
+                self.homes[value] = targets.pop()
+
     def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
         """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
         shape, own = self.program.value_shapes[value], views[0][1].shape
@@ -170,6 +195,7 @@ class Body(Writer):
         if (
             not len(found) == len(views) == self.uses[value]
             or not size
+            or len(found) * size != size_of(shape)
             or sorted(found) != list(range(0, size_of(shape), size))
         ):
             return
@@ -247,7 +273,7 @@ class Body(Writer):
             sinks = self.sinks.get(value, [])
             direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
             adds = direct and sinks[0].adds
-            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):
+            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0]):
                 target = sinks[0].spot
             else:
                 target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
@@ -266,9 +292,10 @@ class Body(Writer):
                 return
         self._out(value, late=False)
 
-    def _fits(self, value: int, spot: Spot) -> bool:
-        """Return whether numbers that differ between lanes, or do not, can be written to a place one by one."""
-        return not spot.lane and not spot.fold and spot.wide == self.differs[value]
+    def _fits(self, value: int, sink: Sink) -> bool:
+        """Return whether numbers that differ between lanes, or do not, can be written, or added, one by one."""
+        spot = sink.spot
+        return not spot.lane and (sink.adds or not spot.fold) and spot.wide == self.differs[value]
 
     def _seen(self, op: View, value: int) -> Spot:
         found = self.homes[value].part(op.part)

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
+from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
 from ..turns import in_strips, loop, watched
 from . import moves
+from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
+
+_MANY = 64  # numbers that a counted scan carries and sums, from which on its code is worth having twice
 
 
 class Iterations:
@@ -20,6 +23,7 @@ class Iterations:
     `inputs` and `sinks` say where the numbers of the first iteration stand, seen from the pointers that are handed
     over, `steps` by how many bytes each pointer moves on from one iteration to the next. Where `lanes` are not the
     parent's the iterations take them; the last vector then begins so that it ends with the last iteration.
+    `clears` says of what a counted scan stacks whether rows that take no part are set to 0.
     """
 
     def __init__(
@@ -30,9 +34,10 @@ class Iterations:
         sinks: Sequence[Sink],
         steps: tuple[int, ...],
         lanes: int,
+        clears: tuple[bool, ...] = (),
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
-        self.lanes, self.module = lanes, parent.module
+        self.lanes, self.module, self.clears = lanes, parent.module, clears
 
     def write(self) -> Written:
         """Write the functions."""
@@ -40,7 +45,7 @@ class Iterations:
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         if self._ends_apart():
-            return self._apart()
+            return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._first_together()
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
@@ -49,7 +54,7 @@ class Iterations:
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
         turns, size = self._turns(inputs, sinks, (), stop)
-        self._define(name, len(steps), text + turns)
+        self._define(name, len(steps), text + turns + self._cleared(0))
         return Written([name], size)
 
     def _turns(
@@ -225,17 +230,30 @@ class Iterations:
         text += f"%c = load {scalar}, ptr %frame, align {self.module.size}\n%on = fcmp une {scalar} %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += (
-            moved_pointers(self.steps, "%i")
-            + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
-            + self._again()
-        )
+        text += moved_pointers(self.steps, "%i") + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
+        text += self._again()
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
 
-    def _apart(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing."""
+    def _moves(self) -> int:
+        """Return how many numbers a loop carries and sums."""
+        op = self.op
+        return sum(map(size_of, op.shapes[: op.carry])) + sum(map(size_of, op.shapes[op.carry + op.stacked :]))
+
+    def _first_together(self) -> Written:
+        """Run the rows of a counted scan in which all lanes take part as of any loop, and only the others apart."""
+        turns, size = self._turns(self.inputs, self.sinks, (), "%least")
+        name = self.module.name("loop")
+        self._define(name, len(self.steps), self._length() + turns)
+        apart = self._apart("%least")
+        return Written([*apart.names, name] if self.op.backwards else [name, *apart.names], max(size, apart.size))
+
+    def _apart(self, first: str = "0") -> Written:
+        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing.
+
+        Of a counted scan only rows from the `first` on are left.
+        """
         op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
         width, end = self.module.size * lanes, op.carry + op.stacked
         fresh, own = [], 0
@@ -254,31 +272,27 @@ class Iterations:
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
             text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n"
-            text += f"%c = load {type_}, ptr %cp, align {self.module.size}\n"
+            text += (
+                f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align {width // lanes}\n"
+            )
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
             self.module.declare(f"declare i1 @{symbol}({mask})\n")
             text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
             text += "%go = and i1 %limit, %any\n"
         else:
-            text += self._length() + "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%n")
+            text += self._length() + f"%more = sub i64 %n, {first}\n"
+            text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%more")
             text += "%go = and i1 %limit, %limit\n"
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
-        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
-        if op.kind == COUNTED:
-            scalar = self.module.scalar
-            text += (
-                f"%kd = sitofp i64 %k to {scalar}\n%ki = insertelement {type_} poison, {scalar} %kd, i64 0\n"
-                f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-                f"%on = fcmp olt {type_} %ks, %counts\n"
-            )
-        text += moved_pointers(self.steps, "%k") + calls_of(
-            body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f"
-        )
+        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else f"%k = add i64 %i, {first}\n"
+        text += takes_part(self.module, "on", "%k", lanes) if op.kind == COUNTED else ""
+        text += moved_pointers(self.steps, "%k")
+        text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
         text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
@@ -295,21 +309,16 @@ class Iterations:
         return ("br label %done\n" if self.op.is_branch else "%next = add i64 %i, 1\nbr label %head\n") + "done:\n"
 
     def _length(self) -> str:
-        """Write how many iterations of a counted scan there are, %n, and in lanes that differ the number of each."""
-        op, lanes, machine = self.op, self.lanes, self.module.machine
-        scalar, size, spot = machine.scalar, machine.size, self.inputs[op.carry + op.rows]
-        text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
-        if spot.varies:
-            type_, symbol = machine.type(lanes), f"llvm.vector.reduce.fmax.{machine.suffix(lanes)}"
-            self.module.declare(f"declare {scalar} @{symbol}({type_})\n")
-            text += f"%counts = load {type_}, ptr %cp, align {size}\n"
-            text += f"%most = call {scalar} @{symbol}({type_} %counts)\n"
-        else:
-            text += f"%most = load {scalar}, ptr %cp, align {size}\n"
-        return text + (
-            f"%given = fptosi {scalar} %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
-            f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
-        )
+        op = self.op
+        return iterations(self.module, self.inputs[op.carry + op.rows], op.length, self.lanes)
+
+    def _cleared(self, lanes: int) -> str:
+        """Set to 0 what a counted scan stacks for rows that take no part; some `lanes` may end before others."""
+        op, carry = self.op, self.op.carry
+        if op.kind != COUNTED:
+            return ""
+        pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
+        return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
     def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
         """Replace the carry in the lanes that go on, where `%on`."""

@@ -111,6 +111,19 @@ def by_columns(base: str, offset: int, shape: Shape, width: int, wide: bool = Fa
     return Spot(base, offset, wide, shape=shape, strides=strides)
 
 
+def compact(base: str, offset: int, like: Spot, width: int) -> Spot:
+    """Return the spot of numbers side by side whose axes follow each other as in another array.
+
+    >>> compact("%r0", 0, Spot("%r1", 0, shape=(2, 3, 4), strides=(8, 640, 80)), 8).strides
+    (8, 64, 16)
+    """
+    strides, step = [0] * len(like.shape), width
+    for axis in sorted(range(len(like.shape)), key=lambda axis: (abs(like.strides[axis]), -axis)):
+        strides[axis] = step
+        step *= like.shape[axis]
+    return Spot(base, offset, shape=like.shape, strides=tuple(strides))
+
+
 def together(spots: Sequence[Spot], shape: Shape) -> Spot | None:
     """Return the array that numbers or rows are in order, if they stand at equal distances.
 

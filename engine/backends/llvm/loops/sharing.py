@@ -5,7 +5,7 @@ How many parts there are depends on the loop alone, so that results do not depen
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Sequence
 
 from ....programs import MAP, Loop
@@ -14,7 +14,7 @@ from ..frame import POINTER
 from ..machine import Machine
 from . import moves
 from .iterations import Iterations, calls_of, moved_pointers
-from .memory import Sink, Spot, in_order, size_in
+from .memory import Sink, Spot, compact, size_in
 from .module import Written
 from .writer import Writer
 
@@ -76,7 +76,7 @@ class Shared:
         """Place the sums of a part behind its own pointer; tell how many bytes they take."""
         found, size = [], 0
         for spot in totals:
-            found.append(in_order(f"%r{len(self.steps)}", size, spot.shape, self.module.size))
+            found.append(compact(f"%r{len(self.steps)}", size, spot, self.module.size))
             size += self.module.size * size_in(spot)
         return found, -(-size // 64) * 64
 
@@ -126,7 +126,9 @@ def parts_of(
         return None
     stacked, totals = sinks[: op.stacked], sinks[op.stacked :]
     axes = [_axes(sink.spot, steps[int(sink.spot.base[2:])], op.length) for sink in stacked]
-    if not all(_is_apart(own, machine.size) for own in axes) or _meet([sink.spot for sink in stacked], axes):
+    if not all(_is_apart(own, machine.size) for own in axes):
+        return None
+    if _any_meet([sink.spot for sink in stacked], axes, machine.size):
         return None
     size = machine.size * sum(size_in(sink.spot) for sink in totals)
     most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // lanes)
@@ -152,14 +154,28 @@ def _is_apart(axes: Sequence[tuple[int, int]], size: int) -> bool:
     return True
 
 
-def _meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> bool:
+def _any_meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]], size: int) -> bool:
     """Return whether an iteration may give a number where another one does."""
-    found: dict[str, list[tuple[int, int]]] = {}
+    found: dict[str, list[tuple[int, int, int]]] = {}
     for spot, own in zip(spots, axes, strict=True):
         ends = [distance * (count - 1) for distance, count in own]
-        bounds = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
-        found.setdefault(spot.base, []).append(bounds)
-    return any(end >= start for each in found.values() for (_, end), (start, _) in itertools.pairwise(sorted(each)))
+        start, end = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
+        # All numbers are so far from the start, or a multiple of it.
+        found.setdefault(spot.base, []).append((start, end, math.gcd(*[step for step, count in own if count > 1])))
+    return any(meet(sorted(each), size) for each in found.values())
+
+
+def meet(ranges: Sequence[tuple[int, int, int]], size: int = 8) -> bool:
+    """Return whether any of some ranges, in order, have a number at one place; a range is a start, an end, a step."""
+    near: list[tuple[int, int, int]] = []
+    for start, end, step in ranges:
+        near = [other for other in near if other[1] >= start]
+        for before, _, other in near:
+            apart = math.gcd(step, other)
+            if not size <= (start - before) % max(1, apart) <= apart - size:
+                return True
+        near.append((start, end, step))
+    return False
 
 
 def _at(name: str, base: str, offset: int) -> str:

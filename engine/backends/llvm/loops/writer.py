@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 
-from ....programs import Numbers, Program, Shape, differing, size_of
+from ....programs import Numbers, Program, Shape, differing, read_beyond, size_of
 from .in_line import Line
 from .memory import Room, Sink, Spot, in_order
 from .module import TABLE, Module, Written
@@ -30,6 +30,7 @@ class Writer(ABC):
         homes: where values are that stand in memory.
         sinks: where outputs go; those in `waiting` are written at the end.
         uses: how often each value is taken.
+        read_beyond: what counted scans stack of which rows beyond the last are read, too.
         room: the frame of memory.
         lines: of the present function.
         known: what holds a value in the present function.
@@ -58,6 +59,7 @@ class Writer(ABC):
             self.sinks.setdefault(value, []).extend(own)
         self.waiting: dict[int, None] = {}
         self.uses = Counter(itertools.chain(program.outputs, *[args for _, args in program.steps]))
+        self.read_beyond = read_beyond(program)
         self.room = Room()
         self.held: dict[Spot, str] = {}
         self._child = 0  # bytes for the frames of inner loops, one at a time
