@@ -9,22 +9,25 @@ from typing import Any
 from ..backends import buffers
 from ..data import Structure, record_fields
 from ..errors import describe
+from ..floats import DOUBLE, Format
 
 
 class Given:
     """Hold what a call got as ``out``: for each number or array of the result an array, or None.
 
     Args:
-        out: in the structure of the result, arrays of doubles, contiguous and writable. None stands for a part that is
+        out: in the structure of the result, arrays of a format, contiguous and writable. None stands for a part that is
             made anew, as numbers are that are no batch's: anything may stand there.
         result: the structure of the result.
         rows: how many samples have results of their own, None without a batch or with a reduction.
+        format: of the numbers.
 
     Errors: `TypeError` for another structure or kind of array, `ValueError` for other shapes, and arrays that overlap.
     """
 
-    def __init__(self, out: Any, result: Structure, rows: int | None) -> None:
-        self.result = result
+    def __init__(self, out: Any, result: Structure, rows: int | None, format: Format = DOUBLE) -> None:
+        self.result, self.format = result, format
+        self.dtype = buffers.np.dtype(format.name)
         self.lead = () if rows is None else (rows,)
         self.arrays: list[Any] = []
         self._take(out, result, "out")
@@ -53,8 +56,9 @@ class Given:
                 self._take(item, part, f"{name}{key}")
 
     def _checked(self, array: Any, shape: tuple[int, ...], name: str) -> Any:
-        if type(array) is not buffers.ARRAY or array.dtype != buffers.DOUBLE or not array.dtype.isnative:
-            raise TypeError(f"{name} expected an array of doubles of shape {shape} but got {_told(name, array)}")
+        if type(array) is not buffers.ARRAY or array.dtype != self.dtype or not array.dtype.isnative:
+            kind = "doubles" if self.format is DOUBLE else self.format.name
+            raise TypeError(f"{name} expected an array of {kind} of shape {shape} but got {_told(name, array)}")
         if array.shape != shape:
             raise ValueError(f"{name} expected an array of shape {shape} but got one of shape {array.shape}")
         if not array.flags.c_contiguous or not array.flags.writeable:
@@ -80,12 +84,12 @@ class Given:
         if len(units) > 1:
             whole = whole.base
         size = n * sum([size for _, size in units])
-        if type(whole) is not buffers.ARRAY or whole.dtype != buffers.DOUBLE or whole.size != size:
+        if type(whole) is not buffers.ARRAY or whole.dtype != self.dtype or whole.size != size:
             return None
         if not whole.flags.c_contiguous or not whole.flags.writeable:
             return None
         first = _address(whole)
-        if any(_address(array) != first + 8 * n * start for array, start in given if array.size):
+        if any(_address(array) != first + self.format.size * n * start for array, start in given if array.size):
             return None
         if any(buffers.np.may_share_memory(whole, argument) for argument in arguments):
             return None  # arguments are read while results are written

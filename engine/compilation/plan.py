@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from ..backends import Layout, buffers
+from ..floats import Format
 from ..programs import Program
-from ..rewriting import prepared, relax
+from ..rewriting import narrowed, prepared, relax
 from .choosing import BACKENDS, backend_module, choose, steps_of
 from .given_arrays import Given
 from .grouping import Grouping
@@ -28,6 +29,7 @@ class Options(NamedTuple):
     backend: str
     threads: int
     max_steps: int
+    format: Format
 
 
 class Plan:
@@ -39,7 +41,7 @@ class Plan:
         self.flags = flags = (*flags, False) if traced.closed else flags
         self.options = options
         self.reduce = options.reduce
-        program = prepared(traced, flags)
+        program = narrowed(prepared(traced, flags), options.format)
         # Of a batch each number of a list has a block of its own.
         self.program = program.with_lists_apart() if any(flags) and options.reduce is None else program
         self.layout = Layout(self.program, flags, options.reduce)
@@ -59,8 +61,9 @@ class Plan:
 
     def _build(self, program: Program) -> Any:
         build = backend_module(BACKENDS[self.name]).build
+        own = self.options.format
         if self.name != "llvm" or self.steps < _LONG:
-            return build(program, self.flags, self.reduce, self.options.threads)
+            return build(program, self.flags, self.reduce, self.options.threads, format=own)
         # The bar shows when this takes longer than two seconds.
         with importlib.import_module("tqdm").tqdm(unit="step", desc="compile", delay=2.0, leave=False) as bar:
 
@@ -68,7 +71,7 @@ class Plan:
                 bar.total = total  # more than the program's steps, where some are spelled out in others
                 bar.update(done - bar.n)
 
-            return build(program, self.flags, self.reduce, self.options.threads, tell)
+            return build(program, self.flags, self.reduce, self.options.threads, tell, own)
 
     def _entry(self, kernel: Any, exact: Callable[[], Any] | None) -> Any:
         """Return the kernel's native entry, or None if there is none for such arguments."""
@@ -94,9 +97,9 @@ class Plan:
 
     def arrays(self, packed: Sequence[Argument], n: int) -> list[Any]:
         """Return the arrays that the kernel reads: the arguments and the numbers that the function closes over."""
-        arrays = [argument.memory(n) for argument in packed]
+        arrays = [argument.memory(n, self.options.format) for argument in packed]
         if self.closed:
-            arrays.append(buffers.pack([number.value for number in self.closed]))
+            arrays.append(buffers.pack([number.value for number in self.closed], self.options.format))
         return arrays
 
     def run(self, arrays: Sequence[Any], n: int) -> Any:
@@ -105,7 +108,7 @@ class Plan:
 
     def run_into(self, out: Any, arrays: Sequence[Any], n: int) -> Any:
         """Run the kernel, and write its results into the arrays of `out`."""
-        given = Given(out, self.program.result, n if self.layout.per_sample else None)
+        given = Given(out, self.program.result, n if self.layout.per_sample else None, self.options.format)
         memory = given.memory(self.layout.units, arrays)
         return given.filled(self.read(self.numbers(arrays, n, memory), n), written=memory is not None)
 
@@ -117,12 +120,12 @@ class Plan:
         if self.enter is None or self.layout.per_sample or self._outputs > _COPIED:
             return None
         found = self.enter(args)
-        return None if found is None else Given(out, self.program.result, None).filled(found)
+        return None if found is None else Given(out, self.program.result, None, self.options.format).filled(found)
 
     def numbers(self, arrays: Sequence[Any], n: int, out: Any = None) -> Any:
         """Run the kernel, and return what it wrote, to `out` if there is one."""
         if out is None:
-            out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs)
+            out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs, self.options.format)
         order = self._grouping.order(arrays, n)
         if order is not None:
             arrays = self._grouping.sorted(arrays, n, order)

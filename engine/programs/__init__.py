@@ -12,6 +12,7 @@ from .dependence import read_beyond as read_beyond
 from .dependence import varying as varying
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter
+from .long_sums import LEAST_SCALE as LEAST_SCALE
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length

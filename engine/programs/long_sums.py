@@ -27,7 +27,7 @@ map gives for each of 1,024 samples, 0.61 and 0.13 s, 480 and 289 us."""
 _BLOCK = 64  # numbers whose maximum is found side by side
 _PARTS = 32  # of numbers whose maximum is found, for threads to share
 _LONG_PART = 1 << 13  # numbers in a part, at least
-_LEAST_SCALE = 1e-290  # of a norm: the square of the least number over it, and one over it, are neither 0 nor infinite
+LEAST_SCALE = 1e-290  # of a norm: the square of the least number over it, and one over it, are neither 0 nor infinite
 
 
 def total(xs: Any) -> Any:
@@ -179,7 +179,7 @@ def length(xs: Any) -> Any:
     (sizes,) = Loop(MAP, _body(table.abs, ()), xs.shape[0], 0, 1, 0).apply((xs,))
     top = table.stop_gradient(greatest(sizes))
     # Not less than a number that derivatives can be divided by.
-    scale = table.where(table.less(top, math.inf), table.maximum(top, _LEAST_SCALE), 1.0)
+    scale = table.where(table.less(top, math.inf), table.maximum(top, LEAST_SCALE), 1.0)
 
     def term(x: Any, scale: Any) -> Any:
         size = table.abs(x)

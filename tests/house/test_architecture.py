@@ -18,7 +18,7 @@ LAYERS = {
         errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
         backends/ compilation/ testing/ __init__ __main__
     """,
-    "engine/floats": "decimals ieee special __init__",
+    "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
@@ -30,7 +30,7 @@ LAYERS = {
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
-        unnesting hoisting relaxing pipeline __init__
+        unnesting hoisting relaxing narrowing pipeline __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
@@ -45,12 +45,13 @@ LAYERS = {
     """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
-        __init__
+        compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch driver
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns frame
+        sums driver
         straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",

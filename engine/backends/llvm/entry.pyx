@@ -1,6 +1,6 @@
 """Call native code with arguments as they come: what a compiled function tries first.
 
-Arrays of doubles in C order are read where they are, all else by `arguments.Reader`.
+Arrays in C order of the numbers that the code takes are read where they are, all else by `arguments.Reader`.
 
 Cython builds this module where there is a C compiler; without it, calls take the longer way through ctypes.
 """
@@ -19,7 +19,7 @@ import threading
 
 import numpy
 
-from chainrule.backends.llvm.arguments cimport Reader, copied, kept
+from chainrule.backends.llvm.arguments cimport Reader, copied, kept, narrow
 
 from ...forking import at_fork
 from .workers import finish
@@ -38,26 +38,34 @@ cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the in
 cdef extern from *:
     """
     #if defined(__GNUC__) && !defined(__clang__)
-    __attribute__((optimize("O3")))  /* for vectors; clang writes them anyway */
+    #define WITH_VECTORS __attribute__((optimize("O3")))  /* clang writes them anyway */
+    #else
+    #define WITH_VECTORS
     #endif
-    static int has_nan(const double *numbers, Py_ssize_t size) {
-        Py_ssize_t k = 0, i, j;
-        for (; k + 64 <= size; k += 64) {
-            double sums[8] = {0};  /* that are nan if any number is not finite */
-            for (i = 0; i < 64; i += 8) for (j = 0; j < 8; j++) sums[j] += numbers[k + i + j] * 0.0;
-            for (j = 1; j < 8; j++) sums[0] += sums[j];
-            if (sums[0] != sums[0])
-                for (j = 0; j < 64; j++) if (numbers[k + j] != numbers[k + j]) return 1;
-        }
-        for (; k < size; k++) if (numbers[k] != numbers[k]) return 1;
-        return 0;
+    #define FIND_NAN(name, number) \\
+    WITH_VECTORS static int name(const number *numbers, Py_ssize_t size) { \\
+        Py_ssize_t k = 0, i, j; \\
+        for (; k + 64 <= size; k += 64) { \\
+            number sums[8] = {0};  /* that are nan if any number is not finite */ \\
+            for (i = 0; i < 64; i += 8) for (j = 0; j < 8; j++) sums[j] += numbers[k + i + j] * 0; \\
+            for (j = 1; j < 8; j++) sums[0] += sums[j]; \\
+            if (sums[0] != sums[0]) \\
+                for (j = 0; j < 64; j++) if (numbers[k + j] != numbers[k + j]) return 1; \\
+        } \\
+        for (; k < size; k++) if (numbers[k] != numbers[k]) return 1; \\
+        return 0; \\
+    }
+    FIND_NAN(nan_in_doubles, double)
+    FIND_NAN(nan_in_floats, float)
+    static int has_nan(const void *numbers, Py_ssize_t size, int width) {
+        return width == sizeof(float) ? nan_in_floats(numbers, size) : nan_in_doubles(numbers, size);
     }
     """
-    bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil
+    bint has_nan(const void *numbers, Py_ssize_t size, int width) noexcept nogil
 
-ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
-ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
-ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
+ctypedef void (*Run)(void **arguments, long long n, void *out, void *work) noexcept nogil
+ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, void *out) noexcept nogil
+ctypedef void (*Finish)(void *work, long long parts, long long n, void *out) noexcept nogil
 ctypedef void (*LoopPart)(void *context, long long place, void *frame, void *watch) noexcept nogil
 
 cdef enum:
@@ -240,9 +248,9 @@ cdef class _Share(_Parts):
     """Hold a batch that several threads work on."""
 
     cdef Part part
-    cdef double *out
+    cdef char *out
     cdef long long n, each
-    cdef int workers
+    cdef int workers, width
     cdef bint sums, watched, doubtful, calls_back
     cdef list units
 
@@ -250,7 +258,7 @@ cdef class _Share(_Parts):
         """Run parts until none is left."""
         cdef long long starts[UNITS]
         cdef long long sizes[UNITS]
-        cdef long long place, first, last
+        cdef long long place, first, last, begin
         cdef int k, worker, count = 0
         before = enter(self.memory) if self.calls_back else None
         if self.watched:
@@ -269,7 +277,8 @@ cdef class _Share(_Parts):
                 # Sums are kept for each part, so that they do not depend on which thread was quicker.
                 self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
                 for k in range(count):
-                    if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
+                    begin = self.n * starts[k] + first * sizes[k]
+                    if has_nan(self.out + self.width * begin, (last - first) * sizes[k], self.width):
                         self.doubtful = True
         if self.calls_back:
             running.work = before
@@ -335,7 +344,8 @@ cdef class Entry:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
             whether native code calls Python's functions; the function that has other threads run one, or None; the
             number of samples from which on threads share the work; how they do: None, or the addresses of ``prepare``,
-            ``part`` and ``finish`` (0 where there are no sums) and the function that splits a batch.
+            ``part`` and ``finish`` (0 where there are no sums) and the function that splits a batch; and the format of
+            the numbers.
         structures: for each positional argument the structure of a sample, of the kinds that a `Reader` knows.
         batched: for each positional argument, whether it carries a leading axis of samples.
         units: where each number or array of a result starts among a sample's numbers, and how many it has.
@@ -349,7 +359,9 @@ cdef class Entry:
     cdef Finish finish
     cdef size_t work
     cdef list spare, large, units, readers
-    cdef object owner, read, exact, split, submit
+    cdef object owner, read, exact, split, submit, format
+    cdef int width  # bytes of a number
+    cdef char code  # of buffers
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
@@ -361,7 +373,8 @@ cdef class Entry:
     def __init__(self, native, structures, batched, units, per_sample, read, exact):
         if len(structures) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(structures)}")
-        self.owner, address, self.work, self.calls_back, self.submit, self.largest, sharing = native
+        self.owner, address, self.work, self.calls_back, self.submit, self.largest, sharing, own = native
+        self.format, self.width, self.code = numpy.dtype(own.name), own.size, ord(own.code)
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
             prepare, part, end, self.split = sharing
@@ -409,7 +422,7 @@ cdef class Entry:
                             if n >= 0 and view.shape[0] != n:
                                 return None
                             n = view.shape[0]
-                        width = 8
+                        width = self.width
                         for axis in range(view.ndim - 1, lead - 1, -1):
                             if view.shape[axis] != self.shapes[k][axis - lead]:
                                 return None
@@ -417,13 +430,14 @@ cdef class Entry:
                             width *= view.shape[axis]
                         if lead:
                             fits &= view.strides[0] == width or n == 1
-                        if fits and view.format[0] == b"d" and not view.format[1]:
+                        if fits and view.format[0] == self.code and not view.format[1]:
                             addresses[k] = view.buf
                             continue
                     elif view.ndim:
                         return None
                 elif self.number[k] and PyFloat_Check(arg):
                     numbers[k] = PyFloat_AS_DOUBLE(arg)
+                    narrow(&numbers[k], 1, self.width)
                     addresses[k] = &numbers[k]
                     continue
                 elif self.batched[k]:
@@ -434,26 +448,26 @@ cdef class Entry:
                 addresses[k] = NULL
                 whole = False
             if not whole:
-                copies = copied(self.readers, self.batched, args, n, addresses)
+                copies = copied(self.readers, self.batched, args, n, addresses, self.width)
                 if copies is None:
                     return None
             if n < 0:
                 n = 1
             size = self.outputs * n if self.per_sample else self.outputs
-            out = empty(size)
+            out = empty(size, self.format)
             PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
-                    doubtful = self.share(addresses, n, <double *> place.buf, (args, copies, out))
+                    doubtful = self.share(addresses, n, <char *> place.buf, (args, copies, out))
                 else:
                     memory = self.spare.pop() if self.spare else Work(self.work, 1, self.submit)
                     if self.submit is not None:
                         memory.kept = args, copies, out
                     before = enter(memory) if self.calls_back else None
                     with nogil:
-                        self.run(addresses, n, <double *> place.buf, memory.start)
+                        self.run(addresses, n, place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(<double *> place.buf, size)
+                            doubtful = has_nan(place.buf, size, self.width)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
@@ -471,14 +485,14 @@ cdef class Entry:
             return self.exact().call(args)
         return self.read(out, n)
 
-    cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
+    cdef bint share(self, void **addresses, Py_ssize_t n, char *out, kept) except -1:
         """Have threads share a batch; tell whether there is a nan in the results."""
         cdef _Share job = _Share()
         cdef Work memory
         job.each, job.parts, copies = self.split(n)
         memory = job.memory = self.large.pop() if self.large else Work(self.work, copies, self.submit)
         job.part, job.n, job.out, job.units = self.part, n, out, self.units
-        job.kept, job.calls_back = (self.owner, kept), self.calls_back
+        job.kept, job.calls_back, job.width = (self.owner, kept), self.calls_back, self.width
         job.sums = self.finish != NULL
         job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
         before = enter(memory) if self.calls_back else None
@@ -504,5 +518,5 @@ cdef class Entry:
         if self.exact is None or job.watched:
             return job.doubtful
         with nogil:
-            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
+            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs, self.width)
         return job.doubtful

@@ -17,6 +17,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ...data import Structure
+from ...floats import DOUBLE, Format
 from ...operations import Primitive
 from . import machine, work, workers
 from .machine import target
@@ -34,9 +35,9 @@ _view = (ctypes.c_char * 0).from_buffer
 class Kernel:
     """Run compiled code: ``kernel(arrays, n, out)``.
 
-    `arrays` holds one C-contiguous array of doubles for each positional argument, shared ones of shape (size,),
-    batched ones (n, size); `out` is a flat array of doubles. With a reduction, or no batch, it is filled with the
-    outputs in order; else the unit of the result that starts at output s and has k numbers fills
+    `arrays` holds one C-contiguous array of numbers of the `format` for each positional argument, shared ones of shape
+    (size,), batched ones (n, size); `out` is a flat array of such numbers. With a reduction, or no batch, it is filled
+    with the outputs in order; else the unit of the result that starts at output s and has k numbers fills
     ``out[n*s : n*(s + k)]`` as shape (n, k). Several Python threads may call one kernel at the same time.
     """
 
@@ -51,8 +52,9 @@ class Kernel:
         steps: int,
         endless: bool,
         tables: Mapping[str, bytes],
+        format: Format = DOUBLE,
     ) -> None:
-        self.threads = threads
+        self.threads, self.format = threads, format
         self._parts = _entry_module() or work
         self._callbacks = [_callback(row, self._parts.Callback) for row in callbacks]
         self.size = size
@@ -109,7 +111,7 @@ class Kernel:
         if self._shares:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
             sharing = *addresses, self._split
-        native = self, self.address, self.size, bool(self._callbacks), self._submit, self.largest, sharing
+        native = self, self.address, self.size, bool(self._callbacks), self._submit, self.largest, sharing, self.format
         return module.Entry(native, structures, batched, units, per_sample, read, exact)
 
     def _native(self, name: str) -> Any:

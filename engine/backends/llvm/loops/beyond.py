@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..driver import loop
+from ..turns import loop
 from . import moves
 from .memory import Spot
 from .module import Module
@@ -49,7 +49,7 @@ def cleared(writer: Writer, stacked: Sequence[Spot], steps: Sequence[int], lengt
 
     text = ""
     if lanes:
-        text += rows("some", "%least", "%n", keep, takes_part("takes", "%some", lanes))
+        text += rows("some", "%least", "%n", keep, takes_part(writer.module, "takes", "%some", lanes))
     return text + rows("none", "%n", f"{length}", lambda spot: moves.clear(writer, spot))
 
 
@@ -58,28 +58,30 @@ def iterations(module: Module, spot: Spot, length: int, lanes: int) -> str:
 
     A number at a `spot` says it, of at most `length`.
     """
+    machine, scalar = module.machine, module.scalar
     text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
     if spot.varies:
-        type_ = f"<{lanes} x double>"
-        text += f"%counts = load {type_}, ptr %cp, align 8\n"
+        type_ = machine.type(lanes)
+        text += f"%counts = load {type_}, ptr %cp, align {module.size}\n"
         for name, reduction in (("most", "fmax"), ("fewest", "fmin")):
-            symbol = f"llvm.vector.reduce.{reduction}.v{lanes}f64"
-            module.declare(f"declare double @{symbol}({type_})\n")
-            text += f"%{name} = call double @{symbol}({type_} %counts)\n"
-        text += "%least = fptosi double %fewest to i64\n"
+            symbol = f"llvm.vector.reduce.{reduction}.{machine.suffix(lanes)}"
+            module.declare(f"declare {scalar} @{symbol}({type_})\n")
+            text += f"%{name} = call {scalar} @{symbol}({type_} %counts)\n"
+        text += f"%least = fptosi {scalar} %fewest to i64\n"
     else:
-        text += "%most = load double, ptr %cp, align 8\n"
+        text += f"%most = load {scalar}, ptr %cp, align {module.size}\n"
     return text + (
-        f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {length}\n"
+        f"%given = fptosi {scalar} %most to i64\n%over = icmp sgt i64 %given, {length}\n"
         f"%n = select i1 %over, i64 {length}, i64 %given\n"
     )
 
 
-def takes_part(name: str, row: str, lanes: int) -> str:
+def takes_part(module: Module, name: str, row: str, lanes: int) -> str:
     """Write in which lanes a row of a counted scan takes part, by %counts."""
-    type_ = f"<{lanes} x double>"
+    type_, scalar = module.machine.type(lanes), module.scalar
     return (
-        f"%{name}.d = sitofp i64 {row} to double\n%{name}.i = insertelement {type_} poison, double %{name}.d, i64 0\n"
+        f"%{name}.d = sitofp i64 {row} to {scalar}\n"
+        f"%{name}.i = insertelement {type_} poison, {scalar} %{name}.d, i64 0\n"
         f"%{name}.s = shufflevector {type_} %{name}.i, {type_} poison, <{lanes} x i32> zeroinitializer\n"
         f"%{name} = fcmp olt {type_} %{name}.s, %counts\n"
     )

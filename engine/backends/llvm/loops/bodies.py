@@ -93,7 +93,10 @@ class Body(Writer):
         if reserved:
             body.room.block(reserved)
         (lines,) = body._functions()
-        return Line("\n".join(_in_blocks(lines)), list(sums), list(body.held.values()), body.hand_over([]), copy)
+        machine = self.module.machine
+        types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
+        text, found = "\n".join(_in_blocks(lines)), list(body.held.values())
+        return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:
         """Write the lines of one function after another."""
@@ -327,7 +330,7 @@ class Body(Writer):
     def home_of(self, value: int) -> Spot:
         """Return where a value stands in memory; a number that does not is put there."""
         if value not in self.homes:
-            spot = Spot("%frame", self.room.slot(8 * self.lanes if self.differs[value] else 8), self.differs[value])
+            spot = Spot("%frame", self.room.slot(self.width_of(self.differs[value])), self.differs[value])
             self.store(self.operand(value, spot.wide), spot)
             if self.constant(value) is None:
                 self.homes[value] = spot

@@ -72,7 +72,7 @@ class LoopCall:
         clears = tuple([value in parent.read_beyond for value in range(first, first + op.stacked)])
         parts = None
         if self.lanes == 1 and self.module.shares:
-            parts = parts_of(op, lanes, sinks, steps)
+            parts = parts_of(op, self.module.machine, lanes, sinks, steps)
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears, parts)
         if key not in self.module.functions:
             own = parent, op, inputs, sinks, steps, lanes
@@ -87,21 +87,18 @@ class LoopCall:
 
     def _is_across(self, k: int) -> bool:
         """Return whether an argument is a matrix whose rows are its columns in memory."""
-        spot = self.parent.homes.get(self.args[k])
-        return spot is not None and len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
-
-    def _width(self, differs: bool) -> int:
-        return 8 * self.lanes if differs else 8
+        spot, size = self.parent.homes.get(self.args[k]), self.module.size
+        return spot is not None and len(spot.shape) > 1 and spot.strides[0] == size and spot.strides[-1] > size
 
     def _blocks(self, shapes: Sequence[Shape], flags: Sequence[bool]) -> list[Spot]:
         """Make room for values side by side; those that differ between lanes are kept apart from the others."""
         places = {}
         for kind in (False, True):
             count = sum(size_of(shape) for shape, flag in zip(shapes, flags, strict=True) if flag is kind)
-            places[kind] = self.parent.room.block(count * self._width(kind)) if count else 0
+            places[kind] = self.parent.room.block(count * self.parent.width_of(kind)) if count else 0
         found = []
         for shape, flag in zip(shapes, flags, strict=True):
-            width = self._width(flag)
+            width = self.parent.width_of(flag)
             found.append(in_order("%frame", places[flag], shape, width, wide=flag))
             places[flag] += size_of(shape) * width
         return found
@@ -115,7 +112,7 @@ class LoopCall:
         found: dict[int, Spot] = {}
         for kind in (False, True):
             own = [k for k, flag in enumerate(flags) if flag is kind]
-            width = self._width(kind)
+            width = self.parent.width_of(kind)
             if self.across:
                 start = self.parent.room.block(sum(size_of(shapes[k]) for k in own) * width)
                 for k in own:
@@ -157,7 +154,7 @@ class LoopCall:
         """Return where an array is; one of which each lane has its own somewhere is first brought together."""
         parent = self.parent
         spot = parent.homes[value]
-        if spot.lane not in (0, 8) and self.lanes > 1 and size_in(spot) <= _PACKED:
+        if spot.lane not in (0, self.module.size) and self.lanes > 1 and size_in(spot) <= _PACKED:
             aside = parent.homes[value] = parent.block(spot.shape, True)
             moves.copy(parent, spot, aside)
         return parent.homes[value]
@@ -184,7 +181,7 @@ class LoopCall:
         runs: list[list[int]] = []
         for k, spot in enumerate(spots):
             before = spots[runs[-1][-1]] if runs else None
-            if spot is not None and before is not None and spot == before.further(self._width(spot.wide)):
+            if spot is not None and before is not None and spot == before.further(self.parent.width_of(spot.wide)):
                 runs[-1].append(k)
             else:
                 runs.append([k])
@@ -206,13 +203,14 @@ class LoopCall:
         parent, found = self.parent, dict[int, Spot]()
         for k in shared_columns(self.op, self.columns_of) if self.columns_of else ():
             home = parent.homes[values[k]]
-            if home.strides[0] not in (0, 8):
+            if home.strides[0] not in (0, self.module.size):
                 found[k] = self._by_columns(home.shape)
                 moves.copy(parent, home, found[k])
         return found
 
     def _by_columns(self, shape: Shape) -> Spot:
-        return by_columns("%frame", self.parent.room.block(8 * size_of(shape)), shape, 8)
+        size = self.module.size
+        return by_columns("%frame", self.parent.room.block(size * size_of(shape)), shape, size)
 
     def _stacked(self) -> list[Result]:
         """Place what is stacked: at its target, if that is the only one, else in the frame."""
@@ -256,7 +254,7 @@ class LoopCall:
         cleared: list[Spot] = []
         for k, (value, shape) in enumerate(zip(values, shapes, strict=True)):
             wanted = self._wanted(value)
-            if k in columns and (wanted is None or wanted[0].strides[0] != 8):
+            if k in columns and (wanted is None or wanted[0].strides[0] != self.module.size):
                 found[value] = parent.homes[value] = self._by_columns(shape)
                 cleared.append(found[value])
             elif wanted is not None and not (wanted[0].lane and self.lanes > 1):
@@ -301,7 +299,7 @@ class LoopCall:
         if not self.across:
             return False
         steps = max(1, op.work // op.length)
-        scattered = sum(size_in(spot) for spot, step in moved if step not in (0, 8))
+        scattered = sum(size_in(spot) for spot, step in moved if step not in (0, self.module.size))
         return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
     def _lanes_taken(self, adds: bool) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
-from ..driver import in_strips, loop, watched
+from ..turns import in_strips, loop, watched
 from . import moves
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
@@ -120,11 +120,11 @@ class Iterations:
 
         def inside(start: str, end: str) -> str:
             each = [place("%i", f"k{copy.copy}", k * step) + copy.text for k, copy in enumerate(lines)]
-            phis = "".join([copy.phis("i", lanes) for copy in lines])
+            phis = "".join([copy.phis("i") for copy in lines])
             text = loop("i", start, end, step * len(lines), "\n".join(each), phis)
             # The loop may have been left at %i.
             slow = loop("z", start, "%i", step, calls("%z", "zk", again.names)) if again.names else ""
-            text += line.ended(lines[1:], lanes, slow)
+            text += line.ended(lines[1:], slow)
             return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
@@ -165,7 +165,7 @@ class Iterations:
     def _in_lanes(self) -> Written:
         """Run as many iterations at a time as there are lanes; at the end some run twice, but are added once."""
         op, inputs, sinks, steps, lanes = self.op, self.inputs, self.sinks, self.steps, self.lanes
-        width = 8 * lanes
+        width = self.module.size * lanes
         count, rest = len(steps), op.length % lanes
 
         def lane(spot: Spot) -> Spot:
@@ -202,16 +202,16 @@ class Iterations:
 
     def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
-        type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
-        parent = self.parent
-        parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+        machine, parent, size, scalar = self.module.machine, self.parent, self.module.size, self.module.scalar
+        type_, symbol = machine.type(lanes), f"llvm.vector.reduce.fadd.{machine.suffix(lanes)}"
+        parent.wide.declarations[symbol] = f"declare {scalar} @{symbol}({scalar}, {type_})\n"
 
         def fold(spots: list[Spot], _: Sequence[str]) -> None:
             key, (p, q) = parent.temporary(), [parent.pointer(spot.base, spot.offset) for spot in spots]
             parent.lines.append(
-                f"%v{key}l = load {type_}, ptr {p}, align 8\n%o{key} = load double, ptr {q}, align 8\n"
-                f"%s{key} = call reassoc double @{symbol}(double %o{key}, {type_} %v{key}l)\n"
-                f"store double %s{key}, ptr {q}, align 8"
+                f"%v{key}l = load {type_}, ptr {p}, align {size}\n%o{key} = load {scalar}, ptr {q}, align {size}\n"
+                f"%s{key} = call reassoc {scalar} @{symbol}({scalar} %o{key}, {type_} %v{key}l)\n"
+                f"store {scalar} %s{key}, ptr {q}, align {size}"
             )
 
         def write() -> None:
@@ -230,14 +230,12 @@ class Iterations:
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
         text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-        text += "%c = load double, ptr %frame, align 8\n%on = fcmp une double %c, 0.0\n"
+        scalar = self.module.scalar
+        text += f"%c = load {scalar}, ptr %frame, align {self.module.size}\n%on = fcmp une {scalar} %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += (
-            moved_pointers(self.steps, "%i")
-            + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
-            + self._again()
-        )
+        text += moved_pointers(self.steps, "%i") + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
+        text += self._again()
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
@@ -261,7 +259,7 @@ class Iterations:
         Of a counted scan only rows from the `first` on are left.
         """
         op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
-        width, end = 8 * lanes, op.carry + op.stacked
+        width, end = self.module.size * lanes, op.carry + op.stacked
         fresh, own = [], 0
         for spot in [*inputs[: op.carry], *[sink.spot for sink in self.sinks[end:]]]:
             fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=True))
@@ -270,7 +268,7 @@ class Iterations:
         place, own = own, -(-(own + width) // 64) * 64
         sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
         body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
-        type_, mask, size = f"<{lanes} x double>", f"<{lanes} x i1>", body.size
+        type_, mask, size = self.module.machine.type(lanes), f"<{lanes} x i1>", body.size
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.kind == WHILE:
             found = _without_rows(op, inputs)
@@ -278,7 +276,9 @@ class Iterations:
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
             text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
+            text += (
+                f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align {width // lanes}\n"
+            )
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
             self.module.declare(f"declare i1 @{symbol}({mask})\n")
             text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
@@ -290,7 +290,7 @@ class Iterations:
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
         text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else f"%k = add i64 %i, {first}\n"
-        text += takes_part("on", "%k", lanes) if op.kind == COUNTED else ""
+        text += takes_part(self.module, "on", "%k", lanes) if op.kind == COUNTED else ""
         text += moved_pointers(self.steps, "%k")
         text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]

@@ -12,8 +12,8 @@ from ....programs import Part, Shape, contiguous, seen_through, size_of, whole
 class Spot(NamedTuple):
     """Where a number or an array is stored, in bytes from a pointer.
 
-    `base` is the pointer as LLVM IR writes it. A number is one double for all lanes; or, if `wide`, a vector; or, with
-    `lane`, one double for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
+    `base` is the pointer as LLVM IR writes it. A number is one for all lanes; or, if `wide`, a vector; or, with
+    `lane`, one for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
     many lanes, to which parts of longer ones are added. The numbers of an array are alike, with `strides` in bytes
     along the axes of its `shape`.
     """

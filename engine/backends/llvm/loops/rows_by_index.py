@@ -152,7 +152,7 @@ def _begin_choice(writer: Writer, base: str, offset: str, known: str) -> int:
 
 def _pointers(writer: Writer, spot: Spot, offsets: str, lanes: int) -> str:
     """Write a vector of pointers: that of a number in the row of each lane."""
-    key, each = writer.temporary(), 8 if spot.wide else spot.lane
+    key, each = writer.temporary(), writer.size if spot.wide else spot.lane
     between = ", ".join(f"i64 {each * lane}" for lane in range(lanes))
     type_ = f"<{lanes} x i64>"
     writer.lines.append(
@@ -163,12 +163,12 @@ def _pointers(writer: Writer, spot: Spot, offsets: str, lanes: int) -> str:
 
 
 def _read(writer: Writer, pointers: str, known: str, otherwise: str, lanes: int) -> str:
-    type_, key = f"<{lanes} x double>", writer.temporary()
-    symbol, vector, mask = f"llvm.masked.gather.v{lanes}f64.v{lanes}p0", f"<{lanes} x ptr>", f"<{lanes} x i1>"
+    machine, key = writer.module.machine, writer.temporary()
+    type_, vector, mask = machine.type(lanes), f"<{lanes} x ptr>", f"<{lanes} x i1>"
+    symbol = f"llvm.masked.gather.{machine.suffix(lanes)}.v{lanes}p0"
     writer.module.declare(f"declare {type_} @{symbol}({vector}, i32, {mask}, {type_})\n")
-    writer.lines.append(
-        f"%got{key} = call {type_} @{symbol}({vector} {pointers}, i32 8, {mask} {known}, {type_} {otherwise})"
-    )
+    operands = f"{vector} {pointers}, i32 {writer.size}, {mask} {known}, {type_} {otherwise}"
+    writer.lines.append(f"%got{key} = call {type_} @{symbol}({operands})")
     return f"%got{key}"
 
 
@@ -182,8 +182,8 @@ def _gather_lanes(writer: Writer, row: Spot, target: Spot, offsets: str, known: 
 
 def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: str) -> None:
     """Add a number of each lane to the row of its own; to sums over a shorter vector part by part."""
-    lanes = row.fold or writer.lanes
-    type_, symbol = f"<{lanes} x double>", f"llvm.masked.scatter.v{lanes}f64.v{lanes}p0"
+    lanes, machine = row.fold or writer.lanes, writer.module.machine
+    type_, symbol = machine.type(lanes), f"llvm.masked.scatter.{machine.suffix(lanes)}.v{lanes}p0"
     vector, mask = f"<{lanes} x ptr>", f"<{lanes} x i1>"
     writer.module.declare(f"declare void @{symbol}({type_}, {vector}, i32, {mask})\n")
 
@@ -193,13 +193,13 @@ def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: 
         for first in range(0, writer.lanes, lanes):
             places, flags, items = [
                 _part(writer, kind, own, first, lanes)
-                for kind, own in (("i64", more[0]), ("i1", more[1]), ("double", text))
+                for kind, own in (("i64", more[0]), ("i1", more[1]), (writer.scalar, text))
             ]
             pointers, key = _pointers(writer, spots[1], places, lanes), writer.temporary()
             before = _read(writer, pointers, flags, "zeroinitializer", lanes)
             writer.lines.append(
                 f"%sum{key} = fadd {type_} {before}, {items}\n"
-                f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 8, {mask} {flags})"
+                f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 {writer.size}, {mask} {flags})"
             )
 
     moves.walk(writer, ("scatter lanes",), [given, row], one, _of_lanes(writer, offsets, known))

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 from ....programs import MAP, Loop
 from .. import watch
+from ..frame import POINTER
+from ..machine import Machine
 from . import moves
 from .iterations import Iterations, calls_of, moved_pointers
 from .memory import Sink, Spot, compact, size_in
@@ -53,11 +55,11 @@ class Shared:
             lanes = self._lanes_of(left)
             rest = Iterations(self.parent, op.change(length=left), self.inputs, self.sinks, self.steps, lanes).write()
         module.shares = True
-        name, context = module.name("shared"), -(-8 * (pointers + 1) // 64) * 64
+        name, context = module.name("shared"), -(-POINTER * (pointers + 1) // 64) * 64
         part_name = self._define_part(part, size)
         frame = context + count * size
-        text = "".join(_at(f"c{k}", "%frame", 8 * k) + f"store ptr %r{k}, ptr %c{k}\n" for k in range(pointers))
-        text += _at("sums", "%frame", context) + _at(f"c{pointers}", "%frame", 8 * pointers)
+        text = "".join(_at(f"c{k}", "%frame", POINTER * k) + f"store ptr %r{k}, ptr %c{k}\n" for k in range(pointers))
+        text += _at("sums", "%frame", context) + _at(f"c{pointers}", "%frame", POINTER * pointers)
         text += f"store ptr %sums, ptr %c{pointers}\n" + _at("f", "%frame", frame)
         module.declare(watch.SHARE_DECLARED)
         arguments = f"ptr %watch, ptr @{part_name}, ptr %frame, i64 {count}, ptr %f, i64 {part.size}"
@@ -74,8 +76,8 @@ class Shared:
         """Place the sums of a part behind its own pointer; tell how many bytes they take."""
         found, size = [], 0
         for spot in totals:
-            found.append(compact(f"%r{len(self.steps)}", size, spot, 8))
-            size += 8 * size_in(spot)
+            found.append(compact(f"%r{len(self.steps)}", size, spot, self.module.size))
+            size += self.module.size * size_in(spot)
         return found, -(-size // 64) * 64
 
     def _lanes_of(self, length: int) -> int:
@@ -90,7 +92,7 @@ class Shared:
         name, count = self.module.name("part"), len(self.steps)
         text = f"%first = mul i64 %k, {self.each}\n"
         for k in range(count + 1):
-            text += _at(f"c{k}", "%context", 8 * k) + f"%r{k} = load ptr, ptr %c{k}\n"
+            text += _at(f"c{k}", "%context", POINTER * k) + f"%r{k} = load ptr, ptr %c{k}\n"
         text += moved_pointers(self.steps, "%first") + f"%own = mul i64 %k, {size}\n"
         text += f"%q{count} = getelementptr i8, ptr %r{count}, i64 %own\n"
         if size:
@@ -113,7 +115,9 @@ class Shared:
         return parent.written(write)
 
 
-def parts_of(op: Loop, module_lanes: int, sinks: Sequence[Sink], steps: Sequence[int]) -> tuple[int, int] | None:
+def parts_of(
+    op: Loop, machine: Machine, lanes: int, sinks: Sequence[Sink], steps: Sequence[int]
+) -> tuple[int, int] | None:
     """Return into how many parts of how many iterations a map is cut; None if threads do not share it.
 
     A part is a multiple of so many iterations. Results of all iterations have places of their own.
@@ -122,13 +126,15 @@ def parts_of(op: Loop, module_lanes: int, sinks: Sequence[Sink], steps: Sequence
         return None
     stacked, totals = sinks[: op.stacked], sinks[op.stacked :]
     axes = [_axes(sink.spot, steps[int(sink.spot.base[2:])], op.length) for sink in stacked]
-    if not all(map(_is_apart, axes)) or _any_meet([sink.spot for sink in stacked], axes):
+    if not all(_is_apart(own, machine.size) for own in axes):
         return None
-    size = 8 * sum(size_in(sink.spot) for sink in totals)
-    most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // module_lanes)
+    if _any_meet([sink.spot for sink in stacked], axes, machine.size):
+        return None
+    size = machine.size * sum(size_in(sink.spot) for sink in totals)
+    most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // lanes)
     if most < 2:
         return None
-    each = -(-op.length // most // module_lanes) * module_lanes
+    each = -(-op.length // most // lanes) * lanes
     return (op.length // each, each) if op.length >= 2 * each else None
 
 
@@ -137,9 +143,9 @@ def _axes(spot: Spot, step: int, length: int) -> list[tuple[int, int]]:
     return sorted([(step, length), *zip(spot.strides, spot.shape, strict=True)], key=lambda axis: abs(axis[0]))
 
 
-def _is_apart(axes: Sequence[tuple[int, int]]) -> bool:
-    """Return whether no two numbers stand at the same place."""
-    reached = 8
+def _is_apart(axes: Sequence[tuple[int, int]], size: int) -> bool:
+    """Return whether no two numbers, of so many bytes, stand at the same place."""
+    reached = size
     for distance, count in axes:
         if count > 1:
             if abs(distance) < reached:
@@ -148,7 +154,7 @@ def _is_apart(axes: Sequence[tuple[int, int]]) -> bool:
     return True
 
 
-def _any_meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) -> bool:
+def _any_meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]], size: int) -> bool:
     """Return whether an iteration may give a number where another one does."""
     found: dict[str, list[tuple[int, int, int]]] = {}
     for spot, own in zip(spots, axes, strict=True):
@@ -156,17 +162,17 @@ def _any_meet(spots: Sequence[Spot], axes: Sequence[Sequence[tuple[int, int]]]) 
         start, end = spot.offset + sum(min(0, end) for end in ends), spot.offset + sum(max(0, end) for end in ends)
         # All numbers are so far from the start, or a multiple of it.
         found.setdefault(spot.base, []).append((start, end, math.gcd(*[step for step, count in own if count > 1])))
-    return any(meet(sorted(each)) for each in found.values())
+    return any(meet(sorted(each), size) for each in found.values())
 
 
-def meet(ranges: Sequence[tuple[int, int, int]]) -> bool:
+def meet(ranges: Sequence[tuple[int, int, int]], size: int = 8) -> bool:
     """Return whether any of some ranges, in order, have a number at one place; a range is a start, an end, a step."""
     near: list[tuple[int, int, int]] = []
     for start, end, step in ranges:
         near = [other for other in near if other[1] >= start]
         for before, _, other in near:
             apart = math.gcd(step, other)
-            if not 8 <= (start - before) % max(1, apart) <= apart - 8:
+            if not size <= (start - before) % max(1, apart) <= apart - size:
                 return True
         near.append((start, end, step))
     return False
