@@ -330,11 +330,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "what",
-        choices=["eager", "compile", "loops", "scale"],
-        help="what of chainrule is measured: recording and backward(), compiled functions, loops in them, whole arrays",
+        choices=["eager", "compile", "loops", "scale", "gpt"],
+        help="what of chainrule is measured: recording and backward(), compiled functions, loops in them, whole "
+        "arrays, the training of a GPT",
     )
     parser.add_argument("--repeats", type=int, default=7, help="turns of each engine, at least 5 (default: 7)")
-    parser.add_argument("--only", nargs="+", help="workloads of eager or scale")
+    parser.add_argument("--only", nargs="+", help="workloads of eager, scale or gpt")
     parser.add_argument("--peers", nargs="+", choices=ENGINES, default=list(ENGINES), help="engines")
     parser.add_argument("--quick", action="store_true", help="tiny sizes, one turn: see that everything runs")
     parser.add_argument("--profile", action="store_true", help="scale: where the time of first results goes")
@@ -345,7 +346,7 @@ def main() -> None:
     if arguments.what != "eager":
         # Imported here, so that peers start without chainrule: "pure" loads it in another form.
         module = {"compile": "compilation"}.get(arguments.what, arguments.what)
-        own = [arguments.only, arguments.profile] if arguments.what == "scale" else []
+        own = {"scale": [arguments.only, arguments.profile], "gpt": [arguments.only]}.get(arguments.what, [])
         importlib.import_module(f"benchmarks.{module}").run(arguments.repeats, arguments.quick, *own)
         return
     only = arguments.only or list(WORKLOADS)

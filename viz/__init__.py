@@ -16,6 +16,7 @@ from .formulas import chain as chain
 from .formulas import formula as formula
 from .pages import explain as explain
 from .plots import animate as animate
+from .plots import plot_attention as plot_attention
 from .plots import plot_decision_boundary as plot_decision_boundary
 from .plots import plot_fit as plot_fit
 from .plots import plot_gradients as plot_gradients

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 import random
 from collections.abc import Callable
 from operator import mul
@@ -26,6 +27,8 @@ class Functions(NamedTuple):
     log: Callable[[Number], Number] | None = None
     value: Callable[[Number], float] = float
     constant: Callable[[float], Number] = float  # an input of the network
+    take: Callable[[Any, Number], Any] = operator.getitem  # a row of a table, or a number of a list
+    top: Callable[[list[Number]], Number] | None = None  # of scores, without a derivative; else that of their values
 
 
 # ---- (a) micrograd's demo: a network learns the border between two moons ----
@@ -207,17 +210,21 @@ class GPT:
         }
 
     def loss(self, model: dict[str, list[list[Number]]], functions: Functions) -> Number:
+        return self.loss_of(self.tokens, model, functions)
+
+    def loss_of(self, tokens: list[Any], model: dict[str, Any], functions: Functions) -> Number:
+        """Return the loss of one word: of its tokens between two boundaries."""
         keys: list[list[Number]] = []
         values: list[list[Number]] = []
         losses = []
-        for place, (token, following) in enumerate(zip(self.tokens, self.tokens[1:], strict=False)):
-            x = [a + b for a, b in zip(model["token"][token], model["place"][place], strict=True)]
+        for place, (token, following) in enumerate(itertools.pairwise(tokens)):
+            x = [a + b for a, b in zip(functions.take(model["token"], token), model["place"][place], strict=True)]
             x = normalise(x)
             x = add(x, self.attend(model, normalise(x), keys, values, functions))
             inner = [functions.relu(h) for h in multiply(model["widen"], normalise(x))]
             x = add(x, multiply(model["narrow"], inner))
             shares = softmax(multiply(model["readout"], x), functions)
-            losses.append(-functions.log(shares[following]))
+            losses.append(-functions.log(functions.take(shares, following)))
         return sum(losses) * (1.0 / len(losses))
 
     def attend(
@@ -265,7 +272,7 @@ def normalise(x: list[Number]) -> list[Number]:
 
 
 def softmax(scores: list[Number], functions: Functions) -> list[Number]:
-    top = max(map(functions.value, scores))
+    top = functions.top(scores) if functions.top else max(map(functions.value, scores))
     powers = [functions.exp(score - top) for score in scores]
     total = sum(powers)
     return [power / total for power in powers]

@@ -14,6 +14,11 @@ from .meeting import added, meets_itself
 Array = Any  # the axes of the value, then the lanes: iterations of maps and samples
 
 
+def kind_of(xs: Sequence[Array]) -> Any:
+    """Return the dtype of what comes of some values."""
+    return np.result_type(np.float32, *xs)
+
+
 def lanes_of(x: Array, own: int) -> tuple[int, ...]:
     """Return the lanes of a value with so many axes of its own."""
     return tuple(np.shape(x)[own:])
@@ -39,7 +44,7 @@ def added_up(x: Array, y: Array, own: int) -> Array:
 def stacked(items: Sequence[Array], own: int) -> Array:
     """Return values of the same shape as the rows of an array."""
     lanes = joined_lanes(items, [own] * len(items))
-    found = np.empty((len(items), *np.shape(items[0])[:own], *lanes))
+    found = np.empty((len(items), *np.shape(items[0])[:own], *lanes), kind_of(items))
     for k, item in enumerate(items):
         found[k] = with_lanes(item, own, len(lanes))
     return found
@@ -49,7 +54,7 @@ def seen(op: View) -> Callable[[Array], Array]:
     """Return what looks at a part of an array."""
     part, of = op.part, op.of
     if not size_of(part.shape):
-        return lambda x: np.empty((*part.shape, *lanes_of(x, len(of))))
+        return lambda x: np.empty((*part.shape, *lanes_of(x, len(of))), kind_of([x]))
     first = np.unravel_index(part.start, of)
     if not part.shape:
         return lambda x: x[first]
@@ -89,8 +94,8 @@ def placed(op: Place) -> Callable[..., Array]:
     def put(*xs: Array) -> Array:
         lanes = joined_lanes(xs, own)
         if alone and not lanes:
-            return np.array(xs, float).reshape(op.shape)
-        flat = np.empty((size, *lanes)) if op.fills else np.zeros((size, *lanes))
+            return np.array(xs, kind_of(xs)).reshape(op.shape)
+        flat = (np.empty if op.fills else np.zeros)((size, *lanes), kind_of(xs))
         for part, adding in zip(op.parts, adds, strict=True):
             if adding:
                 # To -0.0 anything is added as it is.
@@ -154,7 +159,7 @@ def gathered(op: Gather) -> Callable[[Array, Array], Array]:
         rows = _rows_at(index, count)
         rows = rows.reshape((*rows.shape[:own], *[1] * len(row), *rows.shape[own:]))
         if not count:
-            return np.full(np.broadcast_shapes(rows.shape, (*row, *lanes_of(x, len(op.of)))), np.nan)
+            return np.full(np.broadcast_shapes(rows.shape, (*row, *lanes_of(x, len(op.of)))), np.nan, kind_of([x]))
         lanes = _grid(lanes_of(x, len(op.of)), own + len(row), 0)
         found = x[(np.minimum(rows, count - 1), *_grid(row, own, depth), *lanes)]
         return np.where(rows < count, found, np.nan)
@@ -172,7 +177,7 @@ def scattered(op: Scatter) -> Callable[[Array, Array], Array]:
         lanes = joined_lanes([index, items], [own, own + len(row)])
         rows = _rows_at(index, count)
         rows = rows.reshape((*rows.shape[:own], *[1] * len(row), *rows.shape[own:]))
-        found = np.zeros((count + 1, *row, *lanes))  # what is for no row goes into the last
+        found = np.zeros((count + 1, *row, *lanes), kind_of([items]))  # what is for no row goes into the last
         np.add.at(found, (rows, *_grid(row, own, depth), *_grid(lanes, own + len(row), 0)), items)
         if (rows == count).any():
             lost = (rows == count) & (items != 0.0)

@@ -1,6 +1,6 @@
 """Move numbers between users' arguments and the contiguous memory that kernels read and write.
 
-With NumPy arrays of doubles in C order go to the kernel as they are. Without NumPy the standard library's arrays serve.
+With NumPy arrays of a kernel's format in C order go to it as they are. Without NumPy the standard library's serve.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure
+from ..floats import Format
 
 np: Any = None
 DOUBLE: Any = None
@@ -31,35 +32,40 @@ def load() -> None:
     DOUBLE, ARRAY = np.dtype(float), np.ndarray
 
 
-def pack(numbers: Sequence[float]) -> Any:
+def pack(numbers: Sequence[float], own: Format) -> Any:
     """Return floats as contiguous memory."""
-    return array.array("d", numbers) if np is None else np.array(numbers, float)
+    if np is None:
+        return array.array(own.code, numbers)
+    with np.errstate(over="ignore"):
+        return np.array(numbers, own.name)
 
 
-def chain(pieces: Sequence[Any]) -> Any:
+def chain(pieces: Sequence[Any], own: Format) -> Any:
     """Return arrays and lists of floats concatenated."""
     if len(pieces) == 1:
-        return pack(pieces[0]) if type(pieces[0]) is list else convert(pieces[0])
+        return pack(pieces[0], own) if type(pieces[0]) is list else convert(pieces[0], own)
     if np is None:
-        return pack([number for piece in pieces for number in piece])
-    return np.concatenate([np.ravel(piece) for piece in pieces] or [()], dtype=DOUBLE)
+        return pack([number for piece in pieces for number in piece], own)
+    return convert(np.concatenate([np.ravel(piece) for piece in pieces] or [()], dtype=DOUBLE), own)
 
 
-def convert(item: Any) -> Any:
-    """Return a NumPy array as doubles in C order, unchanged if it is that already."""
+def convert(item: Any, own: Format) -> Any:
+    """Return a NumPy array as numbers of a format in C order, unchanged if it is that already."""
     if item.dtype.kind not in "fiub":
         raise TypeError(f"expected an array of real numbers but got dtype {item.dtype}")
-    return np.ascontiguousarray(item, dtype=DOUBLE)
+    with np.errstate(over="ignore"):
+        return np.ascontiguousarray(item, dtype=own.name)
 
 
-def join(parts: Sequence[Any], rows: int) -> Any:
+def join(parts: Sequence[Any], rows: int, own: Format) -> Any:
     """Join arrays with the same number of rows side by side."""
-    return np.ascontiguousarray(np.hstack([convert(part).reshape(rows, math.prod(part.shape[1:])) for part in parts]))
+    columns = [convert(part, own).reshape(rows, math.prod(part.shape[1:])) for part in parts]
+    return np.ascontiguousarray(np.hstack(columns))
 
 
-def empty(size: int) -> Any:
-    """Return memory for that many doubles."""
-    return array.array("d", bytes(8 * size)) if np is None else np.empty(size)
+def empty(size: int, own: Format) -> Any:
+    """Return memory for that many numbers."""
+    return array.array(own.code, bytes(own.size * size)) if np is None else np.empty(size, own.name)
 
 
 def has_nan(out: Any) -> bool:
@@ -92,7 +98,7 @@ def _reader(result: Structure, start: int) -> Callable[[Any, int], Any]:
         return lambda out, n: out.item(start)
     end, shape = start + result.size, result.shape
     if result.places is not None:
-        make = result.places.array
+        make = result.places.filled
         return lambda out, n: make(out[start:end])
     if result.kind == "array":
         if len(shape) == 1:
@@ -119,7 +125,7 @@ def _blocks(result: Structure, out: Any, n: int, place: list[int]) -> Any:
         return out[n * start : n * place[0]].reshape(n, *result.shape)
     if result.places is not None:
         # SciPy has no batches of sparse arrays.
-        start, size, make = place[0], result.size, result.places.array
+        start, size, make = place[0], result.size, result.places.filled
         place[0] += size
         return [make(row) for row in out[n * start : n * place[0]].reshape(n, size)]
     return result.build([_blocks(part, out, n, place) for part in result.parts])

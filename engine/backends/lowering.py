@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import reduce
 from typing import Any
 
-from ..floats import ieee, special
+from ..floats import DOUBLE, Format, ieee, special
 from ..operations import Operators, Primitive, table
 from ..operations.table import (
     abs,
@@ -40,12 +40,12 @@ from ..operations.table import (
     tanh,
     where,
 )
-from ..programs import Builder, Program, Rule, drop, rewrite
+from ..programs import Builder, Program, Rule, drop, rewrite, values_in_tuple
 
 inf, nan, pi = math.inf, math.nan, math.pi
 
 
-def lower(program: Program, supported: Callable[[Primitive], bool]) -> Program:
+def lower(program: Program, supported: Callable[[Primitive], bool], format: Format = DOUBLE) -> Program:
     """Replace each step whose row is not `supported` by the steps of its definition; equal steps are shared.
 
     A row that is neither supported nor defined stays, for the backend to handle or to refuse.
@@ -55,16 +55,24 @@ def lower(program: Program, supported: Callable[[Primitive], bool]) -> Program:
     (Step(op=<primitive mul>, args=(0, 0)),)
     """
     definitions: dict[Primitive, Callable[..., Any] | None] = {}
+    every = DEFINITIONS if format is DOUBLE else {**DEFINITIONS, "norm": _norm_in_single}
 
     def emit(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         if op not in definitions:
-            definitions[op] = None if op.custom or supported(op) else DEFINITIONS.get(op.name)
+            definitions[op] = None if op.custom or supported(op) else every.get(op.name)
         definition = definitions[op]
         if definition is None:
             return builder.step(op, args)
         return place_of(builder, definition(*[_Term(builder, emit, place) for place in args]))
 
     return drop(rewrite(program, emit))
+
+
+def defined(row: Primitive, supported: Callable[[Primitive], bool]) -> Program:
+    """Return a row as the program of its definition."""
+    builder, arguments = Builder(row.arity), values_in_tuple([()] * row.arity)
+    frame = Program(row.argument_names, (), (), (), arguments, values_in_tuple([()]), row.name)
+    return lower(builder.finish(frame, [builder.step(row, tuple(range(row.arity)))]), supported)
 
 
 def place_of(builder: Builder, item: Any) -> int:
@@ -300,15 +308,19 @@ def _dot(*xs: Any) -> Any:
     return reduce(lambda total, pair: total + pair[0] * pair[1], zip(xs[:half], xs[half:], strict=True), 0.0)
 
 
-def _norm(*xs: Any) -> Any:
+def _norm(*xs: Any, far: float = 1e140, scaling: float = 2.0**600) -> Any:
     sizes = [abs(x) for x in xs]
     # Unlike maximum, this passes over nan: an infinity wins over it.
     top = reduce(lambda top, size: where(less(top, size), size, top), sizes, 0.0)
-    small, great = less(top, 1e-140), less(1e140, top)
-    scale = where(great, 2.0**-600, where(small, 2.0**600, 1.0))
-    back = where(great, 2.0**600, where(small, 2.0**-600, 1.0))
+    small, great = less(top, 1.0 / far), less(far, top)
+    scale = where(great, 1.0 / scaling, where(small, scaling, 1.0))
+    back = where(great, scaling, where(small, 1.0 / scaling, 1.0))
     scaled = [size * scale for size in sizes]
     return where(equal(top, inf), inf, sqrt(_sum(*[size * size for size in scaled])) * back)
+
+
+def _norm_in_single(*xs: Any) -> Any:
+    return _norm(*xs, far=2.0**50, scaling=2.0**90)
 
 
 def _log_sum_exp(*xs: Any) -> Any:
@@ -369,3 +381,6 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "logsumexp": _log_sum_exp,
 }
 """How to write a row in more basic rows, by the row's name."""
+_DELICATE = "celu exp_remainder gelu gelu_slope logaddexp mish normal_cdf normal_pdf silu_slope xlogy"
+DELICATE = frozenset(_DELICATE.split())
+"""Rows whose definition loses more than a few units in the last place where it is computed in single precision."""

@@ -15,11 +15,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import BackendError, describe
+from ..floats import DOUBLE, Format
 from ..operations import Primitive
 from ..programs import CALL, COUNTED, MAP, WHILE, Gather, Loop, Numbers, Place, Program, Scatter, Shape, View, size_of
-from .array_moves import added_up, gathered, joined_lanes, placed, scattered, seen, stacked, with_lanes
+from .array_moves import added_up, gathered, joined_lanes, kind_of, placed, scattered, seen, stacked, with_lanes
 from .layout import Layout
-from .lowering import lower
+from .lowering import DELICATE, defined, lower
 from .repeating import repeat
 
 Array = Any  # an array with a number for each sample, or one number for all
@@ -32,7 +33,13 @@ class Body(NamedTuple):
     most: int
 
 
-Inner = dict[Program, Body]
+class Inner:
+    """The inner programs of one, made so far, and the dtype of its numbers."""
+
+    def __init__(self, kind: Any) -> None:
+        self.kind = kind
+        self.bodies: dict[Program, Body] = {}
+
 
 _PIECE = 4096  # samples at a time: a piece of each value, 32 KiB, stays in the cache
 _AT_ONCE = 2**18  # numbers of one value at a time, where samples or iterations hold many
@@ -78,13 +85,17 @@ def _mean(xs: Sequence[Array]) -> Array:
 
 
 def build(
-    program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
+    program: Program,
+    batched: Sequence[bool],
+    reduce: str | None = None,
+    threads: int = 1,
+    format: Format = DOUBLE,
 ) -> Callable[[Sequence[Any], int, Any], None]:
     """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
-    program = lower(program, lambda row: _on_arrays(row) is not None)
+    inner = Inner(np.dtype(format.name).type)
+    program = lower(program, lambda row: _on_arrays(row, inner.kind) is not None, format)
     layout = Layout(program, batched, reduce)
-    constants = _constants(program)
-    inner: Inner = {}
+    constants = _constants(program, inner.kind)
     first = _Steps(program, layout.shared_steps, inner)
     # What is shared stays for the next piece; pieces let go what they have made.
     rest = _Steps(program, layout.sample_steps, inner)
@@ -127,9 +138,9 @@ def build(
                         block = out[n * head : n * (head + size)].reshape(n, size)[start : start + count]
                         block[:, slice(place - head, place - head + width) if shape else place - head] = found
                     elif shape:
-                        totals[place : place + width] += np.broadcast_to(found, (count, width)).sum(axis=0)
+                        totals[place : place + width] += np.broadcast_to(found, (count, width)).sum(axis=0, dtype=float)
                     else:
-                        totals[place] += np.broadcast_to(found, count).sum()
+                        totals[place] += np.broadcast_to(found, count).sum(dtype=float)
             if not layout.per_sample:
                 out[:] = totals / n if layout.reduce == "mean" else totals
 
@@ -149,11 +160,14 @@ def _taken(numbers: Any, inputs: range, layout: Layout) -> list[Array]:
     return found
 
 
-def _constants(program: Program) -> list[Array]:
-    return [
-        np.frombuffer(item.data).reshape(item.shape) if isinstance(item, Numbers) else np.float64(item)
-        for item in program.constants
-    ]
+def _constants(program: Program, kind: Any) -> list[Array]:
+    with np.errstate(over="ignore"):
+        return [
+            np.frombuffer(item.data).reshape(item.shape).astype(kind, copy=False)
+            if isinstance(item, Numbers)
+            else kind(item)
+            for item in program.constants
+        ]
 
 
 def _most(program: Program, inner: Inner) -> int:
@@ -161,7 +175,7 @@ def _most(program: Program, inner: Inner) -> int:
     found = max(map(size_of, program.value_shapes), default=1)
     for op, _ in program.steps:
         if isinstance(op, Loop):
-            most = max(inner[body].most for body in op.programs())
+            most = max(inner.bodies[body].most for body in op.programs())
             found = max(found, most * (_at_once(op.length, most, 1) if op.kind == MAP else 1))
     return max(1, found)
 
@@ -200,11 +214,11 @@ class _Steps:
 
 def _body(program: Program, inner: Inner) -> Body:
     """Return an inner program as a function; one that stands in many places is made once."""
-    if program in inner:
-        return inner[program]
+    if program in inner.bodies:
+        return inner.bodies[program]
     steps = _Steps(program, range(len(program.steps)), inner)
     steps.let_go(set(program.outputs))
-    constants = _constants(program)
+    constants = _constants(program, inner.kind)
     made = program.count - program.offset
 
     def run(inputs: Sequence[Array]) -> list[Array]:
@@ -212,8 +226,8 @@ def _body(program: Program, inner: Inner) -> Body:
         steps.run(values)
         return [values[k] for k in program.outputs]
 
-    inner[program] = Body(run, _most(program, inner))
-    return inner[program]
+    inner.bodies[program] = Body(run, _most(program, inner))
+    return inner.bodies[program]
 
 
 def _loop(op: Loop, inner: Inner) -> Callable[..., list[Array]]:
@@ -248,8 +262,13 @@ def _map(op: Loop, body: Body, args: Sequence[Array]) -> list[Array]:
         for parts, x, axes in zip(kept, found, given, strict=False):
             parts.append(np.moveaxis(x, axes, 0))
         sums = zip(totals, found[op.stacked :], given[op.stacked :], strict=True)
-        totals = [added_up(total, x.sum(axis=axes), axes) for total, x, axes in sums]
-    return [*map(_joined, kept, op.shapes), *totals]
+        totals = [added_up(total, x.sum(axis=axes, dtype=float), axes) for total, x, axes in sums]
+    return [*map(_joined, kept, op.shapes), *_in_kind(totals, args)]
+
+
+def _in_kind(totals: Sequence[Array], args: Sequence[Array]) -> list[Array]:
+    """Return sums, which are added up in doubles, as numbers like the arguments'."""
+    return [np.asarray(total, kind_of(args))[()] for total in totals]
 
 
 def _along(x: Array, own: int, length: int, depth: int) -> Array:
@@ -282,7 +301,7 @@ def _one_after_another(op: Loop, body: Body, args: Sequence[Array]) -> list[Arra
     whole = [
         stacked(own, axes) if own else np.zeros(shape) for own, axes, shape in zip(kept, given, shapes, strict=False)
     ]
-    return [*carry, *whole, *totals]
+    return [*carry, *whole, *_in_kind(totals, args)]
 
 
 _MOVES: dict[type[Primitive], Callable[[Any], Callable[..., Array]]] = {
@@ -296,11 +315,13 @@ _MOVES: dict[type[Primitive], Callable[[Any], Callable[..., Array]]] = {
 def _function(op: Primitive, inner: Inner) -> Callable[..., Any]:
     if isinstance(op, Loop):
         return _loop(op, inner)
-    return _MOVES[type(op)](op) if type(op) in _MOVES else _on_arrays(op) or _one_by_one(op)
+    return _MOVES[type(op)](op) if type(op) in _MOVES else _on_arrays(op, inner.kind) or _one_by_one(op)
 
 
-def _on_arrays(row: Primitive) -> Callable[..., Array] | None:
+def _on_arrays(row: Primitive, kind: Any) -> Callable[..., Array] | None:
     """Return what computes a row on whole arrays: a function above, or the one that the row's code names."""
+    if kind is not np.float64 and not row.custom and row.name in DELICATE:
+        return _in_doubles(row, kind)
     if not row.custom and row.name in _OWN:
         return _OWN[row.name]
     name = row.code.get("numpy", "" if row.custom or row.name in _BY_DEFINITION else row.name)
@@ -313,7 +334,14 @@ def _on_arrays(row: Primitive) -> Callable[..., Array] | None:
                 f"arguments but got {describe('name', name)}"
             )
         return None
-    return (lambda *xs: ufunc(*xs).astype(float)) if row.compares else ufunc
+    return (lambda *xs: ufunc(*xs).astype(kind)) if row.compares else ufunc
+
+
+def _in_doubles(row: Primitive, kind: Any) -> Callable[..., Array]:
+    """Return what computes a row in doubles and rounds its results."""
+    inner = Inner(np.float64)
+    run = _body(defined(row, lambda own: _on_arrays(own, inner.kind) is not None), inner).run
+    return lambda *xs: run([np.asarray(x, float)[()] for x in xs])[0].astype(kind)
 
 
 def _one_by_one(op: Primitive) -> Callable[..., Array]:
@@ -321,10 +349,11 @@ def _one_by_one(op: Primitive) -> Callable[..., Array]:
     evaluate = op.evaluate
 
     def function(*args: Array) -> Array:
+        kind = kind_of(args)
         if not any(isinstance(arg, np.ndarray) for arg in args):
-            return np.float64(evaluate(*map(float, args)))
+            return kind.type(evaluate(*map(float, args)))
         columns = np.broadcast_arrays(*args)
         rows = zip(*[column.ravel().tolist() for column in columns], strict=True)
-        return np.array([evaluate(*row) for row in rows]).reshape(columns[0].shape)
+        return np.array([evaluate(*row) for row in rows], kind).reshape(columns[0].shape)
 
     return function

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from ..floats import DOUBLE, Format
 from ..operations import Primitive
 from ..programs import (
     CALL,
@@ -47,9 +48,16 @@ _ROWS = '''def rows(index, count):
 
 
 def build(
-    program: Program, batched: Sequence[bool], reduce: str | None = None, threads: int = 1
+    program: Program,
+    batched: Sequence[bool],
+    reduce: str | None = None,
+    threads: int = 1,
+    format: Format = DOUBLE,
 ) -> Callable[[Sequence[Any], int, Any], None]:
-    """Return the kernel of a program: ``kernel(arrays, n, out)``; threads bring nothing here."""
+    """Return the kernel of a program: ``kernel(arrays, n, out)``.
+
+    Threads bring nothing here, and whatever the format of the arrays is, Python computes in doubles.
+    """
     layout = Layout(program, batched, reduce)
     run = function(program)
     shapes = program.shapes

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..programs import WHILE, Loop
-from .array_moves import joined_lanes, with_lanes
+from .array_moves import joined_lanes, kind_of, with_lanes
 
 Array = Any
 Run = Callable[[Sequence[Array]], list[Array]]
@@ -23,7 +23,7 @@ def repeat(op: Loop, body: Run, condition: Run | None, args: Sequence[Array]) ->
     if not lanes:
         return _alone(op, body, condition, args)
     values = [_in_one_lane(x, axes, lanes) for x, axes in zip(args, own, strict=True)]
-    results = _results(op, (math.prod(lanes),))
+    results = _results(op, (math.prod(lanes),), args)
     if condition is None:
         _counted(op, body, values, own, results)
     else:
@@ -31,15 +31,15 @@ def repeat(op: Loop, body: Run, condition: Run | None, args: Sequence[Array]) ->
     return [x.reshape((*x.shape[:-1], *lanes)) for x in results]
 
 
-def _results(op: Loop, lanes: tuple[int, ...]) -> list[Array]:
+def _results(op: Loop, lanes: tuple[int, ...], args: Sequence[Array]) -> list[Array]:
     """Make room for results; nobody reads rows to which nothing comes."""
-    return [np.zeros((*shape, *lanes)) for shape in op.shapes]
+    return [np.zeros((*shape, *lanes), kind_of(args)) for shape in op.shapes]
 
 
 def _alone(op: Loop, body: Run, condition: Run | None, args: Sequence[Array]) -> list[Array]:
     first, end = op.carry, op.carry + op.rows
     carry, columns, shared = list(args[:first]), args[first:end], args[end:]
-    results = _results(op, ())
+    results = _results(op, (), args)
     for k in _places(op, shared[0] if condition is None else 0.0):
         if condition is not None and condition([*carry, *shared])[0] == 0.0:
             break

@@ -1,3 +1,3 @@
 """Compile functions: `compile` traces and rewrites them, and a backend runs them."""
 
-from .compiled import compile as compile
+from .compiling import compile as compile

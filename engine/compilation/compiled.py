@@ -1,130 +1,33 @@
-"""Run a function of scalars at the speed of machine code: `compile` traces it and hands the program to a backend."""
+"""What `compile` makes of a function: for each structure of arguments it traces it, and hands a backend the program."""
 
 from __future__ import annotations
 
 import functools
 import inspect
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 from ..backends import buffers
-from ..data import Structure, whole_number
+from ..data import Structure
 from ..errors import describe
+from ..floats import FORMATS
 from ..graph import current, is_recording, is_strict, modes, running_alone, uncollected
 from ..pickling import pickled_as, unpickled
 from ..programs import Program, Tracer, by_name, function_name, positional, trace_for
-from .choosing import BACKENDS, backend_module
+from .choosing import backend_module
 from .packing import Argument, samples_in
 from .parts import Parts
-from .plan import MAX_STEPS, Options, Plan
+from .plan import Options, Plan
 from .recorded_calls import call_on_nodes, call_on_numbers
-from .reductions import WAYS, Reductions, ways_in
+from .reductions import Reductions
 from .replaying import blame
-from .specialising import Methods, Static, listed_names, parameters_of, positions, refuse_by_keyword
+from .specialising import Methods, Static, parameters_of, positions, refuse_by_keyword
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Compiled", "compile"]
-
 Function = Callable[..., Any]
-Names = Sequence[str | int] | str | int
 Reduce = Any  # None, "sum", "mean", or a structure of these
-
-
-@overload
-def compile(
-    f: Function,
-    *,
-    batch: Names = ...,
-    static: Names = ...,
-    reduce: Reduce = ...,
-    backend: str = ...,
-    threads: int = ...,
-    max_steps: int = ...,
-) -> Compiled: ...
-@overload
-def compile(
-    *,
-    batch: Names = ...,
-    static: Names = ...,
-    reduce: Reduce = ...,
-    backend: str = ...,
-    threads: int = ...,
-    max_steps: int = ...,
-) -> Callable[[Function], Compiled]: ...
-def compile(
-    f: Function | None = None,
-    *,
-    batch: Names = (),
-    static: Names = (),
-    reduce: Reduce = None,
-    backend: str = "auto",
-    threads: int = 1,
-    max_steps: int = MAX_STEPS,
-) -> Compiled | Callable[[Function], Compiled]:
-    """Return a function that computes what `f` does, compiled once for each structure of the arguments.
-
-    Args:
-        f: a function of numbers, or of nested lists, tuples, dicts, dataclasses or arrays of them, that `trace` can
-            trace: also `grad`, `value_and_grad`, `jacobian`, `hessian` of one, or a `Program`. NumPy arrays stay whole:
-            many numbers belong in one. Vars that it closes over are inputs, too: each call reads them, and where they
-            require gradients results are Vars, whose derivatives pass on to them (inside `no_grad` floats). Give such a
-            Var another value; one put in its place is not seen. Plain numbers that it closes over, and what the object
-            of a method holds, are constant. Without `f`, a decorator comes back.
-        batch: names or positions of the arguments that carry a leading batch axis; the others are shared. Beside a
-            batch, one number in the place of another is that of all samples. ``"data.x"`` names a part of an argument:
-            what a dict has at "x", a dataclass or named tuple in that field, a list or tuple at a position.
-        static: names or positions of arguments that decide the code (counts, flags, functions) and can be hashed: for
-            each value the function is compiled anew. Strings and None, also in structures, always decide it.
-        reduce: "sum" or "mean" adds every output over the batch; without it outputs gain the axis. A structure like the
-            result's says it of each part: ``("sum", {"w": "sum", "x": None})``, or ``("sum", None)`` for all in it.
-        backend: "llvm" (machine code), "numpy", "python", or "auto", the first of these that is installed.
-        threads: how many threads share the batch (llvm).
-        max_steps: the length of program from which on "auto" takes NumPy instead of machine code.
-
-    Results agree with those of `f` itself to a relative error of 1e-12 or better, with nan and inf in the same places.
-    There are two exceptions, where terms cancel to almost nothing. A product that goes into a sum may be rounded once,
-    together with the sum (llvm, C), so a sum of n terms differs by up to ``(n + 1) * 2**-53`` of the sum of the terms'
-    sizes, as it does from the true value; nor does such a product overflow before it is added. And `logaddexp` and
-    `logsumexp` near 0 have an absolute error of some units of 1e-16 (numpy, llvm, C); their derivatives do not cancel.
-
-    Floats in, floats out; arrays in, arrays out; sparse derivatives are SciPy's arrays, in a batch a list of them.
-    ``f(..., out=arrays)`` writes results to arrays of doubles in the structure of the result, best to an earlier call's
-    result, and returns it: large ones need not be made anew. They are contiguous and writable, of the result's shapes;
-    None stands for a part that is made anew, as single numbers always are. A call that raises may have written some.
-
-    Where an argument holds Vars or traced numbers, the program runs step by step on them, so that derivatives pass
-    through: ``grad(compile(f))`` works. `TraceError` says where `f` asks for a value; `BackendError` names an operation
-    that a backend lacks. Within `strict`, a result that is nan or infinite makes the function run again on Vars, to
-    name the operation, the line and the sample.
-
-    >>> from chainrule import tanh, value_and_grad
-    >>> def loss(w, x, y):
-    ...     return (tanh(w * x) - y) ** 2
-    >>> step = compile(value_and_grad(loss), batch=("x", "y"), reduce="mean", backend="python")
-    >>> value, slope = step(0.5, [1.0, 2.0], [1.0, 1.0])
-    >>> print(f"{value:.6f} {slope:.6f}")
-    0.173078 -0.623265
-    """
-    if f is None:
-        return functools.partial(
-            compile, batch=batch, static=static, reduce=reduce, backend=backend, threads=threads, max_steps=max_steps
-        )
-    if not callable(f):
-        raise TypeError(f"compile expected a function but got {describe('f', f)}")
-    wrong = [way for way in ways_in(reduce) if way not in WAYS]
-    if wrong:
-        raise ValueError(
-            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
-            f"{describe('reduce', wrong[0])}"
-        )
-    if backend not in ("auto", *BACKENDS):
-        raise ValueError(
-            f'compile expected one of "auto", "llvm", "numpy", "python" but got {describe("backend", backend)}'
-        )
-    threads = whole_number("compile", "threads", threads, noun="number of threads")
-    return Compiled(f, listed_names(batch), reduce, backend, threads, max_steps, listed_names(static))
 
 
 @pickled_as("compiled")
@@ -144,6 +47,7 @@ class Compiled:
         threads: int,
         max_steps: int,
         static: tuple[str | int, ...] = (),
+        dtype: str = "float64",
     ) -> None:
         buffers.load()  # here, since a copy in another process is made without `compile`
         self.f = f
@@ -152,6 +56,8 @@ class Compiled:
         self.backend = backend
         self.threads = threads
         self.max_steps = max_steps
+        self.dtype = dtype
+        self._dtype = None if buffers.np is None else buffers.np.dtype(dtype)
         self._parameters = parameters_of(f)
         self._paths = [item for item in batch if isinstance(item, str) and "." in item]
         self._batch = positions(f, self._parameters, "batch", [item for item in batch if item not in self._paths])
@@ -173,7 +79,7 @@ class Compiled:
         # What takes calls instead: by reductions, with parts of arguments, or for values of static ones.
         self._inner: Reductions | Parts | Static | None = None
         if isinstance(reduce, (list, tuple, dict)):
-            own = backend, threads, max_steps, static
+            own = backend, threads, max_steps, static, dtype
             self._inner = Reductions(f, reduce, lambda own_f, way: Compiled(own_f, batch, way, *own))
         elif self._paths:
             self._inner = Parts(f, self._parameters, self._paths, self._batch, self._with_parts)
@@ -184,7 +90,7 @@ class Compiled:
     def __reduce__(self) -> Any:
         # Machine code stays in its process; a copy compiles again, or finds what it needs on disk.
         batch, static = self._named
-        own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static
+        own = self.f, batch, self.reduce, self.backend, self.threads, self.max_steps, static, self.dtype
         return by_name(self) or (unpickled, ("compiled", *own))
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:
@@ -209,11 +115,11 @@ class Compiled:
         if strict:
             return self._search(args)
         flags = self._flags.get(len(args)) or self._flags_for(len(args))
-        # The quick way, for arrays of doubles in C order; small calls are counted in microseconds.
-        array, double, n = buffers.ARRAY, buffers.DOUBLE, -1
+        # The quick way, for arrays of the dtype in C order; small calls are counted in microseconds.
+        array, kind, n = buffers.ARRAY, self._dtype, -1
         key: list[Any] = []
         for arg, batched in zip(args, flags, strict=True):
-            if type(arg) is not array or arg.dtype is not double or not arg.flags.c_contiguous:
+            if type(arg) is not array or arg.dtype is not kind or not arg.flags.c_contiguous:
                 return self._call(args, flags)
             shape = arg.shape
             if batched:
@@ -250,14 +156,14 @@ class Compiled:
         return self._plan().program
 
     def source(self, language: str) -> str:
-        """Return the code generated for the latest call: "python", "c" or "llvm"."""
+        """Return the code generated for the latest call: "python" or "c", which compute in doubles, or "llvm"."""
         plan = self._plan()
         if language == "python":
             text: str = backend_module("python_").source(plan.program)
         elif language == "c":
             text = backend_module("c").source(plan.program, plan.flags, self.reduce, name=plan.program.name)
         elif language == "llvm":
-            text = backend_module("llvm").source(plan.program, plan.flags, self.reduce)
+            text = backend_module("llvm").source(plan.program, plan.flags, self.reduce, plan.options.format)
         else:
             raise ValueError(f'source expected "python", "c" or "llvm" but got {describe("language", language)}')
         return text
@@ -265,8 +171,8 @@ class Compiled:
     def export_c(self, path: Any) -> Path:
         """Write the latest call's program as a C99 file and a header for C and C++; return the path of the C file.
 
-        The header, beside it and named alike, documents the function. Where it works in more than fits on a small
-        stack, its caller gives it the memory: ``NAME_WORK`` numbers, of each thread its own.
+        The header, beside it and named alike, documents the function, which takes and gives doubles. Where it works in
+        more than fits on a small stack, its caller gives it the memory: ``NAME_WORK`` numbers, of each thread its own.
 
         Errors: `ValueError` where the path does not end in ``.c``; `OSError` where it may not be written.
         """
@@ -283,7 +189,7 @@ class Compiled:
             tuple([k - sum(place < k for place in dropped) for k in sorted(places - dropped)])
             for places in (self._batch, self._fixed)
         )
-        own = self.reduce, self.backend, self.threads, self.max_steps, static
+        own = self.reduce, self.backend, self.threads, self.max_steps, static, self.dtype
         return Compiled(f, (*batch, *self._paths), *own)
 
     def _with_parts(self, f: Function) -> Compiled:
@@ -291,12 +197,12 @@ class Compiled:
         count = len(self._paths)
         batch, static = (tuple([k + count for k in sorted(places)]) for places in (self._batch, self._fixed))
         batch = (*range(count), *batch)
-        return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static)
+        return Compiled(f, batch, self.reduce, self.backend, self.threads, self.max_steps, static, self.dtype)
 
     def without_reduction(self) -> Compiled:
         """Return the same function compiled to give the results of each sample."""
         batch, static = self._named
-        return Compiled(self.f, batch, None, self.backend, self.threads, self.max_steps, static)
+        return Compiled(self.f, batch, None, self.backend, self.threads, self.max_steps, static, self.dtype)
 
     # ---- from arguments to a plan ----
 
@@ -330,12 +236,12 @@ class Compiled:
             self._latest = own._latest
             return result
         args = positional(self.f, args, named, function_name(self.f)) if named else args
-        if modes.blocks and is_strict():
+        strict = modes.blocks and is_strict()
+        if not strict and self._latest and (result := self._latest.enter_into(out, args)) is not None:
+            return result
+        if strict:
             self._search(args)
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
                 f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
@@ -345,15 +251,19 @@ class Compiled:
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""
-        flags = self._flags_for(len(args))
-        packed = self._packed(args, flags)
-        n = samples_in(packed, self.f)
-        plan = None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
+        packed, n, plan = self._unpacked(args)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n)
             if not buffers.all_finite(out):
                 blame(self, plan, packed, n, out.tolist())
-        return self._call(args, flags)
+        return self._call(args, self._flags_for(len(args)))
+
+    def _unpacked(self, args: tuple[Any, ...]) -> tuple[list[Argument], int, Plan | None]:
+        """Return the arguments, how many samples there are, and the plan if all are numbers."""
+        flags = self._flags_for(len(args))
+        packed = self._packed(args, flags)
+        n = samples_in(packed, self.f)
+        return packed, n, None if any(argument.symbolic for argument in packed) else self._plan_for(packed, flags)
 
     def _plan_for(self, packed: Sequence[Argument], flags: tuple[bool, ...]) -> Plan | None:
         """Return the plan for such arguments; None if what `f` closes over belongs to this call alone."""
@@ -367,7 +277,7 @@ class Compiled:
             if traced.closed and (current.since or any(isinstance(number, Tracer) for number in traced.closed)):
                 return None
             with uncollected():
-                options = Options(self.reduce, self.backend, self.threads, self.max_steps)
+                options = Options(self.reduce, self.backend, self.threads, self.max_steps, FORMATS[self.dtype])
                 plan = self._plans[key] = Plan(traced, flags, options)
             if list(structure.truths()):
                 plan.enter = None  # which would take doubles, too

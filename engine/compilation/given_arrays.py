@@ -9,46 +9,56 @@ from typing import Any
 from ..backends import buffers
 from ..data import Structure, record_fields
 from ..errors import describe
+from ..floats import DOUBLE, Format
 
 
 class Given:
     """Hold what a call got as ``out``: for each number or array of the result an array, or None.
 
     Args:
-        out: in the structure of the result, arrays of doubles, contiguous and writable. None stands for a part that is
+        out: in the structure of the result, arrays of a format, contiguous and writable. None stands for a part that is
             made anew, as numbers are that are no batch's: anything may stand there.
         result: the structure of the result.
         rows: how many samples have results of their own, None without a batch or with a reduction.
+        format: of the numbers.
 
     Errors: `TypeError` for another structure or kind of array, `ValueError` for other shapes, and arrays that overlap.
     """
 
-    def __init__(self, out: Any, result: Structure, rows: int | None) -> None:
-        self.result = result
+    def __init__(self, out: Any, result: Structure, rows: int | None, format: Format = DOUBLE) -> None:
+        self.result, self.format = result, format
+        self.dtype = buffers.np.dtype(format.name)
         self.lead = () if rows is None else (rows,)
-        self.arrays = [*self._arrays(out, result, "out")]
-        bounds = sorted([(_address(array), array.nbytes) for array in self.arrays if array is not None])
+        self.arrays: list[Any] = []
+        self._take(out, result, "out")
+        given = [array for array in self.arrays if array is not None]
+        bounds = sorted([(_address(array), array.nbytes) for array in given]) if len(given) > 1 else []
         if any(start + size > after for (start, size), (after, _) in pairwise(bounds)):
             raise ValueError(
                 "out expected arrays that do not overlap but got some that share memory; pass one for each"
             )
 
-    def _arrays(self, out: Any, result: Structure, name: str) -> Iterator[Any]:
-        if out is None or (result.kind == "number" and not self.lead):
-            yield from [None for _ in result.units()]
-        elif result.kind in ("number", "array"):
-            yield self._checked(out, (*self.lead, *result.shape), name)
+    def _take(self, out: Any, result: Structure, name: str) -> None:
+        """Add the arrays that stand for the numbers and arrays of a part of the result."""
+        kind = result.kind
+        if kind == "number" and not self.lead:
+            self.arrays.append(None)
+        elif out is None:
+            self.arrays += [None] * len([*result.units()])
+        elif kind in ("number", "array"):
+            self.arrays.append(self._checked(out, (*self.lead, *result.shape), name))
         elif result.places is not None:
             raise TypeError(
                 f"{name} expected None in the place of a sparse matrix, which is made anew, but got {_told(name, out)}"
             )
         elif result.parts:
             for key, item, part in zip(_labels(result), _items(out, result, name), result.parts, strict=True):
-                yield from self._arrays(item, part, f"{name}{key}")
+                self._take(item, part, f"{name}{key}")
 
     def _checked(self, array: Any, shape: tuple[int, ...], name: str) -> Any:
-        if type(array) is not buffers.ARRAY or array.dtype != buffers.DOUBLE or not array.dtype.isnative:
-            raise TypeError(f"{name} expected an array of doubles of shape {shape} but got {_told(name, array)}")
+        if type(array) is not buffers.ARRAY or array.dtype != self.dtype or not array.dtype.isnative:
+            kind = "doubles" if self.format is DOUBLE else self.format.name
+            raise TypeError(f"{name} expected an array of {kind} of shape {shape} but got {_told(name, array)}")
         if array.shape != shape:
             raise ValueError(f"{name} expected an array of shape {shape} but got one of shape {array.shape}")
         if not array.flags.c_contiguous or not array.flags.writeable:
@@ -74,31 +84,32 @@ class Given:
         if len(units) > 1:
             whole = whole.base
         size = n * sum([size for _, size in units])
-        if type(whole) is not buffers.ARRAY or whole.dtype != buffers.DOUBLE or whole.size != size:
+        if type(whole) is not buffers.ARRAY or whole.dtype != self.dtype or whole.size != size:
             return None
         if not whole.flags.c_contiguous or not whole.flags.writeable:
             return None
         first = _address(whole)
-        if any(_address(array) != first + 8 * n * start for array, start in given if array.size):
+        if any(_address(array) != first + self.format.size * n * start for array, start in given if array.size):
             return None
         if any(buffers.np.may_share_memory(whole, argument) for argument in arguments):
             return None  # arguments are read while results are written
         return whole.reshape(-1)
 
-    def filled(self, found: Any) -> Any:
-        """Return a result with the given arrays in their places, copied to where they do not hold it yet."""
-        return self._filled(found, self.result, iter(self.arrays))
+    def filled(self, found: Any, written: bool = False) -> Any:
+        """Return a result with the given arrays in their places; what it holds is copied to them unless it was."""
+        return self._filled(found, self.result, iter(self.arrays), written)
 
-    def _filled(self, found: Any, result: Structure, arrays: Iterator[Any]) -> Any:
+    def _filled(self, found: Any, result: Structure, arrays: Iterator[Any], written: bool) -> Any:
         if result.kind in ("number", "array", "sparse"):
             array = next(arrays)
             if array is None:
                 return found
-            if _address(found) != _address(array):
+            if not written:
                 array[...] = found
             return array
         items = _items(found, result, "result") if result.parts else ()
-        return result.build([self._filled(item, part, arrays) for item, part in zip(items, result.parts, strict=True)])
+        parts = zip(items, result.parts, strict=True)
+        return result.build([self._filled(item, part, arrays, written) for item, part in parts])
 
 
 def _items(tree: Any, structure: Structure, name: str) -> Sequence[Any]:

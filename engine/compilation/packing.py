@@ -11,6 +11,7 @@ from typing import Any
 from ..backends import buffers
 from ..data import NUMBER, Structure, arranged, constant, flatten, held, is_constant, record_fields, unflatten
 from ..errors import describe
+from ..floats import Format
 from ..programs import function_name
 
 
@@ -118,17 +119,17 @@ class Argument:
             raise TypeError(f"{self.name} expected arrays inside a tuple or dict of a batch but got a list")
         self.rows = rows
 
-    def memory(self, n: int) -> Any:
+    def memory(self, n: int, own: Format) -> Any:
         """Return the numbers as contiguous memory."""
         if self.spread:
-            return buffers.pack(self.pieces[0] * n)
+            return buffers.pack(self.pieces[0] * n, own)
         if self.rows is None:
-            return buffers.chain(self.pieces)
+            return buffers.chain(self.pieces, own)
         if self.numbers is not None:
-            return buffers.pack(self.numbers)
+            return buffers.pack(self.numbers, own)
         if not self.parts:
-            return buffers.pack(list(chain.from_iterable(self.samples)))
-        return buffers.convert(self.parts[0]) if len(self.parts) == 1 else buffers.join(self.parts, n)
+            return buffers.pack(list(chain.from_iterable(self.samples)), own)
+        return buffers.convert(self.parts[0], own) if len(self.parts) == 1 else buffers.join(self.parts, n, own)
 
     def sample(self, k: int) -> list[Any]:
         """Return the numbers of one sample."""

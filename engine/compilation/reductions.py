@@ -26,6 +26,16 @@ def ways_in(reduce: Any) -> Iterator[Any]:
         yield reduce
 
 
+def check_ways(reduce: Any) -> None:
+    """Raise an error for what is no way of reduction, nor a structure of them."""
+    wrong = [way for way in ways_in(reduce) if way not in WAYS]
+    if wrong:
+        raise ValueError(
+            f'compile expected reduce to be None, "sum" or "mean", or a structure of these, but got '
+            f"{describe('reduce', wrong[0])}"
+        )
+
+
 class Reductions:
     """Call a function compiled once for each way that its results are reduced in.
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..data import Structure, flatten, unflatten
 from ..errors import NonFiniteError
+from ..floats import DOUBLE
 from ..graph import Var, user_line
 from ..programs import Program, function_name, in_arrays
 from .packing import Argument
@@ -30,6 +31,9 @@ def blame(compiled: Any, plan: Any, packed: Sequence[Argument], n: int, out: Seq
     if compiled.reduce is None:
         for k in _bad_samples(plan.program.result, out, n):
             _run_again(compiled.f, plan.traced, packed, k)
+            if plan.options.format is not DOUBLE and all(math.isfinite(x) for a in packed for x in a.sample(k)):
+                own, name = plan.options.format.name, function_name(compiled.f)
+                raise NonFiniteError(f"{own} made nan or inf of what is finite in doubles, in {name} at {user_line()}")
         return
     each = compiled.without_reduction()(*[argument.value for argument in packed])
     if all(map(math.isfinite, flatten(each, "compile", "results")[0])):

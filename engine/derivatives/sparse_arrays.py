@@ -1,47 +1,100 @@
 """Compute sparse Jacobians of functions of whole arrays: each sweep gives arrays, which are put in their places whole.
 
-The places are found number by number, once, while tracing. What is traced is a few sweeps, as many as colours, over
-arrays; where all columns of a colour have the same part in each row, as the parameters of many cameras have, passes
-make one loop of all sweeps, whose body computes the block of one row.
+The places are found once, while tracing. What is traced is a few sweeps, as many as colours, over arrays: along the
+inputs, or along what they are moved to before anything is computed, whichever takes fewer. Where all columns of a
+colour have the same part in each row, as the parameters of many cameras have, passes make one loop of all sweeps, whose
+body computes the block of one row.
 """
 
 from __future__ import annotations
 
 import importlib
-import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 from ..data import Places, Sparse
 from ..programs import Gather, Numbers, Part, Scatter, Shape, Tracer, View, contiguous, size_of, whole
-from .sparsity import colour, pattern_by_number, use_sparse_arrays
+from .moved_inputs import from_moved
+from .patterns import pattern_by_number, shape_of_node
+from .sparsity import colour, use_sparse_arrays
 from .sweeps import Recorded, forward, placed, reverse
+
+_BITS = 62  # of one integer that NumPy holds
+_AXIS = 64  # rows or columns of an array that are put in their places one by one
+
+
+class _Entries(NamedTuple):
+    """The derivatives that may differ from 0: of which numbers of a graph's results, by which of its inputs."""
+
+    graph: Recorded
+    rows: Any
+    columns: Any
+
+
+class _Sweeps(NamedTuple):
+    """How to find all entries: the direction, and the colour of each number that is swept along."""
+
+    entries: _Entries
+    is_forward: bool
+    colours: Any
 
 
 def sparse_arrays(graph: Recorded, symmetric: bool, mode: str | None) -> Sparse:
     """Return the derivative of each number of the results by each of the inputs, as one whole array of entries."""
     numpy = importlib.import_module("numpy")
-    rows = pattern_by_number(graph)
-    width = sum([size_of(_shape(node)) for node in graph.inputs])
-    filled = Places((len(rows), width), tuple(map(tuple, rows)))
-    row_of = numpy.repeat(numpy.arange(len(rows)), list(map(len, rows)))
-    column_of = numpy.fromiter(itertools.chain.from_iterable(rows), int, len(row_of))
-    is_forward, colours = _colours(graph, rows, row_of, column_of, mode)
-    if is_forward:
-        given, wanted, other, colour_of = graph.inputs, graph.results, row_of, colours[column_of]
-    else:
-        given, wanted, other, colour_of = graph.results, graph.inputs, column_of, colours[row_of]
+    height, width = (sum([size_of(shape_of_node(node)) for node in nodes]) for nodes in (graph.results, graph.inputs))
+    moved = None if symmetric else from_moved(graph)
+    given = _entries_of(graph if moved is None else moved.graph)
+    if moved is not None:
+        here = moved.numbers[given.columns] >= 0
+        given = _Entries(given.graph, given.rows[here], given.columns[here])
+    columns = given.columns if moved is None else moved.numbers[given.columns]
+    # Several entries by moved inputs may be parts of one.
+    keys = given.rows * width + columns
+    order = numpy.argsort(keys, kind="stable")
+    keys = keys[order]
+    is_first = numpy.concatenate([[True], keys[1:] != keys[:-1]])[: len(keys)]
+    goals = numpy.empty(len(keys), int)
+    goals[order] = numpy.cumsum(is_first) - 1
+    row_of, column_of = numpy.divmod(keys[is_first], max(1, width))
+    ways = [given] if moved is None else [_Entries(graph, row_of, column_of), given]
+    sweeps = _fewest(ways, mode)
+    goals = goals if sweeps.entries is given else numpy.arange(len(row_of))
     found: list[tuple[Part, Any]] = []
-    for chosen in range(colours.max(initial=-1) + 1):
-        seeds = list(_seeds(given, (colours == chosen).astype(float)))
-        swept = forward(graph, seeds, True) if is_forward else reverse(graph, seeds, True)
-        own = colour_of == chosen
+    for chosen, swept in enumerate(_swept(sweeps)):
+        wanted, other, own = _of_sweep(sweeps, chosen)
         if symmetric:  # the part below the diagonal counts, and is that above it, too
-            found += _entries(wanted, swept, other, own & (row_of > column_of), _mirrored(row_of, column_of))
+            found += _placed(wanted, swept, other, own & (row_of > column_of), _mirrored(row_of, column_of))
             own &= row_of >= column_of
-        found += _entries(wanted, swept, other, own, numpy.arange(len(row_of)))
+        found += _placed(wanted, swept, other, own, goals)
     parts, values = zip(*found, strict=True) if found else ((), ())
-    return Sparse(filled, placed((len(row_of),), parts, values))
+    starts = numpy.searchsorted(row_of, numpy.arange(height + 1))
+    return Sparse(Places.of_arrays((height, width), starts, column_of), placed((len(row_of),), parts, values))
+
+
+def _entries_of(graph: Recorded) -> _Entries:
+    numpy = importlib.import_module("numpy")
+    found = pattern_by_number(graph)
+    return _Entries(
+        graph, numpy.repeat(numpy.arange(found.shape[0]), numpy.diff(found.indptr)), found.indices.astype(int)
+    )
+
+
+def _swept(sweeps: _Sweeps) -> Iterator[Sequence[Any]]:
+    """Yield what the sweep along each colour gives."""
+    graph = sweeps.entries.graph
+    for chosen in range(sweeps.colours.max(initial=-1) + 1):
+        seeds = list(_seeds(graph.inputs if sweeps.is_forward else graph.results, (sweeps.colours == chosen) * 1.0))
+        yield forward(graph, seeds, True) if sweeps.is_forward else reverse(graph, seeds, True)
+
+
+def _of_sweep(sweeps: _Sweeps, chosen: int) -> tuple[Sequence[Any], Any, Any]:
+    """Return what a sweep gives derivatives of or by, which number of these each entry is at, and if it finds it."""
+    graph, rows, columns = sweeps.entries
+    if sweeps.is_forward:
+        return graph.results, rows, sweeps.colours[columns] == chosen
+    return graph.inputs, columns, sweeps.colours[rows] == chosen
 
 
 def _mirrored(row_of: Any, column_of: Any) -> Any:
@@ -52,119 +105,188 @@ def _mirrored(row_of: Any, column_of: Any) -> Any:
     return found
 
 
-def _colours(
-    graph: Recorded, rows: Sequence[Sequence[int]], row_of: Any, column_of: Any, mode: str | None
-) -> tuple[bool, Any]:
-    """Return whether to sweep forwards, and the colour of each number that is swept along.
+def _fewest(ways: Sequence[_Entries], mode: str | None) -> _Sweeps:
+    """Return the way that takes the fewest sweeps; of those that take as many the first, along fewer numbers."""
+    numpy = importlib.import_module("numpy")
+    options = []
+    for place, entries in enumerate(ways):
+        for is_forward in (True, False):
+            swept, across = (entries.columns, entries.rows) if is_forward else (entries.rows, entries.columns)
+            nodes = entries.graph.inputs if is_forward else entries.graph.results
+            # Those that meet in one place take a sweep each.
+            least = int(numpy.bincount(across, minlength=1).max())
+            size = sum([size_of(shape_of_node(node)) for node in nodes])
+            if mode in (None, "forward" if is_forward else "reverse"):
+                # Of two that take as many, reverse, unless forwards goes along fewer numbers.
+                options.append((least, place, size, is_forward, entries, nodes, swept, across))
+    best: tuple[tuple[int, int, int, bool], _Sweeps] | None = None
+    for least, place, size, is_forward, entries, nodes, swept, across in sorted(options, key=lambda own: own[:4]):
+        if best is None or (least, place, size, is_forward) < best[0]:
+            colours = _colours([shape_of_node(node) for node in nodes], swept, across)
+            count = int(colours.max(initial=-1)) + 1
+            if best is None or (count, place, size, is_forward) < best[0]:
+                best = (count, place, size, is_forward), _Sweeps(entries, is_forward, colours)
+    assert best is not None  # one option has the mode
+    return best[1]
 
-    Entries are in the rows `row_of` and the columns `column_of`.
+
+def _colours(shapes: Sequence[Shape], swept: Any, across: Any) -> Any:
+    """Colour the numbers that are swept along so that those of one colour share no place across.
+
+    Args:
+        shapes: of the values that are swept along.
+        swept, across: of each entry the number of these, and the place.
+
+    Numbers of an array that stand at one place of its rows, or of its columns, have one colour if they may.
     """
     numpy = importlib.import_module("numpy")
-    shapes = [_shape(node) for node in graph.inputs]
-    width = sum(map(size_of, shapes))
-    blocks = None if mode == "reverse" else _by_blocks(shapes, row_of, column_of)
-    # Rows that share a column take a sweep each in reverse.
-    shared = numpy.bincount(column_of, minlength=1).max()
-    if blocks is not None and (mode == "forward" or blocks.max(initial=0) < shared):
-        return True, blocks
-    columns: list[list[int]] = [[] for _ in range(width)]
-    for row, places in enumerate(rows):
-        for column in places:
-            columns[column].append(row)
-    by_column = colour(_distinct(rows), width) if mode != "reverse" else []
-    by_row = colour(_distinct(columns), len(rows)) if mode != "forward" else []
-    fewer = (max(by_column, default=0), width) < (max(by_row, default=0), len(rows))
-    is_forward = mode == "forward" or (mode is None and fewer)
-    return is_forward, numpy.array(by_column if is_forward else by_row, int)
+    order = numpy.argsort(swept, kind="stable")
+    swept, across = swept[order], across[order]
+    groups, start, count = [], 0, 0
+    for shape in shapes:
+        size = size_of(shape)
+        first, last = numpy.searchsorted(swept, (start, start + size))
+        own = _grouped(shape, swept[first:last] - start, across[first:last])
+        groups.append(own + count)
+        count += int(own.max(initial=-1)) + 1
+        start += size
+    group_of = numpy.concatenate([*groups, numpy.arange(0)])
+    pairs = numpy.sort(across * max(1, count) + group_of[swept])
+    place, group = numpy.divmod(pairs[numpy.diff(pairs, prepend=-1) > 0], max(1, count))
+    return numpy.array(colour(_together(place, group, count), count), int)[group_of]
 
 
-def _shape(node: Any) -> Shape:
-    return getattr(node, "shape", ())
+def _together(place: Any, group: Any, count: int) -> list[tuple[int, ...]]:
+    """List which groups meet in a place, each set of them once.
 
-
-def _by_blocks(shapes: Sequence[Shape], row_of: Any, column_of: Any) -> Any:
-    """Colour the numbers of an array by where they stand in its rows: no sweep asks then which row it is of.
-
-    None where a number of the results depends on several rows of an array.
+    Args:
+        place: in order, for each that meets there.
+        group: which group it is.
+        count: how many groups there are.
     """
     numpy = importlib.import_module("numpy")
-    sizes = [size_of(shape[1:]) for shape in shapes]
-    starts = [0, *itertools.accumulate(sizes)]
-    colours = numpy.concatenate(
-        [
-            start + numpy.arange(size_of(shape)) % max(1, size)
-            for start, shape, size in zip(starts, shapes, sizes, strict=False)
-        ]
-    )
-    arrays = numpy.repeat(numpy.arange(len(shapes)), list(map(size_of, shapes)))
-    own_rows = numpy.concatenate(
-        [numpy.arange(size_of(shape)) // max(1, size) for shape, size in zip(shapes, sizes, strict=True)]
-    )
-    # Of each number of the results and each array the row that one entry has, which all of them must have.
-    key, row = row_of * len(shapes) + arrays[column_of], own_rows[column_of]
-    known = numpy.zeros(key.max(initial=0) + 1, int)
-    known[key] = row
-    return colours if (known[key] == row).all() else None
+    if not len(place):
+        return []
+    starts = numpy.flatnonzero(numpy.diff(place, prepend=-1))
+    if count <= _BITS:
+        found = set(numpy.bitwise_or.reduceat(1 << group, starts).tolist())
+        return [tuple([k for k in range(count) if bits >> k & 1]) for bits in sorted(found)]
+    bounds, listed = [*starts.tolist(), len(place)], group.tolist()
+    return list(dict.fromkeys([tuple(listed[first:last]) for first, last in pairwise(bounds)]))
 
 
-def _distinct(rows: Sequence[Sequence[int]]) -> list[Sequence[int]]:
-    """Return the rows without those that are there already: they tell nothing new of columns that meet."""
-    return list(dict.fromkeys(map(tuple, rows)))
+def _grouped(shape: Shape, swept: Any, across: Any) -> Any:
+    """Return for each number of an array the group that it may be swept along with; alone if need be."""
+    numpy = importlib.import_module("numpy")
+    each = numpy.arange(size_of(shape))
+    if not shape or not len(each):
+        return each
+    for groups in sorted((each % size_of(shape[1:]), each // shape[-1]), key=lambda own: own[-1]):
+        keys = numpy.sort(across * (groups[-1] + 1) + groups[swept])
+        if (keys[1:] != keys[:-1]).all():
+            return groups
+    return each
 
 
 def _seeds(nodes: Sequence[Any], numbers: Any) -> Iterator[Any]:
-    """Yield for each node its part of the numbers; an array of equal rows as one row."""
+    """Yield for each node its part of the numbers."""
     start = 0
     for node in nodes:
-        shape = _shape(node)
+        shape = shape_of_node(node)
         own = numbers[start : start + size_of(shape)].reshape(shape)
         start += size_of(shape)
         if not own.any():
             yield 0.0
         elif not shape:
             yield float(own)
-        elif len(shape) > 1 and (own == own[0]).all():
-            spread = View(shape[1:], Part(0, shape, (0, *contiguous(shape[1:]))))
-            yield Tracer.__apply_structure__(spread, [Numbers(own[0].tobytes(), shape[1:])])
         else:
-            yield Numbers(own.tobytes(), shape)
+            yield _repeating(own)
 
 
-def _entries(nodes: Sequence[Any], swept: Sequence[Any], other: Any, chosen: Any, places: Any) -> Iterator[Any]:
+def _repeating(numbers: Any) -> Any:
+    """Return constants as an array of a trace, which holds those once that repeat along an axis."""
+    shape, kept = numbers.shape, numbers
+    for axis in range(len(shape)):
+        first = kept.take([0], axis)
+        kept = first if (kept == first).all() else kept
+    if kept.size == numbers.size:
+        return Numbers(numbers.tobytes(), shape)
+    own = tuple([length for length in kept.shape if length > 1]) or (1,)
+    steps = iter(contiguous(own))
+    strides = tuple([next(steps) if length > 1 else 0 for length in kept.shape])
+    return Tracer.__apply_structure__(View(own, Part(0, shape, strides)), [Numbers(kept.tobytes(), own)])
+
+
+def _placed(nodes: Sequence[Any], swept: Sequence[Any], other: Any, chosen: Any, goals: Any) -> Iterator[Any]:
     """Yield where numbers that a sweep gave go among the entries, and these numbers: as whole arrays if possible.
 
     Args:
         nodes, swept: what the sweep gave, and for what.
         other: for each entry which of these numbers it is.
         chosen: whether the entry is one of this sweep.
-        places: where each entry goes.
+        goals: where each entry goes.
     """
     numpy = importlib.import_module("numpy")
-    taken, places = other[chosen], places[chosen]
+    taken, goals = other[chosen], goals[chosen]
     order = numpy.argsort(taken, kind="stable")
-    taken, places = taken[order], places[order]
+    taken, goals = taken[order], goals[order]
     start = 0
     for node, value in zip(nodes, swept, strict=True):
-        shape = _shape(node)
+        shape = shape_of_node(node)
         size = size_of(shape)
         first, last = numpy.searchsorted(taken, (start, start + size))
-        own, goal = taken[first:last] - start, places[first:last]
+        own, goal = taken[first:last] - start, goals[first:last]
         start += size
         if not len(own) or (not shape and type(value) is float and value == 0.0):
             continue
         if not shape:
             yield Part(int(goal[0]), (), ()), value
-        elif len(own) == size and (part := _regular(goal, shape)) is not None:
-            yield part, value
+            continue
+        parts = _in_parts(shape, own, goal)
+        if parts is not None:
+            for seen, part in parts:
+                yield part, Tracer.__apply_structure__(View(shape, seen), [value])
+            continue
+        flat = Tracer.__apply_structure__(View(shape, Part(0, (size,), (1,))), [value])
+        picked = Gather((size,), own.shape).apply((flat, Numbers.of(own)))
+        line = _regular(goal, own.shape)
+        if line is not None:
+            yield line, picked
         else:
-            flat = Tracer.__apply_structure__(View(shape, Part(0, (size,), (1,))), [value])
-            picked = Gather((size,), own.shape).apply((flat, Numbers.of(own)))
-            line = _regular(goal, own.shape)
-            if line is not None:
-                yield line, picked
-            else:
-                total = (int(goal.max()) + 1,)
-                yield whole(total), Scatter(total, own.shape).apply((Numbers.of(goal), picked))
+            total = (int(goal.max()) + 1,)
+            yield whole(total), Scatter(total, own.shape).apply((Numbers.of(goal), picked))
+
+
+def _in_parts(shape: Shape, own: Any, goal: Any) -> list[tuple[Part, Part]] | None:
+    """Return parts of an array that hold the numbers asked for, and the parts where they go; None if there are few.
+
+    The array goes whole, or its rows or columns each.
+    """
+    numpy = importlib.import_module("numpy")
+    size = size_of(shape)
+    if len(own) == size:
+        part = _regular(goal, shape)
+        if part is not None:
+            return [(whole(shape), part)]
+    goals = numpy.full(size, -1)
+    goals[own] = goal
+    for axis in (len(shape) - 1, 0):
+        lines = numpy.moveaxis(goals.reshape(shape), axis, 0)
+        if len(shape) == 1 or len(lines) > _AXIS:
+            continue
+        rest = tuple(numpy.delete(shape, axis).tolist())
+        strides = contiguous(shape)
+        found = []
+        for k, line in enumerate(lines):
+            if (line < 0).all():
+                continue
+            part = None if (line < 0).any() else _regular(line, rest)
+            if part is None:
+                break
+            found.append((Part(k * strides[axis], rest, (*strides[:axis], *strides[axis + 1 :])), part))
+        else:
+            return found
+    return None
 
 
 def _regular(places: Any, shape: Shape) -> Part | None:
@@ -176,7 +298,8 @@ def _regular(places: Any, shape: Shape) -> Part | None:
         step = (grid.take(1, axis).flat[0] - start) if length > 1 else 0
         strides.append(int(step))
         expected = numpy.expand_dims(expected, -1) + step * numpy.arange(length)
-    return Part(int(start), shape, tuple(strides)) if (grid == start + expected).all() else None
+    apart = all(stride for stride, length in zip(strides, shape, strict=True) if length > 1)  # else they are added up
+    return Part(int(start), shape, tuple(strides)) if apart and (grid == start + expected).all() else None
 
 
 use_sparse_arrays(sparse_arrays)

@@ -8,6 +8,7 @@ from .backward import walk as walk
 from .blame import check_gradient as check_gradient
 from .blame import user_line as user_line
 from .closures import Outside as Outside
+from .closures import arrays_whole_from as arrays_whole_from
 from .closures import lift as lift
 from .closures import running_alone as running_alone
 from .closures import session as session

@@ -71,6 +71,8 @@ class _Session(threading.local):
     since = 0  # the birth of what was traced first by the innermost function, of a loop, too
     outside: Outside | None = None  # of the innermost trace
     alone = False  # the program will run without a batch
+    least: int | None = None  # from how many numbers on arrays are whole in the code that runs, if that is said
+    kept = 0  # bodies of loops in which small arrays stayed whole
 
 
 session = _Session()
@@ -84,6 +86,16 @@ def running_alone(alone: bool) -> Iterator[None]:
         yield
     finally:
         session.alone = before
+
+
+@contextlib.contextmanager
+def arrays_whole_from(least: int) -> Iterator[None]:
+    """Set, while tracing, from how many numbers on an array is one value."""
+    before, session.least = session.least, least
+    try:
+        yield
+    finally:
+        session.least = before
 
 
 def lift(number: Any) -> Any:

@@ -9,10 +9,12 @@ from typing import Any
 
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
 from ..errors import TraceError
-from ..graph import Var, is_tracing, lift, session
+from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
     ArrayTracer,
     Loop,
+    Place,
+    Program,
     Tracer,
     View,
     function_name,
@@ -25,7 +27,11 @@ from ..programs import (
     values_in_tuple,
     values_of,
 )
+from ..rewriting import WORK, recognise, size, work
 from .carries import Carry
+
+_LEAST = 16  # numbers of an array that stays whole where code is long
+_GAIN = 0.5  # of the size that may be left, for that
 
 
 class Body:
@@ -84,6 +90,36 @@ class Body:
         result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
+
+
+def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
+    """Trace a body; if it is long, or joins numbers to arrays, with small arrays whole, too, and return the shorter.
+
+    `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
+    a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What
+    stands around such a body hands it arrays, so these are whole, too.
+    """
+    before = session.kept
+    body, given = make()
+    if session.least is not None:
+        return body, given
+    is_around = session.kept > before
+    if is_around or _joins(body.program) or work(recognise(body.program)) >= WORK:
+        with arrays_whole_from(_LEAST):
+            other, others = make()
+        if is_around or size(other.program) < _GAIN * size(body.program):
+            session.kept += 1
+            return other, others
+    return body, given
+
+
+def _joins(program: Program) -> bool:
+    """Return whether numbers that were computed one by one become an array, which a loop takes."""
+    taken = {value for op, args in program.steps if isinstance(op, Loop) for value in args}
+    return any(
+        isinstance(op, Place) and len(op.parts) >= _LEAST and value in taken
+        for (op, _), value in zip(program.steps, program.firsts, strict=True)
+    )
 
 
 def one_value(item: Any) -> Structure:

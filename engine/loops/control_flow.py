@@ -24,11 +24,7 @@ from ..programs import (
     ArrayTracer,
     Loop,
     Part,
-    Place,
-    Shape,
-    View,
-    as_values,
-    contiguous,
+    counted,
     function_name,
     is_unrecorded,
     made_of_function,
@@ -38,8 +34,9 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, seen, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as
 from .carries import Carry
+from .checkpoints import checkpointed
 from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
 from .leading_axis import Items, stack
 
@@ -97,7 +94,7 @@ def function(f: F) -> F:
     return cast(F, called)
 
 
-def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None) -> Any:
+def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None, length: Any = None) -> Any:
     """Return ``f(x, *shared)`` for each x along the leading axis of `xs`; iterations may run in any order.
 
     Args:
@@ -106,6 +103,11 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
             row by row, where a list is looked at item by item.
         shared: what every iteration gets as it is.
         reduce: "sum" or "mean" adds each number of the result over the items.
+        length: a number, which may be traced: only so many of the first items take part. Results of the others are 0,
+            and nothing is computed for them. As for `scan`.
+
+    In a trace `f` runs once, or twice where its arrays are better kept whole (see `bodies.short`), so it should only
+    return what it computes.
 
     Results are stacked as `xs` is: where `f` returns a tuple or dict, a tuple or dict of what its parts give;
     else a list of the results, or an array where `xs` holds arrays.
@@ -125,24 +127,28 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None)
     """
     if reduce not in (None, "sum", "mean"):
         raise ValueError(f'map expected reduce to be None, "sum" or "mean" but got {describe("reduce", reduce)}')
-    items = Items(xs, "map", f)
+    items = Items(xs, "map", f, length)
     if not items.traced and not holds_traced(shared):
         given, structure = flatten(shared, "map", "shared", least=1)
         found = map_eagerly(f, items, unflatten(structure, given), reduce)
         if found is not None:
             return found[0]
-    given, structure = values_in(shared, "map", "shared")
     item, columns = items.columns()
-    body = Body("map", f, Structure("tuple", (item, *structure.parts)), truths=items.truths)
-    body.finish(body.numbers)
+
+    def own() -> tuple[Body, list[Any]]:
+        given, structure = values_in(shared, "map", "shared")
+        body = Body("map", f, Structure("tuple", (item, *structure.parts)), truths=items.truths)
+        body.finish(body.numbers)
+        return body, given
+
+    body, given = short(own)
     sums = len(body.numbers) if reduce else 0
-    loop = Loop(MAP, body.program, items.count, 0, len(columns), sums)
-    values = as_step(loop, (*columns, *given, *body.lifted))
+    values = repeated(items, MAP, body, 0, columns, [*given, *body.lifted], sums)
     if reduce is None:
         return stack(body.result, values, items.count, items.arrays)
     return shown_as(
         body.result,
-        values if reduce == "sum" else [_each(lambda total: mean(total, items.count), value) for value in values],
+        values if reduce == "sum" else [_each(mean, value, items.length) for value in values],
     )
 
 
@@ -151,7 +157,7 @@ def scan(
     carry: Any,
     xs: Any,
     *shared: Any,
-    length: int | None = None,
+    length: Any = None,
     reverse: bool = False,
     checkpoint: int = 0,
 ) -> tuple[Any, Any]:
@@ -162,6 +168,10 @@ def scan(
         carry: what the first iteration gets.
         xs: as for `map`; None, with `length`, for iterations that have nothing of their own.
         shared: what every iteration gets as it is.
+        length: how many of the first items take part; a traced number where samples of a batch differ. What is stacked
+            for the others is 0, and nothing is computed for them. `ValueError` for a number that is known and not a
+            whole one from 0 to the number of items; of one that is not known yet the whole part counts, below 0 it
+            counts as 0, above the number of items as that, and nan as 0. No derivative passes it.
         reverse: begin with the last x; results keep the place of their x.
         checkpoint: levels of recomputation for derivatives in reverse of the compiled program. With 0 the carry of
             every iteration is kept; with 1 about the square root of their number, and the rest computed again; with k
@@ -169,6 +179,8 @@ def scan(
 
     >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0])
     (6.0, [0.0, 2.0, 9.0])
+    >>> scan(lambda total, x: (total + x, total * x), 0.0, [1.0, 2.0, 3.0], length=2)
+    (3.0, [0.0, 2.0, 0.0])
     """
     checkpoint = whole_number("scan", "checkpoint", checkpoint, 0, "whole number of levels")
     items = Items(xs, "scan", f, length)
@@ -190,8 +202,7 @@ def scan(
         if held.truths == truths:
             break  # else what began as a truth value goes on as a number
     body.finish([*new, *result])
-    loop = Loop(SCAN, body.program, items.count, len(first), len(columns), 0, reverse)
-    values = checkpointed(loop, (*first, *columns, *given, *body.lifted), checkpoint)
+    values = repeated(items, SCAN, body, len(first), [*first, *columns], [*given, *body.lifted], 0, reverse, checkpoint)
     own = values[len(first) :]
     return held.give(values[: len(first)]), None if shape is NONE else stack(shape, own, items.count, items.arrays)
 
@@ -296,65 +307,23 @@ def _counted(number: Any) -> Any:
 # ---- traced ----
 
 
-def checkpointed(loop: Loop, args: Sequence[Any], levels: int) -> list[Any]:
-    """Run a scan as a scan of shorter ones, so that its derivative keeps only the carries that these start from."""
-    length, carry, rows = loop.length, loop.carry, loop.rows
-    size = math.ceil(length ** (levels / (levels + 1)))
-    if not levels or size >= length or size < 2:
-        return as_step(loop, args)
-    count, rest = divmod(length, size)
-    args = as_values(args, loop.argument_shapes)
-    part = loop.change(length=size)
-    shapes, columns, shared = loop.body.shapes, args[carry : carry + rows], args[carry + rows :]
-    own = [(size, *shape) for shape in shapes[carry : carry + rows]]
-    body = traced(
-        f"{loop.body.name} × {size}",
-        loop.body.names,
-        lambda xs: checkpointed(part, xs, levels - 1),
-        [*shapes[:carry], *own, *shapes[carry + rows :]],
-    )
-    whole = loop.change(body=body, length=count)
-    # What is left over comes last, which for a scan backwards is at the beginning.
-    start = rest if loop.backwards else 0
-    singles = shapes[carry : carry + rows]
-    grouped = [
-        _rows_of(column, start * size_of(single), (count, *shape))
-        for column, single, shape in zip(columns, singles, own, strict=True)
-    ]
-    found = as_step(whole, (*args[:carry], *grouped, *shared))
-    stacked = [
-        _joined([array], (count * size, *shape)) for array, shape in zip(found[carry:], _stacked(loop), strict=True)
-    ]
-    if not rest:
-        return [*found[:carry], *stacked]
-    start = 0 if loop.backwards else count * size
-    left = [
-        _rows_of(column, start * size_of(shape), (rest, *shape)) for column, shape in zip(columns, singles, strict=True)
-    ]
-    more = checkpointed(loop.change(length=rest), [*found[:carry], *left, *shared], levels - 1)
-    pairs = zip(stacked, more[carry:], _stacked(loop), strict=True)
-    return [
-        *more[:carry],
-        *[_joined([b, a] if loop.backwards else [a, b], (length, *shape)) for a, b, shape in pairs],
-    ]
-
-
-def _stacked(loop: Loop) -> Sequence[Shape]:
-    return loop.body.output_shapes[loop.carry : loop.carry + loop.stacked]
-
-
-def _rows_of(array: Any, start: int, shape: Shape) -> Any:
-    """Return some rows of an array from a number on; several rows may be joined to one."""
-    return View(array.shape, Part(start, shape, contiguous(shape))).apply((array,))
-
-
-def _joined(arrays: Sequence[Any], shape: Shape) -> Any:
-    """Return the array of a shape that arrays are, one after another."""
-    parts, start = [], 0
-    for array in arrays:
-        parts.append(Part(start, array.shape, contiguous(array.shape)))
-        start += size_of(array.shape)
-    return Place(shape, parts).apply(tuple(arrays))
+def repeated(
+    items: Items,
+    kind: str,
+    body: Body,
+    carry: int,
+    own: Sequence[Any],
+    shared: Sequence[Any],
+    sums: int,
+    reverse: bool = False,
+    checkpoint: int = 0,
+) -> list[Any]:
+    """Run a map or scan over items; where not all of them take part it is a scan that counts its iterations."""
+    loop = Loop(kind, body.program, items.count, carry, len(own) - carry, sums, reverse)
+    if type(items.length) is int and items.length == items.count:
+        return checkpointed(loop, (*own, *shared), checkpoint)
+    length = float(items.length) if type(items.length) is int else items.length
+    return checkpointed(counted(loop), (*own, length, *shared), checkpoint)
 
 
 def _each(f: Callable[..., Any], value: Any, *shared: Any) -> Any:

@@ -22,9 +22,9 @@ def map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], redu
     """Return the result of `map`, in a tuple."""
     rows: list[Sequence[Any]] = []
     shape = NUMBER
-    if not items.count and (reduce or items.known):
+    if not items.length and (reduce or items.known):
         shape = flatten(items.on_zeros(f, (), shared), "map", f"the result of {function_name(f)}")[1]
-    for k in range(items.count):
+    for k in range(items.length):
         numbers, found = numbers_of(f(items.item(k), *shared), "map", f)
         if not k:
             shape = found
@@ -32,25 +32,28 @@ def map_eagerly(f: Callable[..., Any], items: Items, shared: Sequence[Any], redu
                 return None
         rows.append(_same("map", f, f"result {k}", shape, found, numbers))
     if reduce is None:
+        rows += [[0.0] * shape.size] * (items.count - items.length)
         return (stack_rows(shape, rows, items.arrays),)
     sums = [table.sum(column) for column in zip(*rows, strict=True)] if rows else [0.0] * shape.size
-    return (unflatten(shape, sums if reduce == "sum" else [mean(total, items.count) for total in sums]),)
+    return (unflatten(shape, sums if reduce == "sum" else [mean(total, items.length) for total in sums]),)
 
 
 def scan_eagerly(f: Callable[..., Any], carry: Carry, items: Items, shared: Sequence[Any], reverse: bool) -> Any:
     """Return the pair that `scan` returns."""
-    rows: list[Sequence[Any]] = [[]] * items.count
+    rows: list[Sequence[Any]] = []
     numbers, shape = carry.numbers, NUMBER
-    if not items.count and items.known:
+    if not items.length and items.known:
         shape = pair(f, items.on_zeros(f, (carry.give(numbers),), shared), carry)[2]
-    order = range(items.count - 1, -1, -1) if reverse else range(items.count)
+    order = range(items.length - 1, -1, -1) if reverse else range(items.length)
     for place, k in enumerate(order):
         numbers, own, found = pair(f, f(carry.give(numbers), items.item(k), *shared), carry)
         if not place:
             shape = found
             if any_traced(numbers) or any_traced(own):
                 return None
-        rows[k] = _same("scan", f, f"result {k}", shape, found, own)
+        rows.append(_same("scan", f, f"result {k}", shape, found, own))
+    rows = rows[::-1] if reverse else rows
+    rows += [[0.0] * shape.size] * (items.count - items.length)
     return carry.give(numbers), None if shape is NONE else stack_rows(shape, rows, items.arrays)
 
 
@@ -91,9 +94,9 @@ def pair(f: Callable[..., Any], value: Any, carry: Carry) -> tuple[list[Any], li
     return numbers, own, shape
 
 
-def mean(total: Any, count: int) -> Any:
+def mean(total: Any, count: Any) -> Any:
     """Return the mean of so many numbers from their sum; that of none is nan."""
-    return total / count if count else math.nan
+    return total / count if any_traced([count]) or count else math.nan
 
 
 def _same(

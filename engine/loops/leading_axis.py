@@ -31,7 +31,8 @@ from ..programs import (
     values_in,
     values_in_tuple,
 )
-from .bodies import holds_conditions, holds_traced
+from .bodies import any_traced, holds_conditions, holds_traced, seen
+from .lengths import length_of
 
 _EMPTY = Structure("list")
 
@@ -41,7 +42,8 @@ class Items:
 
     Attributes:
         count: how many there are.
-        traced: whether any of them holds traced numbers.
+        length: how many of them take part: an int, or a traced number.
+        traced: whether any of them holds traced numbers, or their number is one.
         arrays: whether there are arrays, so that results are stacked as arrays, too.
         nothing: whether there are no items, only a count.
         truths: the places of `columns` that hold truth values.
@@ -49,30 +51,36 @@ class Items:
 
     truths: list[int]
 
-    def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: int | None = None) -> None:
+    def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: Any = None) -> None:
         self.xs, self.function, self.arrays = _held(xs, function, "xs"), function, False
         self.nothing = xs is None
         self.name = getattr(f, "__name__", type(f).__name__).strip("<>")
-        if length is not None:
-            length = whole_number(function, "length", length, 0, "whole number of iterations")
         if xs is None:
             if length is None:
                 raise TypeError(f"{function} expected length=, a number of iterations, where xs is None")
-            self.count, self.traced = length, False
+            if any_traced(seen([length])):
+                raise TypeError(
+                    f"{function} expected xs, items of which a traced length counts some, but got xs=None; a "
+                    "fori_loop with a limit needs none"
+                )
+            self.count = self.length = whole_number(function, "length", length, 0, "whole number of iterations")
+            self.traced = False
             return
         counts = list(self._counts(self.xs, "xs"))
         if not counts:
             self._reject(xs, "xs")
-        if length is not None:
-            counts.append((length, "length"))
         self.count = counts[0][0]
+        self.length = self.count if length is None else length_of(function, length, self.count)
+        is_traced = any_traced([self.length])
+        if not is_traced and self.length > self.count:
+            counts.append((self.length, "length"))
         for count, name in counts:
             if count != self.count:
                 raise ValueError(
                     f"{function} expected leading axes of one length for {self.name} but got {self.count} in "
                     f"{counts[0][1]} and {count} in {name}"
                 )
-        self.traced = holds_traced(self.xs)
+        self.traced = is_traced or holds_traced(self.xs)
 
     @kept
     def structure(self) -> Structure:

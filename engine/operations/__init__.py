@@ -12,6 +12,7 @@ from .functions import prod as prod
 from .functions import selu as selu
 from .functions import take as take
 from .functions import use_long_product as use_long_product
+from .functions import use_row_at as use_row_at
 from .methods import both as both
 from .methods import method_named as method_named
 from .methods import method_names as method_names

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from ..data import is_symbolic
+from ..data import arranged, flatten, is_symbolic, is_unknown, unflatten
 from ..errors import describe
 from . import table
 from .methods import method
@@ -67,24 +67,66 @@ def prod(xs: Any, axis: Any = None, keepdims: bool = False) -> Scalar:
     return functools.reduce(table.mul, items, *([] if len(items) > 1 else [1.0]))
 
 
-def take(items: Any, index: Any) -> Scalar:
+_FEW = 8  # numbers that are chosen from one after another where an index is not known yet
+_row_at: Callable[[list[Scalar], int, Scalar], list[Scalar]]  # gathering.py gives it
+
+
+def use_row_at(row_at: Callable[[list[Scalar], int, Scalar], list[Scalar]]) -> None:
+    """Set how a row is read by an index that is not known yet: an operation of programs."""
+    global _row_at
+    _row_at = row_at
+
+
+def take(items: Any, index: Any) -> Any:
     """Return the item at an index that may be computed; the derivative flows to that item.
 
-    Of an array with several axes it is a row; an array of indices gives an array of such rows. There an index below 0
-    counts from the end, as in NumPy.
+    Items may be rows: lists, tuples and dicts of numbers that are alike. Of an array with several axes it is a row; an
+    array of indices gives an array of such rows. There an index below 0 counts from the end, as in NumPy.
 
     An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
     agree. Of an array that is nan as a derivative by all its numbers, too; of a list it is a constant. A compiled one
-    looks through all items of a list.
+    reads the item where it stands; of a few numbers it looks at each.
 
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
+    >>> take([(1.0, 2.0), (3.0, 4.0)], 1)
+    (3.0, 4.0)
     """
     if is_array(index) or is_whole(items) or (is_array(items) and (items.ndim > 1 or items.dtype == object)):
         return on_arrays(take, [items, index])
-    chosen: Scalar = math.nan
-    for place, item in enumerate(items_of("take", items)):
-        chosen = table.where(index == place, item, chosen)
+    rows = items_of("take", items)
+    if any(map(is_array, rows)):
+        return on_arrays(take, [rows, index])
+    if not any(isinstance(row, (list, tuple, dict)) for row in rows):
+        return _read(rows, 1, index)[0]
+    numbers: list[Scalar] = []
+    expected = None
+    for k, row in enumerate(rows):
+        own, found = flatten(row, "take", f"items[{k}]")
+        expected = expected or found
+        placed = arranged(own, found, expected)
+        if placed is None:
+            raise ValueError(f"take expected items of one structure but got {expected} at 0 and {found} at {k}")
+        numbers += placed
+    assert expected is not None
+    return unflatten(expected, _read(numbers, expected.size, index))
+
+
+def _read(numbers: list[Scalar], size: int, index: Any) -> list[Scalar]:
+    """Return the row at an index of rows of so many numbers each."""
+    if is_unknown(index) and len(numbers) > _FEW * size:
+        count = float(len(numbers) // size)
+        is_whole_one = table.where(table.less(index, count), table.equal(index, table.floor(index)), 0.0)
+        is_there = table.where(table.less(index, 0.0), 0.0, is_whole_one)
+        row = _row_at(numbers, size, table.where(is_there, index, 0.0))
+        return [table.where(is_there, item, math.nan) for item in row]
+    chosen: list[Scalar] = [math.nan] * size
+    for place in range(len(numbers) // size if size else 0):
+        is_here = index == place
+        if is_here is False:
+            continue  # which is known
+        row = numbers[place * size : (place + 1) * size]
+        chosen = [table.where(is_here, item, other) for item, other in zip(row, chosen, strict=True)]
     return chosen
 
 

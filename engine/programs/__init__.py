@@ -8,9 +8,11 @@ from .dependence import differing as differing
 from .dependence import input_flags as input_flags
 from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
+from .dependence import read_beyond as read_beyond
 from .dependence import varying as varying
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter
+from .long_sums import LEAST_SCALE as LEAST_SCALE
 from .long_sums import folded as folded
 from .long_sums import greatest as greatest
 from .long_sums import length as length
@@ -32,6 +34,7 @@ from .nested import in_numbers as in_numbers
 from .nested import values_in_tuple as values_in_tuple
 from .program import Program as Program
 from .program import Step as Step
+from .program import counted as counted
 from .program import flat as flat
 from .pruning import drop as drop
 from .tables import Numbers as Numbers

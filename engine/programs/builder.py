@@ -154,8 +154,8 @@ def _arranged(builder: Builder, op: Structural, args: tuple[int, ...]) -> int:
     if isinstance(op, View):
         return _seen(builder, op, args[0])
     if isinstance(op, Place) and args:
-        if len(args) == 1 and op.parts[0] == whole(op.shape):
-            return args[0]
+        if len(args) == 1 and op.fills and op.parts[0].shape:
+            return _seen(builder, View(op.parts[0].shape, whole(op.shape)), args[0])
         if op.fills:
             known = itertools.takewhile(lambda number: number is not None, map(builder.constant_of, args))
             numbers = [number for number in known if number is not None]

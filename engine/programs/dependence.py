@@ -112,3 +112,19 @@ def _outputs_differ(program: Program, inputs: Sequence[bool]) -> tuple[bool, ...
 def _found_to_differ(program: Program, inputs: tuple[bool, ...]) -> tuple[bool, ...]:
     flags = differing(program, inputs)
     return tuple([flags[k] for k in program.outputs])
+
+
+def read_beyond(program: Program) -> frozenset[int]:
+    """Return what counted scans stack of which others read all rows, not counted scans of as many iterations alone."""
+    counts: dict[int, int] = {}  # the value that says how many rows there are
+    for (op, args), first in zip(program.steps, program.firsts, strict=True):
+        if isinstance(op, Loop) and op.kind == COUNTED:
+            stacked = range(first + op.carry, first + op.carry + op.stacked)
+            counts.update(dict.fromkeys(stacked, args[op.carry + op.rows]))
+    found = counts.keys() & program.outputs
+    for op, args in program.steps if counts else ():
+        rows, count = range(0), -1
+        if isinstance(op, Loop) and op.kind == COUNTED:
+            rows, count = range(op.carry, op.carry + op.rows), args[op.carry + op.rows]
+        found |= {k for place, k in enumerate(args) if k in counts and (place not in rows or counts[k] != count)}
+    return frozenset(found)

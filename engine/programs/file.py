@@ -330,7 +330,7 @@ def _of_structure(structure: Structure) -> Any:
     if structure.kind == "array":
         return {"whole" if structure.whole else "array": structure.shape}
     if structure.places is not None:
-        return {"sparse": [structure.places.shape[1], *structure.places.columns]}
+        return {"sparse": [structure.places.shape[1], *structure.places.rows()]}
     if structure.kind == "dict":
         for key in structure.keys:
             if not isinstance(key, (str, int)):
@@ -366,7 +366,7 @@ def _structure(content: Any, place: str) -> Structure:
         for row in rows:
             fits = isinstance(row, list) and all(_is_below(column, width) for column in row)
             _check(fits and row == sorted(set(row)), f"{place} to list columns below {width} in order", row)
-        return Structure("sparse", places=Places((len(rows), width), tuple(map(tuple, rows))))
+        return Structure("sparse", places=Places.of_rows((len(rows), width), rows))
     if kind == "dict":
         for pair in inside:
             fits = isinstance(pair, list) and len(pair) == 2 and type(pair[0]) in (str, int)

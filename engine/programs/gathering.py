@@ -6,8 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from ..operations import use_row_at
 from ..pickling import Reduced, pickled_as, unpickled
-from .views import OfArrays, Shape, size_of
+from .views import OfArrays, Shape, elements, size_of
 
 
 def _row_at(index: Any, count: int) -> int | None:
@@ -112,3 +113,13 @@ class Scatter(OfArrays):
 
     def __reduce__(self) -> Reduced:
         return unpickled, ("scatter", self.shape, self.index)
+
+
+def _row_of(numbers: list[Any], size: int, index: Any) -> list[Any]:
+    """Return one of several rows of so many numbers each, by an index that is not known yet."""
+    shape = (len(numbers) // size, *((size,) if size > 1 else ()))
+    found = Gather(shape, ()).apply((numbers, index))
+    return [item.apply((found,)) for item in elements((size,))] if size > 1 else [found]
+
+
+use_row_at(_row_of)

@@ -19,12 +19,15 @@ from .tracer import Tracer, joined, structural, symbols_of, use_long_forms
 from .tracing import listed, shape_of
 from .views import Part, Shape, View, size_of
 
-LONG = {"sum": 1_000, "mean": 1_000, "dot": 256, "logsumexp": 200, "norm": 500}
+LONG = {"sum": 1_000, "mean": 1_000, "dot": 256, "logsumexp": 100, "norm": 500}
 """From so many numbers on a traced row is a loop. Measured with gradient, unrolled and as a loop: `dot` of 300 took
-0.2 and 0.05 s to compile, 3.2 and 3.0 us to run; `logsumexp` of 300 took 1.9 and 0.1 s, 14 and 11 us."""
+0.2 and 0.05 s to compile, 3.2 and 3.0 us to run; `logsumexp` of 300 took 1.9 and 0.1 s, 14 and 11 us, of 100, what a
+map gives for each of 1,024 samples, 0.61 and 0.13 s, 480 and 289 us."""
 
 _BLOCK = 64  # numbers whose maximum is found side by side
-_LEAST_SCALE = 1e-290  # of a norm: the square of the least number over it, and one over it, are neither 0 nor infinite
+_PARTS = 32  # of numbers whose maximum is found, for threads to share
+_LONG_PART = 1 << 13  # numbers in a part, at least
+LEAST_SCALE = 1e-290  # of a norm: the square of the least number over it, and one over it, are neither 0 nor infinite
 
 
 def total(xs: Any) -> Any:
@@ -50,7 +53,7 @@ def product_sum(xs: Any, ys: Any) -> Any:
     if cut:
         body = _body(lambda a, b: table.dot(a.numbers(), b.numbers()), (_BLOCK,), (_BLOCK,))
         loop = Loop(MAP, body, cut // _BLOCK, 0, 2, 1)
-        sums += Tracer.__apply_loop__(loop, (_blocks(xs, 0, cut), _blocks(ys, 0, cut)))
+        sums += Tracer.__apply_loop__(loop, (_rows(xs, 0, cut, _BLOCK), _rows(ys, 0, cut, _BLOCK)))
     if cut and cut < count:
         sums.append(table.dot(*[[_number(own, k) for k in range(cut, count)] for own in (xs, ys)]))
     elif not cut:
@@ -88,27 +91,45 @@ def greatest(xs: Any) -> Any:
 def folded(row: Any, xs: Any) -> Any:
     """Join all numbers of an array, or many traced numbers, by a row whose arguments may be grouped in any order.
 
-    Without a batch what each place in the blocks comes to is kept, which vector lanes do side by side; in a batch what
-    all so far come to, within each block by halves.
+    Without a batch what each place in the blocks comes to is kept, which vector lanes do side by side, in parts that
+    threads may share; in a batch what all so far come to, within each block by halves.
     """
     xs = _array(xs)
     count = size_of(xs.shape)
+    if session.alone and count >= _PARTS * _LONG_PART:
+        cut = count - count % _PARTS
+        body = _body(lambda part: folded(row, part), (cut // _PARTS,))
+        (tops,) = Loop(MAP, body, _PARTS, 0, 1, 0).apply((_rows(xs, 0, cut, cut // _PARTS),))
+        return _one_by_one(row, _one_by_one(row, _number(tops, 0), tops, 1), xs, cut)
     cut = count - count % _BLOCK
     if session.alone and cut > _BLOCK:
-        joint = Loop(MAP, _body(row, (), ()), _BLOCK, 0, 2, 0)
-        body = _body(lambda tops, block: joint.apply((tops, block))[0], (_BLOCK,), (_BLOCK,))
+        # Four blocks at a time, so that what is kept is read and written less often.
+        deep = 4 if cut > 4 * _BLOCK else 1
+        joint = Loop(MAP, _body(lambda top, own: row(top, _halves(row, own.numbers())), (), (deep,)), _BLOCK, 0, 2, 0)
+        columns = View((deep, _BLOCK), Part(0, (_BLOCK, deep), (1, _BLOCK)))
+        body = _body(
+            lambda tops, blocks: joint.apply((tops, structural(columns, [blocks])))[0], (_BLOCK,), (deep, _BLOCK)
+        )
         first = structural(View(xs.shape, Part(0, (_BLOCK,), (1,))), [xs])
-        (tops,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, _blocks(xs, _BLOCK, cut)))
+        cut = _BLOCK + (cut - _BLOCK) // (deep * _BLOCK) * (deep * _BLOCK)
+        shape = ((cut - _BLOCK) // (deep * _BLOCK), deep, _BLOCK)
+        rows = structural(View(xs.shape, Part(_BLOCK, shape, (deep * _BLOCK, _BLOCK, 1))), [xs])
+        (tops,) = Loop(SCAN, body, shape[0], 1, 1, 0).apply((first, rows))
         top = _halves(row, tops.numbers())
     elif cut > _BLOCK:
         body = _body(lambda top, block: row(top, _halves(row, block.numbers())), (), (_BLOCK,))
         first = _halves(row, [_number(xs, k) for k in range(_BLOCK)])
-        (top,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, _blocks(xs, _BLOCK, cut)))
+        (top,) = Loop(SCAN, body, cut // _BLOCK - 1, 1, 1, 0).apply((first, _rows(xs, _BLOCK, cut, _BLOCK)))
     else:
         return _halves(row, [_number(xs, k) for k in range(count)])
-    if cut < count:
-        rest = View(xs.shape, Part(cut, (count - cut,), (1,))).apply((xs,))
-        (top,) = Loop(SCAN, _body(row, (), ()), count - cut, 1, 1, 0).apply((top, rest))
+    return _one_by_one(row, top, xs, cut)
+
+
+def _one_by_one(row: Any, top: Any, xs: Any, start: int) -> Any:
+    """Join a number and those of an array from one on."""
+    count = size_of(xs.shape) - start
+    if count:
+        (top,) = Loop(SCAN, _body(row, (), ()), count, 1, 1, 0).apply((top, _rest(xs, start)))
     return top
 
 
@@ -117,10 +138,13 @@ def _halves(row: Any, xs: Sequence[Any]) -> Any:
     return row(_halves(row, xs[:half]), _halves(row, xs[half:])) if half else xs[0]
 
 
-def _blocks(xs: Any, start: int, stop: int) -> Any:
-    """Return some numbers of an array as rows, each a block."""
-    shape = ((stop - start) // _BLOCK, _BLOCK)
-    return structural(View(xs.shape, Part(start, shape, (_BLOCK, 1))), [xs])
+def _rows(xs: Any, start: int, stop: int, size: int) -> Any:
+    """Return some numbers of an array as rows of so many."""
+    return structural(View(xs.shape, Part(start, ((stop - start) // size, size), (size, 1))), [xs])
+
+
+def _rest(xs: Any, start: int) -> Any:
+    return structural(View(xs.shape, Part(start, (size_of(xs.shape) - start,), (1,))), [xs])
 
 
 def _number(xs: Any, k: int) -> Any:
@@ -155,7 +179,7 @@ def length(xs: Any) -> Any:
     (sizes,) = Loop(MAP, _body(table.abs, ()), xs.shape[0], 0, 1, 0).apply((xs,))
     top = table.stop_gradient(greatest(sizes))
     # Not less than a number that derivatives can be divided by.
-    scale = table.where(table.less(top, math.inf), table.maximum(top, _LEAST_SCALE), 1.0)
+    scale = table.where(table.less(top, math.inf), table.maximum(top, LEAST_SCALE), 1.0)
 
     def term(x: Any, scale: Any) -> Any:
         size = table.abs(x)

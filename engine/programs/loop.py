@@ -8,10 +8,11 @@ loop of at most one iteration is a branch: it replaces its carry where the condi
 does not. `cond` and `switch` are one such loop for each function, one after another, so all that runs, differentiates
 or stores while loops serves branches.
 
-A while loop may stack and sum, too. Rows that it did not come to hold anything; the sum of a constant 1 is the number
-of iterations there were. A counted scan, the derivative of a while loop, gets that number as its first shared argument:
-it has so many iterations, over the first rows of its arrays, and what it stacks beyond them is anything, too. Nothing
-reads these rows but counted scans of as many iterations, so they need not be written.
+A while loop may stack and sum, too. Rows that it did not come to hold anything, since nothing reads them but counted
+scans of as many iterations; the sum of a constant 1 is the number of iterations there were. A counted scan gets their
+number as its first shared argument, a whole one from 0 to its length: it runs over the first rows of its arrays, and
+what it stacks beyond them is 0. It is the derivative of a while loop, and what a map or scan becomes of which only some
+items take part.
 """
 
 from __future__ import annotations

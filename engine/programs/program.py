@@ -28,7 +28,7 @@ from ..forking import kept
 from ..operations import Primitive
 from ..pickling import Reduced, pickled_as, unpickled
 from . import file, listing, older_form
-from .loop import Loop
+from .loop import COUNTED, Loop
 from .nested import as_array, in_arrays, values_in_tuple
 from .tables import Numbers
 from .views import Shape, Structural, elements, size_of
@@ -279,3 +279,13 @@ def with_constant(program: Program, number: float) -> tuple[Program, int]:
             return program, place
     new = [k + (k >= program.offset) for k in range(program.count)]
     return program.renumbered(program.steps, new, constants=(*program.constants, number)), program.offset
+
+
+def counted(loop: Loop) -> Loop:
+    """Return the scan of as many iterations as a number says, which comes before what the loop shares."""
+    body, place = loop.body, loop.carry + loop.rows
+    shapes = [*body.shapes[:place], (), *body.shapes[place:]]
+    names = (*body.names[:place], "iterations", *body.names[place:])
+    new = [k + (k >= place) for k in range(body.count)]
+    body = body.renumbered(body.steps, new, names=names, arguments=values_in_tuple(shapes))
+    return loop.change(kind=COUNTED, body=body, condition=None)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ClassVar
 
 from ..data import Structure, array_of
-from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link
+from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, session
 from ..operations import Primitive, power_of_root, table
 from .loop import Loop
 from .program import Program, flat, with_constant
@@ -83,10 +83,8 @@ class Tracer(Unknown):
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row.replay is not None:
             return row.replay(*args)
-        if row in _long_forms:
-            least, form = _long_forms[row]
-            if len(args) >= least:
-                return form(args)
+        if row in _long_forms and len(args) >= _long_forms[row][0]:
+            return _long_forms[row][1](args)
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
@@ -94,6 +92,14 @@ class Tracer(Unknown):
             return Tracer("", table.stop_gradient, (node,))
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
+
+    def __add__(self, other: Any) -> Any:  # this and the next, of which most traces are, without detours
+        is_plain = type(other) is Tracer and not is_unrecorded()
+        return Tracer("", table.add, (self, other)) if is_plain else super().__add__(other)
+
+    def __mul__(self, other: Any) -> Any:
+        is_plain = type(other) is Tracer and not is_unrecorded() and power_of_root(table.mul, (self, other)) is None
+        return Tracer("", table.mul, (self, other)) if is_plain else super().__mul__(other)
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
@@ -282,8 +288,7 @@ def array_in_order(numbers: Sequence[Any], shape: Shape | None = None) -> Any:
 
 def _source(number: Any) -> Any:
     """Return the array that a number was taken of."""
-    is_view = type(number) is Tracer and type(number.op) is View and not number.op.stops
-    return number.args[0] if is_view else None
+    return number.args[0] if type(number) is Tracer and type(number.op) is View and not number.op.stops else None
 
 
 def zeros(shape: Shape) -> Any:
@@ -312,8 +317,8 @@ def structural(op: Any, args: Sequence[Any]) -> Any:
                 node.views[op.part] = result(op.shape, op, (node,))
             return node.views[op.part]
         args = [node]
-    elif type(op) is Place and len(args) == 1 and op.parts[0] == whole(op.shape):
-        return args[0]
+    elif type(op) is Place and len(args) == 1 and op.fills and op.parts[0].shape:
+        return structural(View(op.parts[0].shape, whole(op.shape)), args)  # in order, maybe in another shape
     return result(op.shape, op, tuple(args))
 
 
@@ -323,13 +328,15 @@ that code for a few numbers is what is written."""
 
 
 def whole_from(least: int | None = None) -> int:
-    """Return from how many numbers on an array is one value: `WHOLE` if not said."""
-    return WHOLE if least is None else least
+    """Return from how many numbers on an array is one value: `WHOLE` if neither this call nor the trace says."""
+    if least is not None:
+        return least
+    return WHOLE if session.least is None else min(WHOLE, session.least)
 
 
 def shown(value: Any) -> Any:
     """Return a value as code that is traced gets it: an array that is small as one of numbers."""
-    if type(value) is ArrayTracer and size_of(value.shape) < WHOLE:
+    if type(value) is ArrayTracer and size_of(value.shape) < whole_from():
         return array_of(value.numbers(), value.shape)
     return value
 

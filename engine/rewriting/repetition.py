@@ -7,6 +7,8 @@ another gave, both belong to one group: products, their sum, a bias and an activ
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Container, Hashable, Sequence
 from dataclasses import dataclass, field
 
@@ -14,7 +16,11 @@ from ..operations import table
 from ..programs import Loop, Program, View
 
 LEAST = 4  # steps that are worth a group
+_MOST = 0.5  # of the steps of a column that runs of several lengths have to hold
 _FEW = 3  # arguments of a step that is cheap, and goes where its result is used
+
+
+Waits = dict[tuple[Hashable, ...], int]
 
 
 @dataclass(eq=False)
@@ -40,14 +46,18 @@ class Group:
 class Repetition:
     """Find the groups of a program; afterwards `group_of` has the group and iteration of each step in one.
 
+    Args:
+        program: where to look.
+        loosely: whether loops are alike that take other things that were made before, and none waits for the other.
+
     >>> from chainrule import tanh, trace
     >>> program = trace(lambda w, x: [tanh(a * x) for a in w], [1.0] * 4, 1.0)
     >>> [group.columns for group in Repetition(program).groups()]
     [[[0, 2, 4, 6], [1, 3, 5, 7]]]
     """
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, loosely: bool = False) -> None:
+        self.program, self.loosely = program, loosely
         self.maker = [-1] * program.count  # the step that made each value
         for place, ((op, _), first) in enumerate(zip(program.steps, program.firsts, strict=True)):
             self.maker[first : first + op.results] = [place] * op.results
@@ -64,12 +74,16 @@ class Repetition:
         self.group_of: dict[int, tuple[Group, int]] = {}
         self.column_of: dict[int, int] = {}  # the first step of each one's column
         self.level = [0] * len(program.steps)
+        self.waits: list[Waits] = []  # of each step, where loops are compared loosely
         self._split: set[int] = set()  # steps of columns that were split into runs
         self.depth = self._depths()
 
     def groups(self) -> list[Group]:
         """Return the groups; no group depends on itself through others."""
-        classes = self._by_users(self._alike())
+        alike = self._alike()
+        if self.loosely and not self._rank(alike):
+            return []
+        classes = self._by_users(alike)
         for columns in self._by_depth(self._by_arguments(classes)):
             for column in columns:
                 self._join(column)
@@ -97,6 +111,14 @@ class Repetition:
             own = [kinds[k] for k in args]
             if op.any_constant or isinstance(op, Loop):
                 own = ["" if inputs <= k < program.offset else kind for k, kind in zip(args, own, strict=True)]
+            if self.loosely:
+                waits = self._waits(args)
+                if isinstance(op, Loop):
+                    own = [kind if self.root[k] < 0 else "" for k, kind in zip(args, own, strict=True)]
+                    count = waits.get((op, *own), 0) + 1
+                    waits = {**waits, (op, *own): count}
+                    own.append(count)
+                self.waits.append(waits)
             # Parts of one array are alike, as the iterations are that made it.
             what = ("view", op.part[1:]) if isinstance(op, View) else op
             kind = known.setdefault((what, *own), len(known))
@@ -104,6 +126,42 @@ class Repetition:
                 classes.setdefault(kind, []).append(place)
             kinds += [(kind, column) for column in range(op.results)] if isinstance(op, Loop) else [kind]
         return [column for column in classes.values() if len(column) >= LEAST]
+
+    def _waits(self, args: Sequence[int]) -> Waits:
+        """Return how many loops of each kind what is made of some values waits for, one after another."""
+        own = {id(self.waits[self.root[k]]): self.waits[self.root[k]] for k in args if self.root[k] >= 0}
+        first, *others = own.values() or [{}]
+        found = dict(first) if others else first
+        for other in others:
+            for kind, count in other.items():
+                found[kind] = max(count, found.get(kind, 0))
+        return found
+
+    def _rank(self, classes: Sequence[list[int]]) -> bool:
+        """Make the depth of steps that of their classes; return whether none of these depends on itself."""
+        class_of = {place: column[0] for column in classes for place in column}
+        takers: dict[int, set[int]] = {}
+        missing = Counter[int]()
+        for place in self.places:
+            unit = class_of.get(place, place)
+            for k in self.program.steps[place].args:
+                made = self.root[k]
+                own = takers.setdefault(class_of.get(made, made), set())
+                if made >= 0 and unit not in own:
+                    own.add(unit)
+                    missing[unit] += 1
+        units = {class_of.get(place, place) for place in self.places}
+        ready = [unit for unit in units if not missing[unit]]
+        rank = dict.fromkeys(ready, 1)
+        for unit in ready:
+            for taker in takers.get(unit, ()):
+                missing[taker] -= 1
+                rank[taker] = max(rank.get(taker, 0), rank[unit] + 1)
+                if not missing[taker]:
+                    ready.append(taker)
+        for place in self.places:
+            self.depth[place] = rank.get(class_of.get(place, place), 0)
+        return len(ready) == len(units)
 
     def _by_depth(self, classes: Sequence[list[int]]) -> list[list[list[int]]]:
         """Sort columns by the depth of their steps; steps without a column become columns of one."""
@@ -278,9 +336,17 @@ def _parts(column: list[int], key: Callable[[int], Hashable]) -> list[list[int]]
 
 
 def _runs(column: list[int], keys: Sequence[Hashable]) -> list[list[int]]:
-    """Split a column where its keys change, if the runs are of one length and large enough."""
+    """Split a column where its keys change, if the runs are large enough.
+
+    They are of one length; or each length comes several times, for loops around them, and what is short stays alone.
+    """
     starts = [0, *[k for k in range(1, len(keys)) if keys[k] != keys[k - 1]]]
     size = len(column) // len(starts)
-    if size < LEAST or starts != list(range(0, len(column), size)):
+    if size < LEAST:
         return [column]
-    return [column[start : start + size] for start in starts]
+    runs = [column[start:end] for start, end in itertools.pairwise([*starts, len(column)])]
+    if starts == list(range(0, len(column), size)):
+        return runs
+    long = [run for run in runs if len(run) >= LEAST]
+    is_nested = len(long) >= LEAST and min(Counter(map(len, long)).values()) > 1
+    return long if is_nested and sum(map(len, long)) >= _MOST * len(column) else [column]

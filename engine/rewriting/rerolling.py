@@ -26,11 +26,12 @@ from ..programs import (
     Step,
     View,
     drop,
-    regular,
     row_at,
     values_in_tuple,
 )
+from .long_chains import chains_joined
 from .repetition import Group, Repetition
+from .rows import Column, Rows
 from .weighing import operands, size, work
 
 WORK = 4_000
@@ -44,7 +45,12 @@ WORK_ALONE = 500
 operands) took 5.1 and 2.8 ms to run, 2.7 and 0.9 s to compile."""
 
 _SMALL = 32  # operands of a group that are as well written out
-_LEVELS = 4  # of maps inside maps
+_LEVELS = 6  # of maps inside maps
+_LONG = 20_000
+"""From so many operands on small groups count together, and loops that are left are compared loosely. Measured: the
+loss of a GPT of lists for a word of 15 letters (250,000 operands) becomes 230 steps instead of 4,000; the derivative of
+a layer of maps (12,000) took 2.5 s to compile instead of 2.0, and as long to run."""
+
 _WORDS = 3  # operations that a body is named by
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
@@ -88,14 +94,17 @@ def _recognise(program: Program, alone: bool, known: Known) -> Program:
 def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
     if program.has_loops:
         program = _with_inner(program, alone, known)
-    if work(program) < (WORK_ALONE if alone else WORK):
+    amount = work(program)
+    if amount < (WORK_ALONE if alone else WORK):
         return program
-    found = program
+    program = found = chains_joined(program)
+    is_long = amount >= _LONG
     for _ in range(_LEVELS):
         repetition = Repetition(found)
-        groups = [group for group in repetition.groups() if _work(found, group) >= max(1, _SMALL)]
-        # Loops around others can only be seen when those are there.
-        groups = [group for group in groups if group.split] or groups
+        groups = _large(repetition, is_long)
+        if not groups and is_long:
+            repetition = Repetition(found, loosely=True)
+            groups = [group for group in _large(repetition, is_long) if _has_loops(found, group)]
         if not groups:
             break
         found = drop(_Rewriting(repetition, groups).program())
@@ -116,13 +125,28 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
     return replace(program, steps=tuple([Step(op, args) for op, (_, args) in zip(ops, program.steps, strict=True)]))
 
 
-def _work(program: Program, group: Group) -> int:
-    return group.length * sum([operands(*program.steps[column[0]]) for column in group.columns])
+def _large(repetition: Repetition, together: bool) -> list[Group]:
+    """Find the groups that are worth it: each, or all `together` that do the same, which a loop may come to be of."""
+    program, groups = repetition.program, repetition.groups()
+    kinds = [(k if not together else -1, *_kind(program, group)) for k, group in enumerate(groups)]
+    total = Counter[tuple[object, ...]]()
+    for group, kind in zip(groups, kinds, strict=True):
+        total[kind] += group.length * sum([operands(*program.steps[column[0]]) for column in group.columns])
+    found = [group for group, kind in zip(groups, kinds, strict=True) if total[kind] >= max(1, _SMALL)]
+    # Loops around others can only be seen when those are there.
+    return [group for group in found if group.split] or found
+
+
+def _kind(program: Program, group: Group) -> tuple[object, ...]:
+    return group.split, group.length, *[program.steps[column[0]].op for column in group.columns]
+
+
+def _has_loops(program: Program, group: Group) -> bool:
+    return any(isinstance(program.steps[column[0]].op, Loop) for column in group.columns)
 
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)
 _Source = tuple[int, int]  # one of these, and which value
-Column = tuple[int, ...]  # a value for each iteration
 
 
 class _Rewriting:
@@ -131,6 +155,7 @@ class _Rewriting:
     def __init__(self, repetition: Repetition, groups: Sequence[Group]) -> None:
         self.old, self.maker, self.groups = repetition.program, repetition.maker, groups
         self.root, self.shapes, self.places = repetition.root, repetition.program.value_shapes, repetition.places
+        self.rows = Rows(self.old)
         self.unit_of: list[int | Group] = list(range(len(self.old.steps)))
         for group in groups:
             for place in itertools.chain(*group.columns):
@@ -215,7 +240,7 @@ class _Rewriting:
             [self._source(values, group, rows, shared) for values in zip(*[steps[k].args for k in column], strict=True)]
             for column in group.columns
         ]
-        blocks = self._blocks(list(rows))
+        blocks = self.rows.blocks(list(rows))
         body = Builder(len(blocks) + len(shared))
         of_row = {
             column: body.write(View((len(block),), Part(k, (), ())), (place,)) if len(block) > 1 else place
@@ -266,53 +291,15 @@ class _Rewriting:
 
     def _stacked(self, block: Sequence[Column], shape: Shape) -> int:
         """Return the array that has these values, iteration by iteration, as rows."""
-        values = list(itertools.chain(*zip(*block, strict=True)))
-        (source, *others), starts = zip(*map(self._spot, values), strict=True)
-        if source is not None and source >= 0 and {*others} <= {source}:
-            part = regular(starts, (len(block[0]), *shape))
-            if part is not None:
-                return self.builder.write(View(self.shapes[source], part), (self._now(source),))
-        parts = [row_at(k, self.shapes[values[0]]) for k in range(len(values))]
-        return self.builder.write(Place((len(block[0]), *shape), parts), tuple(map(self._now, values)))
-
-    def _blocks(self, columns: Sequence[Column]) -> list[list[Column]]:
-        """Put columns of numbers together that stand side by side in an array, or a list: they come in one row."""
-        alone: list[list[Column]] = []
-        lines: dict[tuple[int, int], list[tuple[int, int, Column]]] = {}
-        for order, column in enumerate(columns):
-            line = self._line(column)
-            if line is None:
-                alone.append([column])
-            else:
-                source, start, step = line
-                lines.setdefault((source, step), []).append((start, order, column))
-        ranks = {column: order for order, column in enumerate(columns)}
-        runs = [
-            [column for _, _, column in run]
-            for (_, step), own in lines.items()
-            for run in _even_runs(sorted(own), step, len(columns[0]))
+        pieces = self.rows.pieces(block)
+        args = [
+            self._now(value)
+            if part is None
+            else self.builder.write(View(self.shapes[value], part), (self._now(value),))
+            for _, value, part in pieces
         ]
-        return sorted([*alone, *runs], key=lambda block: ranks[block[0]])
-
-    def _line(self, column: Column) -> tuple[int, int, int] | None:
-        """Return where the numbers of a column stand at equal distances: in which array, -1 for inputs, from where."""
-        spots = [self._spot(k) for k in column]
-        source, start = spots[0]
-        step = spots[1][1] - start
-        if source is None or any(spot != (source, start + k * step) for k, spot in enumerate(spots)):
-            return None
-        return source, start, step
-
-    def _spot(self, value: int) -> tuple[int | None, int]:
-        """Return of which array a number is, and which; None of numbers that are computed alone."""
-        if value < len(self.old.names):
-            return (-1, value) if not self.shapes[value] else (None, 0)
-        maker = self.maker[value]
-        if maker >= 0:
-            op, args = self.old.steps[maker]
-            if isinstance(op, View) and not op.shape and not op.stops:
-                return args[0], op.part.start
-        return None, 0
+        op = Place((len(block[0]), *shape), [place for place, _, _ in pieces])
+        return self.builder.write(op, tuple(args))
 
     def _source(
         self, values: tuple[int, ...], group: Group, rows: dict[tuple[int, ...], int], shared: dict[int, int]
@@ -326,23 +313,6 @@ class _Rewriting:
         if len(self.old.names) <= k < self.old.offset:
             return _CONSTANT, k
         return _SHARED, shared.setdefault(k, len(shared))
-
-
-def _even_runs(
-    line: Sequence[tuple[int, int, Column]], step: int, count: int
-) -> Iterator[Sequence[tuple[int, int, Column]]]:
-    """Split columns by their starts into runs at equal distances that have no number in common."""
-    first = 0
-    while first < len(line):
-        end = first + 1
-        distance = line[end][0] - line[first][0] if end < len(line) else 0
-        while end < len(line) and line[end][0] - line[end - 1][0] == distance:
-            width = distance * (end - first)
-            if not (width < abs(step) or distance > abs(step) * (count - 1)):
-                break
-            end += 1
-        yield line[first:end]
-        first = end
 
 
 def _frame(

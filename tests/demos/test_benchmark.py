@@ -177,6 +177,59 @@ def test_whole_arrays_are_compared_and_timed(tmp_path):
         assert title in done.stdout
 
 
+def test_steps_of_a_gpt_are_compared_and_timed(tmp_path):
+    pytest.importorskip("llvmlite")
+    pytest.importorskip("names")
+    done = run("gpt", "--quick", "--only", "names", "all", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for title in ("2 names a step, double", "20 steps of one name each", "chainrule, one call", "no bar is judged"):
+        assert title in done.stdout
+    done = run("gpt", "--only", "nothing", folder=tmp_path)
+    assert done.returncode == 1
+    assert "--only expected some of one, names" in done.stderr and "but got nothing" in done.stderr
+
+
+@pytest.mark.parametrize("contender", ["plain", "arrays", "in_place", "recorded", "Numpy", "c", "jax", "torch"])
+@pytest.mark.filterwarnings("ignore")
+def test_steps_of_a_gpt_by_hand_are_those_of_the_graph(contender):
+    pytest.importorskip("llvmlite")
+    pytest.importorskip("names")
+    from benchmarks import gpt_programs
+
+    setting = gpt_programs.Setting(16, *gpt_programs.names(3, 1, 3))
+    own, recorded = getattr(gpt_programs, contender)(setting), gpt_programs.recorded_arrays(setting)
+    if own is None:
+        pytest.skip("its tool is not installed")
+    found = [[step(k) for k in range(3)] for step in (own, recorded)]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
+    np.testing.assert_allclose(own.means, recorded.means, rtol=1e-8, atol=1e-13)
+    if contender in ("Numpy", "c", "jax", "torch", "arrays"):  # several names, of different lengths
+        setting = gpt_programs.Setting(16, *gpt_programs.names(3, 11))
+        found = [[step(k) for k in range(3)] for step in map(getattr(gpt_programs, contender), [setting])]
+        wanted = [step(k) for step in [gpt_programs.Numpy(setting)] for k in range(3)]
+        np.testing.assert_allclose(found[0], wanted, rtol=1e-10)
+
+
+def test_bars_of_a_gpt_are_judged():
+    pytest.importorskip("llvmlite")
+    pytest.importorskip("names")
+    from benchmarks.gpt import verdict
+    from benchmarks.gpt_rows import Bar
+
+    own, slow = Answered("chainrule", [], first=0.5), Answered("C", [])
+    own.step, slow.step = 100.0, 130.0
+    own.name, slow.name = "chainrule", "C"
+    both = {"chainrule": own, "C": slow}
+    assert verdict(Bar("chainrule", "letter", 2.0), both, 100.0) == "chainrule: letter within 2 us: met, 1.00"
+    assert verdict(Bar("chainrule", "step", 50.0), both, 1.0) == "chainrule: step within 50 us: missed, 100.00"
+    assert verdict(Bar("chainrule", "first", 0.51), both, 1.0) == "chainrule: first within 0.51 s: undecided, 0.50"
+    assert verdict(Bar("chainrule", "C", 1.0), both, 1.0) == "chainrule: 1 x the speed of C: met, 1.30 x"
+    slow.trouble = "not installed"
+    assert "not measured" in verdict(Bar("chainrule", "C", 1.0), both, 1.0)
+    own.trouble = "TypeError"
+    assert "missed, no result" in verdict(Bar("chainrule", "C", 1.0), both, 1.0)
+
+
 def test_unknown_workloads_are_refused(tmp_path):
     done = run("scale", "--only", "nothing", folder=tmp_path)
     assert done.returncode == 1

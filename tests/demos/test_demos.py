@@ -17,6 +17,7 @@ SCRIPTS = sorted({path.name for path in DEMOS.glob("*.py")} - {"needed.py"})
 # What a script needs to be quick enough for a test.
 ARGUMENTS = {
     "accuracy.py": ["--quick"],
+    "gpt.py": ["--steps", "100", "--batch", "4"],
     "gallery.py": ["--nodes", "6000", "--frames", "4"],
     "regression.py": ["--rows", "4000", "--epochs", "3"],
 }
@@ -24,6 +25,7 @@ ARGUMENTS = {
 # Numbers that a script must print, and their bounds. gates.py and layers.py stop by themselves where they are wrong.
 MEASURED = {
     "celsius.py": (r"greatest error after 2000 iterations: (\S+) °F", 0.0, 0.01),
+    "gpt.py": (r"step   100   loss (\S+)", 2.0, 2.9),
     "iris.py": (r"accuracy on the held-out third: \d+ of 50, (\S+)%", 93.0, 100.0),
     "moons.py": (r"accuracy after 100 steps: (\S+)%", 97.0, 100.0),
     "regression.py": (r"variance explained: (\S+) %", 75.0, 100.0),
@@ -41,7 +43,7 @@ ENDS = {
 
 
 # What the page says to install beside the extra `all`.
-BESIDE = {"accuracy.py": ["mpmath"]}
+BESIDE = {"accuracy.py": ["mpmath"], "gpt.py": ["names"]}
 
 # Runs a script as if some modules were not installed.
 HIDE = """
@@ -130,6 +132,8 @@ def check_picture(path):
 @pytest.mark.parametrize("script", [script for script in SCRIPTS if script != "benchmark.py"])
 def test_demo_runs(script, tmp_path):
     """With only what its page says installed."""
+    for package in BESIDE.get(script, []):
+        pytest.importorskip(package)
     extra = "viz" if script in ("gates.py", "layers.py") else "all"
     hidden = hidden_but({"chainrule", *extras_of("chainrule", extra), *BESIDE.get(script, [])})
     command = [sys.executable, "-W", "error", "-c", HIDE, *hidden, "--", str(DEMOS / script)]

@@ -18,7 +18,7 @@ LAYERS = {
         errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
         backends/ compilation/ testing/ __init__ __main__
     """,
-    "engine/floats": "decimals ieee special __init__",
+    "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
@@ -30,38 +30,41 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing repetition rerolling inlining fusing merging simplifying unnesting hoisting relaxing pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
+        unnesting hoisting relaxing narrowing pipeline __init__
     """,
     "engine/loops": """
-        carries bodies leading_axis eager control_flow branches nests indexing array_reductions rearranging products
-        writing whole_functions whole_arrays traced_arrays shares __init__
+        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
+        rearranging products writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules sparsity sparse_arrays dense_arrays running transforms series loop_series expanding
-        checkpointing __init__
+        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
+        loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
         layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls plan reductions compiled __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
+        compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion sine instructions watch driver straight/ loops/
-        scalars emission __init__
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns frame
+        sums driver
+        straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves rows_by_index iterations calls bodies
-        nest __init__
+        memory module turning blocking columns in_line parts results writer moves rows_by_index beyond iterations
+        sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript steps __init__",
-    "viz/plots": "axes outputs curves boundary gradients surface film animation __init__",
+    "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers data history steps
         training saving estimators __init__

@@ -10,6 +10,7 @@ HOOKS = {
     "use_arrays": ("data/structure", "operations/numpy_calls", "arrays of Vars follow rows; data holds what has rows"),
     "use_array_calls": ("operations/primitive", "operations/numpy_calls", ""),
     "use_array_methods": ("programs/tracer", "loops/traced_arrays", "what arrays do is made of maps of nodes"),
+    "use_row_at": ("operations/functions", "programs/gathering", "a row is read by an operation of programs"),
     "use_long_product": ("operations/functions", "programs/long_sums", "a long product is a loop, a program of rows"),
     "use_fast": ("operations/primitive", "graph/var", "a row runs what Var spells out, and Var is made of rows"),
     "use_functions": ("operations/arrays", "operations/array_functions", ""),

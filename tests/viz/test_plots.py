@@ -47,6 +47,7 @@ PLOTS = {
     "fit": lambda **options: viz.plot_fit(CURVE, **options),
     "boundary": lambda **options: viz.plot_decision_boundary(MAP, resolution=8, **options),
     "gradients": lambda **options: viz.plot_gradients(CURVE, **options),
+    "attention": lambda **options: viz.plot_attention([[1.0, 0.0], [0.25, 0.75]], "ab", **options),
     "surface": lambda **options: viz.plot_surface(lambda a, b: a * a + b, [(0, 0), (1, 1)], resolution=5, **options),
 }
 
@@ -239,6 +240,15 @@ def classes(width):
     return nn.fit(model, [[k] * width for k in range(3)], [0, 1, 2], loss="cross_entropy", epochs=1, record=True)
 
 
+def test_attention_is_read_from_above():
+    ax = viz.plot_attention([[1.0, 0.0], [0.25, 0.75]], ("ma", "ry"), title="head 1")
+    (table,) = ax.collections
+    assert table.get_array().tolist() == [[1.0, 0.0], [0.25, 0.75]]
+    assert (table.norm.vmin, table.norm.vmax) == (0.0, 1.0)
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["ma", "ry"]
+    assert ax.yaxis_inverted() and ax.get_title() == "head 1"
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -250,6 +260,9 @@ def classes(width):
         (lambda: viz.plot_fit([1, 2], [1, 2], after=3), TypeError, "predictions=3"),
         (lambda: viz.plot_fit(nn.fit(nn.Neuron(1), [0], [0], epochs=1)), ValueError, "fit with record=True"),
         (lambda: viz.plot_gradients([1.0]), TypeError, "the History that fit returns"),
+        (lambda: viz.plot_attention([[1.0]], "ab"), ValueError, "a label for each row .* but got 2 labels"),
+        (lambda: viz.plot_attention([[1.0, 0.0], [1.0]], "ab"), ValueError, "a square table"),
+        (lambda: viz.plot_attention([], ""), ValueError, "a square table"),
         (lambda: viz.plot_decision_boundary(sum, [[1, 2, 3]], [0]), ValueError, "rows of two numbers"),
         (lambda: viz.plot_decision_boundary(sum, CORNERS, [0]), ValueError, "a class for each of 4 rows"),
         (lambda: viz.plot_decision_boundary(sum, CORNERS * 5, range(20)), ValueError, "12 classes but got 20"),

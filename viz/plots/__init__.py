@@ -1,6 +1,7 @@
 """Plot trainings and what they learned, still and as films."""
 
 from .animation import animate as animate
+from .attention import plot_attention as plot_attention
 from .boundary import plot_decision_boundary as plot_decision_boundary
 from .curves import plot_fit as plot_fit
 from .curves import plot_history as plot_history

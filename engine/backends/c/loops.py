@@ -142,6 +142,8 @@ class _Written:
         if op.kind == COUNTED:
             given = f"item[{self.shared}]"
             yield f"const size_t count = {given} < {op.length}.0 ? (size_t){given} : {op.length};"
+            for k in range(op.carry, sums):
+                yield from zeroed(_at(self.results[k]), size_of(op.shapes[k]))
             most, row = "j < count", "count - 1 - j" if op.backwards else "j"
         elif op.kind == WHILE:
             most = most if op.length else "1"

@@ -23,5 +23,6 @@ cdef class Reader:
     cdef bint read_batch(self, value, Py_ssize_t n, double *target, Py_ssize_t apart) except -1
 
 
-cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses)
+cdef void narrow(double *numbers, Py_ssize_t size, int width) noexcept nogil
+cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses, int width)
 cdef kept(list copies)

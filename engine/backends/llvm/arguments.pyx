@@ -1,4 +1,4 @@
-"""Copy arguments that are no arrays of doubles to memory for native code, in the order of their structure.
+"""Copy arguments that are no arrays as native code takes them to memory for native code, in the order of their structure.
 
 Numbers of Python's and NumPy's, lists, tuples, dicts, records, and arrays of C's kinds of number with any strides; a
 batch of these, too. What is of another structure than expected is left to the longer way, which names what is wrong.
@@ -9,7 +9,7 @@ from cpython.buffer cimport PyBUF_FORMAT, PyBUF_STRIDES, PyBuffer_Release, PyObj
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
 from cpython.long cimport PyLong_AsDouble, PyLong_CheckExact
 from libc.stdlib cimport free, malloc
-from libc.string cimport strchr
+from libc.string cimport memcpy, strchr
 
 import numpy
 
@@ -277,8 +277,22 @@ cdef void convert(const Number *source, Py_ssize_t count, Py_ssize_t stride, dou
         target[k] = <double> (<const Number *> (<const char *> source + k * stride))[0]
 
 
-cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses):
-    """Copy the arguments that have no address yet, and return who read them, with their memory; None where one is of another structure."""
+cdef void narrow(double *numbers, Py_ssize_t size, int width) noexcept nogil:
+    """Round numbers in place to so many bytes: those of floats or, as they are, of doubles."""
+    cdef Py_ssize_t k
+    cdef float number
+    if width == sizeof(double):
+        return
+    for k in range(size):
+        number = <float> numbers[k]
+        memcpy(<char *> numbers + k * sizeof(float), &number, sizeof(float))
+
+
+cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, void **addresses, int width):
+    """Copy the arguments that have no address yet, and return who read them, with their memory; None where one is of another structure.
+
+    Numbers are so many bytes wide.
+    """
     cdef Py_ssize_t k
     cdef Reader reader
     cdef Memory memory
@@ -298,6 +312,7 @@ cdef list copied(list readers, const bint *batched, tuple args, Py_ssize_t n, vo
             fits = reader.read(args[k], memory.start)
         if not fits:
             return None
+        narrow(memory.start, reader.size * n if batched[k] else reader.size, width)
         addresses[k] = memory.start
         found.append((reader, memory))
     return found

@@ -10,16 +10,18 @@ from collections.abc import Callable, Iterator, Sequence
 
 import llvmlite.binding as llvm
 
+from ...floats import DOUBLE, Format
 from ...operations import PRIMITIVES, Primitive
 from ...programs import WHILE, Loop, Program, Structural
 from ..layout import Layout
 from ..lowering import lower
 from . import driver, object_cache
+from .frame import Frame
 from .guarding import guard
-from .instructions import supported, supported_in_loops, weight
+from .instructions import weight, written
 from .kernel import LEVEL, Kernel
 from .loops import Nest, large_tables, turned, with_whole_results
-from .machine import host, target
+from .machine import Machine, host, target
 from .object_cache import key_of
 from .scalars import in_scalars
 from .straight import SEGMENT, Section
@@ -37,6 +39,7 @@ def build(
     reduce: str | None = None,
     threads: int = 1,
     progress: Progress | None = None,
+    format: Format = DOUBLE,
 ) -> Kernel:
     """Compile a program, or load its object code from disk.
 
@@ -44,25 +47,26 @@ def build(
         program: what to compute.
         batched: for each positional argument, whether it carries a leading axis of samples.
         reduce: "sum" or "mean" over the samples; None gives each sample's result.
-        threads: how many native threads may share a batch.
+        threads: how many native threads may share a batch, or a long loop without one.
         progress: called with the steps compiled so far and their number.
+        format: of the numbers.
 
     The result is a function of ``(arrays, n, out)``; see `Kernel`.
     """
-    program = guard(in_scalars(program))
+    program, machine = guard(in_scalars(program)), host(format)
     own = _own_rows(program)
-    key = key_of(program, batched, reduce, own)
+    key = key_of(program, batched, reduce, own, machine)
     parts = object_cache.load(key)
     if parts is None:
-        parts = _compile(program, batched, reduce, own, progress)
+        parts = _compile(program, batched, reduce, own, progress, machine)
         object_cache.store(key, parts)
     header, *objects = parts
     size, *names = header.decode().split("\n")
     callbacks = [own[int(name)] if name.isdigit() else PRIMITIVES[name] for name in names]
-    workers = threads if any(batched) else 1
     count = len(program.arguments.parts)
-    tables = large_tables(program)
-    return Kernel(objects, int(size), callbacks, count, workers, _work(program), _is_endless(program), tables)
+    tables, is_batched = large_tables(program, machine), any(batched)
+    endless = _is_endless(program)
+    return Kernel(objects, int(size), callbacks, count, threads, is_batched, _work(program), endless, tables, format)
 
 
 def _work(program: Program) -> int:
@@ -75,26 +79,26 @@ def _is_endless(program: Program) -> bool:
     return any(isinstance(op, Loop) and op.kind == WHILE and not op.length for op in program.rows_and_loops())
 
 
-def source(program: Program, batched: Sequence[bool], reduce: str | None = None) -> str:
+def source(program: Program, batched: Sequence[bool], reduce: str | None = None, format: Format = DOUBLE) -> str:
     """Return the LLVM IR of a program, all modules one after another."""
-    return "\n".join(text for text, _ in _Emission(guard(in_scalars(program)), batched, reduce).modules())
+    emission = _Emission(guard(in_scalars(program)), batched, reduce, host(format))
+    return "\n".join(text for text, _ in emission.modules())
 
 
 class _Emission:
     """Write the modules of a program; afterwards `size` and `callbacks` are known."""
 
-    def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None) -> None:
+    def __init__(self, program: Program, batched: Sequence[bool], reduce: str | None, machine: Machine) -> None:
         if reduce not in (None, "sum", "mean"):
             raise ValueError(f"llvm expected reduce=None, 'sum' or 'mean' but got reduce={reduce!r}")
         in_memory = program.has_loops or program.has_arrays
-        known = supported_in_loops if in_memory else supported
-        lowered = lower(program, known)
+        lowered = lower(program, written(machine, in_memory), machine.format)
         if in_memory:
             lowered = with_whole_results(turned(lowered), in_order=reduce is not None or not any(batched))
-        self.layout = Layout(lowered, batched, reduce)
+        self.layout, self.machine = Layout(lowered, batched, reduce), machine
         self.callbacks: list[Primitive] = []
         self.size = 0
-        self._nest = Nest(self.layout) if in_memory else None
+        self._nest = Nest(self.layout, self.machine) if in_memory else None
 
     def modules(self) -> Iterator[tuple[str, int]]:
         """Yield each module's text and the number of steps in it; the last one drives the others."""
@@ -103,14 +107,20 @@ class _Emission:
                 yield text + self._attributes(), count
             self.size, self.callbacks = self._nest.size, self._nest.callbacks
             return
-        shared = Section(self.layout, host(), self.callbacks, sample=False)
-        sample = Section(self.layout, host(), self.callbacks, sample=True, vectors=_vectors(self.layout))
+        shared = Section(self.layout, self.machine, self.callbacks, sample=False)
+        vectors = _vectors(self.layout)
+        sample = single = Section(self.layout, self.machine, self.callbacks, sample=True, vectors=vectors)
         yield from self._grouped(shared, {})
         if self.layout.has_batch:
             yield from self._grouped(sample, shared.slots)
-        frame = driver.Frame(self.layout, sample.lanes, shared.slot_count, sample.slot_count, len(sample.names))
+            if vectors > 1:
+                single = Section(self.layout, self.machine, self.callbacks, sample=True, sum_lanes=sample.lanes)
+                yield from self._grouped(single, shared.slots)
+        slots, lanes = max(sample.slot_count, single.slot_count), sample.lanes
+        count = len(sample.names)
+        frame = Frame(self.layout, self.machine, lanes, lanes, single.lanes, shared.slot_count, slots, count)
         self.size = frame.total
-        text = driver.driver(self.layout, frame, shared.names, sample.names, shared.slots)
+        text = driver.driver(self.layout, frame, shared.names, sample.names, single.names, shared.slots)
         yield text + self._attributes(), 0
 
     def _grouped(self, section: Section, slots: dict[int, int]) -> Iterator[tuple[str, int]]:
@@ -155,9 +165,14 @@ def _vectors(layout: Layout) -> int:
 
 
 def _compile(
-    program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive], progress: Progress | None
+    program: Program,
+    batched: Sequence[bool],
+    reduce: str | None,
+    own: list[Primitive],
+    progress: Progress | None,
+    machine: Machine,
 ) -> list[bytes]:
-    emission = _Emission(program, batched, reduce)
+    emission = _Emission(program, batched, reduce, machine)
     total, done = len(emission.layout.program.steps), 0
     objects, generator = [], target(LEVEL)
     for text, steps in emission.modules():

@@ -1,6 +1,6 @@
 """Call native code with arguments as they come: what a compiled function tries first.
 
-Arrays of doubles in C order are read where they are, all else by `arguments.Reader`.
+Arrays in C order of the numbers that the code takes are read where they are, all else by `arguments.Reader`.
 
 Cython builds this module where there is a C compiler; without it, calls take the longer way through ctypes.
 """
@@ -19,9 +19,10 @@ import threading
 
 import numpy
 
-from chainrule.backends.llvm.arguments cimport Reader, copied, kept
+from chainrule.backends.llvm.arguments cimport Reader, copied, kept, narrow
 
 from ...forking import at_fork
+from .workers import finish
 from .arguments import KINDS_READ
 
 cdef extern from "<time.h>" nogil:
@@ -34,14 +35,44 @@ cdef extern from "<time.h>" nogil:
 cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
     unsigned long PyThread_get_thread_ident()
 
-ctypedef void (*Run)(void **arguments, long long n, double *out, void *work) noexcept nogil
-ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, double *out) noexcept nogil
-ctypedef void (*Finish)(void *work, long long parts, long long n, double *out) noexcept nogil
+cdef extern from *:
+    """
+    #if defined(__GNUC__) && !defined(__clang__)
+    #define WITH_VECTORS __attribute__((optimize("O3")))  /* clang writes them anyway */
+    #else
+    #define WITH_VECTORS
+    #endif
+    #define FIND_NAN(name, number) \\
+    WITH_VECTORS static int name(const number *numbers, Py_ssize_t size) { \\
+        Py_ssize_t k = 0, i, j; \\
+        for (; k + 64 <= size; k += 64) { \\
+            number sums[8] = {0};  /* that are nan if any number is not finite */ \\
+            for (i = 0; i < 64; i += 8) for (j = 0; j < 8; j++) sums[j] += numbers[k + i + j] * 0; \\
+            for (j = 1; j < 8; j++) sums[0] += sums[j]; \\
+            if (sums[0] != sums[0]) \\
+                for (j = 0; j < 64; j++) if (numbers[k + j] != numbers[k + j]) return 1; \\
+        } \\
+        for (; k < size; k++) if (numbers[k] != numbers[k]) return 1; \\
+        return 0; \\
+    }
+    FIND_NAN(nan_in_doubles, double)
+    FIND_NAN(nan_in_floats, float)
+    static int has_nan(const void *numbers, Py_ssize_t size, int width) {
+        return width == sizeof(float) ? nan_in_floats(numbers, size) : nan_in_doubles(numbers, size);
+    }
+    """
+    bint has_nan(const void *numbers, Py_ssize_t size, int width) noexcept nogil
+
+ctypedef void (*Run)(void **arguments, long long n, void *out, void *work) noexcept nogil
+ctypedef void (*Part)(void *work, long long t, long long first, long long last, long long n, void *out) noexcept nogil
+ctypedef void (*Finish)(void *work, long long parts, long long n, void *out) noexcept nogil
+ctypedef void (*LoopPart)(void *context, long long place, void *frame, void *watch) noexcept nogil
 
 cdef enum:
     MOST = 16  # arguments
     AXES = 4  # of an array that is read where it is
     UNITS = 32  # of a result, in which threads look for a nan themselves
+    WATCH = 64  # bytes of a watch, of which it uses some
     PERIOD = 50_000_000  # nanoseconds between two looks at signals
 
 MOST_ARGUMENTS = MOST
@@ -66,31 +97,41 @@ cdef struct Watch:
     int (*check)(Watch *watch) noexcept nogil
     void *work
     long long seen  # when a thread last asked whether there are signals, in nanoseconds
+    void (*share)(
+        Watch *watch, LoopPart part, void *context, long long parts, void *frame, long long size
+    ) noexcept nogil
 
 
 cdef class Work:
     """Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
 
     There is memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need.
+    What `submit` is called with, other threads run, too: the first worker has them share long loops.
     """
 
     cdef void *raw
     cdef char *start
+    cdef size_t size
     cdef long long flag
     cdef readonly list errors
     cdef public object kept  # what the code reads and writes, as long as it may run
+    cdef object submit
+    cdef list helpers  # memory of threads that share loops
 
-    def __cinit__(self, size_t size, size_t copies):
+    def __cinit__(self, size_t size, size_t copies, submit=None):
         cdef size_t k
         cdef Watch *watch
         self.raw = calloc(size * copies + 64, 1)
         if self.raw == NULL:
             raise MemoryError(f"expected {size * copies} bytes of memory for a compiled function but there are none")
         self.start = <char *> ((<uintptr_t> self.raw + 63) & ~<uintptr_t> 63)
-        self.errors = []
+        self.errors, self.size = [], size
         for k in range(copies):
             watch = <Watch *> (self.start + k * size)
             watch.flag, watch.check, watch.work = &self.flag, look, <void *> self
+        self.submit, self.helpers = submit, []
+        if submit is not None:
+            (<Watch *> self.start).share = share
 
     def __dealloc__(self):
         free(self.raw)
@@ -102,6 +143,17 @@ cdef class Work:
     @property
     def stopped(self):
         return self.flag != 0
+
+    cdef Work helper(self, size_t size):
+        """Return memory for another thread that works on this call."""
+        cdef Work found
+        while self.helpers:
+            found = self.helpers.pop()
+            if found.size >= size:
+                return found
+        found = Work(size, 1)
+        (<Watch *> found.start).flag, (<Watch *> found.start).work = &self.flag, <void *> self
+        return found
 
     cpdef stop(self):
         """Have the code end that runs on this memory."""
@@ -162,21 +214,16 @@ cdef int handle(Watch *watch) noexcept with gil:
     return work.flag != 0
 
 
-cdef class _Share:
-    """Hold a batch that several threads work on: each runs the next part until none is left.
+cdef class _Parts:
+    """Hold what several threads work on: each takes the next part until none is left.
 
     It keeps all memory that the parts use, and the code, so that a thread may end after the call that wanted it was
     interrupted.
     """
 
-    cdef Part part
-    cdef double *out
     cdef Work memory
     cdef object kept
-    cdef long long n, each, parts, next
-    cdef int workers
-    cdef bint sums, watched, doubtful, calls_back
-    cdef list units
+    cdef long long parts, next
     cdef PyThread_type_lock lock
 
     def __cinit__(self):
@@ -187,38 +234,100 @@ cdef class _Share:
     def __dealloc__(self):
         PyThread_free_lock(self.lock)
 
+    cdef long long take(self) noexcept nogil:
+        """Return the next part; -1 if none is left, or the call is to end."""
+        cdef long long place
+        PyThread_acquire_lock(self.lock, WAIT_LOCK)
+        place = self.next
+        self.next += 1
+        PyThread_release_lock(self.lock)
+        return -1 if place >= self.parts or self.memory.flag else place
+
+
+cdef class _Share(_Parts):
+    """Hold a batch that several threads work on."""
+
+    cdef Part part
+    cdef char *out
+    cdef long long n, each
+    cdef int workers, width
+    cdef bint sums, watched, doubtful, calls_back
+    cdef list units
+
     def run(self):
         """Run parts until none is left."""
         cdef long long starts[UNITS]
         cdef long long sizes[UNITS]
-        cdef long long place, first, last
+        cdef long long place, first, last, begin
         cdef int k, worker, count = 0
         before = enter(self.memory) if self.calls_back else None
         if self.watched:
             count = <int> len(self.units)
             for k in range(count):
                 starts[k], sizes[k] = self.units[k]
+        worker = self.workers
+        self.workers += 1
         with nogil:
-            PyThread_acquire_lock(self.lock, WAIT_LOCK)
-            worker = self.workers
-            self.workers += 1
-            PyThread_release_lock(self.lock)
             while True:
-                PyThread_acquire_lock(self.lock, WAIT_LOCK)
-                place = self.next
-                self.next += 1
-                PyThread_release_lock(self.lock)
-                if place >= self.parts or self.memory.flag:
+                place = self.take()
+                if place < 0:
                     break
                 first = place * self.each
                 last = min(self.n, first + self.each)
                 # Sums are kept for each part, so that they do not depend on which thread was quicker.
                 self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
                 for k in range(count):
-                    if has_nan(self.out + self.n * starts[k] + first * sizes[k], (last - first) * sizes[k]):
+                    begin = self.n * starts[k] + first * sizes[k]
+                    if has_nan(self.out + self.width * begin, (last - first) * sizes[k], self.width):
                         self.doubtful = True
         if self.calls_back:
             running.work = before
+
+
+cdef class _LoopShare(_Parts):
+    """Hold a loop that several threads work on."""
+
+    cdef LoopPart part
+    cdef void *context
+    cdef size_t size
+
+    cdef void work(self, void *frame, void *watch) noexcept nogil:
+        """Run parts until none is left."""
+        cdef long long place = self.take()
+        while place >= 0:
+            self.part(self.context, place, frame, watch)
+            place = self.take()
+
+    def run(self):
+        """Run parts in a thread that helps."""
+        cdef Work own = self.memory.helper(self.size)
+        with nogil:
+            self.work(own.start + WATCH, own.start)
+        self.memory.helpers.append(own)
+
+
+cdef void share(
+    Watch *watch, LoopPart part, void *context, long long parts, void *frame, long long size
+) noexcept with gil:
+    """Have threads share the parts of a loop."""
+    cdef Work memory = <Work> watch.work
+    cdef _LoopShare job
+    try:
+        job = _LoopShare()
+        job.memory, job.kept, job.part, job.context = memory, memory.kept, part, context
+        job.parts, job.size = parts, size + WATCH
+        others = memory.submit(job.run)
+        try:
+            with nogil:
+                job.work(frame, watch)
+            finish(others)
+        except BaseException:
+            # Ctrl-C came while this thread waited.
+            memory.stop()
+            finish(others)
+            raise
+    except BaseException as error:
+        memory.fail(error)
 
 
 cdef enter(Work work):
@@ -233,9 +342,10 @@ cdef class Entry:
 
     Args:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
-            whether native code calls Python's functions; the number of samples from which on threads share the work;
-            how they do: None, or the addresses of ``prepare``, ``part`` and ``finish`` (0 where there are no sums), the
-            function that splits a batch, the one that has other threads run a function, and the one that waits for it.
+            whether native code calls Python's functions; the function that has other threads run one, or None; the
+            number of samples from which on threads share the work; how they do: None, or the addresses of ``prepare``,
+            ``part`` and ``finish`` (0 where there are no sums) and the function that splits a batch; and the format of
+            the numbers.
         structures: for each positional argument the structure of a sample, of the kinds that a `Reader` knows.
         batched: for each positional argument, whether it carries a leading axis of samples.
         units: where each number or array of a result starts among a sample's numbers, and how many it has.
@@ -249,7 +359,9 @@ cdef class Entry:
     cdef Finish finish
     cdef size_t work
     cdef list spare, large, units, readers
-    cdef object owner, read, exact, split, submit, wait
+    cdef object owner, read, exact, split, submit, format
+    cdef int width  # bytes of a number
+    cdef char code  # of buffers
     cdef Py_ssize_t count, outputs, largest
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
@@ -261,12 +373,13 @@ cdef class Entry:
     def __init__(self, native, structures, batched, units, per_sample, read, exact):
         if len(structures) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(structures)}")
-        self.owner, address, self.work, self.calls_back, self.largest, sharing = native
+        self.owner, address, self.work, self.calls_back, self.submit, self.largest, sharing, own = native
+        self.format, self.width, self.code = numpy.dtype(own.name), own.size, ord(own.code)
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
-            prepare, part, finish, self.split, self.submit, self.wait = sharing
+            prepare, part, end, self.split = sharing
             self.prepare, self.part = <Run> <uintptr_t> prepare, <Part> <uintptr_t> part
-            self.finish = <Finish> <uintptr_t> finish
+            self.finish = <Finish> <uintptr_t> end
         self.count, self.units, self.per_sample = len(structures), list(units), per_sample
         self.outputs = sum([size for _, size in units])
         self.readers = [Reader(structure) for structure in structures]
@@ -309,7 +422,7 @@ cdef class Entry:
                             if n >= 0 and view.shape[0] != n:
                                 return None
                             n = view.shape[0]
-                        width = 8
+                        width = self.width
                         for axis in range(view.ndim - 1, lead - 1, -1):
                             if view.shape[axis] != self.shapes[k][axis - lead]:
                                 return None
@@ -317,13 +430,14 @@ cdef class Entry:
                             width *= view.shape[axis]
                         if lead:
                             fits &= view.strides[0] == width or n == 1
-                        if fits and view.format[0] == b"d" and not view.format[1]:
+                        if fits and view.format[0] == self.code and not view.format[1]:
                             addresses[k] = view.buf
                             continue
                     elif view.ndim:
                         return None
                 elif self.number[k] and PyFloat_Check(arg):
                     numbers[k] = PyFloat_AS_DOUBLE(arg)
+                    narrow(&numbers[k], 1, self.width)
                     addresses[k] = &numbers[k]
                     continue
                 elif self.batched[k]:
@@ -334,28 +448,31 @@ cdef class Entry:
                 addresses[k] = NULL
                 whole = False
             if not whole:
-                copies = copied(self.readers, self.batched, args, n, addresses)
+                copies = copied(self.readers, self.batched, args, n, addresses, self.width)
                 if copies is None:
                     return None
             if n < 0:
                 n = 1
             size = self.outputs * n if self.per_sample else self.outputs
-            out = empty(size)
+            out = empty(size, self.format)
             PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
-                    doubtful = self.share(addresses, n, <double *> place.buf, (args, copies, out))
+                    doubtful = self.share(addresses, n, <char *> place.buf, (args, copies, out))
                 else:
-                    memory = self.spare.pop() if self.spare else Work(self.work, 1)
+                    memory = self.spare.pop() if self.spare else Work(self.work, 1, self.submit)
+                    if self.submit is not None:
+                        memory.kept = args, copies, out
                     before = enter(memory) if self.calls_back else None
                     with nogil:
-                        self.run(addresses, n, <double *> place.buf, memory.start)
+                        self.run(addresses, n, place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(<double *> place.buf, size)
+                            doubtful = has_nan(place.buf, size, self.width)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
                         memory.check()
+                    memory.kept = None
                     self.spare.append(memory)
                 if copies is not None:
                     kept(copies)
@@ -368,14 +485,14 @@ cdef class Entry:
             return self.exact().call(args)
         return self.read(out, n)
 
-    cdef bint share(self, void **addresses, Py_ssize_t n, double *out, kept) except -1:
+    cdef bint share(self, void **addresses, Py_ssize_t n, char *out, kept) except -1:
         """Have threads share a batch; tell whether there is a nan in the results."""
         cdef _Share job = _Share()
         cdef Work memory
         job.each, job.parts, copies = self.split(n)
-        memory = job.memory = self.large.pop() if self.large else Work(self.work, copies)
+        memory = job.memory = self.large.pop() if self.large else Work(self.work, copies, self.submit)
         job.part, job.n, job.out, job.units = self.part, n, out, self.units
-        job.kept, job.calls_back = (self.owner, kept), self.calls_back
+        job.kept, job.calls_back, job.width = (self.owner, kept), self.calls_back, self.width
         job.sums = self.finish != NULL
         job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
         before = enter(memory) if self.calls_back else None
@@ -387,11 +504,11 @@ cdef class Entry:
         try:
             others = self.submit(job.run)
             job.run()
-            self.wait(others)
+            finish(others)
         except BaseException:
             # Ctrl-C came while this thread waited.
             memory.stop()
-            self.wait(others)
+            finish(others)
             raise
         memory.check()
         if job.sums:
@@ -401,13 +518,5 @@ cdef class Entry:
         if self.exact is None or job.watched:
             return job.doubtful
         with nogil:
-            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs)
+            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs, self.width)
         return job.doubtful
-
-
-cdef bint has_nan(const double *numbers, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t k
-    cdef bint found = False
-    for k in range(size):
-        found |= numbers[k] != numbers[k]
-    return found

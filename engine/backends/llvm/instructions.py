@@ -1,12 +1,12 @@
-"""Write single operations as LLVM IR, on doubles or on vectors of them, and the functions that they call."""
+"""Write single operations as LLVM IR, on numbers or on vectors of them, and the functions that they call."""
 
 from __future__ import annotations
 
-import math
-import struct
+from collections.abc import Callable
 
 from ...operations import Primitive
-from . import sine
+from ..lowering import DELICATE, defined
+from . import exponential, sine
 from .machine import Machine
 
 COMPARISONS = {"less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une"}
@@ -37,37 +37,51 @@ def supported_in_loops(row: Primitive) -> bool:
     return row.name != "tanh" and supported(row)
 
 
+def written(machine: Machine, in_loops: bool) -> Callable[[Primitive], bool]:
+    """Return what tells whether a row is written by `Operations`, so that it needs no definition in a program."""
+    known = supported_in_loops if in_loops else supported
+    if machine.double is None:
+        return known
+    return lambda row: known(row) or row.name in DELICATE
+
+
 def weight(row: Primitive) -> int:
     """Estimate how long a step takes, in additions."""
     return 10 if row.name in _LIBM or not supported(row) else 1
-
-
-def number(x: float) -> str:
-    """Write a double as LLVM does: its 64 bits in hexadecimal."""
-    return f"0x{struct.unpack('<Q', struct.pack('<d', math.nan if x != x else x))[0]:016X}"
 
 
 class Operations:
     """Write operations on values of one type.
 
     `declarations` collects what the text written so far calls; `callbacks` the rows that only Python can evaluate.
-    A template holds {0} {1} {2} for the operands and {v} for the number of the value.
+    A template holds {0} {1} {2} for the operands and {v} for the number of the value. Text that runs many times is
+    longer, where it is faster, for `loops`.
     """
 
-    def __init__(self, machine: Machine, lanes: int, callbacks: list[Primitive]) -> None:
-        self.lanes, self.callbacks = lanes, callbacks
-        self.type = f"<{lanes} x double>" if lanes > 1 else "double"
+    def __init__(
+        self,
+        machine: Machine,
+        lanes: int,
+        callbacks: list[Primitive],
+        declarations: dict[str, str] | None = None,
+        loops: bool = False,
+    ) -> None:
+        self.machine, self.lanes, self.callbacks = machine, lanes, callbacks
+        self.type, self.scalar = machine.type(lanes), machine.scalar
         self.mask = f"<{lanes} x i1>" if lanes > 1 else "i1"
-        self.suffix = f"v{lanes}f64" if lanes > 1 else "f64"
+        self.suffix = machine.suffix(lanes)
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
-        self.declarations: dict[str, str] = {}
-        self.trigonometric = lanes > 1 and machine.fused
+        self.declarations = {} if declarations is None else declarations
+        self.trigonometric = lanes > 1 and machine.fused and machine.double is None
+        self._writes_exp = loops and self.trigonometric
+        self._scales = machine.scales and lanes % machine.lanes == 0
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
         self._templates: dict[Primitive, str] = {}
 
     def literal(self, x: float) -> str:
-        return f"splat (double {number(x)})" if self.lanes > 1 else number(x)
+        text = self.machine.literal(x)
+        return f"splat ({self.scalar} {text})" if self.lanes > 1 else text
 
     def flag(self, value: int | str) -> str:
         """Turn a condition into a number: 1 where it holds."""
@@ -85,8 +99,15 @@ class Operations:
         return text
 
     def _write(self, op: Primitive) -> str:
-        type_, mask, zero, name = self.type, self.mask, self.zero, op.name
-        if not supported(op) or name in _LIBM:
+        type_, mask, zero, name, double = self.type, self.mask, self.zero, op.name, self.machine.double
+        if name == "exp" and not op.custom and self._writes_exp:
+            self._intrinsic("fma", 3)
+            if self._scales:
+                self.declarations[exponential.SCALE] = exponential.scaling()
+            text = exponential.exponential(self.lanes, self._scales)
+        elif double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
+            text = self._in_doubles(op, double)
+        elif not supported(op) or name in _LIBM:
             text = self._call(op)
         elif name in _OPERATIONS:
             text = f"%v{{v}} = {_OPERATIONS[name]} {type_} {{0}}, {{1}}"
@@ -116,7 +137,7 @@ class Operations:
     def sine_and_cosine(self, pair: str, operand: str) -> str:
         """Return the call that computes the pair of an operand's sine and cosine."""
         for name in ("sin", "cos"):
-            self.declarations[name] = f"declare double @{name}(double) #1\n"
+            self.declarations[name] = f"declare {self.scalar} @{name}({self.scalar}) #1\n"
         self._intrinsic("fma", 3)
         self._intrinsic("fabs", 1)
         self.declarations[sine.NAME] = sine.sine_and_cosine(self.lanes)
@@ -149,7 +170,7 @@ class Operations:
             if op not in self.callbacks:
                 self.callbacks.append(op)
             symbol, attribute = f"chainrule_callback_{self.callbacks.index(op)}", ""
-        part = f"<{size} x double>" if size > 1 else "double"
+        part = self.machine.type(size)
         self.declarations[symbol] = f"declare {part} @{symbol}({', '.join([part] * arity)}){attribute}\n"
         if size == self.lanes:
             return self._invoke(symbol, arity)
@@ -157,9 +178,30 @@ class Operations:
         self.declarations[helper] = self._in_parts(helper, symbol, arity, size)
         return self._invoke(helper, arity)
 
+    def _in_doubles(self, op: Primitive, machine: Machine) -> str:
+        """Call the function that computes a row in doubles and rounds the result."""
+        own = Operations(machine, self.lanes, self.callbacks, self.declarations)
+        program, arguments = defined(op, supported), range(op.arity)
+        lines = [f"%x{k} = fpext {self.type} %a{k} to {own.type}" for k in arguments]
+        texts = [f"%x{k}" for k in arguments]
+        texts += [own.literal(item) for item in program.constants if isinstance(item, float)]
+        for value, (row, args) in enumerate(program.steps, program.offset):
+            operands = [texts[k] for k in args]
+            if row.name == "where":
+                lines.append(own.truth(f"%t{value}", operands[0]))
+            lines.append(own.template(row).format(*operands, v=value, c=f"%t{value}"))
+            texts.append(f"%v{value}")
+        lines.append(f"%r = fptrunc {own.type} {texts[program.outputs[0]]} to {self.type}\nret {self.type} %r")
+        own_rows = f".{self.callbacks.index(op)}" if op.custom else ""
+        name = f"doubles_{self.lanes}_{op.name if op.name.isidentifier() else ''}{own_rows}"
+        parameters = ", ".join([f"{self.type} %a{k}" for k in arguments])
+        body = "\n".join(lines)
+        self.declarations[name] = f"define internal {self.type} @{name}({parameters}) #2 {{\n{body}\n}}\n"
+        return self._invoke(name, op.arity)
+
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
         """Write the function that calls another one on a few lanes at a time."""
-        part, whole = f"<{size} x double>" if size > 1 else "double", self.type
+        part, whole = self.machine.type(size), self.type
         lines = [f"define internal {whole} @{helper}({', '.join(f'{whole} %x{k}' for k in range(arity))}) #2 {{"]
         before = "poison"
         for lane in range(0, self.lanes, size):
@@ -171,7 +213,7 @@ class Operations:
                 lines.append(f"%e{lane}_{k} = {text}")
             operands = ", ".join(f"{part} %e{lane}_{k}" for k in range(arity))
             lines.append(f"%r{lane} = call {part} @{symbol}({operands})")
-            text = f"insertelement {whole} {before}, double %r{lane}, i64 {lane}"
+            text = f"insertelement {whole} {before}, {part} %r{lane}, i64 {lane}"
             if size > 1:
                 wide = ", ".join(f"i32 {i}" if i < size else "i32 poison" for i in range(self.lanes))
                 lines.append(f"%w{lane} = shufflevector {part} %r{lane}, {part} poison, <{self.lanes} x i32> <{wide}>")

@@ -17,6 +17,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from ...data import Structure
+from ...floats import DOUBLE, Format
 from ...operations import Primitive
 from . import machine, work, workers
 from .machine import target
@@ -34,9 +35,9 @@ _view = (ctypes.c_char * 0).from_buffer
 class Kernel:
     """Run compiled code: ``kernel(arrays, n, out)``.
 
-    `arrays` holds one C-contiguous array of doubles for each positional argument, shared ones of shape (size,),
-    batched ones (n, size); `out` is a flat array of doubles. With a reduction, or no batch, it is filled with the
-    outputs in order; else the unit of the result that starts at output s and has k numbers fills
+    `arrays` holds one C-contiguous array of numbers of the `format` for each positional argument, shared ones of shape
+    (size,), batched ones (n, size); `out` is a flat array of such numbers. With a reduction, or no batch, it is filled
+    with the outputs in order; else the unit of the result that starts at output s and has k numbers fills
     ``out[n*s : n*(s + k)]`` as shape (n, k). Several Python threads may call one kernel at the same time.
     """
 
@@ -47,11 +48,13 @@ class Kernel:
         callbacks: list[Primitive],
         count: int,
         threads: int,
+        batched: bool,
         steps: int,
         endless: bool,
         tables: Mapping[str, bytes],
+        format: Format = DOUBLE,
     ) -> None:
-        self.threads = threads
+        self.threads, self.format = threads, format
         self._parts = _entry_module() or work
         self._callbacks = [_callback(row, self._parts.Callback) for row in callbacks]
         self.size = size
@@ -73,10 +76,12 @@ class Kernel:
             if place:
                 ctypes.c_void_p.from_address(place).value = ctypes.addressof(memory)
         self.address = self._engine.get_function_address("run")
-        self.largest = 2 * self._grain if threads > 1 else sys.maxsize
+        self._submit = functools.partial(workers.submit, threads - 1) if threads > 1 else None
+        self._shares = threads > 1 and batched
+        self.largest = 2 * self._grain if self._shares else sys.maxsize
         self._run = self._native("run")
         self._copies = 1
-        if threads > 1:
+        if self._shares:
             self._prepare, self._part = self._native("prepare"), self._native("part")
             address = self._engine.get_function_address("finish")
             self._finish = self._native("finish") if address else None
@@ -103,10 +108,10 @@ class Kernel:
         if not all(module.KINDS_READ.issuperset(structure.kinds()) for structure in structures):
             return None
         sharing = None
-        if self.threads > 1:
+        if self._shares:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
-            sharing = *addresses, self._split, self._submit, workers.finish
-        native = self, self.address, self.size, bool(self._callbacks), self.largest, sharing
+            sharing = *addresses, self._split
+        native = self, self.address, self.size, bool(self._callbacks), self._submit, self.largest, sharing, self.format
         return module.Entry(native, structures, batched, units, per_sample, read, exact)
 
     def _native(self, name: str) -> Any:
@@ -119,7 +124,7 @@ class Kernel:
         try:
             memory = self._spare.pop()
         except IndexError:
-            memory = self._parts.Work(self.size, self._copies)
+            memory = self._parts.Work(self.size, self._copies, self._submit)
         try:
             addresses = [*map(ctypes.addressof, map(_view, arrays))]
         except (TypeError, ValueError):
@@ -159,10 +164,6 @@ class Kernel:
         each = -(-n // parts // _ALIGNED) * _ALIGNED
         return each, -(-n // each), self._copies
 
-    def _submit(self, run: Callable[[], Any]) -> Any:
-        """Make the other threads run a function, too."""
-        return workers.submit(self.threads - 1, run)
-
     def _share(self, memory: Any, views: tuple[Any, ...], n: int) -> None:
         """Split the samples over threads: each runs the next part until none is left."""
         _, count, out, start = views
@@ -181,7 +182,7 @@ class Kernel:
             self._prepare(*views)
         others: list[Any] = []
         try:
-            others = self._submit(run)
+            others = workers.submit(self.threads - 1, run)
             run()
             workers.finish(others)
         except BaseException:

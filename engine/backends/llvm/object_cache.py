@@ -21,7 +21,7 @@ from typing import Any
 
 from ...operations import Primitive
 from ...programs import Loop, Numbers, Program, Structural
-from .machine import host
+from .machine import Machine
 
 _MAGIC = b"chainrule object 1\n"
 _SOURCES = (".py", ".pyx", ".pxd", ".h")
@@ -106,9 +106,11 @@ def store(key: str, parts: list[bytes]) -> None:
             raise
 
 
-def key_of(program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive]) -> str:
-    """Return the cache key of a program's object code on this machine."""
-    digest = hashlib.sha256(revision() + host().identity.encode())
+def key_of(
+    program: Program, batched: Sequence[bool], reduce: str | None, own: list[Primitive], machine: Machine
+) -> str:
+    """Return the cache key of a program's object code for a machine."""
+    digest = hashlib.sha256(revision() + machine.identity.encode())
     sizes = [part.size for part in program.arguments.parts], [unit.size for unit in program.result.units()]
     digest.update(repr((sizes, tuple(map(bool, batched)), reduce)).encode())
     if own:

@@ -1,8 +1,9 @@
 """Let machine code be stopped: every few thousand operations, loops check whether their call was told to end.
 
 Each worker's memory begins with a watch: how many operations are left until the next look; the address of the call's
-flag, which is 1 once it is to end; and the address of a function that may raise the flag, since it is Python that can
-tell whether the user pressed Ctrl-C. A count that ran out stays so while the flag is up, so that all loops end.
+flag, which is 1 once it is to end; the address of a function that may raise the flag, since it is Python that can tell
+whether the user pressed Ctrl-C; two numbers of its own; and the address of a function that has threads share a loop. A
+count that ran out stays so while the flag is up, so that all loops end.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from .instructions import weight
 
 SIZE = 64  # bytes; work.Work and entry.pyx write to them
 DECLARED = "declare i1 @chainrule_poll(ptr)\n"
+SHARE_DECLARED = "declare void @chainrule_share(ptr, ptr, ptr, i64, ptr, i64)\n"
 _BUDGET = 1 << 20  # operations from one look at the flag to the next, about a millisecond
 _STRIP = 4096  # operations that are counted at once
 _SHORT = 1 << 14  # loops that take fewer are counted by what they stand in
@@ -77,4 +79,30 @@ ret i1 0
 end:
 ret i1 1
 }}
+"""
+
+
+def share() -> str:
+    """Write the function that runs all parts of a loop, or has threads do so.
+
+    A part gets a context, its number, and a frame of so many bytes: where threads share them, each has its own.
+    """
+    return """define void @chainrule_share(ptr %watch, ptr %part, ptr %context, i64 %parts, ptr %frame, i64 %size) #2 {
+begin:
+%share.at = getelementptr i8, ptr %watch, i64 40
+%share = load ptr, ptr %share.at
+%known = icmp ne ptr %share, null
+br i1 %known, label %threads, label %next
+threads:
+call void %share(ptr %watch, ptr %part, ptr %context, i64 %parts, ptr %frame, i64 %size)
+ret void
+next:
+%k = phi i64 [ 0, %begin ], [ %more, %next ]
+call void %part(ptr %context, i64 %k, ptr %frame, ptr %watch)
+%more = add i64 %k, 1
+%left = icmp slt i64 %more, %parts
+br i1 %left, label %next, label %end
+end:
+ret void
+}
 """

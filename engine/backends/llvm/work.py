@@ -14,9 +14,12 @@ running = threading.local()  # .work is that of the call whose code a thread run
 
 
 class Work:
-    """Zeroed memory for a number of workers, `size` bytes each, aligned to 64 as full vectors need."""
+    """Zeroed memory for a number of workers, `size` bytes each, aligned to 64 as full vectors need.
 
-    def __init__(self, size: int, copies: int) -> None:
+    Threads share batches, but no loops: `submit` is not called.
+    """
+
+    def __init__(self, size: int, copies: int, submit: Any = None) -> None:
         raw = (ctypes.c_char * (size * copies + 64))()
         # The view keeps the memory alive.
         self._memory: Any = (ctypes.c_char * 0).from_buffer(raw, -ctypes.addressof(raw) % 64)

@@ -25,7 +25,7 @@ def map_of(body, length):
 @given(nests(depth=0), st.integers(1, 7), st.integers(1, 5), st.lists(moderate, min_size=60, max_size=60))
 def test_blocks_compute_the_same(nest, length, most, numbers):
     loop = map_of(lambda row, shared: nest(row[0], row[1], shared[2]) * cr.dot([*row, row[0]], shared), length)
-    found = blocked(loop, most)
+    found = blocked(loop, most, 32)
     assert (found.arity, found.results, found.sums) == (loop.arity, loop.results, loop.sums)
     assert length % found.length == 0
     assert loop.length // found.length == max(k for k in range(1, most + 1) if length % k == 0)
@@ -45,7 +45,7 @@ def test_what_cannot_be_blocked_stays():
     )
     for program in (few, scan, outer):
         loop = next(op for op, _ in program.steps if op.name in ("map", "scan"))
-        assert blocked(loop, 2) is loop
+        assert blocked(loop, 2, 32) is loop
 
 
 @pytest.mark.parametrize("length", range(1, 10))

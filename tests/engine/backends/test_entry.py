@@ -255,6 +255,17 @@ def test_a_nan_that_a_strong_zero_forbids_does_not_come_out():
 
 
 @needs_entry
+def test_a_forbidden_nan_is_found_wherever_it_stands():
+    f = cr.compile(cr.grad(lambda x: cr.where(x > 0, cr.sqrt(x), 0.0)), batch="x", backend="llvm")
+    for count in range(1, 20):
+        for place in range(count):
+            xs = np.full(count, 4.0)
+            xs[place] = 0.0
+            expected = np.where(xs > 0, 0.25, 0.0)
+            assert (f(xs) == expected).all() and (f._enter((xs,)) == expected).all()
+
+
+@needs_entry
 def test_errors_of_called_functions_come_out():
     @cr.primitive(partials=lambda y, x: (1.0,), name="refuses_three")
     def refuses_three(x):

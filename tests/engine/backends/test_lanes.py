@@ -9,7 +9,10 @@ from helpers import everything, flat
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, machine
-from chainrule.backends.llvm.loops import calls, columns, nest
+from chainrule.backends.llvm.instructions import supported_in_loops
+from chainrule.backends.llvm.loops import calls, columns, turned
+from chainrule.backends.lowering import lower
+from chainrule.rewriting import prepared
 
 LENGTHS = range(1, 3 * machine.host().lanes + 2)
 
@@ -90,8 +93,7 @@ def test_infinities_in_lanes_that_are_repeated_are_added_once():
 def test_other_widths(lanes, n, monkeypatch):
     other = dataclasses.replace(machine.host(), lanes=lanes, registers=16, vector_functions=())
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
-    for module in (emission, nest):
-        monkeypatch.setattr(module, "host", lambda: other)
+    monkeypatch.setattr(emission, "host", lambda own: other)
     w, z = inputs(n, 3)
     agree(cr.value_and_grad(lambda w, z: cr.sum(row_by_row(w, z)), (0, 1)), w, z)
 
@@ -157,5 +159,34 @@ def test_functions_of_one_exponential_are_exact(name):
 
 def test_the_slope_of_a_sigmoid_takes_its_exponential():
     f = cr.trace(lambda xs: cr.map(cr.value_and_grad(lambda x: cr.sigmoid(x) + cr.tanh(x)), xs), [0.5] * 8)
-    (loop,) = [op for op, _ in emission.lower(f, emission.supported_in_loops).steps if hasattr(op, "body")]
+    (loop,) = [op for op, _ in lower(f, supported_in_loops).steps if hasattr(op, "body")]
     assert [op.name for op, _ in loop.body.steps].count("exp") == 2
+
+
+def squares_of_products(stacked, points):
+    """Sum the squared products of matrices and points; the last axis of the matrices tells which it is."""
+    each = lambda x, own: cr.map(lambda factor, x: cr.dot(factor @ x, factor @ x), own, x, reduce="sum")  # noqa: E731
+    return cr.map(each, points, stacked.transpose(2, 0, 1), reduce="sum")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("count", [8, 13, 96])
+@pytest.mark.parametrize("size", [17, 32])
+def test_matrices_that_lie_across_and_their_gradient(size, count, threads):
+    draw = np.random.default_rng(size)
+    stacked, points = draw.normal(size=(size, size, 19)), draw.normal(size=(count, size))
+    found = cr.compile(cr.value_and_grad(squares_of_products), backend="llvm", threads=threads)(stacked, points)
+    products = np.einsum("ijk,pj->pik", stacked, points)
+    np.testing.assert_allclose(found[0], np.sum(products**2), rtol=1e-12)
+    np.testing.assert_allclose(found[1], 2 * np.einsum("pik,pj->ijk", products, points), rtol=1e-10, atol=1e-9)
+
+
+def test_sums_over_matrices_that_lie_across_do_so_too():
+    traced = cr.trace(cr.grad(squares_of_products), np.ones((32, 32, 19)), np.ones((96, 32)))
+    program = turned(prepared(traced, [False, False]))
+    loops = [op for op, _ in program.steps if hasattr(op, "body") and op.sums]
+    (loop,) = [op for op in loops if (19, 32, 32) in op.body.output_shapes]
+    (matrices,) = [k for k, shape in enumerate(loop.body.shapes) if shape == (19, 32, 32)]
+    assert columns.summed_columns(loop, 8) == ()
+    places = columns.summed_columns(loop, 8, frozenset([matrices]))
+    assert [loop.body.output_shapes[loop.stacked + k] for k in places] == [(19, 32, 32)]

@@ -158,7 +158,7 @@ def test_code_for_other_widths_computes_the_same(lanes, fused, reduce, monkeypat
 
     args = samples(21)
     expected = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")(*args)
-    monkeypatch.setattr(emission, "host", lambda: other)
+    monkeypatch.setattr(emission, "host", lambda own: other)
     monkeypatch.setattr(emission, "_vectors", lambda layout: 1)
     compiled = cr.compile(cr.jacobian(f), batch=(1, 2), reduce=reduce, backend="llvm")
     found = compiled(*args)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 pytest.importorskip("llvmlite")
-from chainrule.backends.llvm import driver
+from chainrule.backends.llvm import frame
 from chainrule.backends.llvm.straight.ordering import Schedule
 from chainrule.backends.llvm.straight.registers import Registers
 
@@ -73,7 +73,7 @@ def test_what_is_needed_soonest_stays():
 def test_a_network_of_many_segments_computes_what_numpy_does(n, groups, monkeypatch):
     """With 333 samples groups of them go through each segment together."""
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
-    monkeypatch.setattr(driver, "_GROUPS", groups)
+    monkeypatch.setattr(frame, "_GROUPS", groups)
     sizes = [3, 24, 24, 1]
     rng = np.random.default_rng(0)
     p = rng.normal(size=sum((a + 1) * b for a, b in itertools.pairwise(sizes))) / 5

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import object_cache
+from chainrule.backends.llvm.machine import host
 
 ENGINE = Path(__file__).resolve().parents[3] / "engine"
 SUFFIXES = {".py", ".pyx", ".pxd", ".h"}
@@ -60,7 +61,7 @@ def test_what_python_caches_makes_none(copy):
 
 def test_keys_depend_on_the_revision(monkeypatch):
     program = cr.trace(lambda x: cr.sin(x) * 2.0, 1.0)
-    before = object_cache.key_of(program, (False,), None, [])
-    assert object_cache.key_of(program, (False,), None, []) == before
+    before = object_cache.key_of(program, (False,), None, [], host())
+    assert object_cache.key_of(program, (False,), None, [], host()) == before
     monkeypatch.setattr(object_cache, "revision", lambda: b"another")
-    assert object_cache.key_of(program, (False,), None, []) != before
+    assert object_cache.key_of(program, (False,), None, [], host()) != before

@@ -156,3 +156,40 @@ def test_other_structures_are_named():
         g(one, out=one)
     with cr.no_grad():
         assert g(np.ones(6), out=one).tolist() == [2.0] * 6
+
+
+@every_backend
+def test_a_step_updates_what_it_reads_in_place(backend):
+    """Parameters and the memory of an optimiser go in and out of one call, again and again."""
+
+    def step(w, memory, taken, x):
+        slope = cr.grad(lambda w: cr.square(cr.dot(w, x) - 1.0))(w)
+        memory = {"mean": 0.9 * memory["mean"] + 0.1 * slope}
+        return w - 0.1 * memory["mean"] / (1.0 - 0.9**taken), memory, cr.sum(w)
+
+    f = cr.compile(step, backend=backend)
+    w, xs = np.array([1.0, -2.0, 0.5]), arguments()[1]
+    expected = w.copy(), {"mean": np.zeros(3)}
+    own = w, {"mean": np.zeros(3)}
+    mean = own[1]["mean"]
+    for k, x in enumerate(xs):
+        *expected, total = f(*expected, k + 1.0, x)
+        found = f(*own, k + 1.0, x, out=(*own, None))
+        assert found[0] is w and found[1]["mean"] is mean and found[2] == total
+        np.testing.assert_array_equal(w, expected[0])
+        np.testing.assert_array_equal(mean, expected[1]["mean"])
+    assert not np.array_equal(w, [1.0, -2.0, 0.5])
+
+
+@every_backend
+def test_what_does_not_fit_is_named_at_later_calls_too(backend):
+    f = cr.compile(lambda x: (x + 1.0, x * 2.0), backend=backend)
+    x = np.arange(4.0)
+    out = f(x)
+    assert f(x, out=out)[1] is out[1] and f(x + 1.0, out=(None, out[0]))[1] is out[0]
+    with pytest.raises(ValueError, match="shape"):
+        f(x, out=(out[0], np.empty(3)))
+    with pytest.raises(ValueError, match="do not overlap"):
+        f(x, out=(out[0], out[0]))
+    assert f(x[:2], out=None)[0].tolist() == [1.0, 2.0]
+    assert f(x[:2], out=(np.empty(2), None))[1].tolist() == [0.0, 2.0]

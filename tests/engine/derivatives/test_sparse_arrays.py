@@ -47,9 +47,10 @@ def test_blocks_of_a_jacobian_through_index_arrays(observations):
     assert found.shape == (2 * SEEN, x.size)
     assert np.abs(found.toarray() - expected).max() < 1e-7
     assert found.nnz == 13 * SEEN  # 3 + 3 in one row, 5 + 2 in the other
-    # One loop computes the blocks: where all cameras are moved alike, nobody asks which one it is.
-    maps = [op for op, _ in compiled.program.steps if op.name == MAP]
-    assert [op.length for op in maps] == [SEEN]
+    # A loop for each number of a residual computes its row of all blocks: nobody asks then which camera it is of.
+    steps = [op for op, _ in compiled.program.steps]
+    assert [op.length for op in steps if op.name == MAP] == [SEEN, SEEN]
+    assert sum(op.name == "gather" for op in steps) == 2 and not any(op.name == "scatter" for op in steps)
 
 
 @pytest.mark.parametrize("mode", ["forward", "reverse", None])

@@ -113,12 +113,18 @@ def test_lengths_are_whole_numbers_of_any_kind(mode):
         assert math.isnan(
             mode(lambda t, n=length: cr.while_loop(lambda c: c < 99.0, lambda c: c * t, 1.0, limit=n))(2.0)
         )
-    for length in (True, 3.0, -1, "3"):
+    for length in (True, 3.5, -1, "3"):
         for xs in (None, XS):
             with pytest.raises(
                 ValueError, match="scan expected a whole number of iterations, 0 or above, but got length"
             ):
                 mode(lambda t, n=length, xs=xs: cr.scan(lambda c, x: (c * t, None), 1.0, xs, length=n))(2.0)
+
+
+@modes
+def test_a_length_without_items_is_an_int(mode):
+    with pytest.raises(ValueError, match="a whole number of iterations, 0 or above, but got length"):
+        mode(lambda t: cr.scan(lambda c, x: (c * t, None), 1.0, None, length=3.0))(2.0)
 
 
 @modes

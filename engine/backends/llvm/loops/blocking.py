@@ -29,21 +29,24 @@ from ....programs import (
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
 _FEW = 4  # iterations that always go side by side, and results from which on a body holds several already
-_MOST = 600  # operations side by side where there are loops among them
+_MOST = 600  # operations side by side where there are loops among them,
+_MOST_AROUND = 4_800  # and where these do nearly all of the work: so many times what stands around them
+_MOSTLY = 50
 
 Copies = tuple[int, ...]  # the value of each copy
 
 
-def blocked(loop: Loop, most: int) -> Loop:
+def blocked(loop: Loop, most: int, sums: int) -> Loop:
     """Return the loop with as many iterations in one as divide its length, at most `most`.
 
     Arguments and results stay what they are and where they are, but for a second axis along the iterations in one. Only
-    maps change, whose body is not long and holds no loops but maps.
+    maps change, whose body is not long and holds no loops but maps; what these add up, number by number, are at most so
+    many `sums`, which is how many registers there are for them.
 
     >>> from chainrule import dot, map, trace
     >>> program = trace(lambda w, x: map(dot, w, x), [[1.0] * 4] * 6, [2.0] * 4)
     >>> loop = next(op for op, _ in program.steps if op.name == "map")
-    >>> [blocked(loop, most).length for most in (1, 2, 4)]
+    >>> [blocked(loop, most, 32).length for most in (1, 2, 4)]
     [6, 3, 2]
     """
     if loop.kind != MAP or not _joins(loop.body):
@@ -55,7 +58,9 @@ def blocked(loop: Loop, most: int) -> Loop:
         return loop
     most = max(min(most, _FEW), most // max(1, len(given) // _FEW))
     if loop.body.has_loops:
-        most = min(most, _MOST // max(1, operations(loop.body)))
+        own = max(1, operations(loop.body))
+        is_around = loop.work >= _MOSTLY * own * loop.length
+        most = min(most, max(1, sums // _sums_inside(loop.body)), (_MOST_AROUND if is_around else _MOST) // own)
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)
     if count == 1:
         return loop
@@ -68,6 +73,18 @@ def operations(body: Program) -> int:
     for op, args in body.steps:
         found += operations(op.body) if isinstance(op, Loop) else op.work if isinstance(op, Structural) else len(args)
     return found
+
+
+def _sums_inside(body: Program) -> int:
+    """Return how many numbers a loop of a program adds up side by side, at most, if these are several: else 1."""
+    sums = [most_sums(op) for op, _ in body.steps if isinstance(op, Loop)]
+    found = max(sums, default=0)
+    return found if found >= _FEW else 1
+
+
+def most_sums(op: Loop) -> int:
+    """Return how many sums a loop, or one inside, adds to at once, at most."""
+    return max([op.sums, *[most_sums(inner) for inner, _ in op.body.steps if isinstance(inner, Loop)]])
 
 
 def _joins(body: Program) -> bool:

@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from ....operations import Primitive
-from ....programs import Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
+from ....programs import MAP, Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from . import moves
@@ -47,6 +47,7 @@ class Body(Writer):
     ) -> None:
         super().__init__(module, program, lanes, inputs, sinks, dead)
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
+        self.copy = ""  # how the names of values end
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
 
     def inner(
@@ -80,17 +81,22 @@ class Body(Writer):
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
         if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
             return None
         body = Body(self.module, program, lanes, inputs, sinks, 0)
         body._temporary = self._temporary  # others write into the same function
-        body.held = {spot: f"%sum.{k}" for k, spot in enumerate(sums)}
+        body.copy = copy
+        body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         (lines,) = body._functions()
-        return Line("\n".join(_in_blocks(lines)), list(sums), list(body.held.values()), body.hand_over([]))
+        machine = self.module.machine
+        types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
+        text, found = "\n".join(_in_blocks(lines)), list(body.held.values())
+        return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:
         """Write the lines of one function after another."""
@@ -135,6 +141,14 @@ class Body(Writer):
         """Let what is put into an array that only goes out be written where the array goes, without the array."""
         program = self.program
         self._absorbed: set[int] = set()
+        # Arrays of numbers that maps stack.
+        self._stacked = {
+            first + k
+            for (op, _), first in zip(program.steps, program.firsts, strict=True)
+            if isinstance(op, Loop) and op.kind == MAP
+            for k in range(op.stacked)
+            if not op.body.output_shapes[k]
+        }
         self._to_clear: list[Spot] = []
         views: dict[int, list[tuple[int, Part]]] = {}  # of each array
         for (op, args), value in zip(reversed(program.steps), reversed(program.firsts), strict=True):
@@ -144,6 +158,8 @@ class Body(Writer):
                 for k in range(value, value + op.results):
                     if k in views:
                         self._join_sinks(k, views[k])
+            if isinstance(op, Loop):
+                self._write_over(op, args, value)
             sinks = self.sinks.get(value, [])
             if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
                 continue
@@ -159,6 +175,21 @@ class Body(Writer):
                 self.sinks.setdefault(arg, []).append(Sink(target, sink.adds))
             self._absorbed.add(value)
 
+    def _write_over(self, op: Loop, args: Sequence[int], first: int) -> None:
+        """Let rows that a map alone takes stand where it writes a result row by row, so that they need no memory."""
+        # The last vector of iterations may begin among those before it: it would find results instead of rows.
+        if op.kind != MAP or self.lanes > 1 or op.length % (4 * self.module.machine.lanes):
+            return
+        targets = [
+            sinks[0].spot
+            for value in range(first, first + op.stacked)
+            if self.uses[value] == 1 and len(sinks := self.sinks.get(value, [])) == 1
+            if not (sinks[0].adds or sinks[0].late) and len(sinks[0].spot.shape) == 1
+        ]
+        for value in args[: op.rows]:
+            if targets and value in self._stacked and self.uses[value] == 1 and value not in self.sinks:
+                self.homes[value] = targets.pop()
+
     def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
         """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
         shape, own = self.program.value_shapes[value], views[0][1].shape
@@ -167,6 +198,7 @@ class Body(Writer):
         if (
             not len(found) == len(views) == self.uses[value]
             or not size
+            or len(found) * size != size_of(shape)
             or sorted(found) != list(range(0, size_of(shape), size))
         ):
             return
@@ -224,12 +256,12 @@ class Body(Writer):
             return
         if name == "where":
             condition = self._condition(args[0], operands[0], differs)
-            self.lines.append(template.format(*operands, v=value, c=condition))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}", c=condition))
         else:
-            self.lines.append(template.format(*operands, v=value))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}"))
         if name in COMPARISONS:
-            self._conditions[value, differs] = f"%c{value}"
-        self.known[value] = f"%v{value}"
+            self._conditions[value, differs] = f"%c{value}{self.copy}"
+        self.known[value] = f"%v{value}{self.copy}"
         self._out(value, late=False)
         if self._last.get(value, -1) > self._chunk:
             self.keep(value)
@@ -244,7 +276,7 @@ class Body(Writer):
             sinks = self.sinks.get(value, [])
             direct = len(sinks) == 1 and self.uses[value] == 1 and not sinks[0].late
             adds = direct and sinks[0].adds
-            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0].spot):
+            if direct and not (adds and (isinstance(op, Gather) or self.dead)) and self._fits(value, sinks[0]):
                 target = sinks[0].spot
             else:
                 target = self.homes[value] = self.block(op.shapes[0], self.differs[value])
@@ -263,9 +295,10 @@ class Body(Writer):
                 return
         self._out(value, late=False)
 
-    def _fits(self, value: int, spot: Spot) -> bool:
-        """Return whether numbers that differ between lanes, or do not, can be written to a place one by one."""
-        return not spot.lane and not spot.fold and spot.wide == self.differs[value]
+    def _fits(self, value: int, sink: Sink) -> bool:
+        """Return whether numbers that differ between lanes, or do not, can be written, or added, one by one."""
+        spot = sink.spot
+        return not spot.lane and (sink.adds or not spot.fold) and spot.wide == self.differs[value]
 
     def _seen(self, op: View, value: int) -> Spot:
         found = self.homes[value].part(op.part)
@@ -297,7 +330,7 @@ class Body(Writer):
     def home_of(self, value: int) -> Spot:
         """Return where a value stands in memory; a number that does not is put there."""
         if value not in self.homes:
-            spot = Spot("%frame", self.room.slot(8 * self.lanes if self.differs[value] else 8), self.differs[value])
+            spot = Spot("%frame", self.room.slot(self.width_of(self.differs[value])), self.differs[value])
             self.store(self.operand(value, spot.wide), spot)
             if self.constant(value) is None:
                 self.homes[value] = spot
@@ -330,8 +363,8 @@ class Body(Writer):
         total = self.load(sink.spot)
         if self.dead:
             operands = [self.alive(text) for text in operands]
-        self.lines.append(operations.fused().format(*operands, total, v=value))
-        self.store(f"%v{value}", sink.spot)
+        self.lines.append(operations.fused().format(*operands, total, v=f"{value}{self.copy}"))
+        self.store(f"%v{value}{self.copy}", sink.spot)
 
     def _out(self, value: int, *, late: bool) -> None:
         for sink in self.sinks.get(value, ()):

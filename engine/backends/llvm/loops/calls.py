@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ....programs import CALL, Loop, Shape, inputs_differ, size_of
+from ....programs import CALL, COUNTED, Loop, Shape, inputs_differ, size_of
 from . import moves
-from .blocking import blocked, operations
+from .blocking import blocked, most_sums, operations
 from .columns import shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
+from .sharing import Shared, parts_of
 from .writer import Writer
 
 _IN_PLACE = 4  # shared numbers side by side that are read where they are, not packed, at least
@@ -36,14 +37,16 @@ class LoopCall:
         self.length = op.length
         own = machine.lanes
         # Iterations may take the lanes: also where inner ones would, but what they take lies side by side along these.
-        lies_across = any(_lies_across(parent.homes[k]) for k in args[op.carry : op.carry + op.rows])
+        self.parent, self.args = parent, args
+        lies_across = any(map(self._is_across, range(op.carry, op.carry + op.rows)))
         self.across = self.lanes == 1 and takes_lanes(op, own, lies_across)
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
-            op = blocked(op, machine.registers * own // (2 * self.lanes))
+            room = machine.registers * own // self.lanes
+            op = blocked(op, room // 2, room)
         elif not self.across and op.body.has_loops:
-            op = blocked(op, machine.registers // 4)
-        self.parent, self.op, self.args, self.first = parent, op, args, first
+            op = blocked(op, machine.registers // 4, machine.registers)
+        self.op, self.first = op, first
         flags = [parent.differs[k] for k in args]
         self.flags = inputs_differ(op, flags) if self.lanes > 1 else [False] * len(op.body.names)
         self.regions: list[tuple[str, int, int]] = []  # pointer, bytes from it, bytes from one iteration to the next
@@ -65,9 +68,15 @@ class LoopCall:
         steps = tuple([step for _, _, step in self.regions])
         adds = op.sums > 0 or any(sink.adds for sink in sinks)
         lanes = self._lanes_taken(adds) if self._takes_lanes([*placed, *outputs]) else self.lanes
-        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps)
+        first = self.first + op.carry
+        clears = tuple([value in parent.read_beyond for value in range(first, first + op.stacked)])
+        parts = None
+        if self.lanes == 1 and self.module.shares:
+            parts = parts_of(op, self.module.machine, lanes, sinks, steps)
+        key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears, parts)
         if key not in self.module.functions:
-            self.module.functions[key] = Iterations(parent, op, inputs, sinks, steps, lanes).write()
+            own = parent, op, inputs, sinks, steps, lanes
+            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own, clears)).write()
         written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers += [parent.child_frame(written.size), "%watch"]
@@ -76,18 +85,20 @@ class LoopCall:
 
     # ---- where values stand, as seen by the parent ----
 
-    def _width(self, differs: bool) -> int:
-        return 8 * self.lanes if differs else 8
+    def _is_across(self, k: int) -> bool:
+        """Return whether an argument is a matrix whose rows are its columns in memory."""
+        spot, size = self.parent.homes.get(self.args[k]), self.module.size
+        return spot is not None and len(spot.shape) > 1 and spot.strides[0] == size and spot.strides[-1] > size
 
     def _blocks(self, shapes: Sequence[Shape], flags: Sequence[bool]) -> list[Spot]:
         """Make room for values side by side; those that differ between lanes are kept apart from the others."""
         places = {}
         for kind in (False, True):
             count = sum(size_of(shape) for shape, flag in zip(shapes, flags, strict=True) if flag is kind)
-            places[kind] = self.parent.room.block(count * self._width(kind)) if count else 0
+            places[kind] = self.parent.room.block(count * self.parent.width_of(kind)) if count else 0
         found = []
         for shape, flag in zip(shapes, flags, strict=True):
-            width = self._width(flag)
+            width = self.parent.width_of(flag)
             found.append(in_order("%frame", places[flag], shape, width, wide=flag))
             places[flag] += size_of(shape) * width
         return found
@@ -101,7 +112,7 @@ class LoopCall:
         found: dict[int, Spot] = {}
         for kind in (False, True):
             own = [k for k, flag in enumerate(flags) if flag is kind]
-            width = self._width(kind)
+            width = self.parent.width_of(kind)
             if self.across:
                 start = self.parent.room.block(sum(size_of(shapes[k]) for k in own) * width)
                 for k in own:
@@ -143,7 +154,7 @@ class LoopCall:
         """Return where an array is; one of which each lane has its own somewhere is first brought together."""
         parent = self.parent
         spot = parent.homes[value]
-        if spot.lane not in (0, 8) and self.lanes > 1 and size_in(spot) <= _PACKED:
+        if spot.lane not in (0, self.module.size) and self.lanes > 1 and size_in(spot) <= _PACKED:
             aside = parent.homes[value] = parent.block(spot.shape, True)
             moves.copy(parent, spot, aside)
         return parent.homes[value]
@@ -170,7 +181,7 @@ class LoopCall:
         runs: list[list[int]] = []
         for k, spot in enumerate(spots):
             before = spots[runs[-1][-1]] if runs else None
-            if spot is not None and before is not None and spot == before.further(self._width(spot.wide)):
+            if spot is not None and before is not None and spot == before.further(self.parent.width_of(spot.wide)):
                 runs[-1].append(k)
             else:
                 runs.append([k])
@@ -192,13 +203,14 @@ class LoopCall:
         parent, found = self.parent, dict[int, Spot]()
         for k in shared_columns(self.op, self.columns_of) if self.columns_of else ():
             home = parent.homes[values[k]]
-            if home.strides[0] not in (0, 8):
+            if home.strides[0] not in (0, self.module.size):
                 found[k] = self._by_columns(home.shape)
                 moves.copy(parent, home, found[k])
         return found
 
     def _by_columns(self, shape: Shape) -> Spot:
-        return by_columns("%frame", self.parent.room.block(8 * size_of(shape)), shape, 8)
+        size = self.module.size
+        return by_columns("%frame", self.parent.room.block(size * size_of(shape)), shape, size)
 
     def _stacked(self) -> list[Result]:
         """Place what is stacked: at its target, if that is the only one, else in the frame."""
@@ -213,6 +225,11 @@ class LoopCall:
         found: dict[int, Result] = {}
         if not self.packed:
             found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+            # Where the map that takes it writes over it.
+            found.update({value: (spot, False) for value in values if (spot := parent.homes.get(value)) is not None})
+        if op.kind == COUNTED:
+            # Rows beyond the last are set to 0, and so they stand by themselves.
+            found = {value: (spot, adds) for value, (spot, adds) in found.items() if not adds}
         parent.waiting = {value: None for value in parent.waiting if value not in found}
         others = [k for k, value in enumerate(values) if value not in found]
         flags = [parent.differs[values[k]] for k in others]
@@ -229,12 +246,15 @@ class LoopCall:
         end = self.first + op.carry + op.stacked
         values = range(end, end + op.sums)
         shapes = op.body.output_shapes[op.carry + op.stacked :]
-        columns = set(summed_columns(op, self.columns_of) if self.columns_of else ())
+        columns = set[int]()
+        if self.columns_of:
+            across = frozenset([k for k in range(op.carry + op.rows, len(self.args)) if self._is_across(k)])
+            columns.update(summed_columns(op, self.columns_of, across))
         found: dict[int, Spot] = {}
         cleared: list[Spot] = []
         for k, (value, shape) in enumerate(zip(values, shapes, strict=True)):
             wanted = self._wanted(value)
-            if k in columns and (wanted is None or wanted[0].strides[0] != 8):
+            if k in columns and (wanted is None or wanted[0].strides[0] != self.module.size):
                 found[value] = parent.homes[value] = self._by_columns(shape)
                 cleared.append(found[value])
             elif wanted is not None and not (wanted[0].lane and self.lanes > 1):
@@ -279,7 +299,7 @@ class LoopCall:
         if not self.across:
             return False
         steps = max(1, op.work // op.length)
-        scattered = sum(size_in(spot) for spot, step in moved if step not in (0, 8))
+        scattered = sum(size_in(spot) for spot, step in moved if step not in (0, self.module.size))
         return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes * steps
 
     def _lanes_taken(self, adds: bool) -> int:
@@ -287,7 +307,7 @@ class LoopCall:
         op, own = self.op, self.module.machine.lanes
         vectors = -(-op.length // own)
         for side in (4, 2):
-            if operations(op.body) > _SHORT or side * _most_sums(op) > self.module.machine.registers // 2:
+            if operations(op.body) > _SHORT or side * most_sums(op) > self.module.machine.registers // 2:
                 continue
             # The last ones overlap those before them; what is added may not come twice.
             waste = side * -(-op.length // (side * own)) - vectors
@@ -298,16 +318,6 @@ class LoopCall:
             ):
                 return side * own
         return own
-
-
-def _lies_across(spot: Spot) -> bool:
-    """Return whether the rows of a matrix are its columns in memory."""
-    return len(spot.shape) > 1 and spot.strides[0] == 8 and spot.strides[-1] > 8
-
-
-def _most_sums(op: Loop) -> int:
-    """Return how many sums a loop, or one inside, adds to at once, at most."""
-    return max([op.sums, *[_most_sums(inner) for inner, _ in op.body.steps if isinstance(inner, Loop)]])
 
 
 def _side_by_side(spots: Sequence[Spot], width: Callable[[Spot], int]) -> list[Spot]:

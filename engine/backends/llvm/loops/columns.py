@@ -7,7 +7,7 @@ around the map, it is laid out once, outside, with each column side by side, and
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from ....programs import MAP, Loop, Program, View
 
@@ -66,24 +66,28 @@ def shared_columns(loop: Loop, lanes: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(k - first for k in input_columns(loop.body, lanes) if k >= first))
 
 
-def output_columns(program: Program, lanes: int) -> Iterator[int]:
-    """Yield the places of the outputs that should stand by columns, of those that are output once."""
+def output_columns(program: Program, lanes: int, across: Collection[int] = ()) -> Iterator[int]:
+    """Yield the places of the outputs that should stand by columns, of those that are output once.
+
+    The inputs `across` are arrays whose rows lie side by side: maps over them take the lanes anyhow.
+    """
     places = {value: place for place, value in enumerate(program.outputs)}
-    for (op, _), first in zip(program.steps, program.firsts, strict=True):
+    for (op, args), first in zip(program.steps, program.firsts, strict=True):
         if isinstance(op, Loop):
-            yield from (places[value] for value in _given(op, first, lanes) if value in places)
+            yield from (places[value] for value in _given(op, args, first, lanes, across) if value in places)
 
 
-def _given(loop: Loop, first: int, lanes: int) -> Iterator[int]:
-    end = first + loop.carry + loop.stacked
-    if takes_lanes(loop, lanes):
+def _given(loop: Loop, args: Sequence[int], first: int, lanes: int, across: Collection[int]) -> Iterator[int]:
+    end, rows = first + loop.carry + loop.stacked, loop.carry + loop.rows
+    if takes_lanes(loop, lanes, any(k in across for k in args[loop.carry : rows])):
         yield from range(first + loop.carry, end)
     else:
-        yield from (end + k for k in summed_columns(loop, lanes))
+        inner = frozenset([k for k in range(rows, len(args)) if args[k] in across])
+        yield from (end + k for k in summed_columns(loop, lanes, inner))
 
 
 @functools.lru_cache(maxsize=512)
-def summed_columns(loop: Loop, lanes: int) -> tuple[int, ...]:
-    """Return which of a loop's sums should stand by columns, counted among these."""
+def summed_columns(loop: Loop, lanes: int, across: frozenset[int] = frozenset()) -> tuple[int, ...]:
+    """Return which of a loop's sums should stand by columns, counted among these; `across` are inputs of its body."""
     first = loop.carry + loop.stacked
-    return tuple([place - first for place in output_columns(loop.body, lanes) if place >= first])
+    return tuple([place - first for place in output_columns(loop.body, lanes, across) if place >= first])

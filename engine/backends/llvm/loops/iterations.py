@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 
-from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat
+from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
-from ..driver import in_strips, loop, watched
+from ..turns import in_strips, loop, watched
 from . import moves
+from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in, together
 from .module import Written
 from .writer import Writer
+
+_MANY = 64  # numbers that a counted scan carries and sums, from which on its code is worth having twice
 
 
 class Iterations:
@@ -20,6 +23,7 @@ class Iterations:
     `inputs` and `sinks` say where the numbers of the first iteration stand, seen from the pointers that are handed
     over, `steps` by how many bytes each pointer moves on from one iteration to the next. Where `lanes` are not the
     parent's the iterations take them; the last vector then begins so that it ends with the last iteration.
+    `clears` says of what a counted scan stacks whether rows that take no part are set to 0.
     """
 
     def __init__(
@@ -30,9 +34,10 @@ class Iterations:
         sinks: Sequence[Sink],
         steps: tuple[int, ...],
         lanes: int,
+        clears: tuple[bool, ...] = (),
     ) -> None:
         self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
-        self.lanes, self.module = lanes, parent.module
+        self.lanes, self.module, self.clears = lanes, parent.module, clears
 
     def write(self) -> Written:
         """Write the functions."""
@@ -40,7 +45,7 @@ class Iterations:
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         if self._ends_apart():
-            return self._apart()
+            return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._first_together()
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
@@ -49,7 +54,7 @@ class Iterations:
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
         turns, size = self._turns(inputs, sinks, (), stop)
-        self._define(name, len(steps), text + turns)
+        self._define(name, len(steps), text + turns + self._cleared(0))
         return Written([name], size)
 
     def _turns(
@@ -72,19 +77,19 @@ class Iterations:
         cost = self._cost(step)
         turns = watch.turns(cost, -(-op.length // step))
 
-        def place(index: str, name: str) -> str:
+        def place(index: str, name: str, ahead: int = 0) -> str:
             """Write the iteration, and the pointers that move, from how many there were before."""
-            at = f"%{name} = add i64 {index}, 0\n"
+            at = f"%{name} = add i64 {index}, {ahead}\n"
             if op.backwards:
-                at = f"%{name}.last = sub i64 {stop}, 1\n%{name} = sub i64 %{name}.last, {index}\n"
+                at = f"%{name}.last = sub i64 {stop}, {1 + ahead}\n%{name} = sub i64 %{name}.last, {index}\n"
             if last is not None:
                 at = f"%{name}.over = icmp sgt i64 {index}, {last}\n"
                 at += f"%{name} = select i1 %{name}.over, i64 {last}, i64 {index}\n"
-            return at + _moved(steps, f"%{name}", f"{name}q")
+            return at + moved_pointers(steps, f"%{name}", f"{name}q")
 
         def calls(index: str, name: str, names: Sequence[str]) -> str:
             pointers = [*[f"%{name}q{k}" for k in range(len(steps))], *own]
-            return place(index, name) + _calls(names, pointers, "%f" if reserved else "%frame")
+            return place(index, name) + calls_of(names, pointers, "%f" if reserved else "%frame")
 
         line = self._line(op.body, inputs, sinks, own, reserved)
         if line is None:
@@ -105,18 +110,21 @@ class Iterations:
                 rest = parent.inner(op.body, lanes, inputs, targets, count)
             size = max(line.size, reserved + again.size, reserved + rest.size)
 
+        lines = [line]
+        if op.kind == MAP and last is None and not rest.names:
+            # Several sums of each kind take turns, so that none waits for the addition before.
+            side = line.side_by_side(max(1, lanes // self.module.machine.lanes), stop, step)
+            copies = [self._line(plain, inputs, sinks, own, reserved, doubtful, f".{k}") for k in range(1, side)]
+            lines += [copy for copy in copies if copy is not None]
+            turns = -(-turns // side) * side
+
         def inside(start: str, end: str) -> str:
-            text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i", lanes))
-            if again.names:
-                # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
-                slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
-                text += (
-                    f"{line.is_nan(lanes)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
-                    f"sum.again:\n{slow}br label %sum.over\n"
-                    f"sum.good:\n{line.add_up(lanes)}br label %sum.over\nsum.over:\n"
-                )
-            else:
-                text += line.add_up(lanes)
+            each = [place("%i", f"k{copy.copy}", k * step) + copy.text for k, copy in enumerate(lines)]
+            phis = "".join([copy.phis("i") for copy in lines])
+            text = loop("i", start, end, step * len(lines), "\n".join(each), phis)
+            # The loop may have been left at %i.
+            slow = loop("z", start, "%i", step, calls("%z", "zk", again.names)) if again.names else ""
+            text += line.ended(lines[1:], slow)
             return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
@@ -129,11 +137,12 @@ class Iterations:
         own: Sequence[str],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
-        """Write one iteration in line if it is short."""
+        """Write one iteration in line if it is short; its names have an ending of their own if it is a copy."""
         if any(isinstance(op, Loop) for op, _ in body.steps):
             return None
-        names = [*[f"%kq{k}" if step else f"%r{k}" for k, step in enumerate(self.steps)], *own]
+        names = [*[f"%k{copy}q{k}" if step else f"%r{k}" for k, step in enumerate(self.steps)], *own]
 
         def named(spot: Spot) -> Spot:
             return spot._replace(base=names[int(spot.base[2:])])
@@ -141,7 +150,7 @@ class Iterations:
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
         every, places = [[target] for target in targets], list(map(named, inputs))
-        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful)
+        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -156,7 +165,7 @@ class Iterations:
     def _in_lanes(self) -> Written:
         """Run as many iterations at a time as there are lanes; at the end some run twice, but are added once."""
         op, inputs, sinks, steps, lanes = self.op, self.inputs, self.sinks, self.steps, self.lanes
-        width = 8 * lanes
+        width = self.module.size * lanes
         count, rest = len(steps), op.length % lanes
 
         def lane(spot: Spot) -> Spot:
@@ -183,7 +192,9 @@ class Iterations:
             tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
             size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
-            text += f"%w = add i64 0, {last}\n" + _moved(steps, "%w", "w") + _calls(tail.names, pointers, "%f")
+            text += (
+                f"%w = add i64 0, {last}\n" + moved_pointers(steps, "%w", "w") + calls_of(tail.names, pointers, "%f")
+            )
         text += self._added_up([sink.spot for sink in sinks[op.stacked :]], sums, lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
@@ -191,16 +202,16 @@ class Iterations:
 
     def _added_up(self, targets: Sequence[Spot], sums: Sequence[Spot], lanes: int) -> str:
         """Add the lanes of each sum to where it is wanted."""
-        type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fadd.v{lanes}f64"
-        parent = self.parent
-        parent.wide.declarations[symbol] = f"declare double @{symbol}(double, {type_})\n"
+        machine, parent, size, scalar = self.module.machine, self.parent, self.module.size, self.module.scalar
+        type_, symbol = machine.type(lanes), f"llvm.vector.reduce.fadd.{machine.suffix(lanes)}"
+        parent.wide.declarations[symbol] = f"declare {scalar} @{symbol}({scalar}, {type_})\n"
 
         def fold(spots: list[Spot], _: Sequence[str]) -> None:
             key, (p, q) = parent.temporary(), [parent.pointer(spot.base, spot.offset) for spot in spots]
             parent.lines.append(
-                f"%v{key}l = load {type_}, ptr {p}, align 8\n%o{key} = load double, ptr {q}, align 8\n"
-                f"%s{key} = call reassoc double @{symbol}(double %o{key}, {type_} %v{key}l)\n"
-                f"store double %s{key}, ptr {q}, align 8"
+                f"%v{key}l = load {type_}, ptr {p}, align {size}\n%o{key} = load {scalar}, ptr {q}, align {size}\n"
+                f"%s{key} = call reassoc {scalar} @{symbol}({scalar} %o{key}, {type_} %v{key}l)\n"
+                f"store {scalar} %s{key}, ptr {q}, align {size}"
             )
 
         def write() -> None:
@@ -208,7 +219,7 @@ class Iterations:
             for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
-        return self._written(write)
+        return self.parent.written(write)
 
     def _while(self) -> Written:
         """Iterate while all lanes go on together."""
@@ -218,19 +229,37 @@ class Iterations:
         body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
-        text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-        text += "%c = load double, ptr %frame, align 8\n%on = fcmp une double %c, 0.0\n"
+        text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+        scalar = self.module.scalar
+        text += f"%c = load {scalar}, ptr %frame, align {self.module.size}\n%on = fcmp une {scalar} %c, 0.0\n"
         text += "%go = and i1 %limit, %on\nbr i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(self.lanes)) + "br label %body\nbody:\n"
-        text += _moved(self.steps, "%i") + _calls(body.names, [f"%q{k}" for k in range(count)], "%f") + self._again()
+        text += moved_pointers(self.steps, "%i") + calls_of(body.names, [f"%q{k}" for k in range(count)], "%f")
+        text += self._again()
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], 64 + max(condition.size, body.size))
 
-    def _apart(self) -> Written:
-        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing."""
+    def _moves(self) -> int:
+        """Return how many numbers a loop carries and sums."""
+        op = self.op
+        return sum(map(size_of, op.shapes[: op.carry])) + sum(map(size_of, op.shapes[op.carry + op.stacked :]))
+
+    def _first_together(self) -> Written:
+        """Run the rows of a counted scan in which all lanes take part as of any loop, and only the others apart."""
+        turns, size = self._turns(self.inputs, self.sinks, (), "%least")
+        name = self.module.name("loop")
+        self._define(name, len(self.steps), self._length() + turns)
+        apart = self._apart("%least")
+        return Written([*apart.names, name] if self.op.backwards else [name, *apart.names], max(size, apart.size))
+
+    def _apart(self, first: str = "0") -> Written:
+        """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing.
+
+        Of a counted scan only rows from the `first` on are left.
+        """
         op, inputs, count, lanes = self.op, self.inputs, len(self.steps), self.lanes
-        width, end = 8 * lanes, op.carry + op.stacked
+        width, end = self.module.size * lanes, op.carry + op.stacked
         fresh, own = [], 0
         for spot in [*inputs[: op.carry], *[sink.spot for sink in self.sinks[end:]]]:
             fresh.append(in_order(f"%r{count}", own, spot.shape, width, wide=True))
@@ -239,35 +268,35 @@ class Iterations:
         place, own = own, -(-(own + width) // 64) * 64
         sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
         body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
-        type_, mask, size = f"<{lanes} x double>", f"<{lanes} x i1>", body.size
+        type_, mask, size = self.module.machine.type(lanes), f"<{lanes} x i1>", body.size
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.kind == WHILE:
             found = _without_rows(op, inputs)
             condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
-            text += _calls(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
-            text += f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align 8\n"
+            text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
+            text += (
+                f"%cp = getelementptr i8, ptr %frame, i64 {place}\n%c = load {type_}, ptr %cp, align {width // lanes}\n"
+            )
             symbol = f"llvm.vector.reduce.or.v{lanes}i1"
             self.module.declare(f"declare i1 @{symbol}({mask})\n")
             text += f"%on = fcmp une {type_} %c, zeroinitializer\n%any = call i1 @{symbol}({mask} %on)\n"
             text += "%go = and i1 %limit, %any\n"
         else:
-            text += self._length() + "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%n")
+            text += self._length() + f"%more = sub i64 %n, {first}\n"
+            text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit("%more")
             text += "%go = and i1 %limit, %limit\n"
         text += "br i1 %go, label %turn, label %done\nturn:\n"
         text += watch.look("w", "done", self._cost(lanes)) + "br label %body\nbody:\n"
-        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else "%k = add i64 %i, 0\n"
-        if op.kind == COUNTED:
-            text += (
-                f"%kd = sitofp i64 %k to double\n%ki = insertelement {type_} poison, double %kd, i64 0\n"
-                f"%ks = shufflevector {type_} %ki, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-                f"%on = fcmp olt {type_} %ks, %counts\n"
-            )
-        text += _moved(self.steps, "%k") + _calls(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
+        text += "%last = sub i64 %n, 1\n%k = sub i64 %last, %i\n" if op.backwards else f"%k = add i64 %i, {first}\n"
+        text += takes_part(self.module, "on", "%k", lanes) if op.kind == COUNTED else ""
+        text += moved_pointers(self.steps, "%k")
+        text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self._written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self._written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask)) + self._again()
+        text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
         return Written([name], own + size)
@@ -284,27 +313,16 @@ class Iterations:
         return ("br label %done\n" if self.op.is_branch else "%next = add i64 %i, 1\nbr label %head\n") + "done:\n"
 
     def _length(self) -> str:
-        """Write how many iterations of a counted scan there are, %n, and in lanes that differ the number of each."""
-        op, lanes = self.op, self.lanes
-        spot = self.inputs[op.carry + op.rows]
-        text = f"%cp = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
-        if spot.varies:
-            type_, symbol = f"<{lanes} x double>", f"llvm.vector.reduce.fmax.v{lanes}f64"
-            self.module.declare(f"declare double @{symbol}({type_})\n")
-            text += f"%counts = load {type_}, ptr %cp, align 8\n%most = call double @{symbol}({type_} %counts)\n"
-        else:
-            text += "%most = load double, ptr %cp, align 8\n"
-        return text + (
-            f"%given = fptosi double %most to i64\n%over = icmp sgt i64 %given, {op.length}\n"
-            f"%n = select i1 %over, i64 {op.length}, i64 %given\n"
-        )
+        op = self.op
+        return iterations(self.module, self.inputs[op.carry + op.rows], op.length, self.lanes)
 
-    def _written(self, write: Callable[[], None]) -> str:
-        """Return what is written by the parent's means."""
-        lines, self.parent.lines = self.parent.lines, []
-        write()
-        text, self.parent.lines = "".join(f"{line}\n" for line in self.parent.lines), lines
-        return text
+    def _cleared(self, lanes: int) -> str:
+        """Set to 0 what a counted scan stacks for rows that take no part; some `lanes` may end before others."""
+        op, carry = self.op, self.op.carry
+        if op.kind != COUNTED:
+            return ""
+        pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
+        return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
     def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
         """Replace the carry in the lanes that go on, where `%on`."""
@@ -372,7 +390,7 @@ def _follows(before: Sequence[Spot], spot: Spot) -> bool:
     return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
 
 
-def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
+def moved_pointers(steps: Sequence[int], index: str, name: str = "q") -> str:
     """Write the pointers of one iteration."""
     return "".join(
         f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
@@ -380,6 +398,6 @@ def _moved(steps: Sequence[int], index: str, name: str = "q") -> str:
     )
 
 
-def _calls(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
+def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
     operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
     return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -12,8 +12,8 @@ from ....programs import Part, Shape, contiguous, seen_through, size_of, whole
 class Spot(NamedTuple):
     """Where a number or an array is stored, in bytes from a pointer.
 
-    `base` is the pointer as LLVM IR writes it. A number is one double for all lanes; or, if `wide`, a vector; or, with
-    `lane`, one double for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
+    `base` is the pointer as LLVM IR writes it. A number is one for all lanes; or, if `wide`, a vector; or, with
+    `lane`, one for each lane, so many bytes apart. A wide spot with `fold` is a sum over a shorter vector of so
     many lanes, to which parts of longer ones are added. The numbers of an array are alike, with `strides` in bytes
     along the axes of its `shape`.
     """
@@ -109,6 +109,19 @@ def by_columns(base: str, offset: int, shape: Shape, width: int, wide: bool = Fa
     """Return the spot of an array that has its rows' first numbers side by side, then their second ones, and so on."""
     strides = (width, *[width * shape[0] * stride for stride in contiguous(shape[1:])])
     return Spot(base, offset, wide, shape=shape, strides=strides)
+
+
+def compact(base: str, offset: int, like: Spot, width: int) -> Spot:
+    """Return the spot of numbers side by side whose axes follow each other as in another array.
+
+    >>> compact("%r0", 0, Spot("%r1", 0, shape=(2, 3, 4), strides=(8, 640, 80)), 8).strides
+    (8, 64, 16)
+    """
+    strides, step = [0] * len(like.shape), width
+    for axis in sorted(range(len(like.shape)), key=lambda axis: (abs(like.strides[axis]), -axis)):
+        strides[axis] = step
+        step *= like.shape[axis]
+    return Spot(base, offset, shape=like.shape, strides=tuple(strides))
 
 
 def together(spots: Sequence[Spot], shape: Shape) -> Spot | None:

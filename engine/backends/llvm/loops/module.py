@@ -29,9 +29,11 @@ class Module:
 
     def __init__(self, machine: Machine, callbacks: list[Primitive]) -> None:
         self.machine, self.callbacks = machine, callbacks
+        self.scalar, self.size = machine.scalar, machine.size
         self.texts: list[str] = []
         self.constants: dict[bytes, str] = {}
         self.functions: dict[object, Written] = {}  # of loops
+        self.shares = True  # whether threads may share loops: none inside one that they share
         self._operations: dict[int, Operations] = {}
         self._declared: dict[str, None] = {}
         self._walks: dict[Hashable, str] = {}
@@ -40,7 +42,7 @@ class Module:
     def operations(self, lanes: int) -> Operations:
         """Return the writer of operations on so many lanes."""
         if lanes not in self._operations:
-            self._operations[lanes] = Operations(self.machine, lanes, self.callbacks)
+            self._operations[lanes] = Operations(self.machine, lanes, self.callbacks, loops=True)
         return self._operations[lanes]
 
     def name(self, kind: str) -> str:
@@ -57,7 +59,7 @@ class Module:
         if data not in self.constants:
             is_large = size >= LARGE
             self.constants[data] = table_name(data) if is_large else f"@numbers_{len(self.constants)}"
-        return in_order(self.constants[data], 0, shape, 8)
+        return in_order(self.constants[data], 0, shape, self.size)
 
     def declare(self, text: str) -> None:
         """Add a declaration that the text needs."""
@@ -71,21 +73,20 @@ class Module:
             self.texts.append(write(name))
         return self._walks[key]
 
+    def _constant(self, name: str, doubles: bytes) -> str:
+        data = self.machine.format.packed(doubles)
+        text = "".join([f"\\{byte:02X}" for byte in data])
+        return f'{name} = internal constant [{len(data)} x i8] c"{text}", align 64\n'
+
     def text(self) -> str:
         """Return the module's text."""
         declared = {k: v for operations in self._operations.values() for k, v in operations.declarations.items()}
         arrays = [
-            f"{name} = global ptr null\n"
-            if name.startswith(TABLE)
-            else f'{name} = internal constant [{len(data)} x i8] c"{_escaped(data)}", align 64\n'
+            f"{name} = global ptr null\n" if name.startswith(TABLE) else self._constant(name, data)
             for data, name in self.constants.items()
         ]
         own = "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)\n"
         return "".join([own, *self._declared, *declared.values(), *arrays, *self.texts])
-
-
-def _escaped(data: bytes) -> str:
-    return "".join([f"\\{byte:02X}" for byte in data])
 
 
 def table_name(data: bytes) -> str:
@@ -93,12 +94,12 @@ def table_name(data: bytes) -> str:
     return f"{TABLE}{hashlib.sha256(data).hexdigest()[:32]}"
 
 
-def large_tables(program: Program) -> dict[str, bytes]:
+def large_tables(program: Program, machine: Machine) -> dict[str, bytes]:
     """Return the large arrays of constants of a program and its inner ones, by the names of the pointers to them."""
     inner = [body for op in program.rows_and_loops() if isinstance(op, Loop) for body in op.programs()]
     found: dict[str, bytes] = {}
     for own in {id(body): body for body in [program, *inner]}.values():
         for item in own.constants:
-            if isinstance(item, Numbers) and len(item.data) >= 8 * LARGE:
-                found[table_name(item.data)[1:]] = item.data
+            if isinstance(item, Numbers) and size_of(item.shape) >= LARGE:
+                found[table_name(item.data)[1:]] = machine.format.packed(item.data)
     return found

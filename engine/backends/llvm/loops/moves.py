@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ....programs import Numbers
-from ..driver import loop
+from ..turns import loop
 from .memory import Sink, Spot, merged, size_in, together
 from .writer import Writer
 
 _RUN = 3  # numbers that are moved as an array, at least
 _FEW = 4  # numbers that are written one by one
-_LONG = 64  # doubles side by side that are copied, or added, by a call
+_LONG = 64  # numbers side by side that are copied, or added, by a call
 
 Move = tuple[int, Spot]  # a value, and where it goes
 Emit = Callable[[list[Spot], Sequence[str]], None]  # writes what happens to numbers at these places, with operands
@@ -80,7 +80,7 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
     axes = merged(target.shape, source.strides, target.strides)
     if is_plain and (not axes or (len(axes) == 1 and axes[0][1:] == (width, width))):
         size = size_in(target) * width
-        if size <= 8 * _LONG:
+        if size <= writer.size * _LONG:
             _in_pieces(writer, source, target, size, adds)
             return
         if not adds:
@@ -88,7 +88,8 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
             pointers = ", ".join([f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, source)])
             writer.lines.append(f"call void @llvm.memcpy.p0.p0.i64({pointers}, i64 {size}, i1 false)")
             return
-    if is_plain and not source.wide and axes[-1][1:] == (8, 8) and axes[-1][0] >= writer.module.machine.lanes:
+    in_rows = is_plain and not source.wide and axes[-1][1:] == (width, width)
+    if in_rows and axes[-1][0] >= writer.module.machine.lanes:
         _by_vectors(writer, source, target, axes, adds)
         return
 
@@ -105,8 +106,8 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
 
 
 def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], adds: bool) -> None:
-    """Copy or add doubles that stand side by side along the last axis: vectors, then what is left."""
-    lanes = writer.module.machine.lanes
+    """Copy or add numbers that stand side by side along the last axis: vectors, then what is left."""
+    lanes, size = writer.module.machine.lanes, writer.size
     operations = writer.module.operations(lanes)
     outer, length = axes[:-1], axes[-1][0]
 
@@ -116,11 +117,11 @@ def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple
 
     def vector(spots: list[Spot], _: Sequence[str]) -> None:
         key, (p, q) = writer.temporary(), [writer.pointer(spot.base, spot.offset) for spot in spots]
-        text = f"%x{key} = load {operations.type}, ptr {p}, align 8\n"
+        text = f"%x{key} = load {operations.type}, ptr {p}, align {size}\n"
         if adds:
-            text += f"%t{key} = load {operations.type}, ptr {q}, align 8\n"
+            text += f"%t{key} = load {operations.type}, ptr {q}, align {size}\n"
             text += f"%s{key} = fadd {operations.type} %t{key}, %x{key}\n"
-        writer.lines.append(f"{text}store {operations.type} %{'s' if adds else 'x'}{key}, ptr {q}, align 8")
+        writer.lines.append(f"{text}store {operations.type} %{'s' if adds else 'x'}{key}, ptr {q}, align {size}")
 
     def one(spots: list[Spot], _: Sequence[str]) -> None:
         text = writer.load(spots[0])
@@ -128,9 +129,9 @@ def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple
 
     pair = (source, 1), (target, 2)
     whole, rest = length // lanes, length % lanes
-    walk(writer, ("vectors", adds), [spot_of(s, k, whole, 8 * lanes, 0) for s, k in pair], vector)
+    walk(writer, ("vectors", adds), [spot_of(s, k, whole, size * lanes, 0) for s, k in pair], vector)
     if rest:
-        walk(writer, ("copy", adds), [spot_of(s, k, rest, 8, 8 * lanes * whole) for s, k in pair], one)
+        walk(writer, ("copy", adds), [spot_of(s, k, rest, size, size * lanes * whole) for s, k in pair], one)
 
 
 def clear(writer: Writer, spot: Spot) -> None:
@@ -144,12 +145,12 @@ def clear(writer: Writer, spot: Spot) -> None:
         size = width * size_in(spot)
         writer.lines.append(f"call void @llvm.memset.p0.i64(ptr {pointer}, i8 0, i64 {size}, i1 false)")
         return
-    type_ = f"<{spot.fold} x double>" if spot.fold else ""
+    type_ = writer.module.machine.type(spot.fold)
 
     def one(spots: list[Spot], _: Sequence[str]) -> None:
         if spot.fold:
             pointer = writer.pointer(spots[0].base, spots[0].offset)
-            writer.lines.append(f"store {type_} zeroinitializer, ptr {pointer}, align 8")
+            writer.lines.append(f"store {type_} zeroinitializer, ptr {pointer}, align {writer.size}")
         else:
             writer.store((writer.wide if spot.varies else writer.plain).zero, spots[0])
 
@@ -225,21 +226,22 @@ def _each(spot: Spot) -> list[Spot]:
 
 def _in_pieces(writer: Writer, source: Spot, target: Spot, size: int, adds: bool) -> None:
     """Copy or add a few bytes that stand side by side as vectors, all read before any is written."""
-    pieces, place, lanes = [], 0, writer.module.machine.lanes
+    machine, width = writer.module.machine, writer.size
+    pieces, place, lanes = [], 0, machine.lanes
     while place < size:
-        while place + 8 * lanes > size:
+        while place + width * lanes > size:
             lanes //= 2
-        type_, key = f"<{lanes} x double>" if lanes > 1 else "double", writer.temporary()
+        type_, key = machine.type(lanes), writer.temporary()
         pointer = writer.pointer(source.base, source.offset + place)
-        writer.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align 8")
+        writer.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align {width}")
         pieces.append((type_, place, f"%x{key}"))
-        place += 8 * lanes
+        place += width * lanes
     for type_, place, text in pieces:
         pointer = writer.pointer(target.base, target.offset + place)
         if adds:
             key = writer.temporary()
             writer.lines.append(
-                f"%t{key} = load {type_}, ptr {pointer}, align 8\n%s{key} = fadd {type_} %t{key}, {text}"
+                f"%t{key} = load {type_}, ptr {pointer}, align {width}\n%s{key} = fadd {type_} %t{key}, {text}"
             )
             text = f"%s{key}"
-        writer.lines.append(f"store {type_} {text}, ptr {pointer}, align 8")
+        writer.lines.append(f"store {type_} {text}, ptr {pointer}, align {width}")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ....programs import Part, Place, size_of
-
-_MOST = 64  # parts that are compared with each other
+from ....programs import Place, size_of
+from ...meeting import added
 
 
 def overlaps(op: Place) -> list[bool]:
-    """Return for each part whether it may meet one before it, so that it has to be added to what is there.
+    """Return for each part whether it may meet itself or one before it, so that it is added to what is there.
 
+    >>> from chainrule.programs import Part
     >>> overlaps(Place((4,), [Part(0, (2,), (1,)), Part(2, (), ()), Part(1, (2,), (1,))]))
     [False, False, True]
     """
@@ -18,12 +18,7 @@ def overlaps(op: Place) -> list[bool]:
     if not any(part.shape for part in op.parts):
         first = {part.start: k for k, part in reversed(list(enumerate(op.parts)))}
         return [first[part.start] != k for k, part in enumerate(op.parts)]
-    if len(op.parts) > _MOST:
-        return _by_places(op)
-    found = []
-    for k, part in enumerate(op.parts):
-        found.append(any(not _apart(part, other) for other in op.parts[:k]))
-    return found
+    return added(op)
 
 
 def is_disjoint(op: Place) -> bool:
@@ -34,6 +29,7 @@ def is_disjoint(op: Place) -> bool:
 def order_of(op: Place) -> list[int] | None:
     """Return in which order the parts stand side by side and are the array; None if they do not, or are not all of it.
 
+    >>> from chainrule.programs import Part
     >>> order_of(Place((3,), [Part(2, (), ()), Part(0, (2,), (1,))]))
     [1, 0]
     """
@@ -45,46 +41,3 @@ def order_of(op: Place) -> list[int] | None:
             return None
         end += size_of(part.shape)
     return order if end == size_of(op.shape) else None
-
-
-def _by_places(op: Place) -> list[bool]:
-    """Compare the intervals that parts lie in."""
-    reached = -1
-    found = []
-    for part in op.parts:
-        low, high = _bounds(part)
-        found.append(low <= reached)
-        reached = max(reached, high)
-    return found
-
-
-def _bounds(part: Part) -> tuple[int, int]:
-    ends = [stride * (length - 1) for length, stride in zip(part.shape, part.strides, strict=True)]
-    return part.start + sum(min(0, end) for end in ends), part.start + sum(max(0, end) for end in ends)
-
-
-def _apart(a: Part, b: Part) -> bool:
-    if not size_of(a.shape) or not size_of(b.shape):
-        return True
-    (low, high), (start, end) = _bounds(a), _bounds(b)
-    if high < start or end < low:
-        return True
-    # Columns of one matrix, each on its own: what both step over is longer than what they reach in between.
-    step = max([abs(stride) for stride in (*a.strides, *b.strides)], default=0)
-    if not step:
-        return False
-    own, other = _within(a, step), _within(b, step)
-    if own is None or other is None:
-        return False
-    return own[1] < other[0] or other[1] < own[0]
-
-
-def _within(part: Part, step: int) -> tuple[int, int] | None:
-    """Return between which remainders by a step the numbers of a part lie, if they lie in one run."""
-    rest = Part(
-        part.start,
-        tuple([length for length, stride in zip(part.shape, part.strides, strict=True) if stride % step]),
-        tuple([stride for stride in part.strides if stride % step]),
-    )
-    low, high = _bounds(rest)
-    return (low % step, low % step + high - low) if low % step + high - low < step else None

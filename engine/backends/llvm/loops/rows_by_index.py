@@ -54,7 +54,6 @@ def scatter(writer: Writer, index: Spot, rows: Spot, target: Spot) -> None:
             lost, some = writer.temporary(), writer.temporary()
             writer.lines.append(f"%none{lost} = xor {writer.wide.mask} {wanted[1]}, splat (i1 true)")
             _branch_if_any(writer, f"%none{lost}", True, f"lost{lost}", f"done{some}")
-            writer.lines.append(f"lost{lost}:")
             _lose(writer, given, whole, marked, f"%none{lost}")
             writer.lines.append(f"br label %done{some}\ndone{some}:")
             return
@@ -87,6 +86,9 @@ def _lose(writer: Writer, given: Spot, target: Spot, flag: Spot, lost: str = "")
         writer.store(f"%f{key}", spots[1])
 
     def spoil(spots: list[Spot], _: Sequence[str]) -> None:
+        if target.fold:
+            writer.fold(spots[0], [writer.load(spots[1])])
+            return
         own, key = [writer.load(spot) for spot in spots], writer.temporary()
         writer.lines.append(f"%f{key} = fadd {type_} {own[0]}, {own[1]}")
         writer.store(f"%f{key}", spots[0])
@@ -98,19 +100,19 @@ def _lose(writer: Writer, given: Spot, target: Spot, flag: Spot, lost: str = "")
     found, key = writer.load(flag), writer.temporary()
     writer.lines.append(f"%is{key} = fcmp une {type_} {found}, {operations.zero}")
     _branch_if_any(writer, f"%is{key}", target.varies, f"spoil{key}", f"kept{key}")
-    writer.lines.append(f"spoil{key}:")
     moves.walk(writer, ("spoil",), [target, spread(target)], spoil)
     writer.lines.append(f"br label %kept{key}\nkept{key}:")
 
 
 def _branch_if_any(writer: Writer, condition: str, varies: bool, then: str, otherwise: str) -> None:
-    """Write a branch to one label if a condition holds in any lane, else to another."""
+    """Begin the code at a label, run if a condition holds in any lane; else that at another one follows."""
     if varies:
         key, symbol, mask = writer.temporary(), f"llvm.vector.reduce.or.v{writer.lanes}i1", writer.wide.mask
         writer.module.declare(f"declare i1 @{symbol}({mask})\n")
         writer.lines.append(f"%any{key} = call i1 @{symbol}({mask} {condition})")
         condition = f"%any{key}"
-    writer.lines.append(f"br i1 {condition}, label %{then}, label %{otherwise}")
+    # In one piece, since a label may be put between two.
+    writer.lines.append(f"br i1 {condition}, label %{then}, label %{otherwise}\n{then}:")
 
 
 def _row(writer: Writer, text: str, varies: bool, count: int, step: int) -> tuple[str, str]:
@@ -148,11 +150,11 @@ def _begin_choice(writer: Writer, base: str, offset: str, known: str) -> int:
     return key
 
 
-def _pointers(writer: Writer, spot: Spot, offsets: str) -> str:
+def _pointers(writer: Writer, spot: Spot, offsets: str, lanes: int) -> str:
     """Write a vector of pointers: that of a number in the row of each lane."""
-    key, each = writer.temporary(), 8 if spot.wide else spot.lane
-    between = ", ".join(f"i64 {each * lane}" for lane in range(writer.lanes))
-    type_ = f"<{writer.lanes} x i64>"
+    key, each = writer.temporary(), writer.size if spot.wide else spot.lane
+    between = ", ".join(f"i64 {each * lane}" for lane in range(lanes))
+    type_ = f"<{lanes} x i64>"
     writer.lines.append(
         f"%off{key} = add {type_} {offsets}, <{between}>\n"
         f"%ptr{key} = getelementptr i8, ptr {writer.pointer(spot.base, spot.offset)}, {type_} %off{key}"
@@ -160,40 +162,57 @@ def _pointers(writer: Writer, spot: Spot, offsets: str) -> str:
     return f"%ptr{key}"
 
 
-def _read(writer: Writer, pointers: str, known: str, otherwise: str) -> str:
-    lanes, type_, key = writer.lanes, writer.wide.type, writer.temporary()
-    symbol, vector, mask = f"llvm.masked.gather.v{lanes}f64.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
+def _read(writer: Writer, pointers: str, known: str, otherwise: str, lanes: int) -> str:
+    machine, key = writer.module.machine, writer.temporary()
+    type_, vector, mask = machine.type(lanes), f"<{lanes} x ptr>", f"<{lanes} x i1>"
+    symbol = f"llvm.masked.gather.{machine.suffix(lanes)}.v{lanes}p0"
     writer.module.declare(f"declare {type_} @{symbol}({vector}, i32, {mask}, {type_})\n")
-    writer.lines.append(
-        f"%got{key} = call {type_} @{symbol}({vector} {pointers}, i32 8, {mask} {known}, {type_} {otherwise})"
-    )
+    operands = f"{vector} {pointers}, i32 {writer.size}, {mask} {known}, {type_} {otherwise}"
+    writer.lines.append(f"%got{key} = call {type_} @{symbol}({operands})")
     return f"%got{key}"
 
 
 def _gather_lanes(writer: Writer, row: Spot, target: Spot, offsets: str, known: str) -> None:
     def one(spots: list[Spot], more: Sequence[str]) -> None:
-        pointers = _pointers(writer, spots[0], more[0])
-        writer.store(_read(writer, pointers, more[1], writer.wide.literal(math.nan)), spots[1])
+        pointers = _pointers(writer, spots[0], more[0], writer.lanes)
+        writer.store(_read(writer, pointers, more[1], writer.wide.literal(math.nan), writer.lanes), spots[1])
 
     moves.walk(writer, ("gather lanes",), [row, target], one, _of_lanes(writer, offsets, known))
 
 
 def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: str) -> None:
-    lanes, type_ = writer.lanes, writer.wide.type
-    symbol, vector, mask = f"llvm.masked.scatter.v{lanes}f64.v{lanes}p0", f"<{lanes} x ptr>", writer.wide.mask
+    """Add a number of each lane to the row of its own; to sums over a shorter vector part by part."""
+    lanes, machine = row.fold or writer.lanes, writer.module.machine
+    type_, symbol = machine.type(lanes), f"llvm.masked.scatter.{machine.suffix(lanes)}.v{lanes}p0"
+    vector, mask = f"<{lanes} x ptr>", f"<{lanes} x i1>"
     writer.module.declare(f"declare void @{symbol}({type_}, {vector}, i32, {mask})\n")
 
     def one(spots: list[Spot], more: Sequence[str]) -> None:
         text = writer.load(spots[0])
         text = text if given.varies else writer.splat(text)
-        pointers, key = _pointers(writer, spots[1], more[0]), writer.temporary()
-        before = _read(writer, pointers, more[1], writer.wide.zero)
-        writer.lines.append(
-            f"%sum{key} = fadd {type_} {before}, {text}\n"
-            f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 8, {mask} {more[1]})"
-        )
+        for first in range(0, writer.lanes, lanes):
+            places, flags, items = [
+                _part(writer, kind, own, first, lanes)
+                for kind, own in (("i64", more[0]), ("i1", more[1]), (writer.scalar, text))
+            ]
+            pointers, key = _pointers(writer, spots[1], places, lanes), writer.temporary()
+            before = _read(writer, pointers, flags, "zeroinitializer", lanes)
+            writer.lines.append(
+                f"%sum{key} = fadd {type_} {before}, {items}\n"
+                f"call void @{symbol}({type_} %sum{key}, {vector} {pointers}, i32 {writer.size}, {mask} {flags})"
+            )
 
     moves.walk(writer, ("scatter lanes",), [given, row], one, _of_lanes(writer, offsets, known))
+
+
+def _part(writer: Writer, kind: str, text: str, first: int, lanes: int) -> str:
+    """Return some lanes of a vector as a shorter one."""
+    if lanes == writer.lanes:
+        return text
+    key, type_ = writer.temporary(), f"<{writer.lanes} x {kind}>"
+    chosen = ", ".join(f"i32 {k}" for k in range(first, first + lanes))
+    writer.lines.append(f"%part{key} = shufflevector {type_} {text}, {type_} poison, <{lanes} x i32> <{chosen}>")
+    return f"%part{key}"
 
 
 def _of_lanes(writer: Writer, offsets: str, known: str) -> list[str]:

@@ -6,9 +6,9 @@ import contextlib
 import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
-from ....programs import Numbers, Program, Shape, differing, size_of
+from ....programs import Numbers, Program, Shape, differing, read_beyond, size_of
 from .in_line import Line
 from .memory import Room, Sink, Spot, in_order
 from .module import TABLE, Module, Written
@@ -24,11 +24,13 @@ class Writer(ABC):
         program: whose values the numbers are.
         lanes: how many runs of the program go side by side.
         dead: how many of the first lanes add nothing to sums.
-        wide, plain: write operations on vectors and on doubles.
+        wide, plain: write operations on vectors and on single numbers.
+        scalar, size: the type of one number, and its bytes.
         differs: of each value, whether it differs between lanes.
         homes: where values are that stand in memory.
         sinks: where outputs go; those in `waiting` are written at the end.
         uses: how often each value is taken.
+        read_beyond: what counted scans stack of which rows beyond the last are read, too.
         room: the frame of memory.
         lines: of the present function.
         known: what holds a value in the present function.
@@ -46,6 +48,7 @@ class Writer(ABC):
     ) -> None:
         self.module, self.program, self.lanes, self.dead = module, program, lanes, dead
         self.wide, self.plain = module.operations(lanes), module.operations(1)
+        self.scalar, self.size = module.scalar, module.size
         self.differs = differing(program, [spot.varies for spot in inputs]) if lanes > 1 else [False] * program.count
         self.homes: dict[int, Spot] = dict(enumerate(inputs))
         for value, item in enumerate(program.constants, len(program.names)):
@@ -56,6 +59,7 @@ class Writer(ABC):
             self.sinks.setdefault(value, []).extend(own)
         self.waiting: dict[int, None] = {}
         self.uses = Counter(itertools.chain(program.outputs, *[args for _, args in program.steps]))
+        self.read_beyond = read_beyond(program)
         self.room = Room()
         self.held: dict[Spot, str] = {}
         self._child = 0  # bytes for the frames of inner loops, one at a time
@@ -84,11 +88,12 @@ class Writer(ABC):
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
         """Return the text of an inner program, if it is short, with sums in registers; see `Line`.
 
-        So many bytes of the frame are `reserved` for others. Where any of the `doubtful` outputs is nan the text goes
-        to the label `i.done`, before it writes one of them.
+        Names end as those of this `copy` do. So many bytes of the frame are `reserved` for others. Where any of the
+        `doubtful` outputs is nan the text goes to the label `i.done`, before it writes one of them.
         """
 
     def begin(self) -> None:
@@ -101,6 +106,13 @@ class Writer(ABC):
         """Return a number unused by any other name in this program's functions."""
         return next(self._temporary)
 
+    def written(self, write: Callable[[], None]) -> str:
+        """Return what is written meanwhile, which goes to no function of this program's own."""
+        lines, self.lines = self.lines, []
+        write()
+        text, self.lines = "".join(f"{line}\n" for line in self.lines), lines
+        return text
+
     # ---- values ----
 
     def constant(self, value: int) -> float | None:
@@ -110,7 +122,7 @@ class Writer(ABC):
         return item if isinstance(item, float) else None
 
     def operand(self, value: int, differs: bool) -> str:
-        """Return a value as an operand: one double or, if lanes differ, a vector."""
+        """Return a value as an operand: one number or, if lanes differ, a vector."""
         constant = self.constant(value)
         if constant is not None:
             return (self.wide if differs else self.plain).literal(constant)
@@ -124,10 +136,10 @@ class Writer(ABC):
         return text
 
     def splat(self, text: str) -> str:
-        """Return a vector with a double in every lane."""
+        """Return a vector with a number in every lane."""
         key, type_ = self.temporary(), self.wide.type
         self.lines.append(
-            f"%i{key} = insertelement {type_} poison, double {text}, i64 0\n"
+            f"%i{key} = insertelement {type_} poison, {self.scalar} {text}, i64 0\n"
             f"%u{key} = shufflevector {type_} %i{key}, {type_} poison, <{self.lanes} x i32> zeroinitializer"
         )
         return f"%u{key}"
@@ -150,11 +162,11 @@ class Writer(ABC):
         """Load the number at a spot."""
         if self.held and spot in self.held:
             return self.held[spot]
-        if spot.lane and spot.lane != 8:
+        if spot.lane and spot.lane != self.size:
             return self._gather(spot)
         pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
-        type_ = self.wide.type if spot.varies else "double"
-        self.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align 8")
+        type_ = self.wide.type if spot.varies else self.scalar
+        self.lines.append(f"%x{key} = load {type_}, ptr {pointer}, align {self.size}")
         return f"%x{key}"
 
     def _gather(self, spot: Spot) -> str:
@@ -162,43 +174,47 @@ class Writer(ABC):
         for lane in range(self.lanes):
             pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
             self.lines.append(
-                f"%h{key} = load double, ptr {pointer}, align 8\n"
-                f"%x{key} = insertelement {self.wide.type} {before}, double %h{key}, i64 {lane}"
+                f"%h{key} = load {self.scalar}, ptr {pointer}, align {self.size}\n"
+                f"%x{key} = insertelement {self.wide.type} {before}, {self.scalar} %h{key}, i64 {lane}"
             )
             before = f"%x{key}"
         return before
 
     def store(self, text: str, spot: Spot) -> None:
-        """Store a double, or a vector, whether the spot is shared by all lanes or one per lane."""
+        """Store a number, or a vector, whether the spot is shared by all lanes or one per lane."""
         if self.held and spot in self.held:
             self.held[spot] = text
             return
-        if spot.lane and spot.lane != 8:
+        if spot.lane and spot.lane != self.size:
             for lane in range(self.lanes):
                 pointer, key = self.pointer(spot.base, spot.offset + lane * spot.lane), self.temporary()
                 self.lines.append(
                     f"%e{key} = extractelement {self.wide.type} {text}, i64 {lane}\n"
-                    f"store double %e{key}, ptr {pointer}, align 8"
+                    f"store {self.scalar} %e{key}, ptr {pointer}, align {self.size}"
                 )
             return
-        type_ = self.wide.type if spot.varies else "double"
-        self.lines.append(f"store {type_} {text}, ptr {self.pointer(spot.base, spot.offset)}, align 8")
+        type_ = self.wide.type if spot.varies else self.scalar
+        self.lines.append(f"store {type_} {text}, ptr {self.pointer(spot.base, spot.offset)}, align {self.size}")
 
     def keep(self, value: int) -> None:
         """Keep a value in the frame for later functions."""
         differs = self.differs[value]
-        spot = Spot("%frame", self.room.slot(8 * self.lanes if differs else 8), differs)
+        spot = Spot("%frame", self.room.slot(self.width_of(differs)), differs)
         self.store(self.known[value], spot)
         self.homes[value] = spot
 
     def block(self, shape: Shape, differs: bool) -> Spot:
         """Make room for an array in the frame."""
-        width = 8 * self.lanes if differs else 8
+        width = self.width_of(differs)
         return in_order("%frame", self.room.block(width * size_of(shape)), shape, width, wide=differs)
 
     def width(self, spot: Spot) -> int:
         """Return how many bytes a number at a spot takes."""
-        return 8 * (spot.fold or self.lanes) if spot.wide else 8
+        return self.size * (spot.fold or self.lanes) if spot.wide else self.size
+
+    def width_of(self, differs: bool) -> int:
+        """Return how many bytes a number takes that differs between lanes, or does not."""
+        return self.size * self.lanes if differs else self.size
 
     def child_frame(self, size: int) -> str:
         """Return the pointer to the frame of an inner loop, which needs so many bytes."""
@@ -217,7 +233,7 @@ class Writer(ABC):
 
     def sum(self, text: str, spot: Spot) -> str:
         """Return the sum of a value and the number at a spot."""
-        type_ = self.wide.type if spot.varies else "double"
+        type_ = self.wide.type if spot.varies else self.scalar
         if self.dead:
             text = self.alive(text)
         total, key = self.load(spot), self.temporary()
@@ -245,7 +261,7 @@ class Writer(ABC):
         if not total:
             pointer, key = self.pointer(spot.base, spot.offset), self.temporary()
             total = f"%f{key}"
-            self.lines.append(f"{total} = load {short.type}, ptr {pointer}, align 8")
+            self.lines.append(f"{total} = load {short.type}, ptr {pointer}, align {self.size}")
         for first in range(0, self.lanes, size):
             parts = []
             for factor in factors:
@@ -266,4 +282,4 @@ class Writer(ABC):
         if spot in self.held:
             self.held[spot] = total
         else:
-            self.lines.append(f"store {short.type} {total}, ptr {pointer}, align 8")
+            self.lines.append(f"store {short.type} {total}, ptr {pointer}, align {self.size}")

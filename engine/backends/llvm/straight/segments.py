@@ -28,19 +28,29 @@ _Instruction = tuple[int, Primitive, tuple[int, ...], str]
 class Section:
     """Write either the shared steps, on scalars, or those of every sample, on vectors.
 
+    With `sum_lanes` the vectors are shorter than sums over the samples, which have so many lanes.
     `declarations` collects what the functions written so far call; `callbacks` the rows that only Python can evaluate.
     """
 
     def __init__(
-        self, layout: Layout, machine: Machine, callbacks: list[Primitive], *, sample: bool, vectors: int = 1
+        self,
+        layout: Layout,
+        machine: Machine,
+        callbacks: list[Primitive],
+        *,
+        sample: bool,
+        vectors: int = 1,
+        sum_lanes: int = 0,
     ) -> None:
         self.layout, self.sample = layout, sample
         self.lanes = machine.lanes * vectors if sample else 1
         self.operations = Operations(machine, self.lanes, callbacks)
-        self.prefix = "sample" if sample else "shared"
+        self.prefix = "single" if sum_lanes else "sample" if sample else "shared"
         self.memory = "%scratch" if sample else "%shared"
-        self.width = 8 * self.lanes
+        self.size, self.scalar = machine.size, machine.scalar
+        self.width = self.size * self.lanes
         self.align = min(64, self.width)
+        self.sum_width = self.size * (sum_lanes or self.lanes)
         self.type, self.mask = self.operations.type, self.operations.mask
         self.slots: dict[int, int] = {}
         self.slot_count = 0
@@ -225,19 +235,19 @@ class Section:
                 if self._last[value] > self._segment:
                     self._save(value)
             else:
-                self._load_scalar(self._pointer(argument), 8 * (value - layout.starts[argument]), tag)
+                self._load_scalar(self._pointer(argument), self.size * (value - layout.starts[argument]), tag)
         else:
-            self._load_scalar("%shared", 8 * self._shared_slots[value], tag)
+            self._load_scalar("%shared", self.size * self._shared_slots[value], tag)
         return self._known[value]
 
     def _load_scalar(self, base: str, offset: int, tag: str) -> None:
         self._lines.append(f"%p{tag} = getelementptr i8, ptr {base}, i64 {offset}")
         if not self.sample:
-            self._lines.append(f"%v{tag} = load double, ptr %p{tag}, align 8")
+            self._lines.append(f"%v{tag} = load {self.scalar}, ptr %p{tag}, align {self.size}")
             return
         self._lines.append(
-            f"%s{tag} = load double, ptr %p{tag}, align 8\n"
-            f"%i{tag} = insertelement {self.type} poison, double %s{tag}, i64 0\n"
+            f"%s{tag} = load {self.scalar}, ptr %p{tag}, align {self.size}\n"
+            f"%i{tag} = insertelement {self.type} poison, {self.scalar} %s{tag}, i64 0\n"
             f"%v{tag} = shufflevector {self.type} %i{tag}, {self.type} poison, <{self.lanes} x i32> zeroinitializer"
         )
 
@@ -252,15 +262,15 @@ class Section:
         size, offset = self.layout.sizes[argument], value - self.layout.starts[argument]
         pointer = self._pointer(argument)
         if size == 1:
-            self._lines.append(f"%v{tag} = load {self.type}, ptr {pointer}, align 8")
+            self._lines.append(f"%v{tag} = load {self.type}, ptr {pointer}, align {self.size}")
             return
         before = "poison"
         for lane in range(self.lanes):
             after = f"%v{tag}" if lane == self.lanes - 1 else f"%l{tag}.{lane}"
             self._lines.append(
-                f"%g{tag}.{lane} = getelementptr i8, ptr {pointer}, i64 {8 * (lane * size + offset)}\n"
-                f"%h{tag}.{lane} = load double, ptr %g{tag}.{lane}, align 8\n"
-                f"{after} = insertelement {self.type} {before}, double %h{tag}.{lane}, i64 {lane}"
+                f"%g{tag}.{lane} = getelementptr i8, ptr {pointer}, i64 {self.size * (lane * size + offset)}\n"
+                f"%h{tag}.{lane} = load {self.scalar}, ptr %g{tag}.{lane}, align {self.size}\n"
+                f"{after} = insertelement {self.type} {before}, {self.scalar} %h{tag}.{lane}, i64 {lane}"
             )
             before = after
 
@@ -291,12 +301,12 @@ class Section:
         for place in layout.positions[value]:
             if not layout.has_batch:
                 self._lines.append(
-                    f"%o{place} = getelementptr i8, ptr %sink, i64 {8 * place}\n"
-                    f"store double {text}, ptr %o{place}, align 8"
+                    f"%o{place} = getelementptr i8, ptr %sink, i64 {self.size * place}\n"
+                    f"store {self.scalar} {text}, ptr %o{place}, align {self.size}"
                 )
             elif layout.reduce:
                 self._lines.append(
-                    f"%o{place} = getelementptr i8, ptr %sink, i64 {self.width * place}\n"
+                    f"%o{place} = getelementptr i8, ptr %sink, i64 {self.sum_width * place}\n"
                     f"%a{place} = load {type_}, ptr %o{place}, align {self.align}\n"
                     f"%n{place} = fadd {type_} %a{place}, {text}\n"
                     f"store {type_} %n{place}, ptr %o{place}, align {self.align}"
@@ -310,11 +320,11 @@ class Section:
         start, size = layout.units[unit]
         pointer = self._pointer(len(layout.sizes) + unit)
         if size == 1:
-            self._lines.append(f"store {self.type} {text}, ptr {pointer}, align 8")
+            self._lines.append(f"store {self.type} {text}, ptr {pointer}, align {self.size}")
             return
         for lane in range(self.lanes):
             self._lines.append(
                 f"%e{place}_{lane} = extractelement {self.type} {text}, i64 {lane}\n"
-                f"%o{place}_{lane} = getelementptr i8, ptr {pointer}, i64 {8 * (lane * size + place - start)}\n"
-                f"store double %e{place}_{lane}, ptr %o{place}_{lane}, align 8"
+                f"%o{place}_{lane} = getelementptr i8, ptr {pointer}, i64 {self.size * (lane * size + place - start)}\n"
+                f"store {self.scalar} %e{place}_{lane}, ptr %o{place}_{lane}, align {self.size}"
             )

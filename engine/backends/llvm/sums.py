@@ -1,0 +1,121 @@
+"""Write the LLVM IR that adds up a batch: what is left over, the lanes, what threads have found."""
+
+from __future__ import annotations
+
+import math
+
+from ...programs import size_of
+from ..layout import Layout
+from .frame import Frame
+from .turns import at, item, loop, table
+
+ADDED = 64  # numbers that a lane adds up with fewer digits than doubles have
+
+
+def without_copies(frame: Frame, outputs: int) -> str:
+    """Set to 0 the lanes of sums that hold copies of samples."""
+    lanes, machine = frame.single, frame.machine
+    type_ = machine.type(lanes)
+    text = f"%ri = insertelement <{lanes} x i64> poison, i64 %rest, i64 0\n"
+    text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
+    text += f"%alive = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
+    body = f"%q.b = mul i64 %q, {machine.size * frame.lanes}\n" + at("q.x", "%sums", "%q.b")
+    body += f"%q.s = load {type_}, ptr %q.x\n"
+    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.s, {type_} splat ({machine.scalar} 0.0)\n"
+    return text + loop("q", "0", str(outputs), 1, body + f"store {type_} %q.m, ptr %q.x")
+
+
+def add_up(name: str, frame: Frame) -> str:
+    """Add up the lanes of all sums."""
+    return loop(name, "0", str(frame.padded), frame.lanes, _fold(name, frame))
+
+
+def _fold(j: str, frame: Frame) -> str:
+    """Add up the lanes of as many sums as there are lanes: halves of pairs at a time, so that no lane idles."""
+    machine, double, lanes = frame.machine, frame.double, frame.lanes
+    type_, width = machine.type(lanes), machine.size * lanes
+    text = f"%{j}.b = mul i64 %{j}, {width}\n" + at(f"{j}.x", "%sums", f"%{j}.b")
+    names = []
+    for k in range(lanes):
+        text += at(f"{j}.p{k}", f"%{j}.x", width * k) + f"%{j}.v{k} = load {type_}, ptr %{j}.p{k}\n"
+        names.append(f"%{j}.v{k}")
+    block = 1
+    while len(names) > 1:
+        merged: list[str] = []
+        # Within blocks of this many lanes stand sums of different outputs; even blocks meet odd ones.
+        even = [lane for start in range(0, lanes, 2 * block) for lane in range(start, start + block)]
+        low = []
+        for place in range(0, lanes // 2, block):
+            low += even[place : place + block] + [lanes + lane for lane in even[place : place + block]]
+        first = ", ".join(f"i32 {lane}" for lane in low)
+        second = ", ".join(f"i32 {lane + block}" for lane in low)
+        for a, b in zip(names[::2], names[1::2], strict=True):
+            name = f"%{j}.f{block}_{len(merged)}"
+            text += f"{name}x = shufflevector {type_} {a}, {type_} {b}, <{lanes} x i32> <{first}>\n"
+            text += f"{name}y = shufflevector {type_} {a}, {type_} {b}, <{lanes} x i32> <{second}>\n"
+            text += f"{name} = fadd {type_} {name}x, {name}y\n"
+            merged.append(name)
+        names = merged
+        block *= 2
+    found, wide = names[0], double.type(lanes)
+    text += f"%{j}.w = mul i64 %{j}, {double.size}\n" + at(f"{j}.to", "%partial", f"%{j}.w")
+    if frame.narrow:
+        text += f"%{j}.e = fpext {type_} {found} to {wide}\n%{j}.o = load {wide}, ptr %{j}.to\n"
+        text += f"%{j}.n = fadd {wide} %{j}.o, %{j}.e\n"
+        found = f"%{j}.n"
+    return text + f"store {wide} {found}, ptr %{j}.to"
+
+
+def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
+    lanes, scalar, size = frame.lanes, frame.machine.scalar, frame.machine.size
+    type_, mean = frame.double.type(lanes), layout.reduce == "mean"
+    shapes = layout.program.output_shapes
+    shared = [
+        (size * start, size * slots[value], size_of(shape))
+        for start, value, shape in zip(layout.output_starts, layout.program.outputs, shapes, strict=True)
+        if not layout.varying[value]
+    ]
+    text = "".join(
+        table(f"shared_{name}", [row[k] for row in shared]) for k, name in enumerate(("places", "slots", "sizes"))
+    )
+    body = at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
+    body += f"%ci = insertelement {type_} poison, double %count, i64 0\n"
+    body += f"%cs = shufflevector {type_} %ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
+    more = f"%t.b = mul i64 %t, {frame.total}\n" + at("t.x", "%j.x", "%t.b") + f"%t.v = load {type_}, ptr %t.x\n"
+    more += f"%t.o = load {type_}, ptr %j.x\n%t.n = fadd {type_} %t.o, %t.v\nstore {type_} %t.n, ptr %j.x"
+    each = (
+        f"%j.w = mul i64 %j, {frame.double.size}\n"
+        + at("j.x", "%partial", "%j.w")
+        + loop("t", "1", "%workers", 1, more)
+    )
+    if mean:
+        each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
+    body += loop("j", "0", str(frame.padded), lanes, each)
+    if frame.narrow:
+        one = f"%r.b = mul i64 %r, {frame.double.size}\n" + at("r.x", "%partial", "%r.b")
+        one += f"%r.v = load double, ptr %r.x\n%r.n = fptrunc double %r.v to {scalar}\n"
+        one += f"%r.c = mul i64 %r, {size}\n" + at("r.y", "%out", "%r.c") + f"store {scalar} %r.n, ptr %r.y"
+        body += loop("r", "0", str(layout.outputs), 1, one)
+    else:
+        body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {size * layout.outputs}, i1 false)\n"
+    body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
+    fix = f"%e.b = mul i64 %e, {size}\n" + at("e.x", "%s.from", "%e.b") + f"%e.v = load {scalar}, ptr %e.x\n"
+    value, none = "%e.v", frame.machine.literal(math.nan if mean else 0.0)
+    if not mean:
+        value = "%e.p"
+        if frame.narrow:
+            fix += f"%e.w = fpext {scalar} %e.v to double\n%e.m = fmul double %e.w, %count\n"
+            fix += f"%e.p = fptrunc double %e.m to {scalar}\n"
+        else:
+            fix += "%e.p = fmul double %e.v, %count\n"
+    fix += f"%e.r = select i1 %none, {scalar} {none}, {scalar} {value}\n"
+    fix += at("e.to", "%s.to", "%e.b") + f"store {scalar} %e.r, ptr %e.to"
+    each = "".join(
+        item(f"s.{name}", f"@shared_{name}", "%s") + f"%s.{name}.k = load i64, ptr %s.{name}\n"
+        for name in ("places", "slots", "sizes")
+    )
+    each += at("s.from", "%shared", "%s.slots.k") + at("s.to", "%out", "%s.places.k")
+    each += loop("e", "0", "%s.sizes.k", 1, fix)
+    if shared:
+        body += loop("s", "0", str(len(shared)), 1, each)
+    return text + f"define void @finish(ptr %work, i64 %workers, i64 %n, ptr %out) #0 {{\n{body}ret void\n}}\n"

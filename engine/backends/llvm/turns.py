@@ -1,0 +1,56 @@
+"""Write counted loops as LLVM IR, such as can be stopped, and the places that they step through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from . import watch
+
+
+def watched(name: str, start: str, stop: str, step: int, body: str, turns: int, cost: int) -> str:
+    """Write a counted loop that can be stopped after so many turns of this cost each; 0 turns never look."""
+    return in_strips(name, start, stop, step, lambda first, end: loop(name, first, end, step, body), turns, cost)
+
+
+def in_strips(
+    name: str, start: str, stop: str, step: int, inside: Callable[[str, str], str], turns: int, cost: int
+) -> str:
+    """Write what runs over %name from one number to another so that it can be stopped after so many turns."""
+    if not turns:
+        return inside(start, stop)
+    strip = f"{name}.strip"
+    text = watch.look(strip, f"{strip}.done", turns * cost)
+    text += f"%{name}.far = add i64 %{strip}, {turns * step}\n%{name}.last = icmp sgt i64 %{name}.far, {stop}\n"
+    text += f"%{name}.end = select i1 %{name}.last, i64 {stop}, i64 %{name}.far\n"
+    return loop(strip, start, stop, turns * step, text + inside(f"%{strip}", f"%{name}.end"))
+
+
+def loop(name: str, start: str, stop: str, step: int, body: str, phis: str = "") -> str:
+    """Write a counted loop over %name; `phis` are what else it hands on from one turn to the next."""
+    return f"""br label %{name}.enter
+{name}.enter:
+br label %{name}.head
+{name}.head:
+%{name} = phi i64 [ {start}, %{name}.enter ], [ %{name}.next, %{name}.latch ]
+{phis}%{name}.more = icmp slt i64 %{name}, {stop}
+br i1 %{name}.more, label %{name}.body, label %{name}.done
+{name}.body:
+{body}
+br label %{name}.latch
+{name}.latch:
+%{name}.next = add i64 %{name}, {step}
+br label %{name}.head
+{name}.done:
+"""
+
+
+def at(name: str, base: str, offset: int | str) -> str:
+    return f"%{name} = getelementptr i8, ptr {base}, i64 {offset}\n"
+
+
+def item(name: str, base: str, index: str) -> str:
+    return f"%{name} = getelementptr i64, ptr {base}, i64 {index}\n"
+
+
+def table(name: str, numbers: Sequence[int]) -> str:
+    return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]\n"
