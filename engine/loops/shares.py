@@ -7,6 +7,7 @@ trace computes both cases and chooses; a long trace uses `map` and `scan`, so th
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable
 from typing import Any
 
@@ -39,6 +40,8 @@ def softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
         return []
     if any(is_unknown(x) for x in items):
         return _long_softmax(items) if len(items) >= LEAST_MANY else table.shares(*items)
+    if any(x != x for x in items):
+        return _all_lost(items)
     powers, total = _relative_powers(items)
     return [power / total for power in powers]
 
@@ -58,6 +61,8 @@ def log_softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
         return []
     if any(is_unknown(x) for x in items):
         return _long_log_softmax(items) if len(items) >= LEAST_MANY else _symbolic_log_softmax(items)
+    if any(x != x for x in items):
+        return _all_lost(items)
     top = _position_of_greatest(items)
     # Of equal items, infinite ones too, the difference is 0.
     below = [table.strong_sub(x, items[top]) for x in items]
@@ -65,6 +70,12 @@ def log_softmax(xs: Iterable[Scalar], axis: int | None = None) -> Any:
         return [-below[0]]
     rest = table.log1p(table.sum([table.exp(x) for k, x in enumerate(below) if k != top]))
     return [-rest if k == top else x - rest for k, x in enumerate(below)]
+
+
+def _all_lost(items: list[Scalar]) -> list[Scalar]:
+    """Return nan for each item, and by each: one of them is nan, so no share is known."""
+    lost = math.nan * table.sum(items)
+    return [+lost for _ in items]
 
 
 def _symbolic_log_softmax(items: list[Scalar]) -> list[Scalar]:

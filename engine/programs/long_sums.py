@@ -184,12 +184,13 @@ def length(xs: Any) -> Any:
     def term(x: Any, scale: Any) -> Any:
         size = table.abs(x)
         infinite = table.equal(size, math.inf)
-        return table.square(table.where(infinite, 0.0, x) / scale), table.where(infinite, size, 0.0), infinite
+        square = table.square(table.where(infinite, 0.0, x) / scale)
+        return square, table.where(infinite, size, 0.0), table.where(x == x, 0.0, size), infinite
 
-    total, rest, count = _sums(term, [xs], scale)
+    total, rest, lost, count = _sums(term, [xs], scale)
     plain = scale * table.sqrt(total)
-    # Infinities share the derivative. One beside a nan is infinite, as for few numbers.
-    found = table.where(count, table.hypot(rest * table.rsqrt(count), plain), plain)
+    # Infinities share the derivative. One beside a nan is infinite, and has no derivative by both, as for few numbers.
+    found = table.where(count, table.hypot(rest * table.rsqrt(count), lost), plain)
     return _Length(found, xs) if type(found) is Tracer and found.op is table.where else found
 
 
