@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from fractions import Fraction
 
 from . import decimals
 
@@ -152,14 +151,14 @@ def fma(x: float, y: float, z: float) -> float:
     plain = x * y + z
     if not (math.isfinite(x) and math.isfinite(y) and math.isfinite(z)):
         return plain
-    exact = Fraction(x) * Fraction(y) + Fraction(z)
-    if exact == 0:
+    (a, b), (c, d), (e, f) = [number.as_integer_ratio() for number in (x, y, z)]
+    above, below = a * c * f + e * b * d, b * d * f
+    if above == 0:
         return plain if x == 0.0 or y == 0.0 or z == 0.0 else 0.0
     try:
-        # A Fraction becomes a float by int / int, which Python rounds correctly.
-        return float(exact)
+        return above / below  # of two ints, which Python rounds correctly
     except OverflowError:
-        return inf if exact > 0 else -inf
+        return inf if above > 0 else -inf
 
 
 def hypot(x: float, y: float) -> float:
