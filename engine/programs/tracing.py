@@ -203,7 +203,12 @@ def _reached(
 
 
 def _looks_outside(item: Any, since: int) -> bool:
-    """Return whether something is a part of an array from outside: then only the part is taken in."""
+    """Return whether something is a part of an array from outside, or one more result of a loop there.
+
+    Then only that is taken in. A loop is made to stack more by the derivative of what it gave.
+    """
+    if item.place >= 0:
+        return bool(item.args[0].birth < since)
     return type(item.op) is View and not item.op.stops and getattr(item.args[0], "birth", since) < since
 
 

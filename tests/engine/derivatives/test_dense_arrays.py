@@ -3,6 +3,7 @@
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import BACKENDS
 
 N = 260  # more than stays an array of numbers
 
@@ -72,3 +73,20 @@ def test_zeros_that_go_to_several_places():
         return cr.sum(np.tanh(p["w"] @ p["v"])) + p["s"] * p["w"].sum() ** 2
 
     assert _same(cr.compile(cr.hessian(f))(p), cr.hessian(f)(p))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_scans_of_whole_arrays(backend):
+    """Their reverse takes carries that the scan stacks only then, outside of the map over the units."""
+    x, direction = np.linspace(-1.0, 1.0, 300), np.cos(np.arange(300.0))
+    products = lambda x: np.cumprod(1.0 + 0.01 * x)  # noqa: E731
+    found = cr.compile(cr.jacobian(products), backend=backend)(x)
+    factors = 1.0 + 0.01 * x
+    np.testing.assert_allclose(found, np.tril(0.01 * products(x)[:, None] / factors), rtol=1e-12)
+
+    def total(x):
+        return np.sum(np.sin(cr.scan(lambda c, x: (cr.tanh(c * x + x), c), 0.5, x)[1]))
+
+    hessian = cr.compile(cr.hessian(total), backend=backend)(x)
+    along = cr.compile(lambda x: cr.hvp(total, (x,), (direction,)), backend=backend)(x)
+    np.testing.assert_allclose(hessian @ direction, along, rtol=1e-10, atol=1e-12)
