@@ -21,7 +21,8 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
+        primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
+        custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
@@ -34,7 +35,7 @@ LAYERS = {
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging writing whole_functions whole_arrays traced_arrays shares __init__
+        rearranging products writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
