@@ -113,7 +113,9 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
     filled = ""
     for k in range(count):
         if layout.batched[k]:
-            filled += at(f"to{k}", "%mine", frame.tail_in + width * vector * layout.starts[k]) + _filled(k, rows[k], vector)
+            filled += at(f"to{k}", "%mine", frame.tail_in + width * vector * layout.starts[k]) + _filled(
+                k, rows[k], vector
+            )
     if layout.reduce:
         # The vector that holds copies comes first, while there are no other sums to keep apart from it.
         body += f"br i1 %ragged, label %tail, label %whole\ntail:\n{filled}" + calls(single, "%sums")
