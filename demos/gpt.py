@@ -99,14 +99,15 @@ def follow(item: Any, keys: Array, values: Array, w: Weights) -> tuple[Array, li
 def loss(name: Any, w: Weights) -> Number:
     """Return how surprising the tokens of a name are, each after those before it: the mean over its places."""
     tokens, length = name
-    x, queries, keys, values = cr.map(embed, (tokens[:-1], w["place"]), w)
+    x, queries, keys, values = cr.map(embed, (tokens[:-1], w["place"]), w, length=length)
 
     def surprise(item: Any, keys: Array, values: Array, w: Weights) -> Number:
         place, x, query, token = item
         scores, _ = follow((place, x, query), keys, values, w)
-        return cr.where(place < length, cr.logsumexp(scores) - cr.take(scores, token), 0.0)
+        return cr.logsumexp(scores) - cr.take(scores, token)
 
-    return cr.map(surprise, (PLACES, x, queries, tokens[1:]), keys, values, w, reduce="sum") / length
+    items = (PLACES, x, queries, tokens[1:])
+    return cr.map(surprise, items, keys, values, w, reduce="sum", length=length) / length
 
 
 def predict(p: Array, tokens: Array) -> tuple[Array, Array]:
@@ -151,7 +152,7 @@ def train(
     step: Callable[..., Any], p: Array, batches: Callable[[int], tuple[Array, Array]], steps: int, rate: float = 0.01
 ) -> tuple[Array, list[float]]:
     """Take some steps, each with a smaller rate than the one before; return the parameters and all losses."""
-    state, losses, seconds, tokens = (p, np.zeros(COUNT), np.zeros(COUNT)), [], 0.0, 0
+    state, losses, seconds, tokens = (p, np.zeros_like(p), np.zeros_like(p)), [], 0.0, 0
     for k in range(steps):
         batch = batches(k)
         start = time.perf_counter()
@@ -232,23 +233,31 @@ def main() -> None:
     parser.add_argument("--engine", choices=["recorded", "compiled"], default="compiled")
     parser.add_argument("--batch", type=int, default=16, help="names a step (default: %(default)s)")
     parser.add_argument("--steps", type=int, default=2000, help="(default: %(default)s)")
+    parser.add_argument("--dtype", choices=["float64", "float32"], default="float64", help="of the compiled engine")
     arguments = parser.parse_args()
+    compiled = arguments.engine == "compiled"
+    if arguments.dtype == "float32" and not compiled:
+        parser.error("--dtype float32 is for --engine compiled: graphs hold doubles")
+    options: dict[str, Any] = {"dtype": "float32"} if arguments.dtype == "float32" else {}
+
+    def prepared(f: Callable[..., Any]) -> Callable[..., Any]:
+        return cr.compile(f, **options) if compiled else f
+
     size = arguments.batch
 
     known = first_names()
     tokens, lengths = map(np.array, zip(*map(encode, known), strict=True))
     source = np.random.default_rng(42)
-    p = source.normal(0.0, 0.08, COUNT)
+    p = source.normal(0.0, 0.08, COUNT).astype(arguments.dtype)
     print(f"{len(known):,} names, {COUNT:,} parameters, {size} names a step, {arguments.engine}")
 
     def batches(k: int) -> tuple[Array, Array]:
         rows = np.arange(k * size, (k + 1) * size) % len(known)
         return tokens[rows], lengths[rows].astype(float)
 
-    compiled = arguments.engine == "compiled"
-    p, losses = train(cr.compile(step) if compiled else step, p, batches, arguments.steps)
+    p, losses = train(prepared(step), p, batches, arguments.steps)
 
-    shares, draw = cr.compile(predict) if compiled else predict, random.Random(1)
+    shares, draw = prepared(predict), random.Random(1)
     found = [sample(shares, p, draw) for _ in range(20)]
     print(f"20 names, {sum(name not in known for name in found)} of them new:", *found)
     folder = Path("out")

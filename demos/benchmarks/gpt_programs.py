@@ -87,6 +87,23 @@ def in_place(setting: Setting) -> Steps:
     return arrays(setting, in_place=True)
 
 
+def lanes(setting: Setting) -> Steps:
+    """The same model; names have the lanes of vectors, so loss and slopes are one call and the update another."""
+    options: dict[str, Any] = {} if setting.dtype == "float64" else {"dtype": setting.dtype}
+
+    def loss(p: Array, tokens: Array, length: Any) -> Any:
+        return gpt.loss((tokens, length), gpt.unpack(p, setting.width))
+
+    slopes_of = cr.compile(cr.value_and_grad(loss), batch=("tokens", "length"), reduce="mean", **options)
+    update = cr.compile(functools.partial(adam, root=cr.sqrt), **options)
+
+    def step(p: Array, means: Array, squares: Array, taken: float, rate: float, tokens: Array, lengths: Array) -> Any:
+        value, slopes = slopes_of(p, tokens, lengths)
+        return *update(p, means, squares, slopes, taken), value
+
+    return Steps(step, setting)
+
+
 def recorded_arrays(setting: Setting) -> Steps:
     """The same, recorded as a graph for each step."""
     return Steps(functools.partial(gpt.step, width=setting.width), setting)

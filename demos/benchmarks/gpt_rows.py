@@ -168,8 +168,13 @@ def rows(quick: bool) -> dict[str, Row]:
         "names": Row(
             f"{batch} names a step, double",
             setting(few, batch),
-            {"chainrule, arrays": programs.arrays, "chainrule, out=": programs.in_place, **BY_HAND},
-            (Bar("chainrule, arrays", "letter", 1.5),),
+            {
+                "chainrule, arrays": programs.arrays,
+                "chainrule, out=": programs.in_place,
+                "chainrule, batch=": programs.lanes,
+                **BY_HAND,
+            },
+            (Bar("chainrule, arrays", "letter", 1.5), Bar("chainrule, batch=", "letter", 1.5)),
         ),
         "single": Row(
             f"{batch} names a step, single precision",

@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable
 from itertools import pairwise
-from types import SimpleNamespace
 from typing import Any
 
 import chainrule as cr
@@ -20,7 +19,7 @@ from chainrule import nn
 
 from .compilation import compare, measure, report
 from .peers import optional
-from .workloads import GPT
+from .workloads import GPT, Functions
 
 Call = Callable[[], Any]
 Array = Any
@@ -321,7 +320,7 @@ class Transformer:
         return lambda: flat(step(self.p))
 
     def peers(self) -> dict[str, Call]:
-        functions: Any = SimpleNamespace(relu=cr.relu, exp=cr.exp, log=cr.log, value=lambda x: x.value)
+        functions = Functions(cr.relu, cr.exp, cr.log, lambda x: x.value)
 
         def recorded() -> Any:
             leaves: Any = [cr.Var(x) for x in self.p]

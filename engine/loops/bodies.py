@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
+from ..errors import TraceError
 from ..graph import Var, arrays_whole_from, is_tracing, lift, session
 from ..programs import (
     ArrayTracer,
@@ -15,11 +16,13 @@ from ..programs import (
     Place,
     Program,
     Tracer,
+    View,
     function_name,
     input_names,
     listed,
     shape_of,
     shown,
+    shown_inputs,
     symbols_of,
     values_in_tuple,
     values_of,
@@ -42,6 +45,7 @@ class Body:
         inputs: Any = None,
         empty: bool = False,
         carry: Carry | None = None,
+        truths: Sequence[int] = (),
     ) -> None:
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
@@ -52,7 +56,7 @@ class Body:
         self.inputs: list[Any] = inputs
         # Whatever else is traced was born before, outside.
         self.since = inputs[0].birth if inputs else Tracer("").birth
-        args = list(unflatten(arguments, [*builtins.map(shown, inputs)]))
+        args = list(unflatten(arguments, shown_inputs(inputs, truths)))
         if empty:
             args[1] = None
         if carry is not None:
@@ -60,6 +64,13 @@ class Body:
         before, session.since = session.since, self.since
         try:
             self.value = f(*args)
+        except IndexError as error:
+            if "integer" not in str(error):
+                raise
+            raise TraceError(
+                f"{error}; an array that is not traced takes no traced number as an index, as that of an iteration is: "
+                "write chainrule.take(array, index)"
+            ) from error
         finally:
             session.since = before
         self.lifted: list[Any] = []
@@ -82,7 +93,7 @@ class Body:
 
 
 def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:
-    """Trace a body; if it is long, or joins numbers to arrays, also with small arrays whole, and return what is shorter.
+    """Trace a body; if it is long, or joins numbers to arrays, with small arrays whole, too, and return the shorter.
 
     `make` returns the body with what its loop is given. What the code does with arrays decides, not their size alone:
     a triangular matrix times a vector of 64 numbers has 4,000 products, none of them in two rows that are alike. What
@@ -162,3 +173,18 @@ def holds_traced(tree: Any) -> bool:
     if not isinstance(tree, (builtins.list, builtins.tuple)):
         return False
     return any_traced(tree) or (not all_numbers(tree) and any(builtins.map(holds_traced, tree)))
+
+
+def holds_conditions(x: Any) -> bool:
+    """Return whether an array holds truth values."""
+    if isinstance(x, ArrayTracer):
+        found: bool = base_of(x).holds_conditions
+        return found
+    return getattr(getattr(x, "dtype", None), "kind", "") == "b" or type(x) is bool
+
+
+def base_of(x: ArrayTracer) -> Any:
+    """Return the array that one is a view of."""
+    while type(x.op) is View:
+        x = x.args[0]
+    return x

@@ -106,6 +106,9 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None,
         length: a number, which may be traced: only so many of the first items take part. Results of the others are 0,
             and nothing is computed for them. As for `scan`.
 
+    In a trace `f` runs once, or twice where its arrays are better kept whole (see `bodies.short`), so it should only
+    return what it computes.
+
     Results are stacked as `xs` is: where `f` returns a tuple or dict, a tuple or dict of what its parts give;
     else a list of the results, or an array where `xs` holds arrays.
 
@@ -134,7 +137,7 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None,
 
     def own() -> tuple[Body, list[Any]]:
         given, structure = values_in(shared, "map", "shared")
-        body = Body("map", f, Structure("tuple", (item, *structure.parts)))
+        body = Body("map", f, Structure("tuple", (item, *structure.parts)), truths=items.truths)
         body.finish(body.numbers)
         return body, given
 
@@ -191,9 +194,10 @@ def scan(
     given, structure = values_in(shared, "scan", "shared")
     item, columns = items.columns()
     arguments = Structure("tuple", (kind, item, *structure.parts))
+    masks = [len(first) + k for k in items.truths]
     while True:
         truths = held.truths
-        body = Body("scan", f, arguments, empty=items.nothing, carry=held)
+        body = Body("scan", f, arguments, empty=items.nothing, carry=held, truths=masks)
         new, result, shape = pair(f, body.value, held)
         if held.truths == truths:
             break  # else what began as a truth value goes on as a number
@@ -259,7 +263,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
     Args:
         lower, upper: finite numbers. Plain ones make a `scan`, which has derivatives of every kind; with traced ones it
             is a `while_loop`, with its limits: a compiled derivative in reverse (`grad`) needs `limit`.
-        body: from i, a float unless `lower` is none, and the carry to a carry of the same structure.
+        body: from i, a float that is an index, too, and the carry to a carry of the same structure.
         carry: a number or a nested structure of numbers.
         limit: at most so many iterations, where a bound is traced; a loop that would go on gives nan.
 
@@ -276,7 +280,7 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
     def once(own: tuple[Any, Any]) -> tuple[Any, Any]:
         # Iterations are counted: a number of 2**53 and more would stay what it is when 1 is added.
         count, found = own
-        return count + 1.0, body(count if type(start) is float and start == 0.0 else start + count, found)
+        return count + 1.0, body(_counted(count if type(start) is float and start == 0.0 else start + count), found)
 
     if any_traced(bounds):
         length = end - start
@@ -285,6 +289,19 @@ def fori_loop(lower: Any, upper: Any, body: Callable[[Any, Any], Any], carry: An
     if not math.isfinite(last - first):
         raise ValueError(f"fori_loop expected finite bounds but got lower={first!r} and upper={last!r}")
     return scan(lambda own, _: (once(own), None), (0.0, carry), None, length=max(0, math.ceil(last - first)))[0][1]
+
+
+class _Count(float):
+    """A whole number that counts iterations: a float, so that it computes as in a trace, which may be an index."""
+
+    __slots__ = ()
+
+    def __index__(self) -> int:
+        return int(self)
+
+
+def _counted(number: Any) -> Any:
+    return _Count(number) if type(number) is float and number.is_integer() else number
 
 
 # ---- traced ----

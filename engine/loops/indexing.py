@@ -92,6 +92,8 @@ def _as_index(part: Any) -> Any:
         return part.__whole__()
     if is_symbolic(part):
         return part
+    if isinstance(part, float) and hasattr(type(part), "__index__"):
+        return int(part)  # a count of iterations
     array = np.asarray(part)
     if array.dtype.kind == "O" and any(map(is_symbolic, array.flat)):
         if array.shape and is_mask(array):

@@ -23,6 +23,7 @@ from ..forking import kept
 from ..graph import Var, no_grad
 from ..programs import (
     ArrayTracer,
+    are_conditions,
     row_at,
     row_by_row,
     shown,
@@ -30,7 +31,7 @@ from ..programs import (
     values_in,
     values_in_tuple,
 )
-from .bodies import any_traced, holds_traced, seen
+from .bodies import any_traced, holds_conditions, holds_traced, seen
 from .lengths import length_of
 
 _EMPTY = Structure("list")
@@ -45,7 +46,10 @@ class Items:
         traced: whether any of them holds traced numbers, or their number is one.
         arrays: whether there are arrays, so that results are stacked as arrays, too.
         nothing: whether there are no items, only a count.
+        truths: the places of `columns` that hold truth values.
     """
+
+    truths: list[int]
 
     def __init__(self, xs: Any, function: str, f: Callable[..., Any], length: Any = None) -> None:
         self.xs, self.function, self.arrays = _held(xs, function, "xs"), function, False
@@ -91,6 +95,7 @@ class Items:
         An array whose rows are the items is one, wherever it stands.
         """
         columns: list[Any] = []
+        self.truths = []
         return (_EMPTY, columns) if self.nothing else (self._columns(self.xs, columns), columns)
 
     def _columns(self, xs: Any, columns: list[Any]) -> Structure:
@@ -106,6 +111,8 @@ class Items:
             return Structure("tuple", tuple([self._columns(part, columns) for part in xs]))
         if isinstance(xs, dict):
             return Structure("dict", tuple([self._columns(part, columns) for part in xs.values()]), tuple(xs))
+        if _are_truths(xs):
+            self.truths.append(len(columns))
         columns += values_in(xs, self.function, "xs", 0)[0]
         return values_in_tuple([tuple(xs.shape[1:])]).parts[0]
 
@@ -180,8 +187,27 @@ class Items:
         """Return one item as floats and Vars, whatever types the caller's numbers have."""
         if self.nothing:
             return None
-        numbers, found = flatten(_item(self.xs, k), self.function, f"xs[{k}]")
-        return unflatten(self.structure, self._placed(numbers, found, self.structure, k))
+        given = _item(self.xs, k)
+        numbers, found = flatten(given, self.function, f"xs[{k}]")
+        return _with_truths(unflatten(self.structure, self._placed(numbers, found, self.structure, k)), given)
+
+
+def _with_truths(item: Any, given: Any) -> Any:
+    """Return an item in which what came from arrays of truth values is such."""
+    if type(given) is tuple:
+        return tuple([_with_truths(own, part) for own, part in zip(item, given, strict=True)])
+    if type(given) is dict:
+        return {key: _with_truths(item[key], part) for key, part in given.items()}
+    if getattr(getattr(given, "dtype", None), "kind", "") != "b":
+        return item
+    return given if given.shape else bool(given)
+
+
+def _are_truths(xs: Any) -> bool:
+    """Return whether an array holds truth values, or traced conditions."""
+    if getattr(getattr(xs, "dtype", None), "kind", "") == "O" and not isinstance(xs, ArrayTracer):
+        return xs.size > 0 and are_conditions(*xs.ravel().tolist())
+    return holds_conditions(xs)
 
 
 def _row(xs: Any) -> Structure:

@@ -34,6 +34,8 @@ from ..programs import (
     symbol,
     values_in_tuple,
 )
+from .bodies import base_of as base_of
+from .bodies import holds_conditions as holds_conditions
 
 FEW = 8
 """Up to so many numbers inside a loop are written out, as code for a few numbers is."""
@@ -249,22 +251,8 @@ def conditions(f: Callable[..., Any], *xs: Any) -> Any:
     """Return the conditions that a function of numbers tells at every index of arrays; `&`, `|`, `^`, `~` join them."""
     found = elementwise(f, *xs)
     if isinstance(found, ArrayTracer):
-        _base(found).holds_conditions = True
+        base_of(found).holds_conditions = True
     return found
-
-
-def holds_conditions(x: Any) -> bool:
-    """Return whether an array holds truth values."""
-    if isinstance(x, ArrayTracer):
-        found: bool = _base(x).holds_conditions
-        return found
-    return getattr(getattr(x, "dtype", None), "kind", "") == "b" or type(x) is bool
-
-
-def _base(x: ArrayTracer) -> Any:
-    while type(x.op) is View:
-        x = x.args[0]
-    return x
 
 
 def shown(value: Any) -> Any:

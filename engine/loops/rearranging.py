@@ -11,7 +11,7 @@ import numpy as np
 from ..programs import ArrayTracer, Numbers, Part, Place, Shape, Tracer, contiguous, shape_of, size_of
 from .array_reductions import axes_of, reshaped, transposed
 from .indexing import item
-from .nests import elementwise, operand, spread
+from .nests import base_of, elementwise, holds_conditions, operand, spread
 
 
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Any:
@@ -47,7 +47,10 @@ def put(shape: Shape, parts: Sequence[tuple[Part, Any]]) -> Any:
             found[list(part.places())] = np.ravel(x)
         return found.reshape(shape)
     values = [Numbers.of(x) if isinstance(x, np.ndarray) else x for _, x in parts]
-    return Tracer.__apply_structure__(Place(shape, [part for part, _ in parts]), values)
+    found = Tracer.__apply_structure__(Place(shape, [part for part, _ in parts]), values)
+    if isinstance(found, ArrayTracer) and all(holds_conditions(x) for _, x in parts):
+        base_of(found).holds_conditions = True
+    return found
 
 
 def stack(arrays: Sequence[Any], axis: int = 0) -> Any:

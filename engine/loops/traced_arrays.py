@@ -16,6 +16,7 @@ _METHODS = f"""
     __setitem__ __copy__ __deepcopy__ __bool__ __float__ __int__ __index__ __array__ __on_arrays__ __array_ufunc__
     __array_function__ reshape transpose flatten tolist item copy astype take sum mean prod max min var std ptp cumsum
     cumprod dot fill trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin argsort all any
+    sort partition argpartition searchsorted nonzero
 """
 _PROPERTIES = "T ndim size dtype flat nbytes"
 

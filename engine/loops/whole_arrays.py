@@ -290,7 +290,7 @@ METHODS: dict[str, Function] = {
         for name in (
             *("sum", "mean", "prod", "max", "min", "var", "std", "ptp", "cumsum", "cumprod", "dot", "trace"),
             *("diagonal", "clip", "ravel", "swapaxes", "squeeze", "repeat", "round", "argmax", "argmin", "argsort"),
-            *("all", "any"),
+            *("all", "any", "sort", "partition", "argpartition", "searchsorted", "nonzero"),
         )
     },
 }

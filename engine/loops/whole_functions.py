@@ -17,6 +17,7 @@ from ..data import array_of
 from ..operations import table
 from ..programs import ArrayTracer, Shape, Tracer, shape_of, size_of
 from . import array_reductions as reductions
+from . import products
 from . import rearranging as rearranged
 from .indexing import taken
 from .nests import conditions, elementwise, operand, shown
@@ -131,16 +132,6 @@ def _average(a: Any, axis: Any = None, weights: Any = None) -> Any:
     return elementwise(table.div, product, reductions.total(weights, axis))
 
 
-def _einsum(subscripts: Any, *arrays: Any) -> Any:
-    if not isinstance(subscripts, str) or "." in subscripts:
-        return np.einsum(subscripts, *by_number(arrays))
-    given, arrow, result = subscripts.replace(" ", "").partition("->")
-    letters = given.split(",")
-    if not arrow:
-        result = "".join(sorted(letter for letter in set(given) - {","} if given.count(letter) == 1))
-    return reductions.contracted(letters, result, arrays)
-
-
 def _tensordot(a: Any, b: Any, axes: Any = 2) -> Any:
     a, b = operand(a), operand(b)
     first, second = (
@@ -214,6 +205,15 @@ def _column_stack(tup: Sequence[Any]) -> Any:
     return rearranged.concatenate([apart(x, 1) if len(shape_of(x)) == 1 else x for x in xs], 1)
 
 
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = np._NoValue, append: Any = np._NoValue) -> Any:
+    a = operand(a)
+    (axis,) = reductions.axes_of(axis, len(shape_of(a)))
+    xs = [operand(x) for x in (prepend, a, append) if x is not np._NoValue]
+    one = tuple([1 if k == axis else length for k, length in enumerate(shape_of(a))])
+    parts = [x if shape_of(x) else rearranged.broadcast(x, one) for x in xs]
+    return rearranged.diff(rearranged.concatenate(parts, axis) if len(parts) > 1 else a, n, axis)
+
+
 def _any(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     """Return whether any number is not 0, as a condition."""
     count = reductions.total(elementwise(lambda x: table.not_equal(x, 0.0), a), axis, keepdims)
@@ -238,6 +238,9 @@ _VIEWS = {
 
 FUNCTIONS: dict[Any, Function] = {
     np.copyto: _copyto,
+    np.count_nonzero: lambda a, axis=None, *, keepdims=False: reductions.total(
+        elementwise(lambda x: table.where(table.not_equal(x, 0.0), 1.0, 0.0), a), axis, keepdims
+    ),
     np.any: _any,
     np.all: _all,
     np.shape: lambda a: a.shape,
@@ -263,7 +266,25 @@ FUNCTIONS: dict[Any, Function] = {
     np.vdot: _vdot,
     np.inner: _inner,
     np.outer: _outer,
-    np.einsum: _einsum,
+    np.einsum: products.einsum,
+    np.convolve: products.convolve,
+    np.correlate: products.correlate,
+    np.kron: products.kron,
+    np.cross: products.cross,
+    np.linalg.cross: lambda x1, x2, axis=-1: products.cross(x1, x2, axis=axis),
+    np.linalg.matrix_power: products.matrix_power,
+    np.linalg.multi_dot: products.multi_dot,
+    np.tril: lambda m, k=0: products.triangle(m, k, True),
+    np.triu: lambda m, k=0: products.triangle(m, k, False),
+    np.diag: products.diag,
+    np.diagflat: lambda v, k=0: products.diag(flat(v), k),
+    np.polyval: products.polyval,
+    np.trapezoid: products.trapezoid,
+    np.nansum: lambda a, axis=None, *, keepdims=False: products.nan_sum(a, axis, keepdims),
+    np.nan_to_num: products.nan_to_num,
+    np.sinc: products.sinc,
+    np.append: products.append,
+    np.select: products.select,
     np.tensordot: _tensordot,
     np.trace: _trace,
     np.diagonal: rearranged.diagonal,
@@ -283,7 +304,8 @@ FUNCTIONS: dict[Any, Function] = {
     np.vstack: lambda tup: _columns(tup, 0),
     np.column_stack: _column_stack,
     np.split: lambda ary, indices_or_sections, axis=0: rearranged.split(ary, indices_or_sections, axis),
-    np.diff: lambda a, n=1, axis=-1: rearranged.diff(a, n, axis),
+    np.diff: _diff,
+    np.ediff1d: lambda ary: rearranged.diff(flat(ary)),
     np.roll: lambda a, shift, axis=None: rearranged.rolled(a, shift, axis),
     np.flip: lambda m, axis=None: rearranged.flipped(m, axis),
     np.pad: rearranged.padded,

@@ -24,12 +24,11 @@ from ..programs import (
     View,
     copied,
     shape_of,
-    shown,
     size_of,
     whole,
 )
 from .indexing import is_mask, item, located
-from .nests import elementwise, holds_conditions, operand
+from .nests import elementwise, holds_conditions, operand, shown
 from .rearranging import broadcast, put
 
 

@@ -15,16 +15,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import is_symbolic, is_unknown
+from ..data import is_unknown
 from ..errors import TraceError
 from ..pickling import Reduced, unpickled
 from . import table
 from .methods import comparisons, method_row
 from .primitive import is_whole, on_register
+from .untraceable import refuse, symbolic_in, traced_in
 
 # What NumPy does right by operators of the items, and faster, as it does rows that have an infix operator; 1/0 of plain
 # floats is left to the rows.
 _BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
+
+
+_LOGIC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}  # which conditions have
 
 
 def is_number(x: Any) -> bool:
@@ -91,19 +95,19 @@ class Array(np.ndarray[Any, Any]):
 
     def argmax(self, *args: Any, **kwargs: Any) -> Any:
         """Return the index of the greatest item, as NumPy does."""
-        return values(self).argmax(*args, **kwargs)
+        return values(self, "argmax").argmax(*args, **kwargs)
 
     def argmin(self, *args: Any, **kwargs: Any) -> Any:
         """Return the index of the least item, as NumPy does."""
-        return values(self).argmin(*args, **kwargs)
+        return values(self, "argmin").argmin(*args, **kwargs)
 
     def argsort(self, *args: Any, **kwargs: Any) -> Any:
         """Return the order of the items, nan last, as NumPy does."""
-        return values(self).argsort(*args, **kwargs)
+        return values(self, "argsort").argsort(*args, **kwargs)
 
     def argpartition(self, *args: Any, **kwargs: Any) -> Any:
         """Return the order that puts one item in its place, nan last, as NumPy does."""
-        return values(self).argpartition(*args, **kwargs)
+        return values(self, "argpartition").argpartition(*args, **kwargs)
 
     def partition(self, kth: Any, axis: Any = -1, kind: Any = "introselect", order: Any = None) -> None:
         """Put one item in its place, nan last."""
@@ -111,7 +115,7 @@ class Array(np.ndarray[Any, Any]):
 
     def searchsorted(self, v: Any, *args: Any, **kwargs: Any) -> Any:
         """Return where items would be inserted, nan last, as NumPy does."""
-        return values(self).searchsorted(values(array(v)), *args, **kwargs)
+        return values(self, "searchsorted").searchsorted(values(array(v), "searchsorted"), *args, **kwargs)
 
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
@@ -127,20 +131,13 @@ def _is_mask(index: Any, items: Any) -> bool:
     )
 
 
-def symbolic_in(index: Any) -> Any:
-    """Return the type of a traced number, or of an array of some, in an index."""
-    if isinstance(index, (tuple, list)):
-        return next((found for found in map(symbolic_in, index) if found is not None), None)
-    if isinstance(index, np.ndarray):
-        return symbolic_in(index.ravel().tolist()) if index.dtype == object else None
-    return type(index) if is_symbolic(index) else None
-
-
-def values(array: Any) -> Any:
-    """Return the values of an array as doubles; traced numbers have none and raise `TraceError`."""
+def values(array: Any, function: str = "") -> Any:
+    """Return the values of an array as doubles; traced numbers have none: `TraceError` names the function."""
     items = np.asarray(array)
     if items.dtype != object:
         return items
+    if function and traced_in(items) is not None:
+        refuse(traced_in(items), function)
     numbers = [float((x == x).value if is_unknown(x) else x.value) if is_number(x) else float(x) for x in items.ravel()]
     return np.array(numbers, float).reshape(items.shape)
 
@@ -238,7 +235,12 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
             pass  # floats among the Vars: rows follow IEEE
     of_objects = any(_holds_objects(item) for item in given)
     if rule is None or not of_objects or kept.get("dtype", object) not in (object, bool):
-        return _result(getattr(ufunc, method)(*given, **kept), out)
+        try:
+            return _result(getattr(ufunc, method)(*given, **kept), out)
+        except TypeError:
+            if rule is not None or ufunc.__name__ in _LOGIC or traced_in(given) is None:
+                raise
+            refuse(traced_in(given), ufunc.__name__)
     kept.pop("dtype", None)
     if out and method == "__call__":
         kept["casting"] = "unsafe"  # of conditions, which become bool
@@ -364,11 +366,17 @@ def apply_function(function: Any, types: Iterable[type], args: Sequence[Any], kw
     if any(hasattr(kind, "__whole__") for kind in types):
         return NotImplemented
     own = _functions.get(function)
-    if own is not None:
-        with np.errstate(all="ignore"):
-            return _result(own(*args, **kwargs))
-    args, kwargs = _arrays(tuple(args)), _arrays(kwargs)
-    found = np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs)
+    try:
+        if own is not None:
+            with np.errstate(all="ignore"):
+                return _result(own(*args, **kwargs))
+        args, kwargs = _arrays(tuple(args)), _arrays(kwargs)
+        found = np.ndarray.__array_function__(_NONE, function, (Array,), args, kwargs)
+    except TypeError:  # of NumPy, which can't use objects, or `TraceError`
+        number = traced_in([args, kwargs])
+        if number is None or any(map(callable, [*args, *kwargs.values()])):
+            raise
+        refuse(number, function)
     # What is made to be written to stays an array.
     return found if function in _BLANK else _result(found)
 

@@ -38,6 +38,8 @@ def power_of_root(row: Primitive, args: tuple[Any, ...]) -> Scalar | None:
         power, (factor, root) = 2.0, unscaled(args[0])
     elif row is table.pow and type(args[1]) is float:
         power, (factor, root) = args[1], unscaled(args[0])
+    elif row is table.mul and args[0] is not args[1] and not (_is_scaled(args[0]) or _is_scaled(args[1])):
+        return None
     elif row is table.mul or (row is table.dot and len(args) == 2) or (row is table.fma and _is_zero(args[2])):
         (factor, root), (other, same) = unscaled(args[0]), unscaled(args[1])
         if root is not same:
@@ -74,6 +76,13 @@ def unscaled(x: Any) -> tuple[float, Any]:
             factor = ieee.div(factor, constant)
         else:
             return factor, x
+
+
+_SCALES = frozenset(map(id, (table.neg, table.pos, table.mul, table.div)))
+
+
+def _is_scaled(x: Any) -> bool:
+    return id(getattr(x, "op", None)) in _SCALES
 
 
 def _is_zero(x: Any) -> bool:

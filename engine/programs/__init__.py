@@ -58,6 +58,7 @@ from .tracing import arranged_values as arranged_values
 from .tracing import listed as listed
 from .tracing import lists_joined as lists_joined
 from .tracing import shape_of as shape_of
+from .tracing import shown_inputs as shown_inputs
 from .tracing import stacked as stacked
 from .tracing import trace as trace
 from .tracing import trace_for as trace_for

@@ -83,10 +83,8 @@ class Tracer(Unknown):
     def __apply__(row: Primitive, args: tuple[Any, ...]) -> Any:
         if row.replay is not None:
             return row.replay(*args)
-        if row in _long_forms:
-            least, form = _long_forms[row]
-            if len(args) >= least:
-                return form(args)
+        if row in _long_forms and len(args) >= _long_forms[row][0]:
+            return _long_forms[row][1](args)
         if Var in set(map(type, args)):
             args = tuple([lift(arg) for arg in args])
         node = Tracer("", row, args)
@@ -94,6 +92,14 @@ class Tracer(Unknown):
             return Tracer("", table.stop_gradient, (node,))
         at_zero = power_of_root(row, node.args) if isinstance(node.args[0], Tracer) else None
         return node if at_zero is None else table.where(node.args[0] == 0.0, at_zero, node)
+
+    def __add__(self, other: Any) -> Any:  # this and the next, of which most traces are, without detours
+        is_plain = type(other) is Tracer and not is_unrecorded()
+        return Tracer("", table.add, (self, other)) if is_plain else super().__add__(other)
+
+    def __mul__(self, other: Any) -> Any:
+        is_plain = type(other) is Tracer and not is_unrecorded() and power_of_root(table.mul, (self, other)) is None
+        return Tracer("", table.mul, (self, other)) if is_plain else super().__mul__(other)
 
     @staticmethod
     def __copies__(numbers: Sequence[Any]) -> list[Tracer]:
@@ -282,8 +288,7 @@ def array_in_order(numbers: Sequence[Any], shape: Shape | None = None) -> Any:
 
 def _source(number: Any) -> Any:
     """Return the array that a number was taken of."""
-    is_view = type(number) is Tracer and type(number.op) is View and not number.op.stops
-    return number.args[0] if is_view else None
+    return number.args[0] if type(number) is Tracer and type(number.op) is View and not number.op.stops else None
 
 
 def zeros(shape: Shape) -> Any:

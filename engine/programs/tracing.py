@@ -56,7 +56,20 @@ def trace(f: Callable[..., Any], *examples: Any) -> Program:
         return v1
     """
     _, structure = flatten(examples, "trace", "examples", least=whole_from())
-    return trace_for(f, structure)
+    return trace_for(f, _with_truths(structure, examples))
+
+
+def _with_truths(structure: Structure, tree: Any) -> Structure:
+    """Return a structure in which arrays of truth values are marked as such."""
+    if structure.kind == "array":
+        is_truth = getattr(getattr(tree, "dtype", None), "kind", "") == "b"
+        return replace(structure, made=bool) if is_truth else structure
+    if structure.kind not in ("tuple", "list", "dict", "record"):
+        return structure
+    of = [getattr(tree, key) for key in structure.keys] if structure.kind == "record" else tree
+    items = list(of.values() if isinstance(of, dict) else of)
+    parts = tuple([_with_truths(part, item) for part, item in zip(structure.parts, items, strict=True)])
+    return structure if parts == structure.parts else replace(structure, parts=parts)
 
 
 def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
@@ -74,7 +87,7 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     session.outside, session.since = outside, since
     try:
         with recording(), uncollected(), while_tracing(outside.start):
-            result = f(*unflatten(structure, _shown_inputs(inputs, truths)))
+            result = f(*unflatten(structure, shown_inputs(inputs, truths)))
             if result is None:
                 raise TypeError(
                     f"trace expected {function_name(f)} to return a number but got None; is a return missing?"
@@ -98,12 +111,12 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     return replace(program, arguments=arguments, closed=found)
 
 
-def _shown_inputs(inputs: Sequence[Any], truths: Sequence[int]) -> list[Any]:
+def shown_inputs(inputs: Sequence[Any], truths: Sequence[int]) -> list[Any]:
     """Return inputs as traced code gets them: those at some places are conditions, or whole arrays of them."""
     given = list(map(shown, inputs))
     for k in truths:
-        if type(inputs[k]) is ArrayTracer:
-            inputs[k].holds_conditions = True
+        if type(given[k]) is ArrayTracer:
+            given[k].holds_conditions = True
         else:
             given[k] = table.not_equal(given[k], 0.0)
     return given

@@ -65,39 +65,39 @@ class Unknown(Operators):
     @property
     def value(self) -> float:
         """Raise: the value is not known while tracing."""
-        self._refuse(".value was read", "compute with the number itself")
+        self.refuse(".value was read", "compute with the number itself")
 
     def __bool__(self) -> bool:
-        self._refuse(
+        self.refuse(
             "a condition (if, while, and, or, not, min, max) was asked for",
             "write chainrule.where(condition, a, b), cond(condition, f, g), maximum or minimum instead",
         )
 
     def __format__(self, spec: str) -> str:
         if spec:
-            self._refuse("it was formatted as a number", "leave out the format, or print it outside the function")
+            self.refuse("it was formatted as a number", "leave out the format, or print it outside the function")
         return repr(self)
 
     def __round__(self, digits: int | None = None) -> Any:
         if digits is not None:
-            self._refuse("round() to decimals was called", "write chainrule.round(x * 10**digits) / 10**digits")
+            self.refuse("round() to decimals was called", "write chainrule.round(x * 10**digits) / 10**digits")
         return table.round(self)
 
     def __float__(self) -> float:
         advice = "call chainrule's functions (chainrule.sin), and write x != x for isnan, abs(x) < inf for isfinite"
-        self._refuse("float() or a function of math was called", advice)
+        self.refuse("float() or a function of math was called", advice)
 
     def __int__(self) -> int:
-        self._refuse("int() was called", "use chainrule.floor, trunc or round")
+        self.refuse("int() was called", "use chainrule.floor, trunc or round")
 
     def __index__(self) -> int:
         advice = "use chainrule.take(items, index) or fori_loop, or name the argument in compile(..., static=)"
-        self._refuse("it was used as an index or a count", advice)
+        self.refuse("it was used as an index or a count", advice)
 
     def __repr__(self) -> str:
         return f"Tracer({self.name or (self.op.name if self.op else '')})"
 
-    def _refuse(self, what: str, advice: str) -> NoReturn:
+    def refuse(self, what: str, advice: str) -> NoReturn:
         name = f" {self.name}" if self.name else ""
         raise TraceError(f"traced number{name} has no value yet, but {what} at {user_line()}; {advice}")
 
@@ -120,7 +120,7 @@ def are_conditions(*items: Any) -> bool:
 
 
 def _unknown(name: str) -> property:
-    return property(lambda self: self._refuse(f".{name} was read", "take derivatives with chainrule.grad"))
+    return property(lambda self: self.refuse(f".{name} was read", "take derivatives with chainrule.grad"))
 
 
 for _name in ("grad", "has_grad", "parents", "backward", "zero_grad"):

@@ -5,6 +5,7 @@
     restructure   small calls are written out, and what does not change leaves its loop: maps have come to be
     merge         maps over the same rows become one: a value and its gradient read them once
     optimise      equal steps once, constants folded, identities applied: across what was written out; the rest goes
+    outer sums    of a scan: what is multiplied is stacked, and one product of matrices follows
     values_only   `stop_gradient` goes: all derivatives are taken
     separate      sums of long parts that overlap become maps: lanes and threads take them
     keep          what one map computed at length, a later one reads: where there is no batch, and so memory for it
@@ -24,6 +25,7 @@ from .fusing import fuse
 from .hoisting import hoist
 from .keeping import keep
 from .merging import merge
+from .outer_sums import outer_sums_apart
 from .rerolling import recognise
 from .separating import separate
 from .simplifying import optimise, values_only
@@ -47,5 +49,5 @@ def prepared(traced: Program, batched: Sequence[bool]) -> Program:
     """
     found = fuse(recognise(traced, alone=not any(batched)))
     shared = optimise(merge(restructure(found)) if found.has_loops else found)
-    values = separate(values_only(shared))
+    values = separate(values_only(outer_sums_apart(shared)))
     return hoist(values if any(batched) else optimise(keep(values)), batched)

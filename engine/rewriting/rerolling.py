@@ -46,6 +46,11 @@ operands) took 5.1 and 2.8 ms to run, 2.7 and 0.9 s to compile."""
 
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 6  # of maps inside maps
+_LONG = 20_000
+"""From so many operands on small groups count together, and loops that are left are compared loosely. Measured: the
+loss of a GPT of lists for a word of 15 letters (250,000 operands) becomes 230 steps instead of 4,000; the derivative of
+a layer of maps (12,000) took 2.5 s to compile instead of 2.0, and as long to run."""
+
 _WORDS = 3  # operations that a body is named by
 _GAIN = 0.5  # of the size that may be left, for maps to be worth their packing
 
@@ -89,26 +94,21 @@ def _recognise(program: Program, alone: bool, known: Known) -> Program:
 def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
     if program.has_loops:
         program = _with_inner(program, alone, known)
-    if work(program) < (WORK_ALONE if alone else WORK):
+    amount = work(program)
+    if amount < (WORK_ALONE if alone else WORK):
         return program
     program = found = chains_joined(program)
+    is_long = amount >= _LONG
     for _ in range(_LEVELS):
-        repetition, groups = _groups(found)
+        repetition = Repetition(found)
+        groups = _large(repetition, is_long)
+        if not groups and is_long:
+            repetition = Repetition(found, loosely=True)
+            groups = [group for group in _large(repetition, is_long) if _has_loops(found, group)]
         if not groups:
             break
         found = drop(_Rewriting(repetition, groups).program())
     return found if size(found) < _GAIN * size(program) else program
-
-
-def _groups(program: Program) -> tuple[Repetition, list[Group]]:
-    """Find groups that are worth it; where there are none, groups of loops that are alike but for what they take."""
-    repetition = Repetition(program)
-    groups = _large(program, repetition.groups())
-    if not groups and program.has_loops:
-        repetition = Repetition(program, loosely=True)
-        groups = _large(program, repetition.groups())
-    # Loops around others can only be seen when those are there.
-    return repetition, [group for group in groups if group.split] or groups
 
 
 def _with_inner(program: Program, alone: bool, known: Known) -> Program:
@@ -125,16 +125,24 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
     return replace(program, steps=tuple([Step(op, args) for op, (_, args) in zip(ops, program.steps, strict=True)]))
 
 
-def _large(program: Program, groups: Sequence[Group]) -> list[Group]:
-    """Return the groups that are worth it: each, or all together that do the same."""
-    works = [group.length * sum([operands(*program.steps[column[0]]) for column in group.columns]) for group in groups]
-    kinds = [
-        (group.split, group.length, *[program.steps[column[0]].op for column in group.columns]) for group in groups
-    ]
+def _large(repetition: Repetition, together: bool) -> list[Group]:
+    """Find the groups that are worth it: each, or all `together` that do the same, which a loop may come to be of."""
+    program, groups = repetition.program, repetition.groups()
+    kinds = [(k if not together else -1, *_kind(program, group)) for k, group in enumerate(groups)]
     total = Counter[tuple[object, ...]]()
-    for kind, work in zip(kinds, works, strict=True):
-        total[kind] += work
-    return [group for group, kind in zip(groups, kinds, strict=True) if total[kind] >= max(1, _SMALL)]
+    for group, kind in zip(groups, kinds, strict=True):
+        total[kind] += group.length * sum([operands(*program.steps[column[0]]) for column in group.columns])
+    found = [group for group, kind in zip(groups, kinds, strict=True) if total[kind] >= max(1, _SMALL)]
+    # Loops around others can only be seen when those are there.
+    return [group for group in found if group.split] or found
+
+
+def _kind(program: Program, group: Group) -> tuple[object, ...]:
+    return group.split, group.length, *[program.steps[column[0]].op for column in group.columns]
+
+
+def _has_loops(program: Program, group: Group) -> bool:
+    return any(isinstance(program.steps[column[0]].op, Loop) for column in group.columns)
 
 
 _INNER, _ROW, _SHARED, _CONSTANT = range(4)
@@ -147,7 +155,7 @@ class _Rewriting:
     def __init__(self, repetition: Repetition, groups: Sequence[Group]) -> None:
         self.old, self.maker, self.groups = repetition.program, repetition.maker, groups
         self.root, self.shapes, self.places = repetition.root, repetition.program.value_shapes, repetition.places
-        self.rows = Rows(self.old, self.maker)
+        self.rows = Rows(self.old)
         self.unit_of: list[int | Group] = list(range(len(self.old.steps)))
         for group in groups:
             for place in itertools.chain(*group.columns):

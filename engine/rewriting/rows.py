@@ -8,11 +8,15 @@ are a view of it; what is left is put together from such views, and from single 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from ..programs import Part, Program, View, row_at
 
 Column = tuple[int, ...]  # a value for each iteration
+
+Spot = tuple[int | None, int]
+_NOWHERE: Spot = (None, 0)
 
 _LEAST = 4  # numbers that are worth a view
 
@@ -34,15 +38,17 @@ class Line(NamedTuple):
 
 
 class Rows:
-    """Find blocks of columns, and the pieces of rows.
+    """Find blocks of columns of a program's values, and the pieces of rows."""
 
-    Args:
-        program: where the values are made.
-        maker: the step that made each value, or -1.
-    """
-
-    def __init__(self, program: Program, maker: Sequence[int]) -> None:
-        self.program, self.maker, self.shapes = program, maker, program.value_shapes
+    def __init__(self, program: Program) -> None:
+        self.shapes = program.value_shapes
+        # Of which array each number is, -1 for the inputs, and which; those that are computed alone are of none.
+        self.spots: list[Spot] = [_NOWHERE] * program.count
+        for k in range(len(program.names)):
+            self.spots[k] = _NOWHERE if self.shapes[k] else (-1, k)
+        for (op, args), first in zip(program.steps, program.firsts, strict=True):
+            if type(op) is View and not op.shape and not op.stops:
+                self.spots[first] = args[0], op.part.start
 
     def blocks(self, columns: Sequence[Column]) -> list[list[Column]]:
         """Put columns of numbers together that stand side by side: they come in one row."""
@@ -69,14 +75,10 @@ class Rows:
         found: list[Piece] = []
         first = 0
         while first < len(rows):
-            line, end = lines[first], _even_end(lines, first)
-            count = end - first
+            line, (count, step) = lines[first], _even_rows(lines, first)
+            end = first + count
             if line is not None and line.source >= 0 and count * width >= _LEAST:
-                step = lines[end - 1].start - line.start if count > 1 else 0
-                place, part = (
-                    Part(first * width, (count,), (width,)),
-                    Part(line.start, (count,), (step // max(1, count - 1),)),
-                )
+                place, part = Part(first * width, (count,), (width,)), Part(line.start, (count,), (step,))
                 if width > 1:
                     place = Part(place.start, (count, width), (width, 1))
                     part = Part(part.start, (count, width), (*part.strides, line.step))
@@ -89,7 +91,7 @@ class Rows:
 
     def _beside(self, columns: Sequence[Column]) -> Iterator[list[Column]]:
         """Yield columns that follow each other, as a rule, in arrays of each iteration together, others alone."""
-        spots = [[self._spot(value) for value in column] for column in columns]
+        spots = [[self.spots[value] for value in column] for column in columns]
         block: list[Column] = []
         for k, column in enumerate(columns):
             if block and not _mostly_beside(spots[k - 1], spots[k]):
@@ -101,43 +103,35 @@ class Rows:
 
     def _line(self, values: Sequence[int]) -> Line | None:
         """Return where numbers stand at equal distances; None where they do not."""
-        spots = [self._spot(value) for value in values]
-        source, start = spots[0]
-        step = spots[1][1] - start if len(spots) > 1 else 0
-        if source is None or any(spot != (source, start + k * step) for k, spot in enumerate(spots)):
+        source, start = self.spots[values[0]]
+        if source is None:
             return None
+        step = self.spots[values[1]][1] - start if len(values) > 1 else 0
+        place = start
+        for value in values:
+            if self.spots[value] != (source, place):
+                return None
+            place += step
         return Line(source, start, step)
 
-    def _spot(self, value: int) -> tuple[int | None, int]:
-        """Return of which array a number is, and which; None of numbers that are computed alone."""
-        if value < len(self.program.names):
-            return (-1, value) if not self.shapes[value] else (None, 0)
-        maker = self.maker[value]
-        if maker >= 0:
-            op, args = self.program.steps[maker]
-            if isinstance(op, View) and not op.shape and not op.stops:
-                return args[0], op.part.start
-        return None, 0
 
-
-def _mostly_beside(before: Sequence[tuple[int | None, int]], after: Sequence[tuple[int | None, int]]) -> bool:
+def _mostly_beside(before: Sequence[Spot], after: Sequence[Spot]) -> bool:
     """Return whether in most iterations two numbers are of one array that is no list of inputs."""
     found = [a[0] == b[0] and a[0] is not None and a[0] >= 0 for a, b in zip(before, after, strict=True)]
     return 2 * sum(found) > len(found)
 
 
-def _even_end(lines: Sequence[Line | None], first: int) -> int:
-    """Return where rows end that stand at equal distances in one array, from the first of them on."""
-    line, end = lines[first], first + 1
-    while end < len(lines) and line is not None:
-        before, after = lines[end - 1], lines[end]
-        if before is None or after is None or (after.source, after.step) != (line.source, line.step):
+def _even_rows(lines: Sequence[Line | None], first: int) -> tuple[int, int]:
+    """Return how many rows, from the first on, stand at equal distances in one array, and the distance."""
+    count, step = 1, 0
+    for before, after in pairwise(lines[first:]):
+        if before is None or after is None or (before.source, before.step) != (after.source, after.step):
             break
-        second = lines[first + 1]
-        if second is None or after.start - before.start != second.start - line.start:
+        distance = after.start - before.start
+        if count > 1 and distance != step:
             break
-        end += 1
-    return end
+        count, step = count + 1, distance
+    return count, step
 
 
 def _even_runs(

@@ -3,7 +3,6 @@
 import math
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import chainrule as cr
 import numpy as np
@@ -14,7 +13,7 @@ pytest.importorskip("matplotlib")
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "demos"))
 
 import gpt
-from benchmarks.workloads import GPT
+from benchmarks.workloads import GPT, Functions
 
 P = np.random.default_rng(3).normal(0.0, 0.2, gpt.COUNT)
 
@@ -43,7 +42,7 @@ def test_both_engines_have_the_same_losses(capsys):
 
 def test_a_step_is_that_of_the_list_program():
     lists = GPT()
-    functions = SimpleNamespace(relu=cr.relu, exp=cr.exp, log=cr.log, value=lambda x: x.value)
+    functions = Functions(cr.relu, cr.exp, cr.log, lambda x: x.value)
     total, slopes = 0.0, np.zeros(gpt.COUNT)
     tokens, lengths = batches(0)
     for row, length in zip(tokens, lengths, strict=True):

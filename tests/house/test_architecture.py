@@ -21,7 +21,8 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods arrays functions array_functions numpy_calls operators unlisted custom __init__
+        primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
+        custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
@@ -29,12 +30,12 @@ LAYERS = {
         tracer tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging keeping separating simplifying unnesting
-        hoisting relaxing narrowing pipeline __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
+        unnesting hoisting relaxing narrowing pipeline __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging writing whole_functions whole_arrays traced_arrays shares __init__
+        rearranging products writing whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
@@ -50,7 +51,8 @@ LAYERS = {
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion sine instructions watch turns frame sums driver
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns frame
+        sums driver
         straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",

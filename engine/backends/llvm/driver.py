@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..layout import Layout
 from . import watch
 from .frame import POINTER, Frame
-from .sums import ADDED, add_up, finish, merge_tail
+from .sums import ADDED, add_up, finish, without_copies
 from .turns import at, in_strips, item, loop, table, watched
 
 
@@ -78,7 +78,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
 
     body = f"%size = mul i64 %t, {frame.total}\n" + at("mine", "%work", "%size")
     body += at("shared", "%work", frame.shared) + at("watch", "%mine", 0)
-    for name in ("cursors", "scratch", "sums", "tail_sums", "partial"):
+    for name in ("cursors", "scratch", "sums", "partial"):
         body += at(name, "%mine", getattr(frame, name))
     for k in range(count):
         body += at(f"s{k}", "%work", frame.arguments + POINTER * k) + f"%a{k} = load ptr, ptr %s{k}\n"
@@ -108,11 +108,21 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
         return in_strips(own, first, stop, span, strip, max(1, ADDED * lanes // span), 0)
 
     body += f"%length = sub i64 %last, %first\n%rest = srem i64 %length, {vector}\n%even = sub i64 %last, %rest\n"
-    body += f"%over = srem i64 %length, {step}\n%end = sub i64 %last, %over\n"
+    body += f"%loose = srem i64 %length, {step}\n%end = sub i64 %last, %loose\n"
+    body += "%ragged = icmp sgt i64 %rest, 0\n"
+    filled = ""
+    for k in range(count):
+        if layout.batched[k]:
+            filled += at(f"to{k}", "%mine", frame.tail_in + width * vector * layout.starts[k]) + _filled(k, rows[k], vector)
+    if layout.reduce:
+        # The vector that holds copies comes first, while there are no other sums to keep apart from it.
+        body += f"br i1 %ragged, label %tail, label %whole\ntail:\n{filled}" + calls(single, "%sums")
+        body += without_copies(frame, outputs)
+        body += "".join(f"store ptr %b{k}, ptr %c{k}\n" for k in range(count)) + "br label %whole\nwhole:\n"
     start, blocks = "%first", cost * (step // vector)
     if frame.groups > 1:
         span = step * frame.groups
-        body += f"%whole = sub i64 %end, %first\n%odd = srem i64 %whole, {span}\n%blocks = sub i64 %end, %odd\n"
+        body += f"%full = sub i64 %end, %first\n%odd = srem i64 %full, {span}\n%blocks = sub i64 %end, %odd\n"
         body += at("group_cursors", "%mine", frame.group_cursors)
         body += through("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * blocks)
         start = "%blocks"
@@ -121,17 +131,10 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
     if step > vector:
         one = calls(single, "%sums") + loop("o", "0", str(cursors), 1, _advance("o", vector))
         body += watched("s", "%end", "%even", vector, one, watch.turns(cost, None), cost)
-    body += "%ragged = icmp sgt i64 %rest, 0\nbr i1 %ragged, label %tail, label %folding\ntail:\n"
-    for k in range(count):
-        if layout.batched[k]:
-            body += at(f"to{k}", "%mine", frame.tail_in + width * vector * layout.starts[k]) + _filled(
-                k, rows[k], vector
-            )
     if layout.reduce:
-        body += f"call void @llvm.memset.p0.i64(ptr %tail_sums, i8 0, i64 {width * lanes * outputs}, i1 false)\n"
-        body += calls(single, "%tail_sums") + merge_tail(frame, outputs)
+        body += add_up("j", frame)
     else:
-        body += at("tail_out", "%mine", frame.tail_out)
+        body += f"br i1 %ragged, label %tail, label %over\ntail:\n{filled}" + at("tail_out", "%mine", frame.tail_out)
         aside = target("v", "%even") + f"%v.aside = mul i64 %v.start, {vector}\n"
         aside += at("v.buffer", "%tail_out", "%v.aside")
         body += loop("v", "0", str(units), 1, aside + "store ptr %v.buffer, ptr %v.cursor")
@@ -139,10 +142,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
         back = target("w", "%even") + f"%w.aside = mul i64 %w.start, {vector}\n"
         back += at("w.buffer", "%tail_out", "%w.aside") + "%w.bytes = mul i64 %w.stride, %rest\n"
         back += "call void @llvm.memcpy.p0.p0.i64(ptr %w.target, ptr %w.buffer, i64 %w.bytes, i1 false)"
-        body += loop("w", "0", str(units), 1, back)
-    body += "br label %folding\nfolding:\n"
-    if layout.reduce:
-        body += add_up("j", frame)
+        body += loop("w", "0", str(units), 1, back) + "br label %over\nover:\n"
     head = "define void @part(ptr %work, i64 %t, i64 %first, i64 %last, i64 %n, ptr %out) #0"
     return text + f"{head} {{\n{body}ret void\n}}\n"
 
@@ -150,7 +150,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
 def _filled(k: int, row: int, lanes: int) -> str:
     """Copy the left-over rows of an argument to a place where a full vector can be read, beside copies of the first."""
     copy = "call void @llvm.memcpy.p0.p0.i64(ptr {}, ptr {}, i64 {}, i1 false)"
-    text = f"%tc{k} = load ptr, ptr %c{k}\n%tn{k} = mul i64 %rest, {row}\n"
+    text = f"%te{k} = mul i64 %even, {row}\n" + at(f"tc{k}", f"%a{k}", f"%te{k}") + f"%tn{k} = mul i64 %rest, {row}\n"
     text += copy.format(f"%to{k}", f"%tc{k}", f"%tn{k}") + "\n"
     one = f"%r{k}.n = mul i64 %r{k}, {row}\n" + at(f"r{k}.to", f"%to{k}", f"%r{k}.n")
     text += loop(f"r{k}", "%rest", str(lanes), 1, one + copy.format(f"%r{k}.to", f"%to{k}", row))

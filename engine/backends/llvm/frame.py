@@ -56,7 +56,6 @@ class Frame:
         rows = self.padded if layout.reduce else 0
         self.narrow = layout.reduce is not None and machine.double is not None
         self.sums = self._take(width * rows)
-        self.tail_sums = self._take(width * rows)
         self.partial = self._take(self.double.size * rows)
 
     def _take(self, size: int) -> int:

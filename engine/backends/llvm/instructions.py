@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from ...operations import Primitive
 from ..lowering import DELICATE, defined
-from . import sine
+from . import exponential, sine
 from .machine import Machine
 
 COMPARISONS = {"less": "olt", "less_equal": "ole", "equal": "oeq", "not_equal": "une"}
@@ -54,7 +54,8 @@ class Operations:
     """Write operations on values of one type.
 
     `declarations` collects what the text written so far calls; `callbacks` the rows that only Python can evaluate.
-    A template holds {0} {1} {2} for the operands and {v} for the number of the value.
+    A template holds {0} {1} {2} for the operands and {v} for the number of the value. Text that runs many times is
+    longer, where it is faster, for `loops`.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Operations:
         lanes: int,
         callbacks: list[Primitive],
         declarations: dict[str, str] | None = None,
+        loops: bool = False,
     ) -> None:
         self.machine, self.lanes, self.callbacks = machine, lanes, callbacks
         self.type, self.scalar = machine.type(lanes), machine.scalar
@@ -71,6 +73,8 @@ class Operations:
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
         self.declarations = {} if declarations is None else declarations
         self.trigonometric = lanes > 1 and machine.fused and machine.double is None
+        self._writes_exp = loops and self.trigonometric
+        self._scales = machine.scales and lanes % machine.lanes == 0
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
         self._templates: dict[Primitive, str] = {}
@@ -95,9 +99,13 @@ class Operations:
         return text
 
     def _write(self, op: Primitive) -> str:
-        type_, mask, zero, name = self.type, self.mask, self.zero, op.name
-        double = self.machine.double
-        if double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
+        type_, mask, zero, name, double = self.type, self.mask, self.zero, op.name, self.machine.double
+        if name == "exp" and not op.custom and self._writes_exp:
+            self._intrinsic("fma", 3)
+            if self._scales:
+                self.declarations[exponential.SCALE] = exponential.scaling()
+            text = exponential.exponential(self.lanes, self._scales)
+        elif double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
             text = self._in_doubles(op, double)
         elif not supported(op) or name in _LIBM:
             text = self._call(op)

@@ -38,6 +38,7 @@ class Machine:
     lanes: int  # numbers in a vector
     registers: int  # for vectors
     fused: bool  # whether a multiply-add that rounds once is one instruction
+    scales: bool  # whether a product of all lanes with powers of 2 is
     vector_functions: tuple[tuple[str, str], ...]  # name and symbol
     format: Format = DOUBLE  # of the numbers
     double: Machine | None = None  # the same with doubles, for what fewer digits would spoil
@@ -77,6 +78,7 @@ class Machine:
                 self.lanes,
                 self.registers,
                 self.fused,
+                self.scales,
                 self.vector_functions,
                 self.format,
                 self.double and self.double.identity,
@@ -105,7 +107,8 @@ def host(own: Format = DOUBLE) -> Machine:
     functions = _vector_functions(triple, lanes, DOUBLE)
     registers = 32 if lanes == 8 or family == "aarch64" else 16
     fused = family == "aarch64" or bool(features.get("fma"))
-    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, functions)
+    scales = family == "x86" and lanes == 8
+    return Machine(triple, llvm.get_host_cpu_name(), features.flatten(), lanes, registers, fused, scales, functions)
 
 
 def _family(triple: str) -> str:

@@ -12,19 +12,17 @@ from .turns import at, item, loop, table
 ADDED = 64  # numbers that a lane adds up with fewer digits than doubles have
 
 
-def merge_tail(frame: Frame, outputs: int) -> str:
-    """Add only the lanes that hold samples, not copies, to the sums."""
+def without_copies(frame: Frame, outputs: int) -> str:
+    """Set to 0 the lanes of sums that hold copies of samples."""
     lanes, machine = frame.single, frame.machine
     type_ = machine.type(lanes)
     text = f"%ri = insertelement <{lanes} x i64> poison, i64 %rest, i64 0\n"
     text += f"%rs = shufflevector <{lanes} x i64> %ri, <{lanes} x i64> poison, <{lanes} x i32> zeroinitializer\n"
     text += f"%alive = icmp slt <{lanes} x i64> <{', '.join(f'i64 {k}' for k in range(lanes))}>, %rs\n"
-    body = f"%q.b = mul i64 %q, {machine.size * frame.lanes}\n"
-    body += at("q.x", "%sums", "%q.b") + at("q.y", "%tail_sums", "%q.b")
-    body += f"%q.s = load {type_}, ptr %q.x\n%q.t = load {type_}, ptr %q.y\n"
-    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.t, {type_} splat ({machine.scalar} 0.0)\n"
-    body += f"%q.n = fadd {type_} %q.s, %q.m\nstore {type_} %q.n, ptr %q.x"
-    return text + loop("q", "0", str(outputs), 1, body)
+    body = f"%q.b = mul i64 %q, {machine.size * frame.lanes}\n" + at("q.x", "%sums", "%q.b")
+    body += f"%q.s = load {type_}, ptr %q.x\n"
+    body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.s, {type_} splat ({machine.scalar} 0.0)\n"
+    return text + loop("q", "0", str(outputs), 1, body + f"store {type_} %q.m, ptr %q.x")
 
 
 def add_up(name: str, frame: Frame) -> str:

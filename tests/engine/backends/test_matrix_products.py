@@ -1,5 +1,7 @@
 """Nests of maps and sums in machine code: side by side, turned inside out, with zeros beside infinities."""
 
+import math
+
 import chainrule as cr
 import numpy as np
 import pytest
@@ -100,3 +102,14 @@ def test_maps_with_loops_side_by_side_and_turned_compute_the_same(most):
             assert np.size(found) == size_of(shape)
             assert found == pytest.approx(wanted, rel=1e-11, abs=1e-12)
     assert joined
+
+
+@pytest.mark.parametrize("length", [9, 28, 29, 56, 57, 4095])
+def test_sums_of_products_that_run_side_by_side_miss_no_row(length):
+    draw = np.random.default_rng(length)
+    m, x = draw.normal(size=(length, 29)), draw.normal(size=length)
+    found = cr.compile(lambda m, x: x @ m, backend="llvm")(m, x)
+    expected = [math.fsum(m[k, j] * x[k] for k in range(length)) for j in range(29)]
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+    total = cr.compile(lambda x: np.sum(np.square(x)), backend="llvm")(x)
+    assert total == pytest.approx(math.fsum(x * x), rel=1e-14)

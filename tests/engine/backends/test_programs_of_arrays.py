@@ -12,6 +12,7 @@ import pytest
 from array_programs import programs_at_samples
 from chainrule.backends import numpy_, python_
 from chainrule.backends.c import export
+from chainrule.programs import Part, Place, View
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -156,3 +157,22 @@ def test_what_is_written_does_not_grow_with_arrays():
     assert few == many and len("".join(few)) < 8000
     # Each array of the trace once, and nothing of it on the stack.
     assert little > 1000 and much < 100 * (little + 20)
+
+
+@pytest.mark.parametrize("backend", ["llvm", "numpy", "python"])
+@pytest.mark.parametrize("count", [1, 2, 70])
+def test_rows_that_come_to_one_place_are_added(count, backend):
+    """A row that a view repeats gets the sum of the gradients by its copies."""
+
+    def f(y):
+        parts = [Part(12 * k, (3, 4), (4, 1)) for k in range(count)]
+        rows = [View((900,), part).apply((y,)) for part in parts]
+        placed = Place((2, 300), [Part(300 + 4 * k, (3, 4), (0, 1)) for k in range(count)]).apply(rows)
+        return placed * 2.0
+
+    y = np.random.default_rng(0).normal(size=900)
+    expected = np.zeros(600)
+    for k in range(count):
+        expected[300 + 4 * k : 304 + 4 * k] = 2.0 * y[12 * k : 12 * k + 12].reshape(3, 4).sum(0)
+    found = cr.compile(f, backend=backend)(y)
+    np.testing.assert_allclose(np.ravel(found), expected, rtol=1e-14, atol=1e-14)

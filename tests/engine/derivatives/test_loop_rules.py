@@ -33,16 +33,33 @@ def test_what_inner_loops_compute_is_kept_while_that_is_not_much():
         return cr.sum(cr.scan(cell, [0.1] * 16, xs, w)[0])
 
     def rows(steps):
-        program = trace(cr.grad(f), np.full((16, 16), 0.1), [0.5] * steps)
+        program = trace(cr.grad(f), np.full((16, 16), 0.1), np.full(steps, 0.5))
         loop = [op for op, _ in program.steps if isinstance(op, Loop)][-1]
         return sum(map(size_of, loop.body.shapes[loop.carry : loop.carry + loop.rows]))
 
     # Beside the 16 carried numbers and the item, the sums.
     assert rows(10) == 16 + 1 + 16
-    assert rows(100_000 // 16 + 1) == 16 + 1
+    assert rows(4_000_000 // 16 + 1) == 16 + 1
     args = (np.full((16, 16), 0.1) + np.eye(16), [0.5, -0.2, 0.1])
     found, expected = trace(cr.grad(f), *args)(*args), cr.grad(f)(*args)
     np.testing.assert_allclose(np.array(found, float), expected, 1e-11, 1e-12)
+
+
+@pytest.mark.parametrize(("function", "kept"), [(lambda v: cr.exp(cr.tanh(cr.sigmoid(v))), 16), (lambda v: v * v, 0)])
+def test_functions_of_numbers_are_kept_where_they_are_put_into_an_array(function, kept):
+    def cell(c, x, w):
+        h = cr.map(function, c)
+        return (w @ np.array([*h, x], dtype=object))[:16], None
+
+    def f(w, xs):
+        return cr.sum(cr.scan(cell, np.full(16, 0.1), xs, w)[0])
+
+    args = np.full((20, 17), 0.05), np.linspace(0.0, 1.0, 5)
+    program = trace(cr.grad(f), *args)
+    loop = next(op for op in loops_of(program) if op.kind == "scan" and op.backwards)
+    carried_and_item = 16 + 1
+    assert sum(map(size_of, loop.body.shapes[loop.carry : loop.carry + loop.rows])) == carried_and_item + kept
+    np.testing.assert_allclose(program(*args), cr.grad(f)(*args), 1e-11, 1e-12)
 
 
 def test_what_inner_loops_compute_is_kept_where_parts_of_it_are_used():

@@ -47,6 +47,7 @@ class Body(Writer):
     ) -> None:
         super().__init__(module, program, lanes, inputs, sinks, dead)
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
+        self.copy = ""  # how the names of values end
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
 
     def inner(
@@ -80,12 +81,14 @@ class Body(Writer):
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
         if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
             return None
         body = Body(self.module, program, lanes, inputs, sinks, 0)
         body._temporary = self._temporary  # others write into the same function
-        body.held = {spot: f"%sum.{k}" for k, spot in enumerate(sums)}
+        body.copy = copy
+        body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
@@ -93,7 +96,7 @@ class Body(Writer):
         machine = self.module.machine
         types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
         text, found = "\n".join(_in_blocks(lines)), list(body.held.values())
-        return Line(text, list(sums), types, found, body.hand_over([]), self.size)
+        return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:
         """Write the lines of one function after another."""
@@ -253,12 +256,12 @@ class Body(Writer):
             return
         if name == "where":
             condition = self._condition(args[0], operands[0], differs)
-            self.lines.append(template.format(*operands, v=value, c=condition))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}", c=condition))
         else:
-            self.lines.append(template.format(*operands, v=value))
+            self.lines.append(template.format(*operands, v=f"{value}{self.copy}"))
         if name in COMPARISONS:
-            self._conditions[value, differs] = f"%c{value}"
-        self.known[value] = f"%v{value}"
+            self._conditions[value, differs] = f"%c{value}{self.copy}"
+        self.known[value] = f"%v{value}{self.copy}"
         self._out(value, late=False)
         if self._last.get(value, -1) > self._chunk:
             self.keep(value)
@@ -360,8 +363,8 @@ class Body(Writer):
         total = self.load(sink.spot)
         if self.dead:
             operands = [self.alive(text) for text in operands]
-        self.lines.append(operations.fused().format(*operands, total, v=value))
-        self.store(f"%v{value}", sink.spot)
+        self.lines.append(operations.fused().format(*operands, total, v=f"{value}{self.copy}"))
+        self.store(f"%v{value}{self.copy}", sink.spot)
 
     def _out(self, value: int, *, late: bool) -> None:
         for sink in self.sinks.get(value, ()):

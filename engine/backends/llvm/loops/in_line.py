@@ -12,6 +12,9 @@ from .memory import Sink, Spot
 
 _KEEP_NAN = {"add", "sub", "mul", "neg", "fma", "strong_mul"}  # rows whose result is nan wherever an argument is
 
+_LINES = 12  # of a body whose iterations run side by side, at most
+_WAITING = 4  # sums side by side that keep the processor busy while each waits for its last addition
+
 
 class Line(NamedTuple):
     """The text of one iteration, the sums that it adds to in registers, and what holds them after it."""
@@ -22,29 +25,56 @@ class Line(NamedTuple):
     found: list[str]
     size: int  # of its frame, in bytes
     align: int  # of the sums in memory
+    copy: str = ""  # how its names end
+
+    def side_by_side(self, vectors: int, stop: str, step: int) -> int:
+        """Return how many iterations are worth running in one turn, with sums of their own, each so many vectors."""
+        chains = vectors * len(self.sums)
+        if not chains or not stop.isdigit() or self.text.count("\n") > _LINES:
+            return 1
+        turns = int(stop) // step
+        return next((k for k in (4, 3, 2) if k * chains <= _WAITING and turns % k == 0 and turns > k), 1)
 
     def phis(self, index: str) -> str:
         """Write the sums as the loop over an index finds them."""
         return "".join(
-            f"%sum.{k} = phi {type_} [ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
+            f"%sum.{k}{self.copy} = phi {type_} [ {_zero(spot)}, %{index}.enter ], [ {text}, %{index}.latch ]\n"
             for k, (spot, type_, text) in enumerate(zip(self.sums, self.types, self.found, strict=True))
         )
 
-    def add_up(self) -> str:
+    def ended(self, copies: Sequence[Line], slow: str) -> str:
+        """Add the sums, and those of copies, to memory after the loop; `slow` does so where they are nan, if given."""
+        text, totals = "", []
+        for k, type_ in enumerate(self.types):
+            total = f"%sum.{k}"
+            for own in copies:
+                text += f"{total}.and{own.copy} = fadd {type_} {total}, %sum.{k}{own.copy}\n"
+                total = f"{total}.and{own.copy}"
+            totals.append(total)
+        if not slow:
+            return text + self.add_up(totals)
+        # Sums that are nan are computed again, as they were meant.
+        return (
+            f"{text}{self.is_nan(totals)}br i1 %sum.bad, label %sum.again, label %sum.good\n"
+            f"sum.again:\n{slow}br label %sum.over\n"
+            f"sum.good:\n{self.add_up(totals)}br label %sum.over\nsum.over:\n"
+        )
+
+    def add_up(self, totals: Sequence[str]) -> str:
         """Add the sums to those in memory."""
         text = ""
-        for k, (spot, type_) in enumerate(zip(self.sums, self.types, strict=True)):
+        for k, (spot, type_, total) in enumerate(zip(self.sums, self.types, totals, strict=True)):
             text += (
                 f"%sum.at{k} = getelementptr i8, ptr {spot.base}, i64 {spot.offset}\n"
                 f"%sum.old{k} = load {type_}, ptr %sum.at{k}, align {self.align}\n"
-                f"%sum.new{k} = fadd {type_} %sum.old{k}, %sum.{k}\n"
+                f"%sum.new{k} = fadd {type_} %sum.old{k}, {total}\n"
                 f"store {type_} %sum.new{k}, ptr %sum.at{k}, align {self.align}\n"
             )
         return text
 
-    def is_nan(self) -> str:
+    def is_nan(self, totals: Sequence[str]) -> str:
         """Write whether any sum is nan, `%sum.bad`; it may be said of infinite ones, too."""
-        return any_nan("sum", [(type_, f"%sum.{k}") for k, type_ in enumerate(self.types)])
+        return any_nan("sum", list(zip(self.types, totals, strict=True)))
 
 
 def any_nan(name: str, values: Sequence[tuple[str, str]]) -> str:

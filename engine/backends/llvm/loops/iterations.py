@@ -77,11 +77,11 @@ class Iterations:
         cost = self._cost(step)
         turns = watch.turns(cost, -(-op.length // step))
 
-        def place(index: str, name: str) -> str:
+        def place(index: str, name: str, ahead: int = 0) -> str:
             """Write the iteration, and the pointers that move, from how many there were before."""
-            at = f"%{name} = add i64 {index}, 0\n"
+            at = f"%{name} = add i64 {index}, {ahead}\n"
             if op.backwards:
-                at = f"%{name}.last = sub i64 {stop}, 1\n%{name} = sub i64 %{name}.last, {index}\n"
+                at = f"%{name}.last = sub i64 {stop}, {1 + ahead}\n%{name} = sub i64 %{name}.last, {index}\n"
             if last is not None:
                 at = f"%{name}.over = icmp sgt i64 {index}, {last}\n"
                 at += f"%{name} = select i1 %{name}.over, i64 {last}, i64 {index}\n"
@@ -110,18 +110,21 @@ class Iterations:
                 rest = parent.inner(op.body, lanes, inputs, targets, count)
             size = max(line.size, reserved + again.size, reserved + rest.size)
 
+        lines = [line]
+        if op.kind == MAP and last is None and not rest.names:
+            # Several sums of each kind take turns, so that none waits for the addition before.
+            side = line.side_by_side(max(1, lanes // self.module.machine.lanes), stop, step)
+            copies = [self._line(plain, inputs, sinks, own, reserved, doubtful, f".{k}") for k in range(1, side)]
+            lines += [copy for copy in copies if copy is not None]
+            turns = -(-turns // side) * side
+
         def inside(start: str, end: str) -> str:
-            text = loop("i", start, end, step, place("%i", "k") + line.text, line.phis("i"))
-            if again.names:
-                # Sums that are nan are computed again, as they were meant; the loop may have been left at %i.
-                slow = loop("z", start, "%i", step, calls("%z", "zk", again.names))
-                text += (
-                    f"{line.is_nan()}br i1 %sum.bad, label %sum.again, label %sum.good\n"
-                    f"sum.again:\n{slow}br label %sum.over\n"
-                    f"sum.good:\n{line.add_up()}br label %sum.over\nsum.over:\n"
-                )
-            else:
-                text += line.add_up()
+            each = [place("%i", f"k{copy.copy}", k * step) + copy.text for k, copy in enumerate(lines)]
+            phis = "".join([copy.phis("i") for copy in lines])
+            text = loop("i", start, end, step * len(lines), "\n".join(each), phis)
+            # The loop may have been left at %i.
+            slow = loop("z", start, "%i", step, calls("%z", "zk", again.names)) if again.names else ""
+            text += line.ended(lines[1:], slow)
             return text + (loop("y", "%i", end, step, calls("%y", "yk", rest.names)) if rest.names else "")
 
         return in_strips("i", "0", stop, step, inside, turns, cost), size
@@ -134,11 +137,12 @@ class Iterations:
         own: Sequence[str],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
-        """Write one iteration in line if it is short."""
+        """Write one iteration in line if it is short; its names have an ending of their own if it is a copy."""
         if any(isinstance(op, Loop) for op, _ in body.steps):
             return None
-        names = [*[f"%kq{k}" if step else f"%r{k}" for k, step in enumerate(self.steps)], *own]
+        names = [*[f"%k{copy}q{k}" if step else f"%r{k}" for k, step in enumerate(self.steps)], *own]
 
         def named(spot: Spot) -> Spot:
             return spot._replace(base=names[int(spot.base[2:])])
@@ -146,7 +150,7 @@ class Iterations:
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
         every, places = [[target] for target in targets], list(map(named, inputs))
-        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful)
+        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""

@@ -42,7 +42,7 @@ class Module:
     def operations(self, lanes: int) -> Operations:
         """Return the writer of operations on so many lanes."""
         if lanes not in self._operations:
-            self._operations[lanes] = Operations(self.machine, lanes, self.callbacks)
+            self._operations[lanes] = Operations(self.machine, lanes, self.callbacks, loops=True)
         return self._operations[lanes]
 
     def name(self, kind: str) -> str:

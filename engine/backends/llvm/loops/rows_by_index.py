@@ -54,7 +54,6 @@ def scatter(writer: Writer, index: Spot, rows: Spot, target: Spot) -> None:
             lost, some = writer.temporary(), writer.temporary()
             writer.lines.append(f"%none{lost} = xor {writer.wide.mask} {wanted[1]}, splat (i1 true)")
             _branch_if_any(writer, f"%none{lost}", True, f"lost{lost}", f"done{some}")
-            writer.lines.append(f"lost{lost}:")
             _lose(writer, given, whole, marked, f"%none{lost}")
             writer.lines.append(f"br label %done{some}\ndone{some}:")
             return
@@ -101,19 +100,19 @@ def _lose(writer: Writer, given: Spot, target: Spot, flag: Spot, lost: str = "")
     found, key = writer.load(flag), writer.temporary()
     writer.lines.append(f"%is{key} = fcmp une {type_} {found}, {operations.zero}")
     _branch_if_any(writer, f"%is{key}", target.varies, f"spoil{key}", f"kept{key}")
-    writer.lines.append(f"spoil{key}:")
     moves.walk(writer, ("spoil",), [target, spread(target)], spoil)
     writer.lines.append(f"br label %kept{key}\nkept{key}:")
 
 
 def _branch_if_any(writer: Writer, condition: str, varies: bool, then: str, otherwise: str) -> None:
-    """Write a branch to one label if a condition holds in any lane, else to another."""
+    """Begin the code at a label, run if a condition holds in any lane; else that at another one follows."""
     if varies:
         key, symbol, mask = writer.temporary(), f"llvm.vector.reduce.or.v{writer.lanes}i1", writer.wide.mask
         writer.module.declare(f"declare i1 @{symbol}({mask})\n")
         writer.lines.append(f"%any{key} = call i1 @{symbol}({mask} {condition})")
         condition = f"%any{key}"
-    writer.lines.append(f"br i1 {condition}, label %{then}, label %{otherwise}")
+    # In one piece, since a label may be put between two.
+    writer.lines.append(f"br i1 {condition}, label %{then}, label %{otherwise}\n{then}:")
 
 
 def _row(writer: Writer, text: str, varies: bool, count: int, step: int) -> tuple[str, str]:

@@ -88,11 +88,12 @@ class Writer(ABC):
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
+        copy: str = "",
     ) -> Line | None:
         """Return the text of an inner program, if it is short, with sums in registers; see `Line`.
 
-        So many bytes of the frame are `reserved` for others. Where any of the `doubtful` outputs is nan the text goes
-        to the label `i.done`, before it writes one of them.
+        Names end as those of this `copy` do. So many bytes of the frame are `reserved` for others. Where any of the
+        `doubtful` outputs is nan the text goes to the label `i.done`, before it writes one of them.
         """
 
     def begin(self) -> None:

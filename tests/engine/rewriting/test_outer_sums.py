@@ -1,0 +1,111 @@
+"""Sums of outer products that leave their scans, compared with other backends, NumPy, and programs that keep them."""
+
+import math
+
+import chainrule as cr
+import numpy as np
+import pytest
+from chainrule.rewriting import outer_sums, prepared
+
+LENGTH, UNITS, INPUTS = 40, 17, 12
+
+
+def loss(w, u, xs):
+    def step(state, x):
+        h = np.tanh(w @ np.concatenate([state, x]))
+        return h, np.sum(np.square(u @ h))
+
+    h, losses = cr.scan(step, np.zeros(UNITS), xs)
+    return np.sum(losses) + np.sum(h)
+
+
+def arguments(length=LENGTH, seed=0):
+    draw = np.random.default_rng(seed)
+    w = draw.normal(size=(UNITS, UNITS + INPUTS)) * 0.3
+    return w, draw.normal(size=(INPUTS + 10, UNITS)), draw.normal(size=(length, INPUTS))
+
+
+def scans(program):
+    return [op for op, _ in program.steps if op.name == "scan"]
+
+
+def backward(length):
+    """Return the scan that runs backwards in the gradient of the loss for so many rows."""
+    traced = cr.trace(cr.grad(loss, argnums=(0, 1)), *arguments(length))
+    return next(op for op in scans(prepared(traced, [False] * 3)) if op.backwards)
+
+
+def differences(f, x, direction, h=1e-6):
+    return (f(x + h * direction) - f(x - h * direction)) / (2.0 * h)
+
+
+def test_a_long_scan_sums_no_matrices_and_a_short_one_does():
+    long, short = backward(LENGTH), backward(outer_sums._LONG - 1)
+    assert all(len(shape) < 2 for shape in long.body.output_shapes)
+    assert any(len(shape) == 2 for shape in short.body.output_shapes)
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+def test_gradients_are_those_of_differences(backend):
+    w, u, xs = arguments()
+    by_w, by_u = cr.compile(cr.grad(loss, argnums=(0, 1)), backend=backend)(w, u, xs)
+    draw = np.random.default_rng(1)
+    for given, place in ((by_w, 0), (by_u, 1)):
+        direction = draw.normal(size=(w, u)[place].shape)
+
+        def along(x, place=place):
+            return loss(*[x if k == place else own for k, own in enumerate((w, u))], xs)
+
+        expected = differences(along, (w, u)[place], direction)
+        assert np.sum(np.asarray(given) * direction) == pytest.approx(expected, rel=1e-6)
+
+
+def test_gradients_are_those_that_the_scan_sums(monkeypatch):
+    given = arguments(100)
+    apart = cr.compile(cr.grad(loss, argnums=(0, 1)), backend="python")(*given)
+    monkeypatch.setattr(outer_sums, "_LONG", math.inf)
+    inside = cr.compile(cr.grad(loss, argnums=(0, 1)), backend="python")(*given)
+    for one, other in zip(apart, inside, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
+
+
+def test_a_batch_gets_each_samples_own_sums():
+    w, u, _ = arguments()
+    xs = np.random.default_rng(2).normal(size=(5, LENGTH, INPUTS))
+    step = cr.compile(cr.grad(loss, argnums=(0, 1)), batch="xs", backend="llvm")
+    each = [cr.compile(cr.grad(loss, argnums=(0, 1)), backend="python")(w, u, own) for own in xs]
+    for place, found in enumerate(step(w, u, xs)):
+        np.testing.assert_allclose(found, [own[place] for own in each], rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("backend", ["python", "llvm"])
+def test_a_factor_of_zero_is_stronger_than_an_infinite_one(backend):
+    """Rows from the third on are infinite, but what comes of them is chosen by nobody: their adjoint is exactly 0."""
+
+    def chosen(w, xs, flags):
+        def step(state, row):
+            x, flag = row
+            y = w @ x
+            return state + np.sum(np.where(flag > 0.0, y, 0.0)), None
+
+        return cr.scan(step, 0.0, (xs, flags))[0]
+
+    xs = np.random.default_rng(3).normal(size=(LENGTH, 18))
+    flags = np.where(np.arange(LENGTH) < 3, 1.0, 0.0)
+    xs[3:] = math.inf
+    found = cr.compile(cr.grad(chosen), backend=backend)(np.ones((20, 18)), xs, flags)
+    np.testing.assert_allclose(found, np.broadcast_to(xs[:3].sum(0), (20, 18)), rtol=1e-14)
+
+
+def test_second_derivatives():
+    w, u, xs = arguments()
+    v = np.random.default_rng(4).normal(size=w.shape)
+
+    def product(w, v):
+        return cr.hvp(lambda w: loss(w, u, xs), (w,), (v,))
+
+    found = cr.compile(product, backend="llvm")(w, v)
+    slope = cr.compile(cr.grad(lambda w: loss(w, u, xs)), backend="llvm")
+    h = 1e-5
+    expected = (np.asarray(slope(w + h * v)) - np.asarray(slope(w - h * v))) / (2.0 * h)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
