@@ -204,12 +204,13 @@ class Sines:
 # ---- turns and the report ----
 
 
-def compare(calls: dict[str, Call]) -> None:
+def compare(calls: dict[str, Call], tolerance: float = 1e-9) -> None:
     """Exit if a contender's numbers differ from chainrule's."""
     value, gradient = calls["chainrule"]()
     for name, call in calls.items():
         v, g = call()
-        close = np.allclose(v, value, rtol=1e-9) and np.allclose(np.asarray(g), gradient, rtol=1e-9, atol=1e-13)
+        least = 1e-4 * tolerance
+        close = np.allclose(v, value, rtol=tolerance) and np.allclose(np.asarray(g), gradient, tolerance, least)
         if not close:
             sys.exit(f"{name} computes other numbers than chainrule")
 

@@ -10,6 +10,7 @@ from typing import Any
 import chainrule as cr
 import numpy as np
 
+from . import gpt_padded
 from . import gpt_programs as programs
 from .gpt_programs import Setting
 from .loops import Network, flat
@@ -20,8 +21,8 @@ Make = Callable[[Any], Any]
 BY_HAND = {
     "C, gcc's vectors": programs.c,
     "NumPy by hand": programs.Numpy,
-    "JAX jit, padded": programs.jax,
-    "torch, padded": programs.torch,
+    "JAX jit, padded": gpt_padded.jax,
+    "torch, padded": gpt_padded.torch,
 }
 
 
@@ -168,8 +169,13 @@ def rows(quick: bool) -> dict[str, Row]:
         "names": Row(
             f"{batch} names a step, double",
             setting(few, batch),
-            {"chainrule, arrays": programs.arrays, "chainrule, out=": programs.in_place, **BY_HAND},
-            (Bar("chainrule, arrays", "letter", 1.5),),
+            {
+                "chainrule, arrays": programs.arrays,
+                "chainrule, out=": programs.in_place,
+                "chainrule, batch=": programs.lanes,
+                **BY_HAND,
+            },
+            (Bar("chainrule, arrays", "letter", 1.5), Bar("chainrule, batch=", "letter", 1.5)),
         ),
         "single": Row(
             f"{batch} names a step, single precision",

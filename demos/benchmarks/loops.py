@@ -58,10 +58,10 @@ class Network:
         model = nn.MLP(self.sizes[0], self.sizes[1:]).with_parameters(p)
         return cr.square(model(x) - y)
 
-    def compiled(self, loss: Any, p: Any) -> Call:
-        options = {"batch": ("x", "y"), "reduce": "mean", "backend": "llvm", "threads": _THREADS}
-        step = cr.compile(cr.value_and_grad(loss), **options)
-        return lambda: flat(step(p, self.x, self.y))
+    def compiled(self, loss: Any, p: Any, dtype: str = "float64") -> Call:
+        options = {"batch": ("x", "y"), "reduce": "mean", "backend": "llvm", "threads": _THREADS, "dtype": dtype}
+        step, x, y = cr.compile(cr.value_and_grad(loss), **options), self.x.astype(dtype), self.y.astype(dtype)
+        return lambda: flat(step(p, x, y))
 
     def chainrule(self) -> Call:
         return self.compiled(self.loss, self.p)
@@ -72,10 +72,11 @@ class Network:
             "nn.MLP": self.compiled(self.of_model, np.concatenate([layer.ravel() for layer in self.p])),
         }
         jax = optional("jax")
-        if jax is None:
-            return calls
+        return calls if jax is None else calls | {"JAX arrays": self.by_jax(jax)}
+
+    def by_jax(self, jax: Any, dtype: str = "float64") -> Call:
         jnp = jax.numpy
-        x, y = jnp.asarray(self.x), jnp.asarray(self.y)
+        x, y = jnp.asarray(self.x, dtype), jnp.asarray(self.y, dtype)
 
         def loss(p: Any) -> Any:
             h = x
@@ -83,8 +84,26 @@ class Network:
                 h = jnp.tanh(h @ w[:, :-1].T + w[:, -1])
             return jnp.mean((h @ p[-1][0, :-1] + p[-1][0, -1] - y) ** 2)
 
-        run, p = jax.jit(jax.value_and_grad(loss)), [jnp.asarray(w) for w in self.p]
-        return calls | {"JAX arrays": lambda: flat(jax.block_until_ready(run(p)))}
+        run, p = jax.jit(jax.value_and_grad(loss)), [jnp.asarray(w, dtype) for w in self.p]
+        return lambda: flat(jax.block_until_ready(run(p)))
+
+
+class SingleNetwork(Network):
+    """The same in single precision, beside doubles."""
+
+    tolerance = 1e-4
+
+    def __init__(self, *sizes: Any) -> None:
+        super().__init__(*sizes)
+        self.title += ", float32"
+
+    def chainrule(self) -> Call:
+        return self.compiled(self.loss, [w.astype("float32") for w in self.p], "float32")
+
+    def peers(self) -> dict[str, Call]:
+        jax = optional("jax")
+        calls = {"chainrule, float64": super().chainrule()}
+        return calls if jax is None else calls | {"JAX arrays, float32": self.by_jax(jax, "float32")}
 
 
 class Recurrence:
@@ -325,7 +344,14 @@ def leaves(tree: Any) -> list[Any]:
 
 
 QUICK = (
-    *(Network((3, 5, 1), 10), Recurrence(2, 5), Oscillator(5), LogSumExp(1200), Mixture(2, 3, 9)),
+    *(
+        Network((3, 5, 1), 10),
+        SingleNetwork((3, 5, 1), 10),
+        Recurrence(2, 5),
+        Oscillator(5),
+        LogSumExp(1200),
+        Mixture(2, 3, 9),
+    ),
     Transformer(4, 2, 4),
 )
 
@@ -333,7 +359,7 @@ QUICK = (
 def run(repeats: int, quick: bool) -> None:
     """Print a table for each workload; `quick` takes tiny sizes."""
     os.environ.setdefault("CHAINRULE_CACHE", "0")
-    full = [Network, Recurrence, Oscillator, LogSumExp, Mixture, Transformer]
+    full = [Network, SingleNetwork, Recurrence, Oscillator, LogSumExp, Mixture, Transformer]
     turns, seconds = (1, 0.0) if quick else (repeats, 0.3)
     for workload in QUICK if quick else [make() for make in full]:
         start = time.perf_counter()
@@ -341,6 +367,6 @@ def run(repeats: int, quick: bool) -> None:
         own()
         compiled = time.perf_counter() - start
         calls = {"chainrule": own} | workload.peers()
-        compare(calls)
+        compare(calls, getattr(workload, "tolerance", 1e-9))
         report(workload.title, measure(calls, turns, seconds))
         print(f"  traced, compiled and run in {compiled:.2f} s")

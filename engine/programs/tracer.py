@@ -2,8 +2,7 @@
 
 A `Tracer` stands for such a number. Like a computed Var it holds an operation and its arguments, so that derivatives
 (`grad`, `hessian`, ...) can be traced too. What it lacks is a value: code that asks for one, as ``if x > 0`` does,
-raises `TraceError`. An `ArrayTracer` stands for a whole array. A loop is one node, `LoopNode`, with a node for each of
-its results.
+raises `TraceError`. An `ArrayTracer` stands for a whole array. A loop is one `LoopNode`, with a node for each result.
 """
 
 from __future__ import annotations

@@ -189,7 +189,9 @@ def test_steps_of_a_gpt_are_compared_and_timed(tmp_path):
     assert "--only expected some of one, names" in done.stderr and "but got nothing" in done.stderr
 
 
-@pytest.mark.parametrize("contender", ["plain", "arrays", "in_place", "recorded", "Numpy", "c", "jax", "torch"])
+@pytest.mark.parametrize(
+    "contender", ["plain", "arrays", "in_place", "lanes", "recorded", "Numpy", "c", "jax", "torch"]
+)
 @pytest.mark.filterwarnings("ignore")
 def test_steps_of_a_gpt_by_hand_are_those_of_the_graph(contender):
     pytest.importorskip("llvmlite")
@@ -203,7 +205,7 @@ def test_steps_of_a_gpt_by_hand_are_those_of_the_graph(contender):
     found = [[step(k) for k in range(3)] for step in (own, recorded)]
     np.testing.assert_allclose(found[0], found[1], rtol=1e-10)
     np.testing.assert_allclose(own.means, recorded.means, rtol=1e-8, atol=1e-13)
-    if contender in ("Numpy", "c", "jax", "torch", "arrays"):  # several names, of different lengths
+    if contender in ("Numpy", "c", "jax", "torch", "arrays", "lanes"):  # several names, of different lengths
         setting = gpt_programs.Setting(16, *gpt_programs.names(3, 11))
         found = [[step(k) for k in range(3)] for step in map(getattr(gpt_programs, contender), [setting])]
         wanted = [step(k) for step in [gpt_programs.Numpy(setting)] for k in range(3)]

@@ -54,3 +54,17 @@ def item(name: str, base: str, index: str) -> str:
 
 def table(name: str, numbers: Sequence[int]) -> str:
     return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]\n"
+
+
+def moved_pointers(steps: Sequence[int], index: str, name: str = "q") -> str:
+    """Write the pointers of one iteration."""
+    return "".join(
+        f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
+        for k, step in enumerate(steps)
+    )
+
+
+def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
+    """Write calls of functions with pointers, that to their frame and that to the watch."""
+    operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
+    return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -92,10 +92,9 @@ class Body(Writer):
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
-        (lines,) = body._functions()
+        text, found = "\n".join(_in_blocks(*body._functions())), list(body.held.values())
         machine = self.module.machine
         types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
-        text, found = "\n".join(_in_blocks(lines)), list(body.held.values())
         return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:

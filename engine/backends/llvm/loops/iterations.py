@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
-from ..turns import in_strips, loop, watched
+from ..turns import calls_of, in_strips, loop, moved_pointers, watched
 from . import moves
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
@@ -388,16 +388,3 @@ def _follows(before: Sequence[Spot], spot: Spot) -> bool:
     """Return whether a number stands behind one or two others, at an equal distance."""
     last, step = before[-1], spot.offset - before[-1].offset
     return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
-
-
-def moved_pointers(steps: Sequence[int], index: str, name: str = "q") -> str:
-    """Write the pointers of one iteration."""
-    return "".join(
-        f"%{name}o{k} = mul i64 {index}, {step}\n%{name}{k} = getelementptr i8, ptr %r{k}, i64 %{name}o{k}\n"
-        for k, step in enumerate(steps)
-    )
-
-
-def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame") -> str:
-    operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
-    return "".join(f"call void @{name}({operands})\n" for name in names)

@@ -12,8 +12,9 @@ from ....programs import MAP, Loop
 from .. import watch
 from ..frame import POINTER
 from ..machine import Machine
+from ..turns import calls_of, moved_pointers
 from . import moves
-from .iterations import Iterations, calls_of, moved_pointers
+from .iterations import Iterations
 from .memory import Sink, Spot, compact, size_in
 from .module import Written
 from .writer import Writer
