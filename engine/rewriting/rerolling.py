@@ -24,6 +24,7 @@ from ..programs import (
     Program,
     Shape,
     Step,
+    Structural,
     View,
     drop,
     row_at,
@@ -44,6 +45,7 @@ WORK_ALONE = 500
 """The same where they do not, and a map can fill the vector's lanes. Measured: 1,000 steps of an LSTM cell (1,900
 operands) took 5.1 and 2.8 ms to run, 2.7 and 0.9 s to compile."""
 
+_FUNCTION = 20  # operands that a function counts for, which machine code spells out
 _SMALL = 32  # operands of a group that are as well written out
 _LEVELS = 6  # of maps inside maps
 _LONG = 20_000
@@ -95,7 +97,7 @@ def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
     if program.has_loops:
         program = _with_inner(program, alone, known)
     amount = work(program)
-    if amount < (WORK_ALONE if alone else WORK):
+    if amount < WORK_ALONE if alone else amount + _FUNCTION * _functions(program) < WORK:
         return program
     program = found = chains_joined(program)
     is_long = amount >= _LONG
@@ -109,6 +111,11 @@ def _recognise_once(program: Program, alone: bool, known: Known) -> Program:
             break
         found = drop(_Rewriting(repetition, groups).program())
     return found if size(found) < _GAIN * size(program) else program
+
+
+def _functions(program: Program) -> int:
+    """Return how many steps are functions such as tanh."""
+    return sum([not (op.cheap or isinstance(op, Structural)) for op, _ in program.steps])
 
 
 def _with_inner(program: Program, alone: bool, known: Known) -> Program:

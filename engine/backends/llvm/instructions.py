@@ -77,7 +77,7 @@ class Operations:
         self._scales = machine.scales and lanes % machine.lanes == 0
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
-        self._templates: dict[Primitive, str] = {}
+        self._templates: dict[tuple[Primitive, bool], str] = {}
 
     def literal(self, x: float) -> str:
         text = self.machine.literal(x)
@@ -91,16 +91,28 @@ class Operations:
         """Turn a number into a condition; nan counts as true, as in Python."""
         return f"{condition} = fcmp une {self.type} {text}, {self.zero}"
 
-    def template(self, op: Primitive) -> str:
-        """Return the text for one operation; {c} stands for the condition of `where`."""
-        text = self._templates.get(op)
+    def template(self, op: Primitive, many: bool = False) -> str:
+        """Return the text for one operation, of which there may be `many`; {c} stands for the condition of `where`."""
+        many = many and self._spells(op)
+        text = self._templates.get((op, many))
         if text is None:
-            text = self._templates[op] = self._write(op)
+            text = self._templates[op, many] = self._called(op) if many else self._write(op)
         return text
+
+    def _spells(self, op: Primitive) -> bool:
+        """Return whether an operation is written by several others."""
+        return op.name == "exp" and not op.custom and self._writes_exp
+
+    def _called(self, op: Primitive) -> str:
+        """Write the call of an operation that has a function of its own, since it is long."""
+        type_, name = self.type, f"{op.name}_{self.lanes}"
+        text = self.template(op).format("%x", v="0")
+        self.declarations[name] = f"define internal {type_} @{name}({type_} %x) #2 {{\n{text}\nret {type_} %v0\n}}\n"
+        return f"%v{{v}} = call {type_} @{name}({type_} {{0}})"
 
     def _write(self, op: Primitive) -> str:
         type_, mask, zero, name, double = self.type, self.mask, self.zero, op.name, self.machine.double
-        if name == "exp" and not op.custom and self._writes_exp:
+        if self._spells(op):
             self._intrinsic("fma", 3)
             if self._scales:
                 self.declarations[exponential.SCALE] = exponential.scaling()

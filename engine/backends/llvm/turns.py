@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 
 from . import watch
 
+_BLOCK = 200  # pieces of text between two labels: the order of a block's loads and stores takes quadratic time
+
 
 def watched(name: str, start: str, stop: str, step: int, body: str, turns: int, cost: int) -> str:
     """Write a counted loop that can be stopped after so many turns of this cost each; 0 turns never look."""
@@ -68,3 +70,13 @@ def calls_of(names: Sequence[str], pointers: Sequence[str], frame: str = "%frame
     """Write calls of functions with pointers, that to their frame and that to the watch."""
     operands = ", ".join(f"ptr {pointer}" for pointer in (*pointers, frame, "%watch"))
     return "".join(f"call void @{name}({operands})\n" for name in names)
+
+
+def in_blocks(lines: list[str]) -> list[str]:
+    """Split a long run of instructions into basic blocks."""
+    found: list[str] = []
+    for start in range(0, len(lines), _BLOCK):
+        if start:
+            found.append(f"br label %block{start}\nblock{start}:")
+        found += lines[start : start + _BLOCK]
+    return found

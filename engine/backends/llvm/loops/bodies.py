@@ -14,6 +14,7 @@ from ....operations import Primitive
 from ....programs import MAP, Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
 from ..fusion import fused
 from ..instructions import COMPARISONS
+from ..turns import in_blocks
 from . import moves
 from .calls import LoopCall
 from .in_line import Line, any_nan
@@ -24,7 +25,7 @@ from .rows_by_index import gather, scatter
 from .writer import Writer
 
 CHUNK = 200  # steps in a function
-_BLOCK = 200  # pieces of text between two labels: the order of a block's loads and stores takes quadratic time
+_FEW = 4  # functions that are written where they stand, not called
 
 
 class Body(Writer):
@@ -46,6 +47,7 @@ class Body(Writer):
         dead: int = 0,
     ) -> None:
         super().__init__(module, program, lanes, inputs, sinks, dead)
+        self._many_functions = sum(op.name == "exp" for op, _ in program.steps) > _FEW
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
         self.copy = ""  # how the names of values end
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
@@ -68,7 +70,7 @@ class Body(Writer):
         names, texts = [], []
         for lines in self._functions():
             names.append(self.module.name("body"))
-            text = "\n".join(_in_blocks(lines))
+            text = "\n".join(in_blocks(lines))
             texts.append(f"define internal void @{names[-1]}({self._parameters}) #0 {{\n{text}\nret void\n}}\n")
         return Written(names, self.hand_over(texts))
 
@@ -92,7 +94,7 @@ class Body(Writer):
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
-        text, found = "\n".join(_in_blocks(*body._functions())), list(body.held.values())
+        text, found = "\n".join(in_blocks(*body._functions())), list(body.held.values())
         machine = self.module.machine
         types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
         return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
@@ -244,7 +246,7 @@ class Body(Writer):
             return
         differs = self.differs[value]
         operations = self.wide if differs else self.plain
-        template, name = operations.template(op), op.name
+        template, name = operations.template(op, self._many_functions), op.name
         if value in self._fused:
             args, template, name = self._fused[value], operations.fused(), "fma"
         only = self._only_added(value) if name == "mul" else None
@@ -388,13 +390,3 @@ def _chunk(own: int, lanes: int) -> int:
 
 def _cost(op: Primitive) -> int:
     return 40 if isinstance(op, Loop) else 0 if isinstance(op, View) else 1
-
-
-def _in_blocks(lines: list[str]) -> list[str]:
-    """Split a long run of instructions into basic blocks."""
-    found: list[str] = []
-    for start in range(0, len(lines), _BLOCK):
-        if start:
-            found.append(f"br label %block{start}\nblock{start}:")
-        found += lines[start : start + _BLOCK]
-    return found
