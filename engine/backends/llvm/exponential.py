@@ -1,4 +1,4 @@
-"""Write the exponential of a vector where it stands: calls of libmvec take three times as long, and all registers.
+"""Write the exponential of a vector inline: calls of libmvec take three times as long, and all registers.
 
 The argument is reduced by multiples of log 2, held in two doubles; a polynomial does the rest. Results are within one
 unit in the last place, also those that are subnormal; infinities, zeros and nan come without a choice between ways.
@@ -65,7 +65,7 @@ class _Text:
         type_ = self.type
         return self.add(name, f"call {type_} @llvm.fma.v{self.lanes}f64({type_} {a}, {type_} {b}, {type_} {c})")
 
-    def least(self, name: str, relation: str, bound: float, x: str) -> str:
+    def bounded(self, name: str, relation: str, bound: float, x: str) -> str:
         """Keep a number on one side of a bound; nan stays."""
         own = self.real(bound)
         beyond = self.add(f"{name}.c", f"fcmp {relation} {self.type} {own}, {x}")
@@ -114,8 +114,8 @@ class _Text:
 
     def template(self, scales: bool) -> str:
         type_ = self.type
-        x = self.least("high", "olt", _MOST, "{0}")
-        x = self.least("x", "ogt", -_MOST, x)
+        x = self.bounded("high", "olt", _MOST, "{0}")
+        x = self.bounded("x", "ogt", -_MOST, x)
         shifted = self.fma("t", x, self.real(1.0 / math.log(2.0)), self.real(_ROUND))
         count = self.add("k", f"fsub {type_} {shifted}, {self.real(_ROUND)}")
         rest = x
