@@ -135,7 +135,10 @@ def parts_of(
     most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // lanes)
     if most < 2:
         return None
-    each = -(-op.length // most // lanes) * lanes
+    each = least = -(-op.length // most // lanes) * lanes
+    while op.length % each and each < 2 * least:  # what is left over is written once more
+        each += lanes
+    each = least if op.length % each else each
     return (op.length // each, each) if op.length >= 2 * each else None
 
 
