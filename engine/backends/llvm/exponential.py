@@ -1,4 +1,4 @@
-"""Write the exponential of a vector where it stands: calls of libmvec take three times as long, and all registers.
+"""Write the exponential of a vector inline: calls of libmvec take three times as long, and all registers.
 
 The argument is reduced by multiples of log 2, held in two numbers; a polynomial does the rest. Results are within one
 unit in the last place, also those that are subnormal; infinities, zeros and nan come without a choice between ways.
@@ -106,7 +106,7 @@ class _Text:
         type_, suffix = self.type, self.machine.suffix(self.lanes)
         return self.add(name, f"call {type_} @llvm.fma.{suffix}({type_} {a}, {type_} {b}, {type_} {c})")
 
-    def least(self, name: str, relation: str, bound: float, x: str) -> str:
+    def bounded(self, name: str, relation: str, bound: float, x: str) -> str:
         """Keep a number on one side of a bound; nan stays."""
         own = self.real(bound)
         beyond = self.add(f"{name}.c", f"fcmp {relation} {self.type} {own}, {x}")
@@ -157,8 +157,8 @@ class _Text:
 
     def template(self, scales: bool) -> str:
         type_ = self.type
-        x = self.least("high", "olt", self.own.most, "{0}")
-        x = self.least("x", "ogt", -self.own.most, x)
+        x = self.bounded("high", "olt", self.own.most, "{0}")
+        x = self.bounded("x", "ogt", -self.own.most, x)
         shifted = self.fma("t", x, self.real(1.0 / math.log(2.0)), self.real(self.own.integer))
         count = self.add("k", f"fsub {type_} {shifted}, {self.real(self.own.integer)}")
         rest = x
