@@ -75,13 +75,12 @@ class Body(Writer):
 
     def function(self) -> str:
         """Write what was written last as one function more, and return its name."""
-        name = self.module.name("body")
-        self.module.texts.append(self._function(name, self.lines))
+        self.module.texts.append(self._function(name := self.module.name("body"), self.lines))
         return name
 
     def _function(self, name: str, lines: list[str]) -> str:
-        text = "\n".join(in_blocks(lines))
-        return f"define internal void @{name}({self._parameters}) #0 {{\n{text}\nret void\n}}\n"
+        text = "\n".join([*in_blocks(lines), "ret void"])
+        return f"define internal void @{name}({self._parameters}) #0 {{\n{text}\n}}\n"
 
     def in_line(
         self,
