@@ -192,7 +192,9 @@ def _with_sums_apart(body: Program) -> Program:
 def _summed(op: Loop) -> int | None:
     """Return the place of a map's step that is a map of numbers, and gives nothing but sums; None if it is all."""
     body = op.body
-    if op.kind != MAP or not op.sums or len(body.steps) == 1:
+    if op.kind != MAP or not op.sums or (len(body.steps) == 1 and not op.stacked):
+        return None
+    if any(op.rows <= k < body.offset for k in body.outputs):
         return None
     uses = Counter([*body.outputs, *[k for _, args in body.steps for k in args]])
     totals = body.outputs[op.stacked :]
@@ -209,11 +211,12 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     """Write a map without the sums of one step, and that step as a map; return what its results were."""
     body = op.body
     (inner, taken), first = body.steps[place], body.firsts[place]
-    made = [k for k in dict.fromkeys(taken) if k >= body.offset]
+    made = [k for k in dict.fromkeys([*body.outputs[: op.stacked], *taken]) if k >= body.offset]
     sums = [value for value in body.outputs[op.stacked :] if not first <= value < first + inner.results]
-    chosen = [*body.outputs[: op.stacked], *made, *sums]
-    rest = builder.results(op.change(body=drop(flat(body, chosen)), sums=len(sums)), args)
-    source = {value: rest[op.stacked + k] for k, value in enumerate(made)}
+    rest: Sequence[int] = ()
+    if made or sums:
+        rest = builder.results(op.change(body=drop(flat(body, [*made, *sums])), sums=len(sums)), args)
+    source = dict(zip(made, rest, strict=False))
     source.update(enumerate(args))
     order = sorted(dict.fromkeys(taken), key=lambda k: op.rows <= k < len(args))  # rows come first
     rows = sum([not op.rows <= k < len(args) for k in order])
@@ -225,9 +228,9 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     found = builder.results(
         Loop(MAP, around, op.length, 0, rows, inner.results, op.backwards), tuple([source[k] for k in order])
     )
-    kept = dict(zip(sums, rest[op.stacked + len(made) :], strict=True))
     own = dict(zip(range(first, first + inner.results), found, strict=True))
-    return [*rest[: op.stacked], *[own[k] if k in own else kept[k] for k in body.outputs[op.stacked :]]]
+    own.update(zip(sums, rest[len(made) :], strict=True))
+    return [*[source[k] for k in body.outputs[: op.stacked]], *[own[k] for k in body.outputs[op.stacked :]]]
 
 
 def _product(
