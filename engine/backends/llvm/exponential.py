@@ -8,47 +8,102 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
+from typing import NamedTuple
 
-_ROUND = 1.5 * 2.0**52  # added to a number, it leaves the nearest integer in the lowest bits
-_LOG_2 = (0.6931471805598903, 5.497923018708371e-14)  # multiples of the first are exact
-_MOST = 1000.0  # whose exponential is infinite, and that of its negative 0
-# Coefficients of (exp(r) - 1 - r)/r^2 by powers of r, by mpmath's chebyfit on [-log(2)/2, log(2)/2]. Greatest error of
-# the exponential 2e-17.
-_POLYNOMIAL = (
-    0.5000000000000001,
-    0.16666666666666669,
-    0.04166666666662399,
-    0.008333333333330051,
-    0.0013888888917281794,
-    0.00019841269863105968,
-    2.480152119021773e-05,
-    2.7557268378684192e-06,
-    2.7620138719733994e-07,
-    2.5100424157005067e-08,
-)
+from ...floats import DOUBLE, SINGLE
 
 
-SCALE = "llvm.x86.avx512.mask.scalef.pd.512"  # multiplies by powers of 2, of so many numbers at once:
-_WIDE = 8
+class _Format(NamedTuple):
+    """Numbers of a format, and what their exponential is made of.
+
+    The coefficients of (exp(r) - 1 - r)/r^2 by powers of r are mpmath's chebyfit on [-log(2)/2, log(2)/2].
+    """
+
+    scalar: str
+    integer: str
+    bits: int  # of the fraction
+    bias: int  # of the exponent
+    log_2: tuple[float, float]  # multiples of the first are exact
+    most: float  # whose exponential is infinite, and that of its negative 0
+    polynomial: tuple[float, ...]
+    scale: str  # what multiplies by powers of 2, of so many numbers at once:
+    wide: int
+    rounded: Callable[[float], float]
+
+    @property
+    def round(self) -> float:
+        """A number that leaves, added to one, the nearest integer in the lowest bits."""
+        return float(1.5 * 2.0**self.bits)
 
 
-def exponential(lanes: int, scales: bool) -> str:
-    """Return the template of the exponential of a vector {0}, as {v}; tell whether the machine `scales` by itself."""
-    return _Text(lanes).template(scales)
+_FORMATS = {
+    8: _Format(
+        "double",
+        "i64",
+        52,
+        1023,
+        (0.6931471805598903, 5.497923018708371e-14),
+        1000.0,
+        (  # greatest error of the exponential 2e-17
+            0.5000000000000001,
+            0.16666666666666669,
+            0.04166666666662399,
+            0.008333333333330051,
+            0.0013888888917281794,
+            0.00019841269863105968,
+            2.480152119021773e-05,
+            2.7557268378684192e-06,
+            2.7620138719733994e-07,
+            2.5100424157005067e-08,
+        ),
+        "llvm.x86.avx512.mask.scalef.pd.512",
+        8,
+        DOUBLE.rounded,
+    ),
+    4: _Format(
+        "float",
+        "i32",
+        23,
+        127,
+        (0.693145751953125, 1.428606765330187e-06),
+        150.0,
+        (  # 2e-10
+            0.5000000013457727,
+            0.16666666681614256,
+            0.04166646500604005,
+            0.008333310934448869,
+            0.0013933641031986701,
+            0.00019890980869750327,
+        ),
+        "llvm.x86.avx512.mask.scalef.ps.512",
+        16,
+        SINGLE.rounded,
+    ),
+}
 
 
-def scaling() -> str:
-    """Return the declaration of what multiplies by powers of 2."""
-    type_ = f"<{_WIDE} x double>"
-    return f"declare {type_} @{SCALE}({type_}, {type_}, {type_}, i8, i32)\n"
+def exponential(lanes: int, scales: bool, size: int = 8) -> str:
+    """Return the template of the exponential of a vector {0}, as {v}; tell whether the machine `scales` by itself.
+
+    Its numbers have so many bytes.
+    """
+    return _Text(lanes, _FORMATS[size]).template(scales)
+
+
+def scaling(size: int = 8) -> tuple[str, str]:
+    """Return the name and the declaration of what multiplies by powers of 2."""
+    own = _FORMATS[size]
+    type_ = f"<{own.wide} x {own.scalar}>"
+    return own.scale, f"declare {type_} @{own.scale}({type_}, {type_}, {type_}, i{own.wide}, i32)\n"
 
 
 class _Text:
     """Collect the lines of the template."""
 
-    def __init__(self, lanes: int) -> None:
-        self.lanes = lanes
-        self.type, self.bits = f"<{lanes} x double>", f"<{lanes} x i64>"
+    def __init__(self, lanes: int, own: _Format) -> None:
+        self.lanes, self.own = lanes, own
+        self.type, self.bits = f"<{lanes} x {own.scalar}>", f"<{lanes} x {own.integer}>"
         self.lines: list[str] = []
 
     def add(self, name: str, text: str) -> str:
@@ -59,11 +114,12 @@ class _Text:
         return self.add(name, f"shufflevector {first}, {second}, <{count} x i32> <{chosen}>")
 
     def real(self, x: float) -> str:
-        return f"splat (double 0x{struct.unpack('<Q', struct.pack('<d', x))[0]:016X})"
+        number = struct.unpack("<Q", struct.pack("<d", self.own.rounded(x)))[0]
+        return f"splat ({self.own.scalar} 0x{number:016X})"
 
     def fma(self, name: str, a: str, b: str, c: str) -> str:
         type_ = self.type
-        return self.add(name, f"call {type_} @llvm.fma.v{self.lanes}f64({type_} {a}, {type_} {b}, {type_} {c})")
+        return self.add(name, f"call {type_} @llvm.fma.v{self.lanes}f{self.own.integer[1:]}({type_} {a}, {type_} {b}, {type_} {c})")
 
     def least(self, name: str, relation: str, bound: float, x: str) -> str:
         """Keep a number on one side of a bound; nan stays."""
@@ -80,51 +136,53 @@ class _Text:
     def power(self, name: str, shifted: str) -> str:
         """Return 2 to the power of the integer in the lowest bits of a number."""
         raw = self.add(f"{name}.r", f"bitcast {self.type} {shifted} to {self.bits}")
-        high = self.add(f"{name}.h", f"shl {self.bits} {raw}, splat (i64 52)")
-        whole = self.add(f"{name}.w", f"add {self.bits} {high}, splat (i64 {1023 << 52})")
+        own = self.own
+        high = self.add(f"{name}.h", f"shl {self.bits} {raw}, splat ({own.integer} {own.bits})")
+        whole = self.add(f"{name}.w", f"add {self.bits} {high}, splat ({own.integer} {own.bias << own.bits})")
         return self.add(name, f"bitcast {self.bits} {whole} to {self.type}")
 
     def scaled(self, near: str, count: str) -> None:
         """Multiply by a power of 2, part by part, in one instruction each."""
-        part, before = f"<{_WIDE} x double>", "poison"
-        for first in range(0, self.lanes, _WIDE):
-            own = ", ".join(f"i32 {k}" for k in range(first, first + _WIDE))
+        wide, scale = self.own.wide, self.own.scale
+        part, before = f"<{wide} x {self.own.scalar}>", "poison"
+        for first in range(0, self.lanes, wide):
+            own = ", ".join(f"i32 {k}" for k in range(first, first + wide))
             taken = [
-                self.shuffle(f"{name}{first}", f"{self.type} {x}", f"{self.type} poison", own, _WIDE)
+                self.shuffle(f"{name}{first}", f"{self.type} {x}", f"{self.type} poison", own, wide)
                 for name, x in (("n", near), ("c", count))
             ]
             factors = ", ".join(f"{part} {x}" for x in (*taken, "zeroinitializer"))
-            found = self.add(f"s{first}", f"call {part} @{SCALE}({factors}, i8 -1, i32 4)")
-            spread = ", ".join(f"i32 {k if k < _WIDE else 'poison'}" for k in range(self.lanes))
-            wide = self.shuffle(f"w{first}", f"{part} {found}", f"{part} poison", spread, self.lanes)
+            found = self.add(f"s{first}", f"call {part} @{scale}({factors}, i{wide} -1, i32 4)")
+            spread = ", ".join(f"i32 {k if k < wide else 'poison'}" for k in range(self.lanes))
+            part_of = self.shuffle(f"w{first}", f"{part} {found}", f"{part} poison", spread, self.lanes)
             chosen = ", ".join(
-                f"i32 {self.lanes + k - first if first <= k < first + _WIDE else k}" for k in range(self.lanes)
+                f"i32 {self.lanes + k - first if first <= k < first + wide else k}" for k in range(self.lanes)
             )
-            before = self.shuffle(f"m{first}", f"{self.type} {before}", f"{self.type} {wide}", chosen, self.lanes)
+            before = self.shuffle(f"m{first}", f"{self.type} {before}", f"{self.type} {part_of}", chosen, self.lanes)
         self.lines[-1] = self.lines[-1].replace(before, "%v{v}", 1)
 
     def multiplied(self, near: str, count: str) -> None:
         """Multiply by two powers of 2, each of which is a normal number: only the last product rounds."""
-        half = self.fma("half", count, self.real(0.5), self.real(_ROUND))
-        first = self.add("k1", f"fsub {self.type} {half}, {self.real(_ROUND)}")
+        half = self.fma("half", count, self.real(0.5), self.real(self.own.round))
+        first = self.add("k1", f"fsub {self.type} {half}, {self.real(self.own.round)}")
         second = self.add("k2", f"fsub {self.type} {count}, {first}")
-        second = self.add("t2", f"fadd {self.type} {second}, {self.real(_ROUND)}")
+        second = self.add("t2", f"fadd {self.type} {second}, {self.real(self.own.round)}")
         part = self.add("part", f"fmul {self.type} {near}, {self.power('p1', half)}")
         self.lines.append(f"%v{{v}} = fmul {self.type} {part}, {self.power('p2', second)}")
 
     def template(self, scales: bool) -> str:
         type_ = self.type
-        x = self.least("high", "olt", _MOST, "{0}")
-        x = self.least("x", "ogt", -_MOST, x)
-        shifted = self.fma("t", x, self.real(1.0 / math.log(2.0)), self.real(_ROUND))
-        count = self.add("k", f"fsub {type_} {shifted}, {self.real(_ROUND)}")
+        x = self.least("high", "olt", self.own.most, "{0}")
+        x = self.least("x", "ogt", -self.own.most, x)
+        shifted = self.fma("t", x, self.real(1.0 / math.log(2.0)), self.real(self.own.round))
+        count = self.add("k", f"fsub {type_} {shifted}, {self.real(self.own.round)}")
         rest = x
-        for k, part in enumerate(_LOG_2):
+        for k, part in enumerate(self.own.log_2):
             rest = self.fma(f"rest{k}", count, self.real(-part), rest)
         square = self.add("square", f"fmul {type_} {rest}, {rest}")
         # Even and odd powers apart: half as many steps that wait for each other.
-        even = self.polynomial("even", _POLYNOMIAL[::2], square)
-        odd = self.polynomial("odd", _POLYNOMIAL[1::2], square)
+        even = self.polynomial("even", self.own.polynomial[::2], square)
+        odd = self.polynomial("odd", self.own.polynomial[1::2], square)
         inner = self.fma("inner", odd, rest, even)
         above = self.fma("above", inner, square, rest)
         near = self.add("near", f"fadd {type_} {above}, {self.real(1.0)}")

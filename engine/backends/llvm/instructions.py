@@ -73,7 +73,7 @@ class Operations:
         self.zero, self.one = self.literal(0.0), self.literal(1.0)
         self.declarations = {} if declarations is None else declarations
         self.trigonometric = lanes > 1 and machine.fused and machine.double is None
-        self._writes_exp = loops and self.trigonometric
+        self._writes_exp = loops and lanes > 1 and machine.fused
         self._scales = machine.scales and lanes % machine.lanes == 0
         self._vector = machine.lanes  # of a vector function
         self._vector_functions = dict(machine.vector_functions) if lanes > 1 else {}
@@ -115,8 +115,9 @@ class Operations:
         if self._spells(op):
             self._intrinsic("fma", 3)
             if self._scales:
-                self.declarations[exponential.SCALE] = exponential.scaling()
-            text = exponential.exponential(self.lanes, self._scales)
+                symbol, declared = exponential.scaling(self.machine.size)
+                self.declarations[symbol] = declared
+            text = exponential.exponential(self.lanes, self._scales, self.machine.size)
         elif double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
             text = self._in_doubles(op, double)
         elif not supported(op) or name in _LIBM:

@@ -20,8 +20,16 @@ def exponentials(request, monkeypatch):
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
     if request.param == "multiplied":
         write = exponential.exponential
-        monkeypatch.setattr(instructions.exponential, "exponential", lambda lanes, scales: write(lanes, False))
+        monkeypatch.setattr(
+            instructions.exponential, "exponential", lambda lanes, scales, size: write(lanes, False, size)
+        )
     return cr.compile(lambda xs: cr.map(cr.exp, xs), backend="llvm")
+
+
+@pytest.fixture
+def single(exponentials):
+    """Return the same in single precision."""
+    return cr.compile(lambda xs: cr.map(cr.exp, xs), backend="llvm", dtype="float32")
 
 
 def points():
@@ -47,6 +55,26 @@ def test_each_number_is_right_to_the_last_digit(exponentials):
                 assert abs(mpmath.mpf(y) - true) <= 1.2 * math.ulp(float(true)), x
 
 
+def test_each_number_is_right_to_the_last_digit_in_single_precision(single):
+    rng = np.random.default_rng(0)
+    sized = rng.choice([-1.0, 1.0], 300) * 2.0 ** rng.uniform(-148, 6, 300)
+    halves = [k * math.log(2.0) / 2.0 for k in range(-300, 256)]
+    xs = np.array([*halves, *sized, 88.72284, 88.7228, -103.97, -103.98, *rng.uniform(-104, 88.7, 3000)], np.float32)
+    with np.errstate(over="ignore", under="ignore"), mpmath.workdps(40):
+        for x, y in zip(xs.tolist(), np.asarray(single(xs)).tolist(), strict=True):
+            true = mpmath.exp(mpmath.mpf(x))
+            if true >= mpmath.mpf(2) ** 128 * (1 - mpmath.mpf(2) ** -25):
+                assert y == math.inf, x
+            else:
+                assert abs(mpmath.mpf(y) - true) <= 1.0 * float(np.spacing(np.float32(float(true)))), x
+
+
+def test_infinities_zeros_and_nan_in_single_precision(single):
+    xs = np.array([0.0, -0.0, math.inf, -math.inf, 3e38, -3e38, 1e-45] * 3, np.float32)
+    assert np.asarray(single(xs)).tolist() == [1.0, 1.0, math.inf, 0.0, math.inf, 0.0, 1.0] * 3
+    assert np.isnan(single(np.full(21, math.nan, np.float32))).all()
+
+
 def test_infinities_zeros_and_nan(exponentials):
     xs = np.array([0.0, -0.0, math.inf, -math.inf, 1e308, -1e308, 5e-324] * 3)
     assert np.asarray(exponentials(xs)).tolist() == [1.0, 1.0, math.inf, 0.0, math.inf, 0.0, 1.0] * 3
@@ -57,3 +85,9 @@ def test_loops_call_no_library_for_it(exponentials):
     exponentials(np.ones(64))
     text = exponentials.source("llvm")
     assert "llvm.fma" in text and "v_exp(" not in text
+
+
+def test_loops_of_single_precision_call_none_either(single):
+    single(np.ones(64, np.float32))
+    text = single.source("llvm")
+    assert "llvm.fma" in text and "v_expf(" not in text
