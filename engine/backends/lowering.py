@@ -148,8 +148,9 @@ def _strong_mul(x: Any, y: Any) -> Any:
 
 def _fraction(x: Any, y: Any) -> Any:
     total = x + y
-    halves = (0.5 * x) / (0.5 * x + 0.5 * y)
-    return where(_is_infinite(total), where(_is_infinite(x), where(_is_infinite(y), 0.5, 1.0), halves), x / total)
+    is_much = _is_infinite(total)
+    share = where(is_much, 0.5 * x, x) / where(is_much, 0.5 * x + 0.5 * y, total)
+    return where(_both(is_much, _is_infinite(x)), where(_is_infinite(y), 0.5, 1.0), share)
 
 
 def _unit(x: Any, y: Any) -> Any:
