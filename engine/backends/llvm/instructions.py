@@ -212,7 +212,7 @@ class Operations:
         return self._invoke(name, op.arity)
 
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
-        """Write the function that calls another one on a few lanes at a time."""
+        """Write the function that calls another one on a few lanes at a time, or on lanes that come again."""
         part, whole = self.machine.type(size), self.type
         lines = [f"define internal {whole} @{helper}({', '.join(f'{whole} %x{k}' for k in range(arity))}) #2 {{"]
         before = "poison"
@@ -220,7 +220,7 @@ class Operations:
             for k in range(arity):
                 text = f"extractelement {whole} %x{k}, i64 {lane}"
                 if size > 1:
-                    taken = ", ".join(f"i32 {lane + i}" for i in range(size))
+                    taken = ", ".join(f"i32 {lane + i % self.lanes}" for i in range(size))
                     text = f"shufflevector {whole} %x{k}, {whole} poison, <{size} x i32> <{taken}>"
                 lines.append(f"%e{lane}_{k} = {text}")
             operands = ", ".join(f"{part} %e{lane}_{k}" for k in range(arity))
