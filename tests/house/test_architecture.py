@@ -42,7 +42,7 @@ LAYERS = {
         loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
-        layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
+        layout buffers meeting array_moves half_powers lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
