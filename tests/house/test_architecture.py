@@ -45,8 +45,8 @@ LAYERS = {
         layout buffers meeting array_moves half_powers lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
-        compiling __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan counting splitting
+        reporting reductions compiled compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
