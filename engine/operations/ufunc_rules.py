@@ -1,7 +1,8 @@
-"""What NumPy's ufuncs compute of numbers, where no row of the table has their name."""
+"""What functions of NumPy's compute of single numbers, where no row of the table has their name."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -46,3 +47,15 @@ RULES: dict[str, Callable[..., Any]] = {
     "modf": _modf,
     "signbit": lambda x: table.copysign(1.0, x) < 0,
 }
+
+
+def nan_to_num(nan: Any, posinf: Any, neginf: Any) -> Callable[[Any], Any]:
+    """Return what ``np.nan_to_num`` makes of each number; None stands for the greatest double, or the least."""
+    most = sys.float_info.max
+    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
+
+    def number(x: Any) -> Any:
+        finite = table.where(x == table.inf, high, table.where(x == -table.inf, low, x))
+        return table.where(x != x, nan, finite)
+
+    return number
