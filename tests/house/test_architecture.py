@@ -21,13 +21,13 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
-        custom __init__
+        primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
+        unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
         views gathering tables loop nested naming listing older_form file program pruning builder dependence unknown
-        tracer tracing loop_powers long_sums wrapping __init__
+        tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
@@ -57,7 +57,7 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond
+        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond apart
         iterations sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
