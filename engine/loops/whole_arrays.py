@@ -83,7 +83,9 @@ def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], option
         where = options.pop("where", True)
         if where is not True and method != "reduce":
             return _written(out, call_whole_ufunc(ufunc, method, inputs, options), where)
-        return _written(out, call_whole_ufunc(ufunc, method, inputs, options | ({} if where is True else {"where": where})))
+        return _written(
+            out, call_whole_ufunc(ufunc, method, inputs, options | ({} if where is True else {"where": where}))
+        )
     if out:
         options["out"] = out
     since = Tracer("").birth
