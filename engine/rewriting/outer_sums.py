@@ -201,9 +201,7 @@ def _summed(op: Loop) -> int | None:
         if not isinstance(inner, Loop) or inner.kind != MAP or inner.sums or inner.body.has_loops:
             continue
         results = range(first, first + inner.results)
-        if all(k in totals and uses[k] == 1 for k in results) and not any(
-            len(body.names) <= k < body.offset for k in args
-        ):
+        if all(k in totals and uses[k] == 1 for k in results) and not any(len(body.names) <= k < body.offset for k in args):
             return place
     return None
 
@@ -234,7 +232,9 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     return [*[source[k] for k in body.outputs[: op.stacked]], *[own[k] for k in body.outputs[op.stacked :]]]
 
 
-def _product(builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None) -> int:
+def _product(
+    builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None
+) -> int:
     """Write the sum of the outer products of the rows of two matrices, or of as many as a value counts."""
     (length, rows), (_, columns) = shapes
     if rows > columns and count is None:

@@ -7,7 +7,7 @@ import chainrule as cr
 import numpy as np
 import pytest
 
-I = np.arange(3)
+THREE = np.arange(3)
 
 
 def matrix(b):
@@ -20,9 +20,9 @@ def add_at(b, x):
 
 def at_a_part(b, x):
     np.multiply.at(b[:10], [1, 1, -1], x[3:6])
-    np.maximum.at(matrix(b), (I, [0, 0, 1]), x[:3])
+    np.maximum.at(matrix(b), (THREE, [0, 0, 1]), x[:3])
     np.negative.at(b, slice(2, 5))
-    np.subtract.at(b, I, 2.0)
+    np.subtract.at(b, THREE, 2.0)
 
 
 def put(b, x):
