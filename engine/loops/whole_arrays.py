@@ -14,8 +14,8 @@ from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
 from ..programs import ArrayTracer, Gather, Numbers, Tracer, shape_of, size_of
 from . import array_reductions as reductions
-from .indexing import gathered, is_mask
 from .aliases import of_its_own
+from .indexing import gathered, is_mask
 from .nests import conditions, elementwise, holds_conditions, operand, shown
 from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
 from .writers import Flat, assigned, at, copyto, is_target, put
@@ -76,7 +76,7 @@ _PRODUCTS: dict[str, Function] = {"matmul": reductions.matrix_product}
 
 def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Carry out a ufunc or its method on whole arrays."""
-    if method == "at":
+    if method == "at" and is_target(inputs[0]):
         return at(ufunc, *inputs)
     out = options.pop("out", None) or ()
     if any(map(is_target, out)):
@@ -300,6 +300,9 @@ METHODS: dict[str, Function] = {
     "tolist": lambda x: by_number(x).tolist(),
     "item": lambda x, *place: by_number(x).item(*place),
     "put": put,
+    "compress": lambda x, condition, axis=None, out=None: call_whole_function(
+        np.compress, (condition, x, axis), {"out": out}
+    ),
     "copy": lambda x, order="C": copy_of(x),
     "astype": _cast,
     "take": _method(np.take),
@@ -307,7 +310,19 @@ METHODS: dict[str, Function] = {
         name: _method(getattr(np, name))
         for name in (
             *("sum", "mean", "prod", "max", "min", "var", "std", "ptp", "cumsum", "cumprod", "dot", "trace"),
-            *("diagonal", "clip", "ravel", "swapaxes", "squeeze", "repeat", "round", "argmax", "argmin", "argsort"),
+            *(
+                "choose",
+                "diagonal",
+                "clip",
+                "ravel",
+                "swapaxes",
+                "squeeze",
+                "repeat",
+                "round",
+                "argmax",
+                "argmin",
+                "argsort",
+            ),
             *("all", "any", "sort", "partition", "argpartition", "searchsorted", "nonzero"),
         )
     },

@@ -24,7 +24,7 @@ from . import rearranging as rearranged
 from .aliases import VIEWS, of_its_own, views, with_views
 from .indexing import taken
 from .nests import conditions, elementwise, operand, shown
-from .writers import WRITERS, assigned, without_out
+from .writers import WRITERS, assigned, is_target, without_out
 
 Function = Callable[..., Any]
 
@@ -61,7 +61,7 @@ def shown_each(found: Any) -> Any:
 def call_whole_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Carry out a function of NumPy's on whole arrays: whole where that is known, else on their numbers."""
     writer = WRITERS.get(function)
-    if writer is not None:
+    if writer is not None and (function is np.copyto or is_target(args[0] if args else next(iter(kwargs.values())))):
         return writer(*args, **kwargs)
     out, args, kwargs = without_out(function, args, kwargs)
     if out is not None:

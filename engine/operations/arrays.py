@@ -30,6 +30,7 @@ _BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
 
 
 _WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, np.nan_to_num}
+_CHOICE = {"out", "where"}
 _LOGIC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}  # which conditions have
 
 
@@ -211,6 +212,8 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
     simple_call = method == "__call__" and not options
     if simple_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
         return rule(*[_item(item) for item in inputs])
+    if method == "__call__" and _holds_objects(options.get("where")):
+        return _where_conditions(ufunc, inputs, options)
     given = [plain(item) for item in inputs]
     kept, out = ({}, ()) if simple_call else _options(ufunc, predicate, options)
     if method == "reduce" and "where" in kept and ufunc.identity is not None:
@@ -242,6 +245,16 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
             return _result(_greatest(ufunc, rule, given[0], kept.get("axis", 0), kept.get("keepdims", False)))
         found = getattr(item_by_item, method)(*given, **kept)
     return _result(_conditions(found) if predicate and not out else found, out)
+
+
+def _where_conditions(ufunc: np.ufunc, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Carry out a ufunc where traced conditions hold; what it writes to is as it was elsewhere."""
+    out: Sequence[Any] = options.get("out") or ()
+    if len(out) != 1 or out[0] is None:
+        raise TypeError(f"{ufunc.__name__} expected out=, one array, since where= is traced")
+    found = apply_ufunc(ufunc, "__call__", inputs, {key: own for key, own in options.items() if key not in _CHOICE})
+    out[0][...] = np.frompyfunc(table.where, 3, 1)(plain(options["where"]), plain(found), plain(out[0]))
+    return out[0]
 
 
 def _only_axes(options: dict[str, Any]) -> bool:

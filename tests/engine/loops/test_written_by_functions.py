@@ -86,13 +86,18 @@ def ufunc_where(b, x):
     np.add.reduce(matrix(x), axis=0, out=b[: len(b) // 4])
 
 
+def where_conditions_hold(b, x):
+    np.maximum(b, 1.0, where=x < 0.5, out=b)
+    np.add(b[:5], 1.0, where=x[:5] < -0.9, out=b[:5])
+
+
 def ufunc_of_few(b, x):
     np.add(x[:1], 1.0, out=b)
 
 
 WRITES = [
     *(add_at, at_a_part, put, put_along_axis, place_and_putmask, fill_diagonal, flat, all_of_flat, real, nan_to_num),
-    *(copyto, ufunc_where, ufunc_of_few),
+    *(copyto, ufunc_where, where_conditions_hold, ufunc_of_few),
 ]
 
 OUT = {
@@ -119,6 +124,8 @@ OUT = {
     "of rows": lambda b, x: np.cumsum(x.reshape(2, -1), axis=1, out=b.reshape(2, -1)),
     "into columns": lambda b, x: np.cumsum(matrix(x).T, axis=1, out=matrix(b).T),
     "of few": lambda b, x: np.cumsum(x[:5], out=b[1:6]),
+    "choose": lambda b, x: np.choose(np.zeros(len(x), int), [x * 2.0, x], out=b),
+    "method compress": lambda b, x: x.compress(np.arange(len(b)) > 1, out=b[2:]),
     "matmul": lambda b, x: np.matmul(np.eye(len(x)), x, out=b),
 }
 
@@ -244,3 +251,95 @@ def test_what_a_function_gives_after_a_write(name, n):
         return v * 1.0
 
     same(f, n)
+
+
+@pytest.mark.parametrize("n", [16, 320])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda b, x: np.add.at(b, np.arange(len(x)), x),
+        lambda b, x: np.put(b, np.arange(len(x)), x),
+        lambda b, x: np.put_along_axis(b, np.arange(len(x)), x, 0),
+        lambda b, x: np.copyto(b, x),
+        lambda b, x: np.copyto(b, x, where=x > 0.0),
+        lambda b, x: np.cumsum(x, out=b),
+    ],
+)
+def test_arrays_made_like_a_traced_one_are_written_to(write, n):
+    def f(x):
+        b = np.zeros_like(x)
+        write(b, x)
+        return b * 2.0
+
+    same(f, n)
+
+
+REFUSED = {
+    "numpy.put of a traced array takes an index that is known": lambda b, x: np.put(b, x[:3], 1.0),
+    "numpy.place of a traced array takes a mask that is known": lambda b, x: np.place(b, x > 0.0, [1.0]),
+    "numpy.add.at of a traced array takes an index that is known": lambda b, x: np.add.at(b, x, 1.0),
+    "numpy.copyto was to write traced numbers to an array of float64": lambda b, x: np.copyto(np.zeros(len(x)), x),
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_what_a_trace_can_not_write_is_refused(message):
+    def f(x):
+        b = x.copy()
+        REFUSED[message](b, x)
+        return b
+
+    with pytest.raises(cr.TraceError, match=message):
+        cr.compile(f)(np.linspace(-1.0, 1.3, 320))
+
+
+@pytest.mark.parametrize("give", [np.asarray, np.ascontiguousarray, np.require])
+def test_arrays_that_numpy_makes_only_read(give):
+    def f(x):
+        b = x.copy()
+        give(b)[0] = 3.0
+        return b
+
+    with pytest.raises(ValueError, match="read-only"):
+        cr.compile(f)(np.linspace(-1.0, 1.3, 320))
+
+
+@pytest.mark.parametrize("n", [16, 320])
+def test_a_function_that_is_one_step_may_not_write_to_its_arguments(n):
+    def written(k, m):
+        k[2] = m["a"] * 3.0
+        return k * 2.0
+
+    def copied(k, m):
+        k = k.copy()
+        k[2] = m["a"] * 3.0
+        return k * 2.0
+
+    x = np.linspace(-1.0, 1.3, n)
+    with pytest.raises(cr.TraceError, match="written wrote to its argument"):
+        cr.compile(lambda x: cr.function(written)(x.copy(), {"a": x[0]}))(x)
+    found = cr.compile(lambda x: cr.function(copied)(x.copy(), {"a": x[0]}))(x)
+    np.testing.assert_array_equal(found, copied(x, {"a": x[0]}))
+
+
+@pytest.mark.parametrize("n", [16, 320])
+def test_counts_of_conditions(n):
+    same(lambda x: np.count_nonzero(x > 0.0) * 1.0, n)
+    same(lambda x: np.count_nonzero(x.reshape(4, -1) > 0.0, axis=1, keepdims=True) * 1.0, n)
+
+
+@pytest.mark.parametrize("n", [16, 320])
+def test_sinc_of_what_has_no_sine_is_nan(n):
+    x = np.linspace(-3.0, 3.3, n)
+    x[:4] = np.inf, -np.inf, np.nan, 0.0
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(cr.compile(np.sinc)(x), np.sinc(x), atol=1e-15)
+
+
+def test_sinc_of_a_number():
+    slope = (np.cos(np.pi / 2) - np.sinc(0.5)) / 0.5
+    assert np.sinc(cr.Var(0.5)).value == pytest.approx(np.sinc(0.5))
+    assert cr.compile(np.sinc)(0.5) == pytest.approx(np.sinc(0.5))
+    assert cr.grad(lambda a: np.sinc(a))(0.5) == pytest.approx(slope)
+    found = cr.compile(lambda x: cr.map(lambda a: np.sinc(a), x))(np.array([0.5, 0.25]))
+    np.testing.assert_allclose(found, np.sinc([0.5, 0.25]))
