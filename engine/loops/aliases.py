@@ -28,6 +28,8 @@ VIEWS = {
 def views(function: Callable[[Any], Any], x: ArrayTracer) -> Any:
     """Return the views of an array that a function of NumPy's gives; None where it copies."""
     root, part = placed(x)
+    if part is None:
+        return None
     low = part.start + sum([min(0, step * (n - 1)) for n, step in zip(part.shape, part.strides, strict=True)])
     if low < 0 or not size_of(part.shape):
         return None

@@ -182,16 +182,23 @@ def _is_view(x: ArrayTracer) -> bool:
 
 def _part_of(x: ArrayTracer) -> Part:
     """Return which part of its root an array is."""
+    part = _known_part(x)
+    if part is None:
+        raise TraceError(f"a rearranged traced array was written to at {user_line()}; write to a copy of it")
+    return part
+
+
+def _known_part(x: ArrayTracer) -> Part | None:
+    """Return which part of its root an array is; None where no strides give it."""
     if x.memory is not None or not _is_view(x):
         return whole(x.shape)
-    part, of = x.op.part, x.args[0]
-    if of.memory is None and _is_view(of):
-        found = View(of.shape, part).after(View(_root(of).shape, _part_of(of)))
-        if found is None:
-            raise TraceError(f"a rearranged traced array was written to at {user_line()}; write to a copy of it")
-        part = found.part
-    own: Part = part
-    return own
+    own: Part = x.op.part
+    of = x.args[0]
+    if of.memory is not None or not _is_view(of):
+        return own
+    part = _known_part(of)
+    found = None if part is None else View(of.shape, own).after(View(_root(of).shape, part))
+    return None if found is None else found.part
 
 
 def _mask(index: Any, shape: tuple[int, ...]) -> Any:
@@ -273,9 +280,9 @@ def as_numbers(x: ArrayTracer) -> Any:
     return items
 
 
-def placed(x: ArrayTracer) -> tuple[ArrayTracer, Part]:
-    """Return what an array is a view of, or itself, and which part of it."""
-    return _root(x), _part_of(x)
+def placed(x: ArrayTracer) -> tuple[ArrayTracer, Part | None]:
+    """Return what an array is a view of, or itself, and which part of it; None where no strides give it."""
+    return _root(x), _known_part(x)
 
 
 def copy_of(x: Any) -> Any:
@@ -288,8 +295,8 @@ def copy_of(x: Any) -> Any:
 
 
 def is_of(found: Any, since: int) -> bool:
-    """Return whether an array is one from before some birth, or a view of it."""
+    """Return whether an array is one from before some birth, or a view of it, or one that can't be written to."""
     if not isinstance(found, ArrayTracer):
         return False
-    root = _root(found)
-    return root.memory is not None or root.birth < since
+    root, part = placed(found)
+    return part is None or root.memory is not None or root.birth < since
