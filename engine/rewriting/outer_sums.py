@@ -181,10 +181,10 @@ def _with_sums_apart(body: Program) -> Program:
     for op, args in body.steps:
         own = tuple([values[k] for k in args])
         place = _summed(op) if isinstance(op, Loop) else None
-        if place is None:
-            values += builder.results(op, own)
-        else:
+        if isinstance(op, Loop) and place is not None:
             values += _sums_apart(builder, op, place, own)
+        else:
+            values += builder.results(op, own)
     return builder.finish(body, [values[k] for k in body.outputs])
 
 
@@ -201,7 +201,8 @@ def _summed(op: Loop) -> int | None:
         if not isinstance(inner, Loop) or inner.kind != MAP or inner.sums or inner.body.has_loops:
             continue
         results = range(first, first + inner.results)
-        if all(k in totals and uses[k] == 1 for k in results) and not any(len(body.names) <= k < body.offset for k in args):
+        takes_constants = any(len(body.names) <= k < body.offset for k in args)
+        if not takes_constants and all(k in totals and uses[k] == 1 for k in results):
             return place
     return None
 
@@ -232,9 +233,7 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     return [*[source[k] for k in body.outputs[: op.stacked]], *[own[k] for k in body.outputs[op.stacked :]]]
 
 
-def _product(
-    builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None
-) -> int:
+def _product(builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None) -> int:
     """Write the sum of the outer products of the rows of two matrices, or of as many as a value counts."""
     (length, rows), (_, columns) = shapes
     if rows > columns and count is None:
