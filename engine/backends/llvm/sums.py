@@ -12,7 +12,7 @@ from .turns import at, item, loop, table
 ADDED = 64  # numbers that a lane adds up with fewer digits than doubles have
 
 
-def without_copies(frame: Frame, outputs: int) -> str:
+def without_copies(frame: Frame) -> str:
     """Set to 0 the lanes of sums that hold copies of samples."""
     lanes, machine = frame.single, frame.machine
     type_ = machine.type(lanes)
@@ -22,7 +22,7 @@ def without_copies(frame: Frame, outputs: int) -> str:
     body = f"%q.b = mul i64 %q, {machine.size * frame.lanes}\n" + at("q.x", "%sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n"
     body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.s, {type_} splat ({machine.scalar} 0.0)\n"
-    return text + loop("q", "0", str(outputs), 1, body + f"store {type_} %q.m, ptr %q.x")
+    return text + loop("q", "0", str(frame.wide), 1, body + f"store {type_} %q.m, ptr %q.x")
 
 
 def add_up(name: str, frame: Frame) -> str:
@@ -90,14 +90,17 @@ def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
     )
     if mean:
         each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
-    body += loop("j", "0", str(frame.padded), lanes, each)
-    if frame.narrow:
-        one = f"%r.b = mul i64 %r, {frame.double.size}\n" + at("r.x", "%partial", "%r.b")
-        one += f"%r.v = load double, ptr %r.x\n%r.n = fptrunc double %r.v to {scalar}\n"
-        one += f"%r.c = mul i64 %r, {size}\n" + at("r.y", "%out", "%r.c") + f"store {scalar} %r.n, ptr %r.y"
-        body += loop("r", "0", str(layout.outputs), 1, one)
-    else:
-        body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {size * layout.outputs}, i1 false)\n"
+    body += loop("j", "0", str(frame.totals), lanes, each)
+    for k, (place, position, count) in enumerate(frame.runs()):
+        r = f"r{k}"
+        body += at(f"{r}.from", "%partial", frame.double.size * place) + at(f"{r}.to", "%out", size * position)
+        if not frame.narrow:
+            body += f"call void @llvm.memcpy.p0.p0.i64(ptr %{r}.to, ptr %{r}.from, i64 {size * count}, i1 false)\n"
+            continue
+        one = f"%{r}.b = mul i64 %{r}, {frame.double.size}\n" + at(f"{r}.x", f"%{r}.from", f"%{r}.b")
+        one += f"%{r}.v = load double, ptr %{r}.x\n%{r}.n = fptrunc double %{r}.v to {scalar}\n"
+        one += f"%{r}.c = mul i64 %{r}, {size}\n" + at(f"{r}.y", f"%{r}.to", f"%{r}.c")
+        body += loop(r, "0", str(count), 1, one + f"store {scalar} %{r}.n, ptr %{r}.y")
     body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
     fix = f"%e.b = mul i64 %e, {size}\n" + at("e.x", "%s.from", "%e.b") + f"%e.v = load {scalar}, ptr %e.x\n"
     value, none = "%e.v", frame.machine.literal(math.nan if mean else 0.0)
