@@ -58,9 +58,7 @@ def driver(
     return text + f"define void @run({parameters}) #0 {{\n{run}ret void\n}}\n"
 
 
-def _part(
-    layout: Layout, frame: Frame, sample: list[str], single: list[str], products: Sequence[str]
-) -> str:
+def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str], products: Sequence[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
     lanes, step, vector = frame.lanes, frame.step, frame.single
     width = frame.machine.size

@@ -18,7 +18,7 @@ from .blocking import operations
 from .bodies import Body
 from .memory import Room, Sink, Spot, in_order
 from .module import Module, Written
-from .outer import Outer, outer_products
+from .outer import ONES, Outer, outer_products
 from .products import Shape, product, tile
 
 _VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
@@ -79,17 +79,17 @@ class Nest:
         layout = self.layout
         return layout.output_starts[one.output], size_of(layout.program.output_shapes[one.output])
 
-    def _in_rows(self, value: int) -> bool:
+    def _in_rows(self, value: int | None) -> bool:
         """Return whether a value is an input of which each sample has its own in memory."""
         layout = self.layout
-        return value < layout.inputs and layout.batched[layout.argument_of[value]]
+        return value is not None and value < layout.inputs and layout.batched[layout.argument_of[value]]
 
     def _make_room(self, lanes: int, module: Module) -> int:
         """Find room for the factors of outer products, where these lie lane by lane, and for a tile of one of them."""
-        room, width, shapes = Room(), self.machine.size * lanes, self.program.value_shapes
+        room, width, shapes = Room(), self.machine.size * lanes, self.layout.program.output_shapes
         self.rows = [room.block(width * size_of(self.program.output_shapes[one.output])) for one in self.outer]
-        others = dict.fromkeys([one.columns for one in self.outer if not self._in_rows(one.columns)])
-        self.columns = {value: room.block(width * size_of(shapes[value])) for value in others}
+        others = {one.columns: shapes[one.output][1] for one in self.outer if not self._in_rows(one.only)}
+        self.columns = {pieces: room.block(width * count) for pieces, count in others.items()}
         self.tile = room.block(tile(module, lanes)) if self.outer else 0
         return room.size
 
@@ -99,13 +99,18 @@ class Nest:
         for k, (one, start) in enumerate(zip(self.outer, self.rows, strict=True)):
             rows, columns = layout.program.output_shapes[one.output]
             stride = 0
-            if self._in_rows(one.columns):
-                argument = layout.argument_of[one.columns]
+            if one.only is not None and self._in_rows(one.only):
+                argument = layout.argument_of[one.only]
                 stride = width * layout.sizes[argument]
                 text += at(f"c{k}", "%cursors", POINTER * argument) + f"%a{k} = load ptr, ptr %c{k}, align 8\n"
-                text += at(f"x{k}", f"%a{k}", width * layout.offsets[one.columns])
+                text += at(f"x{k}", f"%a{k}", width * layout.offsets[one.only])
             else:
                 text += at(f"x{k}", "%scratch", self.columns[one.columns])
+                for place, (value, part) in enumerate(one.columns):
+                    if value == ONES:
+                        type_, number = module.machine.type(lanes), f"splat ({module.scalar} 1.0)"
+                        text += at(f"x{k}.{place}", f"%x{k}", width * lanes * part.start)
+                        text += f"store {type_} {number}, ptr %x{k}.{place}, align {width}\n"
             text += at(f"d{k}", "%scratch", start) + at(f"s{k}", "%sums", DOUBLE.size * sums)
             text += at(f"t{k}", "%scratch", self.tile)
             function = product(module, Shape(rows, columns, lanes, stride))
@@ -190,7 +195,9 @@ class Nest:
                 own = self.machine.lanes
                 fold = own if lanes > own else 0
                 base = f"%r{count + 1}"
-                spot = in_order(base, width * own * (start - sums), shapes[position], width * own, wide=lanes > 1, fold=fold)
+                spot = in_order(
+                    base, width * own * (start - sums), shapes[position], width * own, wide=lanes > 1, fold=fold
+                )
                 sinks.append([Sink(spot, True)])
             else:
                 unit = layout.unit_at(start)
@@ -198,9 +205,12 @@ class Nest:
                 lane = width * size if lanes > 1 else 0
                 base = f"%r{count + 1 + unit}"
                 sinks.append([Sink(in_order(base, width * (start - first), shapes[position], width, lane=lane))])
-        for value, place in self.columns.items():
-            outputs.append(value)
-            sinks.append([Sink(in_order(aside, place, self.program.value_shapes[value], width * lanes, wide=True))])
+        for pieces, place in self.columns.items():
+            for value, piece in pieces:
+                if value != ONES:
+                    outputs.append(value)
+                    far = place + width * lanes * piece.start
+                    sinks.append([Sink(in_order(aside, far, piece.shape, width * lanes, wide=True))])
         program = part(self.program, self.places, tuple(slots), outputs)
         values = layout.program.value_shapes
         kept = [in_order(f"%r{count}", width * k, values[value], width) for value, k in slots.items()]

@@ -8,21 +8,31 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ....data import Structure
-from ....programs import MAP, Loop, Program, Step, drop, size_of, values_in_tuple
+from ....programs import MAP, Loop, Part, Place, Program, Step, drop, size_of, values_in_tuple, whole
 from ...layout import Layout
+from .parts import order_of
 
 _LEAST = 512  # numbers of such a result: fewer stand in the first cache however they are added up
 _ROWS = 4  # of it, at least
+ONES = -1  # stands for what makes columns that are 1
+
+
+Piece = tuple[int, Part]  # a value, and where in a row it stands
 
 
 class Outer(NamedTuple):
-    """A result that is a sum of outer products: which output it is, and the value that makes its columns.
+    """A result that is a sum of outer products: which output it is, and the values that make up its columns.
 
     Of the changed program that output is what makes its rows.
     """
 
     output: int
-    columns: int
+    columns: tuple[Piece, ...]
+
+    @property
+    def only(self) -> int | None:
+        """The value that makes all columns, if one does."""
+        return self.columns[0][0] if len(self.columns) == 1 else None
 
 
 def outer_products(layout: Layout, lanes: int) -> tuple[Program, list[Outer]]:
@@ -53,38 +63,77 @@ def outer_products(layout: Layout, lanes: int) -> tuple[Program, list[Outer]]:
         op, args = steps[place]
         assert isinstance(op, Loop)
         factors = _factors(op, result)
-        if factors is not None:
-            row, column = factors
+        if factors is None:
+            continue
+        row, pieces = factors
+        columns = tuple([(args[k] if k >= 0 else ONES, part) for k, part in pieces])
+        if all(k == ONES or k < layout.base or layout.varying[k] for k, _ in columns):
             steps[place] = Step(_with_result(op, result, row), args)
-            found.append(Outer(output, args[column]))
+            found.append(Outer(output, columns))
     if not found:
         return program, []
     program = replace(program, steps=tuple(steps), result=_result(program, steps))
     return program, found
 
 
-def _factors(op: Loop, result: int) -> tuple[int, int] | None:
-    """Return the value of a loop's body that multiplies a row of a result, and which argument is that row."""
+def _factors(op: Loop, result: int) -> tuple[int, list[Piece]] | None:
+    """Return the value of a loop's body that multiplies all of a row of a result, and what inputs it multiplies."""
     if op.kind != MAP or result >= op.stacked:
         return None
+    body, value = op.body, op.body.outputs[result]
+    made = {
+        first + k: (step, k)
+        for step, first in zip(body.steps, body.firsts, strict=True)
+        for k in range(step.op.results)
+    }
+    if value not in made:
+        return None
+    pieces = [(value, whole(body.value_shapes[value]))]
+    placing, args = made[value][0]
+    if isinstance(placing, Place):
+        if order_of(placing) is None:
+            return None
+        pieces = list(zip(args, placing.parts, strict=True))
+    rows, columns = set[int](), list[Piece]()
+    for piece, part in pieces:
+        factors = _product(body, op.rows, *made[piece]) if piece in made else None
+        if factors is None and part.shape:
+            return None
+        row, column = factors or (piece, ONES)
+        rows.add(row)
+        columns.append((column, part))
+    return (rows.pop(), columns) if len(rows) == 1 else None
+
+
+def _product(body: Program, rows: int, step: Step, result: int) -> tuple[int, int] | None:
+    """Return a number of a body and an input beside its rows whose product a step is."""
+    op, args = step
+    if isinstance(op, Loop):
+        if op.kind != MAP or result >= op.stacked:
+            return None
+        found = _factor_of_rows(op, result)
+        if found is None:
+            return None
+        row, column = args[found[0]], args[found[1]]
+    elif op.name == "mul":
+        row, column = sorted(args, key=lambda k: rows <= k < len(body.names))
+    else:
+        return None
+    return (row, column) if rows <= column < len(body.names) and not rows <= row < len(body.names) else None
+
+
+def _factor_of_rows(op: Loop, result: int) -> tuple[int, int] | None:
+    """Return which shared argument of a map multiplies which row, if a result is no more than that."""
     body = op.body
-    value = body.outputs[result]
-    for (inner, args), first in zip(body.steps, body.firsts, strict=True):
-        if not isinstance(inner, Loop) or not first <= value < first + inner.stacked or inner.kind != MAP:
-            continue
-        product = inner.body.outputs[value - first]
-        if product < inner.body.offset:
-            return None
-        place = inner.body.firsts.index(product) if product in inner.body.firsts else -1
-        if place < 0 or inner.body.steps[place].op.name != "mul":
-            return None
-        row, column = sorted(inner.body.steps[place].args, reverse=True)
-        if not column < inner.rows <= row < len(inner.body.names):
-            return None
-        if inner.body.shapes[column] or inner.body.shapes[row] or not op.rows <= args[column] < len(body.names):
-            return None
-        return args[row], args[column]
-    return None
+    product = body.outputs[result]
+    if product not in body.firsts:
+        return None
+    step = body.steps[body.firsts.index(product)]
+    if step.op.name != "mul":
+        return None
+    column, row = sorted(step.args)
+    is_so = column < op.rows <= row < len(body.names) and not body.shapes[column] and not body.shapes[row]
+    return (row, column) if is_so else None
 
 
 def _with_result(op: Loop, result: int, value: int) -> Loop:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from ..turns import loop
 from .module import Module
 
-_ROWS = 4  # of the result, in registers at once
+_ROWS = 4  # of a tile's columns, in registers at once
 
 
 class Shape(NamedTuple):
@@ -66,15 +66,18 @@ class _Product:
     def _tile(self, name: str, first: str, columns: int) -> str:
         """Bring together so many columns from the first on, and multiply them by all rows."""
         vectors = -(-columns // self.lanes)
-        text = self._packed(f"{name}p", first, columns) if self.shape.stride else self._turned(f"{name}p", first, columns)
+        text = (
+            self._packed(f"{name}p", first, columns) if self.shape.stride else self._turned(f"{name}p", first, columns)
+        )
         text += f"%{name}.c = mul i64 {first}, {self.double.size}\n"
         text += f"%{name}.sums = getelementptr i8, ptr %sums, i64 %{name}.c\n"
-        whole, rest = divmod(self.shape.rows, _ROWS)
+        side = _ROWS * _vectors(self.module) // vectors  # as many sums as in a whole tile: none waits for itself
+        whole, rest = divmod(self.shape.rows, side)
         if whole:
-            inside = self._block(f"{name}b", f"%{name}r", f"%{name}.sums", _ROWS, vectors, columns)
-            text += loop(f"{name}r", "0", f"{whole * _ROWS}", _ROWS, inside)
+            inside = self._block(f"{name}b", f"%{name}r", f"%{name}.sums", side, vectors, columns)
+            text += loop(f"{name}r", "0", f"{whole * side}", side, inside)
         if rest:
-            text += f"%{name}l = add i64 0, {whole * _ROWS}\n"
+            text += f"%{name}l = add i64 0, {whole * side}\n"
             text += self._block(f"{name}o", f"%{name}l", f"%{name}.sums", rest, vectors, columns)
         return text
 
@@ -161,7 +164,9 @@ class _Product:
             body += f"<{lanes} x i32> zeroinitializer\n"
             for v in range(vectors):
                 total = f"{name}.a{j}.{v}"
-                phis += f"%{total} = phi {self.type} [ zeroinitializer, %{index}.enter ], [ %v{total}, %{index}.latch ]\n"
+                phis += (
+                    f"%{total} = phi {self.type} [ zeroinitializer, %{index}.enter ], [ %v{total}, %{index}.latch ]\n"
+                )
                 body += fused.format(f"{own}s", f"%{name}.x{v}", f"%{total}", v=total) + "\n"
         text += loop(index, "0", "%count", 1, body, phis)
         text += f"%{name}.to = mul i64 {row}, {self.double.size * self.shape.columns}\n"
