@@ -69,7 +69,7 @@ def lower(program: Program, supported: Callable[[Primitive], bool], format: Form
 
 
 def defined(row: Primitive, supported: Callable[[Primitive], bool]) -> Program:
-    """Return a row as the program of its definition."""
+    """Return the program that defines a row."""
     builder, arguments = Builder(row.arity), values_in_tuple([()] * row.arity)
     frame = Program(row.argument_names, (), (), (), arguments, values_in_tuple([()]), row.name)
     return lower(builder.finish(frame, [builder.step(row, tuple(range(row.arity)))]), supported)

@@ -241,7 +241,7 @@ class Compiled:
             return result
         if strict:
             self._search(args)
-        packed, n, plan = self._unpacked(args)
+        packed, n, plan = self._prepared(args)
         if plan is None or (is_recording() and any(number.requires_grad for number in plan.closed)):
             raise TypeError(
                 f"{function_name(self.f)} expected numbers where results go to out but got Vars, whose results are "
@@ -251,15 +251,15 @@ class Compiled:
 
     def _search(self, args: tuple[Any, ...]) -> Any:
         """Call within `strict`: name the operation that made a result nan or infinite."""
-        packed, n, plan = self._unpacked(args)
+        packed, n, plan = self._prepared(args)
         if plan is not None:
             out = plan.numbers(plan.arrays(packed, n), n)
             if not buffers.all_finite(out):
                 blame(self, plan, packed, n, out.tolist())
         return self._call(args, self._flags_for(len(args)))
 
-    def _unpacked(self, args: tuple[Any, ...]) -> tuple[list[Argument], int, Plan | None]:
-        """Return the arguments, how many samples there are, and the plan if all are numbers."""
+    def _prepared(self, args: tuple[Any, ...]) -> tuple[list[Argument], int, Plan | None]:
+        """Return the arguments as packed, how many samples there are, and the plan, None unless all are numbers."""
         flags = self._flags_for(len(args))
         packed = self._packed(args, flags)
         n = samples_in(packed, self.f)

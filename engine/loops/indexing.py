@@ -33,6 +33,7 @@ def item(x: ArrayTracer, index: Any) -> Any:
     part, axes, chosen = located(x.shape, index)
     if 0 in part.shape:
         return _empty(part.shape, axes, chosen)
+    part, axes, chosen = _with_slices(part, axes, chosen)
     seen = x.view(part)
     return _chosen(seen, axes, chosen) if chosen else seen
 
@@ -66,6 +67,21 @@ def located(of: Shape, index: Any) -> tuple[Part, list[int], list[Any]]:
             shape.append(length)
             strides.append(stride)
     return Part(start, tuple(shape), tuple(strides)), axes, chosen
+
+
+def _with_slices(part: Part, axes: list[int], chosen: list[Any]) -> tuple[Part, list[int], list[Any]]:
+    """Return the part with what one array of constants chooses at equal distances as what a slice would give."""
+    index = chosen[0] if len(chosen) == 1 else None
+    if not isinstance(index, np.ndarray) or index.ndim != 1 or not index.size:
+        return part, axes, chosen
+    places = _checked(index, part.shape[axes[0]], axes[0])
+    step = int(places[1] - places[0]) if places.size > 1 else 1
+    if np.any(np.diff(places) != step):
+        return part, axes, chosen
+    shape, strides, axis = list(part.shape), list(part.strides), axes[0]
+    start = part.start + int(places[0]) * strides[axis]
+    shape[axis], strides[axis] = len(places), step * strides[axis]
+    return Part(start, tuple(shape), tuple(strides)), [], []
 
 
 def _empty(shape: Sequence[int], axes: Sequence[int], chosen: Sequence[Any]) -> Any:

@@ -46,9 +46,9 @@ def _take(rows: Any, index: Any) -> Any:
     known = np.where(is_row, places, count).astype(int)
     known = np.where(known < 0, known + count, known)
     # What is not there is nan, and so is its derivative by all items.
-    total = items if is_row.all() or items.dtype != object else table.sum(items.ravel().tolist())
-    missing = np.full((1, *items.shape[1:]), table.nan * total if total is not items else table.nan, items.dtype)
-    found = np.concatenate([items, missing])[known]
+    is_lost = items.dtype == object and not is_row.all()
+    nan = table.nan * table.sum(items.ravel().tolist()) if is_lost else table.nan
+    found = np.concatenate([items, np.full((1, *items.shape[1:]), nan, items.dtype)])[known]
     return _as_floats(found) if isinstance(found, np.ndarray) else found
 
 

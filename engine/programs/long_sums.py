@@ -115,7 +115,8 @@ def folded(row: Any, xs: Any) -> Any:
         shape = ((cut - _BLOCK) // (deep * _BLOCK), deep, _BLOCK)
         rows = structural(View(xs.shape, Part(_BLOCK, shape, (deep * _BLOCK, _BLOCK, 1))), [xs])
         (tops,) = Loop(SCAN, body, shape[0], 1, 1, 0).apply((first, rows))
-        top = _halves(row, tops.numbers())
+        few = count < _LONG_PART
+        top = _halves(row, tops.numbers()) if few else _one_by_one(row, _number(tops, 0), tops, 1)
     elif cut > _BLOCK:
         body = _body(lambda top, block: row(top, _halves(row, block.numbers())), (), (_BLOCK,))
         first = _halves(row, [_number(xs, k) for k in range(_BLOCK)])

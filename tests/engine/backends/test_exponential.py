@@ -15,12 +15,18 @@ pytestmark = pytest.mark.skipif(not host().fused, reason="this machine asks a li
 
 
 @pytest.fixture(params=["scaled", "multiplied"])
-def exponentials(request, monkeypatch):
-    """Return the compiled function, with powers of 2 by one instruction, where there is one, or by two products."""
+def way(request, monkeypatch):
+    """Have powers of 2 multiplied by one instruction, where there is one, or by two products."""
     monkeypatch.setenv("CHAINRULE_CACHE", "0")
     if request.param == "multiplied":
         write = exponential.exponential
-        monkeypatch.setattr(instructions.exponential, "exponential", lambda lanes, scales: write(lanes, False))
+        other = lambda own, lanes, scales: write(own, lanes, False)  # noqa: E731
+        monkeypatch.setattr(instructions.exponential, "exponential", other)
+
+
+@pytest.fixture
+def exponentials(way):
+    """Return the compiled function."""
     return cr.compile(lambda xs: cr.map(cr.exp, xs), backend="llvm")
 
 
@@ -57,3 +63,16 @@ def test_loops_call_no_library_for_it(exponentials):
     exponentials(np.ones(64))
     text = exponentials.source("llvm")
     assert "llvm.fma" in text and "v_exp(" not in text
+
+
+def test_single_precision_is_right_to_the_last_digit(way):
+    exponentials = cr.compile(lambda xs: cr.map(cr.exp, xs), backend="llvm", dtype="float32")
+    rng = np.random.default_rng(0)
+    halves = np.arange(-300, 256) * math.log(2.0) / 2.0
+    xs = np.float32(np.concatenate([halves, rng.uniform(-104, 88.7, 100_000), rng.uniform(-104, -86, 20_000)]))
+    found, true = exponentials(xs), np.exp(xs.astype(float))
+    assert np.max(np.abs(found - true) / np.spacing(true.astype(np.float32))) <= 1.1
+    edges = np.float32([0.0, -0.0, math.inf, -math.inf, 3e38, -3e38, 1e-45, 88.73, -103.98] * 3)
+    assert exponentials(edges).tolist() == [1.0, 1.0, math.inf, 0.0, math.inf, 0.0, 1.0, math.inf, 0.0] * 3
+    assert np.isnan(exponentials(np.full(41, math.nan, np.float32))).all()
+    assert "llvm.fma" in exponentials.source("llvm") and "v_expf(" not in exponentials.source("llvm")
