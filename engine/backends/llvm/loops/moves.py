@@ -89,13 +89,13 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
             pointers = ", ".join([f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, source)])
             writer.lines.append(f"call void @llvm.memcpy.p0.p0.i64({pointers}, i64 {size}, i1 false)")
             return
-    is_square = not writer.lanes % writer.module.machine.lanes and not (adds or target.fold)
-    if is_square and source.lane > writer.size and target.wide and len(axes) == 1:
-        if axes[0][1:] == (writer.size, width) and axes[0][0] >= writer.module.machine.lanes:
-            _turn(writer, source, target, axes[0][0])
-            return
+    own = writer.module.machine.lanes
+    is_turned = source.lane > writer.size and target.wide and not (adds or target.fold or writer.lanes % own)
+    if is_turned and len(axes) == 1 and axes[0][0] >= own and axes[0][1:] == (writer.size, width):
+        _turn(writer, source, target, axes[0][0])
+        return
     in_rows = is_plain and not source.wide and axes[-1][1:] == (width, width)
-    if in_rows and axes[-1][0] >= writer.module.machine.lanes:
+    if in_rows and axes[-1][0] >= own:
         _by_vectors(writer, source, target, axes, adds)
         return
 

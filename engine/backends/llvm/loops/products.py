@@ -168,9 +168,15 @@ class _Product:
                     f"%{total} = phi {self.type} [ zeroinitializer, %{index}.enter ], [ %v{total}, %{index}.latch ]\n"
                 )
                 body += fused.format(f"{own}s", f"%{name}.x{v}", f"%{total}", v=total) + "\n"
-        text += loop(index, "0", "%count", 1, body, phis)
         text += f"%{name}.to = mul i64 {row}, {self.double.size * self.shape.columns}\n"
         text += f"%{name}.sums = getelementptr i8, ptr {sums}, i64 %{name}.to\n"
+        # What is added to in the end comes from far while the loop runs.
+        self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)\n")
+        for k in range(0, rows * vectors):
+            place = self.double.size * (self.shape.columns * (k // vectors) + k % vectors * lanes)
+            text += f"%{name}.f{k} = getelementptr i8, ptr %{name}.sums, i64 {place}\n"
+            text += f"call void @llvm.prefetch.p0(ptr %{name}.f{k}, i32 1, i32 3, i32 1)\n"
+        text += loop(index, "0", "%count", 1, body, phis)
         for j in range(rows):
             for v in range(vectors):
                 place = self.double.size * (self.shape.columns * j + v * lanes)
