@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends.llvm import kernel
+from chainrule.backends.llvm import emission, kernel
 from chainrule.backends.llvm.loops import nest
 
 SIZES = [1, 2, 7, 8, 9, 16, 31, 32, 33, 64, 71, 130]
@@ -82,12 +82,24 @@ def by_hand(p, x, y):
     return grads
 
 
-@pytest.mark.parametrize("threads", [1, 3])
-def test_gradients_of_rows_that_end_with_a_bias(threads, found, monkeypatch):
-    """Columns are numbers of an argument or of a layer, and a last one that is 1."""
+@pytest.mark.parametrize(("threads", "hidden"), [(1, 24), (1, 40), (3, 40)])
+def test_gradients_of_rows_that_end_with_a_bias(threads, hidden, found, monkeypatch):
+    """Columns are numbers of an argument or of a layer, and a last one that is 1.
+
+    Many sums of what the rows of weights pass back are products of a matrix.
+    """
+    most = []
+
+    def watched(program):
+        result = original(program)
+        most.append(max(op.sums for op in result.rows_and_loops() if op.name == "map"))
+        return result
+
+    original = emission.with_products
+    monkeypatch.setattr(emission, "with_products", watched)
     monkeypatch.setattr(kernel, "_GRAIN", 0)
     draw = np.random.default_rng(5)
-    p = [draw.normal(size=(24, 41)) / 6.0, draw.normal(size=(21, 25)) / 5.0, draw.normal(size=21)]
+    p = [draw.normal(size=(hidden, 41)) / 6.0, draw.normal(size=(21, hidden + 1)) / 5.0, draw.normal(size=21)]
     options = {"batch": ("x", "y"), "reduce": "sum", "backend": "llvm", "threads": threads}
     compiled = cr.compile(cr.grad(network), **options)
     for n in [*SIZES, 260, 641]:
@@ -97,7 +109,7 @@ def test_gradients_of_rows_that_end_with_a_bias(threads, found, monkeypatch):
             near(own, expected, 1e-11)
         for own, again in zip(grads, compiled(p, x, y), strict=True):
             np.testing.assert_array_equal(own, again, "the same every time")
-    assert found[0] == [0, 1]
+    assert found[0] == [0, 1] and most[0] == (24 if hidden == 24 else 1)
 
 
 def test_no_samples_and_samples_that_are_not_finite(found):

@@ -10,3 +10,4 @@ from .module import large_tables as large_tables
 from .nest import Nest as Nest
 from .results import with_whole_results as with_whole_results
 from .turning import turned as turned
+from .turning import with_products as with_products

@@ -172,7 +172,7 @@ class _Product:
         text += f"%{name}.sums = getelementptr i8, ptr {sums}, i64 %{name}.to\n"
         # What is added to in the end comes from far while the loop runs.
         self.module.declare("declare void @llvm.prefetch.p0(ptr, i32, i32, i32)\n")
-        for k in range(0, rows * vectors):
+        for k in range(rows * vectors):
             place = self.double.size * (self.shape.columns * (k // vectors) + k % vectors * lanes)
             text += f"%{name}.f{k} = getelementptr i8, ptr %{name}.sums, i64 {place}\n"
             text += f"call void @llvm.prefetch.p0(ptr %{name}.f{k}, i32 1, i32 3, i32 1)\n"
