@@ -57,7 +57,7 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning products blocking columns in_line parts outer results writer transposing moves
+        memory module turning matrices products blocking columns in_line parts outer results writer transposing moves
         rows_by_index beyond iterations sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",

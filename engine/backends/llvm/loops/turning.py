@@ -1,32 +1,12 @@
-"""Turn sums of arrays inside out: a map over their numbers, each of which is a sum, that may stay in a register.
-
-So are as many sums of products with the numbers of a row: they are products of a matrix with what else is multiplied.
-"""
+"""Turn sums of arrays inside out: a map over their numbers, each of which is a sum, that may stay in a register."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
-from ....operations import table
-from ....programs import (
-    MAP,
-    Builder,
-    Loop,
-    Part,
-    Program,
-    Shape,
-    Step,
-    View,
-    contiguous,
-    drop,
-    values_in_tuple,
-)
+from ....programs import MAP, Builder, Loop, Part, Program, Shape, Step, View, contiguous, values_in_tuple
 
 _LEAST = 8  # numbers of an array that is summed
-_MANY = 32  # sums of products with a row's numbers, from which on they stay in no registers
-
-Products = tuple[int, int, int, int]  # the first sum, how many, the array of rows, the first of a row's numbers
 
 
 def turned(program: Program) -> Program:
@@ -112,70 +92,3 @@ def _turn(builder: Builder, op: Loop, inner: Loop, taken: Sequence[int], args: S
         op.body.name,
     )
     return builder.step(Loop(MAP, around, length, 0, inner.rows, 0), tuple(given))
-
-
-def with_products(program: Program) -> Program:
-    """Return the program with products of a matrix where it has many sums of what multiplies a row's numbers."""
-    builder = Builder(len(program.names))
-    values = [*range(len(program.names)), *map(builder.constant, program.constants)]
-    is_same = True
-    for op, args in program.steps:
-        own = tuple([values[k] for k in args])
-        found = _products(op) if isinstance(op, Loop) and op.sums >= _MANY else None
-        if found is None or not isinstance(op, Loop):
-            values += builder.results(op, own)
-        else:
-            is_same = False
-            values += _as_matrix(builder, op, own, *found)
-    return program if is_same else builder.finish(program, [values[k] for k in program.outputs])
-
-
-def _products(op: Loop) -> tuple[int, Products] | None:
-    """Return what a map's body multiplies a row's numbers with, and where; None if its sums are no such products."""
-    body = op.body
-    if op.kind != MAP:
-        return None
-    made = dict(zip(body.firsts, body.steps, strict=True))
-    factors, rows, places = set[int](), set[int](), []
-    for value in body.outputs[op.stacked :]:
-        step = made.get(value)
-        if step is None or step.op.name != "mul":
-            return None
-        seen = [
-            (k, made[k]) for k in step.args if k in made and isinstance(made[k].op, View) and made[k].args[0] < op.rows
-        ]
-        if len(seen) != 1:
-            return None
-        ((number, (view, (row,))),) = seen
-        assert isinstance(view, View)
-        factors.add(step.args[0] if step.args[1] == number else step.args[1])
-        rows.add(row)
-        places.append(view.part.start)
-    (row, *more), (factor, *others) = rows, factors
-    if more or others or len(body.shapes[row]) != 1 or places != list(range(places[0], places[0] + op.sums)):
-        return None
-    return factor, (op.stacked, op.sums, row, places[0])
-
-
-def _as_matrix(builder: Builder, op: Loop, args: tuple[int, ...], factor: int, found: Products) -> list[int]:
-    """Write the loop without its sums, and the product of matrix and vector that these are."""
-    stacked, sums, row, start = found
-    body, length = op.body, op.length
-    outputs = (*body.outputs[:stacked], factor)
-    shapes = [body.value_shapes[k] for k in outputs]
-    rest = op.change(body=drop(replace(body, outputs=outputs, result=values_in_tuple(shapes))), sums=0)
-    results = builder.results(rest, args)
-    (width,) = body.shapes[row]
-    turned = View((length, width), Part(start, (sums, length), (1, width)))
-    product = Program(
-        ("w", "d"), (), (Step(table.mul, (0, 1)),), (2,), values_in_tuple([(), ()]), values_in_tuple([()]), body.name
-    )
-    dot = Loop(MAP, product, length, 0, 2, 1)
-    shapes = [(length,), (length,)]
-    around = Program(
-        ("w", "d"), (), (Step(dot, (0, 1)),), (2,), values_in_tuple(shapes), values_in_tuple([()]), body.name
-    )
-    total = builder.write(turned, (args[row],))
-    array = builder.step(Loop(MAP, around, sums, 0, 1, 0), (total, results[stacked]))
-    numbers = [builder.write(View((sums,), Part(k, (), ())), (array,)) for k in range(sums)]
-    return [*results[:stacked], *numbers]
