@@ -16,7 +16,7 @@ from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Part, Program, Shape, 
 from .inlining import body_of
 
 _LEAST = {SCAN: 32, COUNTED: 4}  # iterations, at least
-_GAIN = {SCAN: 8, COUNTED: 2}  # numbers of a product for each of its factors' that are worth their stacking
+_GAIN = 8  # numbers of a product for each of its factors' that are worth their stacking
 
 Made = dict[int, tuple[Loop, tuple[int, ...], int]]  # of each result of a loop: that, its arguments, and which it is
 
@@ -79,7 +79,7 @@ def _outer_sums(loop: Loop) -> dict[int, _Outer]:
     found = {}
     for place in range(loop.carry + loop.stacked, len(body.outputs)):
         value = body.outputs[place]
-        outer = _outer(made, value, _GAIN[loop.kind]) if uses[value] == 1 and value in made else None
+        outer = _outer(made, value) if uses[value] == 1 and value in made else None
         if outer is not None:
             found[place] = outer
     return found
@@ -94,7 +94,7 @@ def _made(program: Program) -> Made:
     }
 
 
-def _outer(made: Made, value: int, gain: int) -> _Outer | None:
+def _outer(made: Made, value: int) -> _Outer | None:
     """Return the factors of an outer product: one of them is a row's number, the other all rows share."""
     rows, args, place = made[value]
     if not (rows.kind == MAP and place < rows.stacked):
@@ -103,7 +103,7 @@ def _outer(made: Made, value: int, gain: int) -> _Outer | None:
     if inner_value not in inside:
         return None
     columns, taken, place = inside[inner_value]
-    if not (columns.kind == MAP and place < columns.stacked) or columns.length * rows.length < gain * (
+    if not (columns.kind == MAP and place < columns.stacked) or columns.length * rows.length < _GAIN * (
         columns.length + rows.length
     ):
         return None
