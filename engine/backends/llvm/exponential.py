@@ -119,7 +119,9 @@ class _Text:
 
     def fma(self, name: str, a: str, b: str, c: str) -> str:
         type_ = self.type
-        return self.add(name, f"call {type_} @llvm.fma.v{self.lanes}f{self.own.integer[1:]}({type_} {a}, {type_} {b}, {type_} {c})")
+        return self.add(
+            name, f"call {type_} @llvm.fma.v{self.lanes}f{self.own.integer[1:]}({type_} {a}, {type_} {b}, {type_} {c})"
+        )
 
     def least(self, name: str, relation: str, bound: float, x: str) -> str:
         """Keep a number on one side of a bound; nan stays."""

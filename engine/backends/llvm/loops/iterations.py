@@ -12,7 +12,7 @@ from ..turns import calls_of, in_strips, loop, moved_pointers, watched
 from . import moves
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
-from .memory import Sink, Spot, in_order, size_in, together
+from .memory import Sink, Spot, in_order, pairs_together, size_in
 from .module import Written
 from .writer import Writer
 
@@ -49,7 +49,7 @@ class Iterations:
         if self._ends_apart():
             if op.kind == COUNTED and (found := self._products()) is not None:
                 return found
-            return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._first_together()
+            return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._firstpairs_together()
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
@@ -221,7 +221,7 @@ class Iterations:
 
         def write() -> None:
             pairs = zip(targets, sums, strict=True)
-            for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            for own, target in pairs_together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
         return self.parent.written(write)
@@ -274,7 +274,7 @@ class Iterations:
         self._define(name, len(steps), self._length() + turns)
         return Written([name], line.size)
 
-    def _first_together(self) -> Written:
+    def _firstpairs_together(self) -> Written:
         """Run the rows of a counted scan in which all lanes take part as of any loop, and only the others apart."""
         turns, size = self._turns(self.inputs, self.sinks, (), "%least")
         name = self.module.name("loop")
@@ -363,7 +363,7 @@ class Iterations:
             parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
             parent.store(f"%z{key}", spots[1])
 
-        for new, old in _together(list(zip(fresh, carry, strict=True))):
+        for new, old in pairs_together(list(zip(fresh, carry, strict=True))):
             moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
 
     def _add(self, sums: Sequence[Sink], fresh: Sequence[Spot], mask: str) -> None:
@@ -379,7 +379,7 @@ class Iterations:
                 parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
 
         with parent.all_lanes():
-            for new, total in _together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
+            for new, total in pairs_together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
                 moves.walk(parent, ("add chosen",), [new, total], add, [f"{mask} %on"])
 
     def _cost(self, lanes: int) -> int:
@@ -396,24 +396,3 @@ class Iterations:
 def _without_rows(op: Loop, inputs: Sequence[Spot]) -> list[Spot]:
     """Return where the inputs of a while loop's condition stand."""
     return [*inputs[: op.carry], *inputs[op.carry + op.rows :]]
-
-
-def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
-    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
-    runs: list[list[tuple[Spot, Spot]]] = []
-    for pair in pairs:
-        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
-            runs[-1].append(pair)
-        else:
-            runs.append([pair])
-    found = []
-    for run in runs:
-        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
-        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
-    return found
-
-
-def _follows(before: Sequence[Spot], spot: Spot) -> bool:
-    """Return whether a number stands behind one or two others, at an equal distance."""
-    last, step = before[-1], spot.offset - before[-1].offset
-    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
