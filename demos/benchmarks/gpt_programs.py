@@ -17,7 +17,7 @@ import chainrule as cr
 import gpt
 import numpy as np
 
-from .peers import compiled_c
+from .peers import FAST, compiled_c
 from .workloads import GPT, Functions, Value
 
 Array = Any
@@ -276,7 +276,7 @@ class C:
         names = {"EXP": "exp", "LOG": "log", "SQRT": "sqrt"}
         defined = {"REAL": "float" if single else "double", "LANES": lanes, "WIDTH": setting.width}
         defined |= {name: text + "f" * single for name, text in names.items()}
-        flags = ["-ffast-math", *[f"-D{name}={text}" for name, text in defined.items()]]
+        flags = [*FAST, *[f"-D{name}={text}" for name, text in defined.items()]]
         self.library = compiled_c(Path(__file__).with_name("gpt.c").read_text(), options=flags)
         self.p = setting.start
         self.means, self.squares = np.zeros_like(self.p), np.zeros_like(self.p)

@@ -15,7 +15,7 @@ Array = Any  # the axes of the value, then the lanes: iterations of maps and sam
 
 
 def kind_of(xs: Sequence[Array]) -> Any:
-    """Return the dtype of what comes of some values."""
+    """Return the dtype of what is computed from some values."""
     return np.result_type(np.float32, *xs)
 
 

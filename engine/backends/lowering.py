@@ -41,6 +41,7 @@ from ..operations.table import (
     where,
 )
 from ..programs import Builder, Program, Rule, drop, rewrite, values_in_tuple
+from .half_powers import HALF_POWERS
 
 inf, nan, pi = math.inf, math.nan, math.pi
 
@@ -58,6 +59,8 @@ def lower(program: Program, supported: Callable[[Primitive], bool], format: Form
     every = DEFINITIONS if format is DOUBLE else {**DEFINITIONS, "norm": _norm_in_single}
 
     def emit(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
+        if op is table.pow and (root := HALF_POWERS.get(builder.constant_of(args[1]) or 0.0)):
+            return place_of(builder, root(_Term(builder, emit, args[0])))
         if op not in definitions:
             definitions[op] = None if op.custom or supported(op) else every.get(op.name)
         definition = definitions[op]
@@ -69,7 +72,7 @@ def lower(program: Program, supported: Callable[[Primitive], bool], format: Form
 
 
 def defined(row: Primitive, supported: Callable[[Primitive], bool]) -> Program:
-    """Return a row as the program of its definition."""
+    """Return the program that defines a row."""
     builder, arguments = Builder(row.arity), values_in_tuple([()] * row.arity)
     frame = Program(row.argument_names, (), (), (), arguments, values_in_tuple([()]), row.name)
     return lower(builder.finish(frame, [builder.step(row, tuple(range(row.arity)))]), supported)

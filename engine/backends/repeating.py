@@ -32,7 +32,7 @@ def repeat(op: Loop, body: Run, condition: Run | None, args: Sequence[Array]) ->
 
 
 def _results(op: Loop, lanes: tuple[int, ...], args: Sequence[Array]) -> list[Array]:
-    """Make room for results; nobody reads rows to which nothing comes."""
+    """Make room for results; rows to which nothing comes stay 0."""
     return [np.zeros((*shape, *lanes), kind_of(args)) for shape in op.shapes]
 
 

@@ -102,7 +102,7 @@ def _fill(target: Any, numbers: list[Any]) -> None:
 
 
 def _with(array: ArrayTracer, part: Part, value: Any) -> ArrayTracer:
-    """Return an array with others numbers in a part."""
+    """Return an array with other numbers in a part."""
     shape, size, count = array.shape, size_of(array.shape), size_of(part.shape)
     if part.is_contiguous:
         parts: list[tuple[Part, Any]] = [(Part(part.start, (count,), (1,)), _flat(value, count))]

@@ -19,6 +19,7 @@ from .arrays import array, plain, use_functions, values
 from .arrays import read as read
 from .functions import take
 from .primitive import Primitive, Reduction, is_whole
+from .ufunc_rules import nan_to_num
 
 
 def on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -46,9 +47,9 @@ def _take(rows: Any, index: Any) -> Any:
     known = np.where(is_row, places, count).astype(int)
     known = np.where(known < 0, known + count, known)
     # What is not there is nan, and so is its derivative by all items.
-    total = items if is_row.all() or items.dtype != object else table.sum(items.ravel().tolist())
-    missing = np.full((1, *items.shape[1:]), table.nan * total if total is not items else table.nan, items.dtype)
-    found = np.concatenate([items, missing])[known]
+    is_lost = items.dtype == object and not is_row.all()
+    nan = table.nan * table.sum(items.ravel().tolist()) if is_lost else table.nan
+    found = np.concatenate([items, np.full((1, *items.shape[1:]), nan, items.dtype)])[known]
     return _as_floats(found) if isinstance(found, np.ndarray) else found
 
 
@@ -124,14 +125,7 @@ def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
 
 
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    most = np.finfo(float).max
-    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-
-    def number(item: Any) -> Any:
-        finite = table.where(item == table.inf, high, table.where(item == -table.inf, low, item))
-        return table.where(item != item, nan, finite)
-
-    found = np.frompyfunc(number, 1, 1)(plain(x))
+    found = np.frompyfunc(nan_to_num(nan, posinf, neginf), 1, 1)(plain(x))
     if copy:
         return found
     x[...] = found

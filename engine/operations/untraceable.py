@@ -1,4 +1,4 @@
-"""Say of NumPy's functions that ask for values what a trace can have instead: traced numbers have no values yet."""
+"""Refuse NumPy's functions that need values, which traced numbers do not have yet, and name what to write instead."""
 
 from __future__ import annotations
 

@@ -28,6 +28,12 @@ class Builder:
         self._steps: list[Step] = []
         self._known: dict[tuple[object, ...], int] = {}
 
+    @classmethod
+    def like(cls, program: Program) -> tuple[Builder, list[int]]:
+        """Return a builder with a program's inputs and constants, and the numbers of their values."""
+        builder, inputs = cls(len(program.names)), range(len(program.names))
+        return builder, [*inputs, *map(builder.constant, program.constants)]
+
     def constant(self, number: float | Numbers) -> int:
         """Return the number of the value that holds this constant."""
         key = (number.hex() if isinstance(number, float) else number,)
@@ -126,9 +132,7 @@ def rewrite(program: Program, rule: Rule, values_only: bool = False) -> Program:
 
 
 def _rewrite(program: Program, rule: Rule, values_only: bool, known: dict[int, tuple[Program, Program]]) -> Program:
-    builder = Builder(len(program.names))
-    values = list(range(len(program.names)))
-    values += [builder.constant(number) for number in program.constants]
+    builder, values = Builder.like(program)
 
     def inner(body: Program) -> Program:
         # An inner program that stands in many places is rewritten once; it is kept so that its id stays its own.

@@ -115,7 +115,7 @@ def _found_to_differ(program: Program, inputs: tuple[bool, ...]) -> tuple[bool, 
 
 
 def read_beyond(program: Program) -> frozenset[int]:
-    """Return what counted scans stack of which others read all rows, not counted scans of as many iterations alone."""
+    """Return which stacked results of counted scans are read by others than counted scans of as many iterations."""
     counts: dict[int, int] = {}  # the value that says how many rows there are
     for (op, args), first in zip(program.steps, program.firsts, strict=True):
         if isinstance(op, Loop) and op.kind == COUNTED:

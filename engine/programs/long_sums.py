@@ -15,7 +15,8 @@ from .loop import MAP, SCAN, Loop
 from .naming import function_name, input_names
 from .nested import values_in_tuple
 from .program import Program
-from .tracer import Tracer, joined, structural, symbols_of, use_long_forms
+from .traced_inputs import symbols_of
+from .tracer import Tracer, joined, structural, use_long_forms
 from .tracing import listed, shape_of
 from .views import Part, Shape, View, size_of
 
@@ -115,7 +116,8 @@ def folded(row: Any, xs: Any) -> Any:
         shape = ((cut - _BLOCK) // (deep * _BLOCK), deep, _BLOCK)
         rows = structural(View(xs.shape, Part(_BLOCK, shape, (deep * _BLOCK, _BLOCK, 1))), [xs])
         (tops,) = Loop(SCAN, body, shape[0], 1, 1, 0).apply((first, rows))
-        top = _halves(row, tops.numbers())
+        few = count < _LONG_PART
+        top = _halves(row, tops.numbers()) if few else _one_by_one(row, _number(tops, 0), tops, 1)
     elif cut > _BLOCK:
         body = _body(lambda top, block: row(top, _halves(row, block.numbers())), (), (_BLOCK,))
         first = _halves(row, [_number(xs, k) for k in range(_BLOCK)])

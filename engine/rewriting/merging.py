@@ -57,10 +57,8 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
     if not groups:
         return program
     order = sorted(range(len(inner)), key=lambda place: (waits[place], isinstance(inner[place].op, Loop)))
-    builder = Builder(len(program.names))
-    new = list(range(program.count))
-    for k, item in enumerate(program.constants, len(program.names)):
-        new[k] = builder.constant(item)
+    builder, new = Builder.like(program)
+    new += range(program.offset, program.count)
     written: set[int] = set()
     for place in order:
         op, args = program.steps[place]

@@ -55,8 +55,7 @@ def outer_sums_apart(program: Program) -> Program:
 def _apart(program: Program, known: dict[int, tuple[Program, Program]]) -> Program:
     if id(program) in known:
         return known[id(program)][1]
-    builder = Builder(len(program.names))
-    values = [*range(len(program.names)), *map(builder.constant, program.constants)]
+    builder, values = Builder.like(program)
     is_same = True
     for op, args in program.steps:
         own = tuple([values[k] for k in args])

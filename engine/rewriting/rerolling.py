@@ -133,7 +133,7 @@ def _with_inner(program: Program, alone: bool, known: Known) -> Program:
 
 
 def _large(repetition: Repetition, together: bool) -> list[Group]:
-    """Find the groups that are worth it: each, or all `together` that do the same, which a loop may come to be of."""
+    """Find the groups that are large enough; those that do the same count `together`, since one loop may take them."""
     program, groups = repetition.program, repetition.groups()
     kinds = [(k if not together else -1, *_kind(program, group)) for k, group in enumerate(groups)]
     total = Counter[tuple[object, ...]]()

@@ -1,4 +1,4 @@
-"""Put long arrays together of parts that do not meet: what meets is added by a map, which lanes and threads take."""
+"""Put long arrays together from parts that do not overlap: what overlaps is added by a map, for lanes and threads."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST = 16  # parts
 
 
 def separate(program: Program) -> Program:
-    """Return the program with sums of long parts that meet as maps.
+    """Return the program with maps in place of sums of long parts that overlap.
 
     >>> import numpy as np
     >>> from chainrule import grad, trace
@@ -23,21 +23,20 @@ def separate(program: Program) -> Program:
     >>> [sum(op.name == "map" for op, _ in own.steps) for own in (program, separate(program))]
     [1, 2]
     """
-    if not any(isinstance(op, Place) and _meets(op) for op, _ in program.steps):
+    if not any(isinstance(op, Place) and _overlaps(op) for op, _ in program.steps):
         return program
-    builder = Builder(len(program.names))
-    values = [*range(len(program.names)), *map(builder.constant, program.constants)]
+    builder, values = Builder.like(program)
     for op, args in program.steps:
         own = tuple([values[k] for k in args])
-        if isinstance(op, Place) and _meets(op):
+        if isinstance(op, Place) and _overlaps(op):
             values.append(_separated(builder, op, own))
         else:
             values += builder.results(op, own)
     return builder.finish(program, [values[k] for k in program.outputs])
 
 
-def _meets(op: Place) -> bool:
-    """Return whether a long array is put together of few runs of numbers, of which some meet."""
+def _overlaps(op: Place) -> bool:
+    """Return whether a long array is put together from a few runs of numbers, of which some overlap."""
     if size_of(op.shape) < _LEAST or not 1 < len(op.parts) <= _MOST:
         return False
     if not all(part.shape and part.is_contiguous for part in op.parts):

@@ -18,8 +18,7 @@ def bounded(program: Program) -> Program:
     """
     if not any(map(_ends_early, program.rows_and_loops())):
         return program
-    builder = Builder(len(program.names))
-    values = [*range(len(program.names)), *[builder.constant(item) for item in program.constants]]
+    builder, values = Builder.like(program)
     for op, args in program.steps:
         places = tuple([values[k] for k in args])
         inner = op.map_programs(bounded) if isinstance(op, Loop) else op

@@ -115,9 +115,9 @@ class Operations:
         if self._spells(op):
             self._intrinsic("fma", 3)
             if self._scales:
-                symbol, declared = exponential.scaling(self.machine.size)
+                symbol, declared = exponential.scaling(self.machine)
                 self.declarations[symbol] = declared
-            text = exponential.exponential(self.lanes, self._scales, self.machine.size)
+            text = exponential.exponential(self.machine, self.lanes, self._scales)
         elif double is not None and (not supported(op) or (name in _LIBM and name not in self._vector_functions)):
             text = self._in_doubles(op, double)
         elif not supported(op) or name in _LIBM:
@@ -213,7 +213,7 @@ class Operations:
         return self._invoke(name, op.arity)
 
     def _in_parts(self, helper: str, symbol: str, arity: int, size: int) -> str:
-        """Write the function that calls another one on a few lanes at a time."""
+        """Write the function that calls another one on a few lanes at a time, or on a shorter vector twice over."""
         part, whole = self.machine.type(size), self.type
         lines = [f"define internal {whole} @{helper}({', '.join(f'{whole} %x{k}' for k in range(arity))}) #2 {{"]
         before = "poison"
@@ -221,7 +221,7 @@ class Operations:
             for k in range(arity):
                 text = f"extractelement {whole} %x{k}, i64 {lane}"
                 if size > 1:
-                    taken = ", ".join(f"i32 {lane + i}" for i in range(size))
+                    taken = ", ".join(f"i32 {lane + i % self.lanes}" for i in range(size))
                     text = f"shufflevector {whole} %x{k}, {whole} poison, <{size} x i32> <{taken}>"
                 lines.append(f"%e{lane}_{k} = {text}")
             operands = ", ".join(f"{part} %e{lane}_{k}" for k in range(arity))

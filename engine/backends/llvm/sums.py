@@ -1,4 +1,4 @@
-"""Write the LLVM IR that adds up a batch: what is left over, the lanes, what threads have found."""
+"""Write the LLVM IR that adds up a batch: lanes without copies of samples, then those of all threads."""
 
 from __future__ import annotations
 
@@ -67,6 +67,7 @@ def _fold(j: str, frame: Frame) -> str:
 
 
 def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
+    """Write the function that adds up what all workers found; values that samples share count once for each."""
     lanes, scalar, size = frame.lanes, frame.machine.scalar, frame.machine.size
     type_, mean = frame.double.type(lanes), layout.reduce == "mean"
     shapes = layout.program.output_shapes

@@ -1,4 +1,4 @@
-"""Write counted loops as LLVM IR, such as can be stopped, and the places that they step through."""
+"""Write LLVM IR that functions share: counted loops that can be stopped, pointers, calls, basic blocks."""
 
 from __future__ import annotations
 
@@ -47,14 +47,17 @@ br label %{name}.head
 
 
 def at(name: str, base: str, offset: int | str) -> str:
+    """Write the pointer that is so many bytes from another one."""
     return f"%{name} = getelementptr i8, ptr {base}, i64 {offset}\n"
 
 
 def item(name: str, base: str, index: str) -> str:
+    """Write the pointer to an item of an array of integers or pointers."""
     return f"%{name} = getelementptr i64, ptr {base}, i64 {index}\n"
 
 
 def table(name: str, numbers: Sequence[int]) -> str:
+    """Write an array of constant integers."""
     return f"@{name} = internal constant [{len(numbers)} x i64] [{', '.join(f'i64 {n}' for n in numbers)}]\n"
 
 

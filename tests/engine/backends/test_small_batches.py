@@ -105,3 +105,19 @@ def test_what_samples_share_little_of_is_compiled_for_one_vector(numbers):
     assert "@sample_1(" in text and "@sample_4(" not in text
     text = source(cr.trace(network, *numbers[:2], numbers[2][0], 1.0), [False, False, True, True])
     assert "@sample_1(" in text and "@sample_4(" in text
+
+
+@pytest.mark.parametrize("n", [2, 3, 8, 11, 40])
+def test_rows_of_results_and_of_tables_are_turned(n):
+    draw = np.random.default_rng(n)
+    table = draw.normal(size=(50, n))
+    for count in (1, 7, 8, 33, 70):
+        x, index = draw.normal(size=(count, n)), draw.integers(-50, 50, size=count).astype(float)
+        index[count // 2] = 77.0  # for which there is no row
+        step = cr.compile(lambda t, i, x: (t[i] * x, x[0], t[i]), batch=("i", "x"), backend="llvm")
+        product, first, rows = step(table, index, x)
+        expected = table[np.where(index > 50, 0, index).astype(int)]
+        expected[count // 2] = np.nan
+        np.testing.assert_array_equal(rows, expected)
+        np.testing.assert_array_equal(product, expected * x)
+        np.testing.assert_array_equal(first, x[:, 0])

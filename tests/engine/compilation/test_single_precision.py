@@ -1,6 +1,7 @@
 """`compile(dtype="float32")`: float32 in and out, errors of a few units in the last place, everything else as ever."""
 
 import copy
+import dataclasses
 import pickle
 
 import chainrule as cr
@@ -10,6 +11,7 @@ from helpers import BACKENDS
 
 pytest.importorskip("llvmlite")
 from chainrule.backends import buffers
+from chainrule.backends.llvm import emission
 from chainrule.backends.llvm.machine import host
 from chainrule.floats import DOUBLE, SINGLE
 
@@ -329,3 +331,33 @@ def test_formats_round_as_numpy_does(own):
         right = numbers.astype(own.name)
     assert own.packed(numbers.tobytes()) == right.tobytes()
     np.testing.assert_array_equal([own.rounded(x) for x in numbers], right.astype(float))
+
+
+@pytest.mark.parametrize("count", [7, 8, 9, 13, 15, 16, 17, 24, 31, 33])
+def test_iterations_take_half_a_vector_where_they_fill_none(count):
+    rng = np.random.default_rng(count)
+    w, x, t = (rng.normal(size=shape).astype(np.float32) for shape in ((count, 5), 5, (9, count)))
+
+    def f(w, x, t):
+        unit = lambda one: cr.sin(cr.dot(one[0], x)) + cr.erf(one[1]) + cr.exp(-one[1])  # noqa: E731
+        last, _ = cr.scan(lambda c, u: (cr.map(unit, (w, c + u)), None), t[0], t)
+        return cr.sum(last)
+
+    agree(cr.value_and_grad(f, (0, 1, 2)), w, x, t, tolerance=200 * EPS)
+
+
+@pytest.mark.parametrize(("lanes", "fused"), [(8, True), (4, True), (4, False)])
+def test_code_for_other_widths_computes_the_same(lanes, fused, monkeypatch):
+    """AVX2's, NEON's and SSE2's text runs here, without vector functions: these are computed in doubles."""
+    double = dataclasses.replace(host(), lanes=lanes // 2, registers=16, fused=fused, scales=False, vector_functions=())
+    other = dataclasses.replace(double, lanes=lanes, format=SINGLE, double=double)
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+    step = cr.compile(cr.value_and_grad(network, (0, 1)), batch=(2, 3), reduce="mean", backend="llvm")
+    rows = lambda xs: cr.map(lambda x: cr.atan2(cr.exp(x), 1.0 + x * x), xs)  # noqa: E731
+    x = inputs(70)[2][:, 0]
+    expected = step(*map(rounded, inputs(37))), cr.compile(rows, backend="llvm")(rounded(x))
+    monkeypatch.setattr(emission, "host", lambda own: other)
+    step = cr.compile(cr.value_and_grad(network, (0, 1)), batch=(2, 3), reduce="mean", backend="llvm", dtype="float32")
+    found = step(*inputs(37)), cr.compile(rows, backend="llvm", dtype="float32")(x)
+    for own, right in zip(leaves(found), leaves(expected), strict=True):
+        np.testing.assert_allclose(own, right, rtol=50 * EPS, atol=50 * EPS * np.max(np.abs(right)))

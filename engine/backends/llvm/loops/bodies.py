@@ -70,9 +70,17 @@ class Body(Writer):
         names, texts = [], []
         for lines in self._functions():
             names.append(self.module.name("body"))
-            text = "\n".join(in_blocks(lines))
-            texts.append(f"define internal void @{names[-1]}({self._parameters}) #0 {{\n{text}\nret void\n}}\n")
+            texts.append(self._function(names[-1], lines))
         return Written(names, self.hand_over(texts))
+
+    def function(self) -> str:
+        """Write what was written last as one function more, and return its name."""
+        self.module.texts.append(self._function(name := self.module.name("body"), self.lines))
+        return name
+
+    def _function(self, name: str, lines: list[str]) -> str:
+        text = "\n".join([*in_blocks(lines), "ret void"])
+        return f"define internal void @{name}({self._parameters}) #0 {{\n{text}\n}}\n"
 
     def in_line(
         self,

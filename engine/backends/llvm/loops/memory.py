@@ -89,6 +89,16 @@ def merged(shape: Shape, *strides: tuple[int, ...]) -> list[tuple[int, ...]]:
     return found
 
 
+def in_order_of_memory(shape: Shape, strides: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the same for one array, with its axes in the order in which they lie, however it runs through them.
+
+    >>> in_order_of_memory((3, 4), (8, 24))
+    [(12, 8)]
+    """
+    order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
+    return merged(tuple([shape[axis] for axis in order]), tuple([strides[axis] for axis in order]))
+
+
 class Sink(NamedTuple):
     """The target of an output: it is stored there or added to what is there; a carried one is written at the end."""
 
@@ -174,24 +184,3 @@ class Room:
 def size_in(spot: Spot) -> int:
     """Return how many numbers stand at a spot."""
     return size_of(spot.shape)
-
-
-def pairs_together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
-    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
-    runs: list[list[tuple[Spot, Spot]]] = []
-    for pair in pairs:
-        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
-            runs[-1].append(pair)
-        else:
-            runs.append([pair])
-    found = []
-    for run in runs:
-        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
-        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
-    return found
-
-
-def _follows(before: Sequence[Spot], spot: Spot) -> bool:
-    """Return whether a number stands behind one or two others, at an equal distance."""
-    last, step = before[-1], spot.offset - before[-1].offset
-    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ....operations import Primitive
-from ....programs import Program, Step, Structural, View, drop, size_of, values_in_tuple
+from ....programs import Gather, Program, Step, Structural, View, drop, size_of, values_in_tuple
 from ...layout import Layout
 from .. import driver, watch
 from ..frame import Frame
@@ -16,6 +16,7 @@ from .blocking import operations
 from .bodies import Body
 from .memory import Sink, Spot, in_order
 from .module import Module, Written
+from .transposing import MOST, write_rows
 
 _VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
 _LONG = 500  # operations of a program, from which on it is worth having them once only
@@ -118,8 +119,10 @@ class Nest:
     def _samples(self, module: Module, slots: dict[int, int], lanes: int) -> Written:
         """Write what runs for every sample."""
         layout, count, width = self.layout, len(self.layout.sizes), self.machine.size
-        outputs, sinks = [], []
+        outputs: list[int] = []
+        sinks: list[list[Sink]] = []
         shapes = layout.program.output_shapes
+        turned = self._turned(lanes)
         for position, (value, start) in enumerate(zip(layout.program.outputs, layout.output_starts, strict=True)):
             if layout.reduce and not layout.varying[value]:
                 continue
@@ -134,6 +137,10 @@ class Nest:
             else:
                 unit = layout.unit_at(start)
                 first, size = layout.units[unit]
+                if unit in turned:
+                    place = turned[unit] + width * lanes * (start - first)
+                    sinks.append([Sink(in_order("%frame", place, shapes[position], width * lanes, wide=True))])
+                    continue
                 lane = width * size if lanes > 1 else 0
                 base = f"%r{count + 1 + unit}"
                 sinks.append([Sink(in_order(base, width * (start - first), shapes[position], width, lane=lane))])
@@ -142,7 +149,29 @@ class Nest:
         kept = [in_order(f"%r{count}", width * k, values[value], width) for value, k in slots.items()]
         inputs = [*self._spots(lanes), *kept]
         pointers = count + 1 + (1 if layout.reduce else len(layout.units))
-        return Body(module, program, lanes, inputs, sinks, pointers).write()
+        body = Body(module, program, lanes, inputs, sinks, pointers)
+        for unit in turned:
+            body.room.block(width * lanes * layout.units[unit][1])
+        written = body.write()
+        if turned:
+            body.begin()
+            for unit, place in turned.items():
+                base, size = f"%r{count + 1 + unit}", layout.units[unit][1]
+                rows = [body.pointer(base, width * size * lane) for lane in range(lanes)]
+                write_rows(body, in_order("%frame", place, (size,), width * lanes, wide=True), rows, size)
+            written.names.append(body.function())
+        return written
+
+    def _turned(self, lanes: int) -> dict[int, int]:
+        """Return where results of several numbers stand in the frame, as vectors, before they are written as rows."""
+        found: dict[int, int] = {}
+        place = 0
+        for unit, (_, size) in enumerate(self.layout.units):
+            if self.layout.reduce or not 1 < size <= MOST or lanes % self.machine.lanes or lanes == 1:
+                continue
+            found[unit] = place
+            place += -(-self.machine.size * lanes * size // 64) * 64
+        return found
 
 
 def _vectors(layout: Layout) -> int:
@@ -152,7 +181,16 @@ def _vectors(layout: Layout) -> int:
     rather than 1.83 ms; a network of 16,641 parameters with four vectors 3.0 ms rather than 3.9 ms.
     """
     program = layout.program
-    shared = sum([size for size, flag in zip(layout.sizes, layout.batched, strict=True) if not flag])
+    flags = [layout.batched[argument] for argument in layout.argument_of]
+    tables = {args[0] for op, args in program.steps if isinstance(op, Gather)}  # of which each sample reads a row
+    tables -= {k for op, args in program.steps for k in (args[1:] if isinstance(op, Gather) else args)}
+    shared = sum(
+        [
+            size_of(shape[1:] if k in tables else shape)
+            for k, (shape, flag) in enumerate(zip(program.shapes, flags, strict=True))
+            if not flag
+        ]
+    )
     shared += layout.outputs if layout.reduce else 0
     work = sum([op.work if isinstance(op, Structural) else len(args) for op, args in program.steps])
     return 1 if operations(program) >= _LONG and work >= _MUCH * shared else _VECTORS

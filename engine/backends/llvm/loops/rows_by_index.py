@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from . import moves
 from .memory import Spot
+from .transposing import MOST, read_rows, row_length
 from .writer import Writer
 
 
@@ -173,11 +174,33 @@ def _read(writer: Writer, pointers: str, known: str, otherwise: str, lanes: int)
 
 
 def _gather_lanes(writer: Writer, row: Spot, target: Spot, offsets: str, known: str) -> None:
+    length, width = row_length(writer, row), writer.size * writer.lanes
+    if length and not row.lane and target.wide and target.strides == (width,):
+        read_rows(writer, _rows(writer, row, offsets, known), length, target)
+        return
+
     def one(spots: list[Spot], more: Sequence[str]) -> None:
         pointers = _pointers(writer, spots[0], more[0], writer.lanes)
         writer.store(_read(writer, pointers, more[1], writer.wide.literal(math.nan), writer.lanes), spots[1])
 
     moves.walk(writer, ("gather lanes",), [row, target], one, _of_lanes(writer, offsets, known))
+
+
+def _rows(writer: Writer, row: Spot, offsets: str, known: str) -> list[str]:
+    """Write pointers to the row of each lane; where there is none, to one of nan."""
+    lanes, scalar = writer.lanes, writer.scalar
+    nans = ", ".join([f"{scalar} {writer.plain.literal(math.nan)}"] * MOST)
+    writer.module.declare(f"@nans = internal constant [{MOST} x {scalar}] [{nans}]\n")
+    key, type_ = writer.temporary(), f"<{lanes} x ptr>"
+    writer.lines.append(
+        f"%ptr{key} = getelementptr i8, ptr {writer.pointer(row.base, row.offset)}, <{lanes} x i64> {offsets}\n"
+        f"%own{key} = select {writer.wide.mask} {known}, {type_} %ptr{key}, {type_} splat (ptr @nans)"
+    )
+    found = []
+    for lane in range(lanes):
+        found.append(f"%row{writer.temporary()}")
+        writer.lines.append(f"{found[-1]} = extractelement {type_} %own{key}, i64 {lane}")
+    return found
 
 
 def _scatter_lanes(writer: Writer, given: Spot, row: Spot, offsets: str, known: str) -> None:

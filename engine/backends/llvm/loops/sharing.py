@@ -12,7 +12,7 @@ from ....programs import MAP, Loop
 from .. import watch
 from ..frame import POINTER
 from ..machine import Machine
-from ..turns import calls_of, moved_pointers
+from ..turns import at, calls_of, moved_pointers
 from . import moves
 from .iterations import Iterations
 from .memory import Sink, Spot, compact, size_in
@@ -59,9 +59,9 @@ class Shared:
         name, context = module.name("shared"), -(-POINTER * (pointers + 1) // 64) * 64
         part_name = self._define_part(part, size)
         frame = context + count * size
-        text = "".join(_at(f"c{k}", "%frame", POINTER * k) + f"store ptr %r{k}, ptr %c{k}\n" for k in range(pointers))
-        text += _at("sums", "%frame", context) + _at(f"c{pointers}", "%frame", POINTER * pointers)
-        text += f"store ptr %sums, ptr %c{pointers}\n" + _at("f", "%frame", frame)
+        text = "".join(at(f"c{k}", "%frame", POINTER * k) + f"store ptr %r{k}, ptr %c{k}\n" for k in range(pointers))
+        text += at("sums", "%frame", context) + at(f"c{pointers}", "%frame", POINTER * pointers)
+        text += f"store ptr %sums, ptr %c{pointers}\n" + at("f", "%frame", frame)
         module.declare(watch.SHARE_DECLARED)
         arguments = f"ptr %watch, ptr @{part_name}, ptr %frame, i64 {count}, ptr %f, i64 {part.size}"
         text += f"call void @chainrule_share({arguments})\n"
@@ -93,7 +93,7 @@ class Shared:
         name, count = self.module.name("part"), len(self.steps)
         text = f"%first = mul i64 %k, {self.each}\n"
         for k in range(count + 1):
-            text += _at(f"c{k}", "%context", POINTER * k) + f"%r{k} = load ptr, ptr %c{k}\n"
+            text += at(f"c{k}", "%context", POINTER * k) + f"%r{k} = load ptr, ptr %c{k}\n"
         text += moved_pointers(self.steps, "%first") + f"%own = mul i64 %k, {size}\n"
         text += f"%q{count} = getelementptr i8, ptr %r{count}, i64 %own\n"
         if size:
@@ -135,7 +135,10 @@ def parts_of(
     most = min(_MOST, op.work // _PART, _MEMORY // max(1, size), op.length // lanes)
     if most < 2:
         return None
-    each = -(-op.length // most // lanes) * lanes
+    each = least = -(-op.length // most // lanes) * lanes
+    while op.length % each and each < 2 * least:  # what is left over is written once more
+        each += lanes
+    each = least if op.length % each else each
     return (op.length // each, each) if op.length >= 2 * each else None
 
 
@@ -177,7 +180,3 @@ def meet(ranges: Sequence[tuple[int, int, int]], size: int = 8) -> bool:
                 return True
         near.append((start, end, step))
     return False
-
-
-def _at(name: str, base: str, offset: int) -> str:
-    return f"%{name} = getelementptr i8, ptr {base}, i64 {offset}\n"

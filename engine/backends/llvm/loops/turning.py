@@ -27,8 +27,7 @@ def turned(program: Program) -> Program:
 def _turned(program: Program, known: dict[Program, Program]) -> Program:
     if program in known:
         return known[program]
-    builder = Builder(len(program.names))
-    values = [*range(len(program.names)), *map(builder.constant, program.constants)]
+    builder, values = Builder.like(program)
     is_same = True
     for op, args in program.steps:
         own = tuple([values[k] for k in args])

@@ -111,7 +111,7 @@ class Writer(ABC):
         return next(self._temporary)
 
     def written(self, write: Callable[[], None]) -> str:
-        """Return what is written meanwhile, which goes to no function of this program's own."""
+        """Return the lines that a function writes, which are left out of the present one."""
         lines, self.lines = self.lines, []
         write()
         text, self.lines = "".join(f"{line}\n" for line in self.lines), lines
