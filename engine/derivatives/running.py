@@ -12,6 +12,7 @@ from ..graph import Var, current, holding, is_tracing, session
 from ..operations import table
 from ..programs import (
     ArrayTracer,
+    Program,
     Tracer,
     arranged_values,
     copied,
@@ -21,7 +22,7 @@ from ..programs import (
     shape_of,
     values_in_tuple,
 )
-from ..rewriting import fuse, recognise
+from ..rewriting import fuse, recognise, remembered
 from .loop_rules import EXPENSIVE
 from .sweeps import is_closed_over, settle
 
@@ -131,9 +132,13 @@ def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     lifted: list[Tracer] = []
     structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    # What is expensive is kept for the derivative: it stays apart until that is taken.
-    found = fuse(recognise(program, session.alone), EXPENSIVE)
+    found = remembered("restated", _in_loops, program, session.alone)
     return list(results) if found is program else found.run([*inputs, *lifted])
+
+
+def _in_loops(program: Program, alone: bool) -> Program:
+    # What is expensive is kept for the derivative: it stays apart until that is taken.
+    return fuse(recognise(program, alone), EXPENSIVE)
 
 
 def run_on_copies(
