@@ -85,7 +85,7 @@ def places_of(part: Part) -> Any:
     return found
 
 
-def rows_asked(index: Numbers, count: int) -> Any:
+def _rows_asked(index: Numbers, count: int) -> Any:
     """Return which row of an array with so many each index asks for, as a NumPy array; -1 for none."""
     numpy = importlib.import_module("numpy")
     asked = numpy.frombuffer(index.data).copy()
@@ -99,7 +99,7 @@ def numbers_asked(index: Numbers, of: Shape) -> Any:
     """Return which number of an array each number of the rows is that indices ask for; -1 for none."""
     numpy = importlib.import_module("numpy")
     size = size_of(of[1:])
-    rows = rows_asked(index, of[0])
+    rows = _rows_asked(index, of[0])
     return numpy.where(rows[:, None] < 0, -1, rows[:, None] * size + numpy.arange(size)).ravel()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import string
 from collections.abc import Sequence
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 
 from ..errors import TraceError
 from ..graph import user_line
+from ..operations import nan_to_num as number_rule
 from ..operations import table
 from ..programs import ArrayTracer, Part, Shape, contiguous, shape_of, size_of
 from . import array_reductions as reductions
@@ -235,14 +235,7 @@ def nan_sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
 
 def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Return numbers in place of nan and infinities."""
-    most = np.finfo(float).max
-    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-
-    def number(x: Any) -> Any:
-        finite = table.where(x == math.inf, high, table.where(x == -math.inf, low, x))
-        return table.where(x != x, nan, finite)
-
-    return elementwise(number, x)
+    return elementwise(number_rule(nan, posinf, neginf), x)
 
 
 def sinc(x: Any) -> Any:

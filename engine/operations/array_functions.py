@@ -19,6 +19,7 @@ from .arrays import array, plain, use_functions, values
 from .arrays import read as read
 from .functions import take
 from .primitive import Primitive, Reduction, is_whole
+from .ufunc_rules import nan_to_num
 
 
 def on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -124,14 +125,7 @@ def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
 
 
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
-    most = np.finfo(float).max
-    high, low = most if posinf is None else posinf, -most if neginf is None else neginf
-
-    def number(item: Any) -> Any:
-        finite = table.where(item == table.inf, high, table.where(item == -table.inf, low, item))
-        return table.where(item != item, nan, finite)
-
-    found = np.frompyfunc(number, 1, 1)(plain(x))
+    found = np.frompyfunc(nan_to_num(nan, posinf, neginf), 1, 1)(plain(x))
     if copy:
         return found
     x[...] = found

@@ -19,8 +19,9 @@ from ..data import is_unknown
 from ..errors import TraceError
 from ..pickling import Reduced, unpickled
 from . import table
-from .methods import comparisons, method_row
+from .methods import method_row
 from .primitive import is_whole, on_register
+from .ufunc_rules import RULES
 from .untraceable import refuse, symbolic_in, traced_in
 
 # What NumPy does right by operators of the items, and faster, as it does rows that have an infix operator; 1/0 of plain
@@ -142,48 +143,6 @@ def values(array: Any, function: str = "") -> Any:
     return np.array(numbers, float).reshape(items.shape)
 
 
-# ---- rules for what NumPy computes item by item ----
-
-
-def _modf(x: Any) -> tuple[Any, Any]:
-    infinite = table.abs(x) == table.inf
-    return table.where(infinite, table.copysign(0.0, x), table.fmod(x, 1.0)), table.trunc(x)
-
-
-def _fmax(row: Callable[..., Any]) -> Callable[[Any, Any], Any]:
-    return lambda x, y: table.where(x != x, y, table.where(y != y, x, row(x, y)))
-
-
-def _ldexp(x: Any, n: Any) -> Any:
-    # In two steps, since a power alone may overflow.
-    half = table.floor(0.5 * n)
-    return x * table.pow(2.0, half) * table.pow(2.0, n - half)
-
-
-_LN_2 = 0.6931471805599453
-_RULES: dict[str, Callable[..., Any]] = {
-    **comparisons,
-    "conjugate": lambda x: x,
-    "divmod": lambda x, y: (table.floor_divide(x, y), table.remainder(x, y)),
-    "fabs": table.abs,
-    "float_power": table.pow,
-    "fmax": _fmax(table.maximum),
-    "fmin": _fmax(table.minimum),
-    "heaviside": lambda x, half: table.where(x == 0, half, table.where(x != x, x, table.where(x > 0, 1.0, 0.0))),
-    "isfinite": lambda x: table.abs(x) < table.inf,
-    "isinf": lambda x: table.abs(x) == table.inf,
-    "isnan": lambda x: x != x,
-    "ldexp": _ldexp,
-    "logaddexp2": lambda x, y: table.logaddexp(x * _LN_2, y * _LN_2) / _LN_2,
-    "logical_and": lambda x, y: (x != 0) & (y != 0),
-    "logical_not": lambda x: x == 0,
-    "logical_or": lambda x, y: (x != 0) | (y != 0),
-    "logical_xor": lambda x, y: (x != 0) != (y != 0),
-    "modf": _modf,
-    "signbit": lambda x: table.copysign(1.0, x) < 0,
-}
-
-
 _LISTS = (list, tuple)
 
 
@@ -201,7 +160,7 @@ def read(ufunc: np.ufunc) -> _Reading:
     """Return how to read a ufunc of NumPy's."""
     name = ufunc.__name__
     row = method_row(name)
-    rule = _RULES.get(name) or row
+    rule = RULES.get(name) or row
     arithmetic = row is not None and row.infix != "" and not (row.compares or row.custom)
     # With None as identity several axes can be reduced in any order.
     own: Any = None if rule is None else np.frompyfunc(rule, ufunc.nin, ufunc.nout, identity=None)

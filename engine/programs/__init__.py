@@ -40,6 +40,9 @@ from .program import with_constant as with_constant
 from .pruning import drop as drop
 from .tables import Numbers as Numbers
 from .tables import constants as constants
+from .traced_inputs import symbol as symbol
+from .traced_inputs import symbols as symbols
+from .traced_inputs import symbols_of as symbols_of
 from .tracer import WHOLE as WHOLE
 from .tracer import ArrayTracer as ArrayTracer
 from .tracer import LoopNode as LoopNode
@@ -50,9 +53,6 @@ from .tracer import is_unrecorded as is_unrecorded
 from .tracer import joined as joined
 from .tracer import shown as shown
 from .tracer import stopped as stopped
-from .tracer import symbol as symbol
-from .tracer import symbols as symbols
-from .tracer import symbols_of as symbols_of
 from .tracer import use_array_methods as use_array_methods
 from .tracer import zeros as zeros
 from .tracing import arranged_values as arranged_values

@@ -15,7 +15,8 @@ from .loop import MAP, SCAN, Loop
 from .naming import function_name, input_names
 from .nested import values_in_tuple
 from .program import Program
-from .tracer import Tracer, joined, structural, symbols_of, use_long_forms
+from .traced_inputs import symbols_of
+from .tracer import Tracer, joined, structural, use_long_forms
 from .tracing import listed, shape_of
 from .views import Part, Shape, View, size_of
 

@@ -8,14 +8,14 @@ raises `TraceError`. An `ArrayTracer` stands for a whole array. A loop is one `L
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
-from ..data import Structure, array_of
+from ..data import array_of
 from ..graph import Var, ask_rule, is_recording, is_tracing, lift, link, session
 from ..operations import Primitive, power_of_root, table
 from .loop import Loop
-from .program import Program, flat, with_constant
+from .program import flat, with_constant
 from .tables import Numbers, constants
 from .unknown import Unknown
 from .views import Part, Place, Shape, View, elements, number_at, regular, size_of, whole
@@ -234,23 +234,6 @@ def _numbers_at(array: Any, places: Sequence[int]) -> list[Any]:
         if part not in known:
             known[part] = Tracer("", View(array.shape, part), (array,))
     return [known[part] for part in parts]
-
-
-def symbol(name: str, shape: Shape) -> Any:
-    """Return a node that stands for an input."""
-    return ArrayTracer(shape, name) if shape else Tracer(name)
-
-
-def symbols(program: Program) -> list[Any]:
-    """Return a node for each input of a program."""
-    return list(map(symbol, program.names, program.shapes))
-
-
-def symbols_of(names: Iterable[str], structure: Structure) -> list[Any]:
-    """Return a node for each value of a structure."""
-    if not structure.has_whole:
-        return list(map(Tracer, names))
-    return [symbol(name, leaf.shape) for name, leaf in zip(names, structure.leaves(), strict=True)]
 
 
 def result(shape: Shape, op: Any, args: tuple[Any, ...], place: int = -1) -> Any:

@@ -18,6 +18,7 @@ from .nested import in_numbers, values_in_tuple
 from .program import Program, Step
 from .pruning import drop
 from .tables import Numbers
+from .traced_inputs import symbol, symbols_of
 from .tracer import (
     ArrayTracer,
     Tracer,
@@ -27,8 +28,6 @@ from .tracer import (
     joined,
     shown,
     structural,
-    symbol,
-    symbols_of,
     whole_from,
 )
 from .views import Place, Shape, View, row_at

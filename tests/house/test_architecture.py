@@ -21,13 +21,13 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods untraceable arrays functions array_functions numpy_calls operators unlisted
-        custom __init__
+        primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
+        unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
         views gathering tables loop nested naming listing older_form file program pruning builder dependence unknown
-        tracer tracing loop_powers long_sums wrapping __init__
+        tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
@@ -42,7 +42,7 @@ LAYERS = {
         loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
-        layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
+        layout buffers meeting array_moves half_powers lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
         given_arrays packing choosing specialising parts replaying recorded_calls grouping plan counting splitting
@@ -57,7 +57,7 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond
+        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond apart
         iterations sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
@@ -66,8 +66,8 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers data history steps
-        training saving estimators __init__
+        predicting module activations initialise layers losses schedules optimisers data history eager_steps
+        machine_steps steps training saving estimators __init__
     """,
 }
 LIMIT = 400
