@@ -57,8 +57,8 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond apart
-        iterations sharing calls bodies nest __init__
+        memory module turning matrices products blocking columns in_line parts outer results writer transposing
+        passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
