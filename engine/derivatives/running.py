@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
@@ -30,8 +29,7 @@ Function = Callable[..., Any]
 Places = int | tuple[int, ...]
 
 
-@dataclass
-class Run:
+class Run(NamedTuple):
     """One run of a function on recorded copies of its arguments."""
 
     inputs: list[Any]

@@ -75,6 +75,7 @@ from .views import Structural as Structural
 from .views import View as View
 from .views import axes_in_order as axes_in_order
 from .views import contiguous as contiguous
+from .views import number_at as number_at
 from .views import regular as regular
 from .views import row_at as row_at
 from .views import seen_through as seen_through
