@@ -8,9 +8,10 @@ from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, dr
 from .. import watch
 from ..turns import calls_of, in_strips, loop, moved_pointers, watched
 from . import moves
+from .apart import add, choose, pairs_together
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
-from .memory import Sink, Spot, in_order, size_in, together
+from .memory import Sink, Spot, in_order, size_in
 from .module import Written
 from .writer import Writer
 
@@ -216,7 +217,7 @@ class Iterations:
 
         def write() -> None:
             pairs = zip(targets, sums, strict=True)
-            for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            for own, target in pairs_together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
         return self.parent.written(write)
@@ -294,8 +295,8 @@ class Iterations:
         text += moved_pointers(self.steps, "%k")
         text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self.parent.written(lambda: choose(self.parent, inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: add(self.parent, self.sinks[end:], own_frame[op.carry :], mask))
         text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
@@ -324,35 +325,6 @@ class Iterations:
         pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
         return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
-    def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
-        """Replace the carry in the lanes that go on, where `%on`."""
-        parent = self.parent
-
-        def choose(spots: list[Spot], which: Sequence[str]) -> None:
-            new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
-            type_ = parent.wide.type
-            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
-            parent.store(f"%z{key}", spots[1])
-
-        for new, old in _together(list(zip(fresh, carry, strict=True))):
-            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
-
-    def _add(self, sums: Sequence[Sink], fresh: Sequence[Spot], mask: str) -> None:
-        """Add to the sums in the lanes that go on."""
-        parent = self.parent
-
-        def add(spots: list[Spot], which: Sequence[str]) -> None:
-            new, key, type_ = parent.load(spots[0]), parent.temporary(), parent.wide.type
-            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {parent.wide.zero}")
-            if spots[1].fold:
-                parent.fold(spots[1], [f"%z{key}"])
-            else:
-                parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
-
-        with parent.all_lanes():
-            for new, total in _together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
-                moves.walk(parent, ("add chosen",), [new, total], add, [f"{mask} %on"])
-
     def _cost(self, lanes: int) -> int:
         """Estimate what one turn of the loop takes."""
         body = self.op.body
@@ -367,24 +339,3 @@ class Iterations:
 def _without_rows(op: Loop, inputs: Sequence[Spot]) -> list[Spot]:
     """Return where the inputs of a while loop's condition stand."""
     return [*inputs[: op.carry], *inputs[op.carry + op.rows :]]
-
-
-def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
-    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
-    runs: list[list[tuple[Spot, Spot]]] = []
-    for pair in pairs:
-        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
-            runs[-1].append(pair)
-        else:
-            runs.append([pair])
-    found = []
-    for run in runs:
-        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
-        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
-    return found
-
-
-def _follows(before: Sequence[Spot], spot: Spot) -> bool:
-    """Return whether a number stands behind one or two others, at an equal distance."""
-    last, step = before[-1], spot.offset - before[-1].offset
-    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)
