@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 from chainrule.data import Row, rows_of, targets_of, to_float
 from chainrule.errors import describe
+
+_MANY = 1_000  # samples whose order is found by NumPy, where it is loaded
 
 Samples = tuple[list[Row], list[Any]]
 
@@ -62,27 +65,36 @@ def held_out(reader: str, name: str, share: Any, count: int) -> int:
     return round(number * count)
 
 
-def batches(count: int, size: int, source: random.Random) -> Iterator[list[int]]:
-    """Yield the positions of samples, `size` at a time: each once, in random order; a single batch keeps their order.
+def batches(count: int, size: int, source: random.Random) -> list[Sequence[int]]:
+    """Return the positions of samples, `size` at a time: each once, in random order; a single batch keeps their order.
 
     >>> [len(batch) for batch in batches(5, 2, random.Random(0))]
     [2, 2, 1]
     """
     order = shuffled(count, source) if size < count else list(range(count))
-    for start in range(0, count, size):
-        yield order[start : start + size]
+    return [order[start : start + size] for start in range(0, count, size)]
 
 
-def shuffled(count: int, source: random.Random) -> list[int]:
-    """Return the numbers below `count` in random order; sorting random keys is faster than `random.shuffle`.
+def shuffled(count: int, source: random.Random) -> Sequence[int]:
+    """Return the numbers below `count` in random order, the same with NumPy as without; sorting random keys is fastest.
 
     >>> sorted(shuffled(4, random.Random(0)))
     [0, 1, 2, 3]
     """
-    keys = [source.random() for _ in range(count)]
-    return sorted(range(count), key=keys.__getitem__)
+    numpy = sys.modules.get("numpy")
+    if numpy is None or count < _MANY:
+        keys = [source.random() for _ in range(count)]
+        return sorted(range(count), key=keys.__getitem__)
+    # The words that source.random() takes, 27 and 26 bits of two for each number.
+    words = numpy.frombuffer(source.getrandbits(64 * count).to_bytes(8 * count, "little"), "<u4").astype(numpy.uint64)
+    keys = ((words[::2] >> 5) << 26) + (words[1::2] >> 6)
+    order = numpy.argsort(keys)
+    if (numpy.diff(keys[order]) == 0).any():
+        order = numpy.argsort(keys, kind="stable")
+    positions: Sequence[int] = order
+    return positions
 
 
-def _chosen(samples: Samples, positions: list[int]) -> Samples:
+def _chosen(samples: Samples, positions: Sequence[int]) -> Samples:
     rows, targets = samples
     return [rows[k] for k in positions], [targets[k] for k in positions]

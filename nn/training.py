@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from chainrule import NonFiniteError, Var
@@ -15,11 +15,12 @@ from tqdm import tqdm
 
 from . import losses
 from .data import Samples, batches, samples_of, split
+from .eager_steps import EagerSteps, Loss
 from .history import History
 from .module import Module
 from .optimisers import Adam, Optimiser
 from .schedules import Schedule
-from .steps import EagerSteps, Loss, Steps, choose_steps
+from .steps import Steps, choose_steps
 
 Metric = Callable[[Any, Any], float]
 
@@ -106,7 +107,7 @@ def fit(
         for epoch in range(epochs):
             start = time.perf_counter()
             history.learning_rate.append(mover.lr)
-            portions = list(batches(len(rows), size, source))
+            portions = batches(len(rows), size, source)
             best.before()
             _go_through(steps, portions, history)
             _measure(history, steps, held_out or training, bool(held_out), measures, measure)
@@ -123,19 +124,17 @@ def fit(
     return history
 
 
-def _go_through(steps: Steps, portions: list[list[int]], history: History) -> None:
+def _go_through(steps: Steps, portions: Sequence[Sequence[int]], history: History) -> None:
     """Take one step for each batch of an epoch; the parameters are up to date even if that is interrupted."""
     losses: list[float] = []
     try:
-        for portion in portions:
-            value = steps.take(portion)
+        for value in steps.run(portions):
             if not math.isfinite(value):
                 raise NonFiniteError(
                     f"fit expected a finite loss but got {value!r} in epoch {len(history.loss) + 1}, batch "
                     f"{len(losses) + 1}; lower the learning rate, or find the operation by training inside "
                     "chainrule.strict()"
                 )
-            steps.move()
             losses.append(value)
     finally:
         steps.write_back()
@@ -143,12 +142,12 @@ def _go_through(steps: Steps, portions: list[list[int]], history: History) -> No
     history.loss.append(_mean(losses, portions))
 
 
-def _mean(losses: list[float], portions: list[list[int]]) -> float:
+def _mean(losses: list[float], portions: Sequence[Sequence[int]]) -> float:
     samples = sum(map(len, portions))
     return sum(value * (len(portion) / samples) for value, portion in zip(losses, portions, strict=True))
 
 
-def _current_loss(steps: Steps, portions: list[list[int]]) -> float:
+def _current_loss(steps: Steps, portions: Sequence[Sequence[int]]) -> float:
     """Return the training loss at the current values of the parameters."""
     steps.read_again()
     try:

@@ -41,6 +41,7 @@ from ..operations.table import (
     where,
 )
 from ..programs import Builder, Program, Rule, drop, rewrite, values_in_tuple
+from .half_powers import HALF_POWERS
 
 inf, nan, pi = math.inf, math.nan, math.pi
 
@@ -58,6 +59,8 @@ def lower(program: Program, supported: Callable[[Primitive], bool], format: Form
     every = DEFINITIONS if format is DOUBLE else {**DEFINITIONS, "norm": _norm_in_single}
 
     def emit(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
+        if op is table.pow and (root := HALF_POWERS.get(builder.constant_of(args[1]) or 0.0)):
+            return place_of(builder, root(_Term(builder, emit, args[0])))
         if op not in definitions:
             definitions[op] = None if op.custom or supported(op) else every.get(op.name)
         definition = definitions[op]
@@ -148,8 +151,9 @@ def _strong_mul(x: Any, y: Any) -> Any:
 
 def _fraction(x: Any, y: Any) -> Any:
     total = x + y
-    halves = (0.5 * x) / (0.5 * x + 0.5 * y)
-    return where(_is_infinite(total), where(_is_infinite(x), where(_is_infinite(y), 0.5, 1.0), halves), x / total)
+    is_much = _is_infinite(total)
+    share = where(is_much, 0.5 * x, x) / where(is_much, 0.5 * x + 0.5 * y, total)
+    return where(_both(is_much, _is_infinite(x)), where(_is_infinite(y), 0.5, 1.0), share)
 
 
 def _unit(x: Any, y: Any) -> Any:

@@ -47,7 +47,7 @@ class Plan:
         self.layout = Layout(self.program, flags, options.reduce)
         self.steps = steps_of(self.program)
         self.name = choose(options.backend, self.steps, options.max_steps)
-        self._grouping = Grouping(self.layout, self.name == "llvm")
+        self.grouping = Grouping(self.layout, self.name == "llvm")
         relaxed = relax(self.program)
         self.optimistic = relaxed != self.program
         self._kernel = self._build(relaxed)
@@ -57,7 +57,7 @@ class Plan:
         self._slopes: tuple[Plan | None] | None = None
         entry = self._entry(self._kernel, self._exact_entry if self.optimistic else None)
         # With what the function closes over among the arguments, a call is no call of the entry; nor are sorted ones.
-        self.enter = None if entry is None or self.closed or self._grouping.keys else entry.call
+        self.enter = None if entry is None or self.closed or self.grouping.keys else entry.call
 
     def _build(self, program: Program) -> Any:
         build = backend_module(BACKENDS[self.name]).build
@@ -126,13 +126,13 @@ class Plan:
         """Run the kernel, and return what it wrote, to `out` if there is one."""
         if out is None:
             out = buffers.empty(self._outputs * n if self.layout.per_sample else self._outputs, self.options.format)
-        order = self._grouping.order(arrays, n)
+        order = self.grouping.order(arrays, n)
         if order is not None:
-            arrays = self._grouping.sorted(arrays, n, order)
+            arrays = self.grouping.sorted(arrays, n, order)
         self._kernel(arrays, n, out)
         if self.optimistic and buffers.has_nan(out):
             # A plain product may have made it of 0 and infinity (see `relax`).
             self._exact_kernel()(arrays, n, out)
         if order is not None:
-            self._grouping.put_back(out, n, order)
+            self.grouping.put_back(out, n, order)
         return out

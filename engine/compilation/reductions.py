@@ -66,6 +66,10 @@ class Reductions:
             results[way] = f._call_into(own, args, dict(named))
         return _merged(results, self.reduce)
 
+    def report(self, *args: Any) -> NoReturn:
+        """Refuse: there is not one program."""
+        self.trace()
+
     def trace(self, *examples: Any) -> NoReturn:
         """Refuse: there is not one program."""
         raise ValueError(

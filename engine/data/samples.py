@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -53,7 +54,10 @@ def targets_of(y: Any, reader: str, name: str = "y", unwrap: bool = True) -> lis
     >>> targets_of([[1], [2]], "fit")
     [1, 2]
     """
-    items = plain(y, reader, name)
+    data = held(y, reader, name)
+    if _is_checked(data):
+        return (data.ravel() if unwrap and data.shape[1:] == (1,) else data).tolist()
+    items = plain(data, reader, name)
     if isinstance(items, str | dict) or not isinstance(items, Iterable):
         raise TypeError(f"{reader} expected one row or number for each sample but got {describe(name, items)}")
     found: list[Any] = [
@@ -65,6 +69,14 @@ def targets_of(y: Any, reader: str, name: str = "y", unwrap: bool = True) -> lis
     if unwrap and all(type(item) is list and len(item) == 1 for item in found):
         return [item[0] for item in found]
     return found
+
+
+def _is_checked(data: Any) -> bool:
+    """Return whether data are an array of finite numbers, which are looked at all at once."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(data) is not numpy.ndarray or data.ndim not in (1, 2) or not data.size:
+        return False
+    return data.dtype.kind in "iu" or (data.dtype.kind == "f" and bool(numpy.isfinite(data.astype(float)).all()))
 
 
 def _target(item: Any, reader: str, name: str, position: int) -> float | Row:

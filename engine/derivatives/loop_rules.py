@@ -125,10 +125,12 @@ took 1.5 s to compile with 24, 0.7 s with 400, and 0.55 and 0.60 ms to run."""
 
 
 _KEPT = 4_000_000
-"""How many numbers may be kept of what an inner loop computes, each by `EXPENSIVE` operations. An LSTM of 2 layers, 14
+"""How many numbers may be kept of what an inner loop computes, each by `_FUNCTION` operations. An LSTM of 2 layers, 14
 units, 4,096 steps, keeps 0.5 million."""
 
-_FUNCTION = 10  # operations that a function such as exp counts for
+_FUNCTION = 10
+"""Operations that a function such as exp counts for; arrays of which each number takes as many are kept. A GPT that kept
+the powers of its attention took 230 us for a step of 16 names, 245 us when it computed them again."""
 
 
 def _effort(op: Loop) -> int:
@@ -166,7 +168,7 @@ def _expensive(
         if isinstance(op, Loop):
             counts = [size_of(shape) for shape in op.shapes]
             many = sum([size_of(shape_of(values[k])) for k in own])
-            wanted = _effort(op) >= EXPENSIVE * sum(counts) and many * length <= _KEPT
+            wanted = _effort(op) >= _FUNCTION * sum(counts) and many * length <= _KEPT
         elif isinstance(op, Structural):
             wanted = False
         else:

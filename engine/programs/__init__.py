@@ -36,6 +36,7 @@ from .program import Program as Program
 from .program import Step as Step
 from .program import counted as counted
 from .program import flat as flat
+from .program import with_constant as with_constant
 from .pruning import drop as drop
 from .tables import Numbers as Numbers
 from .tables import constants as constants

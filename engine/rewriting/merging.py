@@ -1,20 +1,28 @@
-"""Run maps over the same rows as one: a value and its gradient read their numbers once, and share what both compute."""
+"""Run maps over the same rows as one: a value and its gradient read their numbers once, and share what both compute.
+
+So do short scans of numbers over any rows: none has to wait for each of its additions while others could be made.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..programs import MAP, Builder, Loop, Program, Step, values_in_tuple
+from ..programs import MAP, SCAN, Builder, Loop, Program, Shape, Step, values_in_tuple
 from .inlining import body_of, inlined
+
+Key = tuple[int, ...]  # of an argument: its value, and of what is carried also whose it is
 
 _MOST = 4_000  # steps of bodies that are as well run apart
 _SMALL = 40  # steps of bodies that are run as one for the memory that they share alone
+_SHORT = 4  # steps of the body of a scan that runs beside others
 _GAIN = 0.75  # of their steps that may be left where they are more
 
 
 def merge(program: Program) -> Program:
     """Return the program with maps of one length as one, where they take a row in common and none waits for another.
+
+    Short scans of one length and direction are one, too.
 
     >>> from chainrule import exp, map, sin, trace
     >>> from chainrule.rewriting.simplifying import share
@@ -77,18 +85,20 @@ def _waits(program: Program) -> list[int]:
 
 
 def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
-    """Return the maps to run as one by each of them: they wait for none of each other."""
+    """Return the loops to run as one by each of them: they wait for none of each other."""
     found: dict[int, list[int]] = {}
-    alike: dict[tuple[int, int, bool], list[list[int]]] = {}
-    maps: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
+    alike: dict[tuple[str, int, int, bool], list[list[int]]] = {}
+    loops: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
     for place, (op, args) in enumerate(program.steps):
-        if not isinstance(op, Loop) or op.kind != MAP or not op.rows:
+        if not isinstance(op, Loop) or not op.rows or not (op.kind == MAP or _is_short(op)):
             continue
-        size, rows = maps[place] = len(op.body), set(args[: op.rows])
-        groups = alike.setdefault((waits[place], op.length, op.backwards), [])
+        size, rows = loops[place] = len(op.body), set(args[op.carry : op.carry + op.rows])
+        groups = alike.setdefault((op.kind, waits[place], op.length, op.backwards), [])
         for members in groups:
-            total = size + sum([maps[k][0] for k in members])
-            if total <= _MOST and any(rows & maps[k][1] for k in members):
+            total = size + sum([loops[k][0] for k in members])
+            if op.kind == SCAN and total > _SMALL:
+                continue
+            if total <= _MOST and (op.kind == SCAN or any(rows & loops[k][1] for k in members)):
                 members.append(place)
                 found.update(dict.fromkeys(members, members))
                 break
@@ -97,42 +107,53 @@ def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
     return found
 
 
+def _is_short(op: Loop) -> bool:
+    """Return whether a loop is a scan of a few operations on numbers."""
+    body = op.body
+    return op.kind == SCAN and len(body) <= _SHORT and not (body.has_loops or body.has_arrays)
+
+
 def _write(builder: Builder, program: Program, members: Sequence[int], new: list[int]) -> bool:
-    """Write the map that runs several, if they have enough in common; return whether."""
+    """Write the loop that runs several, if they have enough in common; return whether."""
     steps = [program.steps[place] for place in members]
     loops = [(op, tuple([new[k] for k in args])) for op, args in steps if isinstance(op, Loop)]
-    rows: dict[int, str] = {}
-    shared: dict[int, str] = {}
-    shapes = {}
-    for op, args in loops:
+    names: tuple[dict[Key, str], ...] = ({}, {}, {})  # of what is carried, of rows, and of what is shared
+    shapes: dict[tuple[int, Key], Shape] = {}
+    taken: list[list[tuple[int, Key]]] = []
+    for loop, (op, args) in enumerate(loops):
+        own: list[tuple[int, Key]] = []
         for k, (arg, name, shape) in enumerate(zip(args, op.body.names, op.body.shapes, strict=True)):
-            (rows if k < op.rows else shared).setdefault(arg, name)
-            shapes[k < op.rows, arg] = shape
-    inputs = [*[(True, arg) for arg in rows], *[(False, arg) for arg in shared]]
+            kind = (k >= op.carry) + (k >= op.carry + op.rows)
+            key = kind, (arg,) if kind else (arg, loop, k)
+            names[kind].setdefault(key[1], name)
+            shapes[key] = shape
+            own.append(key)
+        taken.append(own)
+    inputs = [(kind, key) for kind, found in enumerate(names) for key in found]
     place_of = {key: k for k, key in enumerate(inputs)}
     body = Builder(len(inputs))
-    stacked: list[int] = []
-    sums: list[int] = []
-    results: list[tuple[bool, int]] = []
-    for op, args in loops:
-        found = inlined(body, op.body, [place_of[k < op.rows, arg] for k, arg in enumerate(args)])
-        for k, value in enumerate(found):
-            kept = stacked if k < op.stacked else sums
-            results.append((k < op.stacked, len(kept)))
-            kept.append(value)
+    outputs: tuple[list[int], ...] = ([], [], [])  # what is carried, stacked and summed
+    results: list[tuple[int, int]] = []
+    for (op, _), own in zip(loops, taken, strict=True):
+        for k, value in enumerate(inlined(body, op.body, [place_of[key] for key in own])):
+            kind = (k >= op.carry) + (k >= op.carry + op.stacked)
+            results.append((kind, len(outputs[kind])))
+            outputs[kind].append(value)
     op, before = loops[0][0], sum([len(loop.body) for loop, _ in loops])
     name = "_".join(dict.fromkeys([loop.body.name for loop, _ in loops]))
     arguments = [shapes[key] for key in inputs]
-    outputs = [*stacked, *sums]
-    given = body.shapes_of(outputs, values_in_tuple(arguments))
-    whole = body_of(body, name, (*rows.values(), *shared.values()), arguments, given, outputs)
+    every = [value for values in outputs for value in values]
+    given = body.shapes_of(every, values_in_tuple(arguments))
+    whole = body_of(body, name, [name for found in names for name in found.values()], arguments, given, every)
     if before > _SMALL and len(whole) > _GAIN * before:
         return False
-    first = builder.step(Loop(MAP, whole, op.length, 0, len(rows), len(sums), op.backwards), (*rows, *shared))
+    merged = Loop(op.kind, whole, op.length, len(outputs[0]), len(names[1]), len(outputs[2]), op.backwards)
+    first = builder.step(merged, tuple([key[0] for _, key in inputs]))
+    starts = first, first + merged.carry, first + merged.carry + merged.stacked
     place_of_result = iter(results)
     for place in members:
         start = program.firsts[place]
         for k in range(program.steps[place].op.results):
-            is_stacked, position = next(place_of_result)
-            new[start + k] = first + position + (0 if is_stacked else len(stacked))
+            kind, position = next(place_of_result)
+            new[start + k] = starts[kind] + position
     return True

@@ -42,11 +42,11 @@ LAYERS = {
         loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
-        layout buffers meeting array_moves lowering python_ repeating numpy_ c/ llvm/ __init__
+        layout buffers meeting array_moves half_powers lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan reductions compiled
-        compiling __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan counting splitting
+        reporting reductions compiled compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
@@ -66,8 +66,8 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers data history steps
-        training saving estimators __init__
+        predicting module activations initialise layers losses schedules optimisers data history eager_steps
+        machine_steps steps training saving estimators __init__
     """,
 }
 LIMIT = 400

@@ -42,8 +42,8 @@ cdef extern from *:
     #else
     #define WITH_VECTORS
     #endif
-    #define FIND_NAN(name, number) \\
-    WITH_VECTORS static int name(const number *numbers, Py_ssize_t size) { \\
+    #define FIND_NAN(attributes, name, number) \\
+    attributes static int name(const number *numbers, Py_ssize_t size) { \\
         Py_ssize_t k = 0, i, j; \\
         for (; k + 64 <= size; k += 64) { \\
             number sums[8] = {0};  /* that are nan if any number is not finite */ \\
@@ -55,9 +55,19 @@ cdef extern from *:
         for (; k < size; k++) if (numbers[k] != numbers[k]) return 1; \\
         return 0; \\
     }
-    FIND_NAN(nan_in_doubles, double)
-    FIND_NAN(nan_in_floats, float)
+    FIND_NAN(WITH_VECTORS, nan_in_doubles, double)
+    FIND_NAN(WITH_VECTORS, nan_in_floats, float)
+    #if defined(__GNUC__) && defined(__x86_64__)
+    #define WITH_LONG_VECTORS __attribute__((target("avx2"))) WITH_VECTORS
+    FIND_NAN(WITH_LONG_VECTORS, nan_in_doubles_by_fours, double)
+    FIND_NAN(WITH_LONG_VECTORS, nan_in_floats_by_eights, float)
+    #endif
     static int has_nan(const void *numbers, Py_ssize_t size, int width) {
+    #if defined(__GNUC__) && defined(__x86_64__)
+        if (size >= 64 && __builtin_cpu_supports("avx2"))
+            return width == sizeof(float) ? nan_in_floats_by_eights(numbers, size)
+                                          : nan_in_doubles_by_fours(numbers, size);
+    #endif
         return width == sizeof(float) ? nan_in_floats(numbers, size) : nan_in_doubles(numbers, size);
     }
     """

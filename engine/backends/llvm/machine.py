@@ -49,15 +49,6 @@ class Machine:
         return self.format.size
 
     @property
-    def least(self) -> int:
-        """How many numbers are worth a vector: those of a format with fewer digits also half of one."""
-        return self.lanes if self.double is None else self.double.lanes
-
-    def lanes_for(self, count: int) -> int:
-        """Return how many of some numbers go into a vector."""
-        return self.lanes if count >= self.lanes else self.least
-
-    @property
     def scalar(self) -> str:
         """The type of one number in LLVM IR."""
         return self.type(1)

@@ -114,7 +114,50 @@ def test_columns_that_lanes_read_are_found():
     assert matrix and set(matrix) <= set(columns.shared_columns(forward, 4))
     shapes = backward.body.output_shapes[backward.carry + backward.stacked :]
     assert [shapes[k] for k in columns.summed_columns(backward, 4)] == [(20, 20)]
-    assert not list(columns.shared_columns(forward, 32))
+    # Fewer rows than lanes fill a shorter vector; too few none.
+    assert set(matrix) <= set(columns.shared_columns(forward, 32))
+    few, _ = (op for op, _ in recurrence(3).steps if hasattr(op, "body"))
+    assert not list(columns.shared_columns(few, 32))
+
+
+@pytest.mark.parametrize("n", range(1, 9))
+def test_maps_shorter_than_a_vector_take_a_shorter_one(n, monkeypatch):
+    """Also functions that come for whole vectors only; what is added is added once for each iteration."""
+    taken = []
+
+    class Noted(calls.Iterations):
+        def write(self):
+            taken.append(self.lanes)
+            return super().write()
+
+    monkeypatch.setattr(calls, "Iterations", Noted)
+    monkeypatch.setenv("CHAINRULE_CACHE", "0")
+    xs = np.random.default_rng(n).uniform(0.5, 2.0, size=n)
+
+    def f(xs):
+        return cr.map(lambda x: cr.log(x) + cr.exp(x) * cr.atan(x) + cr.sin(x) ** 2, xs)
+
+    agree(f, xs)
+    lanes = machine.host().lanes
+    least = min(lanes, 4)
+    expected = 1 if n < least else next(k for k in (lanes, lanes // 2, lanes // 4) if k <= n)
+    assert taken == [expected]
+    agree(everything(lambda xs: cr.map(lambda x: cr.log(x) * cr.exp(x), xs, reduce="sum")), xs)
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7, 8, 9, 16, 20, 27])
+@pytest.mark.parametrize("columns", [3, 8, 15, 24])
+def test_matrices_are_turned_square_by_square(rows, columns):
+    a, b = (np.random.default_rng(k).normal(size=(rows, columns)) for k in (0, 1))
+    turned, total = cr.compile(lambda a, b: (a.T, a.T + b.T), backend="llvm")(a, b)
+    np.testing.assert_array_equal(turned, a.T)
+    np.testing.assert_array_equal(total, a.T + b.T)
+    deep = np.random.default_rng(2).normal(size=(3, rows, columns))
+    np.testing.assert_array_equal(
+        cr.compile(lambda x: x.transpose(2, 0, 1), backend="llvm")(deep), deep.transpose(2, 0, 1)
+    )
+    slopes = cr.compile(cr.grad(lambda a, w: np.sum(a.T * w) + np.sum(a * a)), backend="llvm")(a, b.T)
+    np.testing.assert_allclose(slopes, b + 2.0 * a, rtol=1e-15)
 
 
 def test_matrices_are_gathered_once_outside_the_loop(monkeypatch):

@@ -40,7 +40,7 @@ def differences(f, x, direction, h=1e-6):
 
 
 def test_a_long_scan_sums_no_matrices_and_a_short_one_does():
-    long, short = backward(LENGTH), backward(outer_sums._LONG - 1)
+    long, short = backward(LENGTH), backward(outer_sums._LEAST["scan"] - 1)
     assert all(len(shape) < 2 for shape in long.body.output_shapes)
     assert any(len(shape) == 2 for shape in short.body.output_shapes)
 
@@ -63,7 +63,7 @@ def test_gradients_are_those_of_differences(backend):
 def test_gradients_are_those_that_the_scan_sums(monkeypatch):
     given = arguments(100)
     apart = cr.compile(cr.grad(loss, argnums=(0, 1)), backend="python")(*given)
-    monkeypatch.setattr(outer_sums, "_LONG", math.inf)
+    monkeypatch.setitem(outer_sums._LEAST, "scan", math.inf)
     inside = cr.compile(cr.grad(loss, argnums=(0, 1)), backend="python")(*given)
     for one, other in zip(apart, inside, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
@@ -109,3 +109,97 @@ def test_second_derivatives():
     h = 1e-5
     expected = (np.asarray(slope(w + h * v)) - np.asarray(slope(w - h * v))) / (2.0 * h)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7 * np.abs(expected).max())
+
+
+# ---- of rows that are counted ----
+
+WIDE, NARROW, ROWS = 24, 16, 9
+
+
+def ragged(w, u, xs, length):
+    """Return a sum over the first rows of two layers, whose weights all rows share."""
+
+    def layer(x, w, u):
+        return u @ cr.relu(w @ x)
+
+    ys = cr.map(layer, xs, w, u, length=length)
+    return np.sum(np.tanh(ys))
+
+
+def ragged_arguments(samples=None):
+    draw = np.random.default_rng(5)
+    w, u = draw.normal(size=(WIDE, NARROW)) / 4.0, draw.normal(size=(NARROW, WIDE)) / 4.0
+    return w, u, draw.normal(size=(*([] if samples is None else [samples]), ROWS, NARROW))
+
+
+def by_hand(w, u, xs, length):
+    """Return the gradients, by NumPy."""
+    xs = xs[: int(length)]
+    inner = xs @ w.T
+    powers = np.maximum(inner, 0.0)
+    slopes = 1.0 - np.tanh(powers @ u.T) ** 2
+    return (slopes @ u * (inner > 0.0)).T @ xs, slopes.T @ powers
+
+
+@pytest.mark.parametrize("dtype, error", [("float64", 1e-12), ("float32", 2e-5)])
+@pytest.mark.parametrize("samples", [1, 5, 16, 37])
+def test_counted_rows_of_each_sample_are_summed(samples, dtype, error):
+    w, u, xs = ragged_arguments(samples)
+    lengths = np.random.default_rng(6).integers(0, ROWS + 1, samples).astype(float)
+    for xs_of, length in zip(xs, lengths, strict=True):
+        xs_of[int(length) :] = math.nan  # which nobody reads
+    slopes = cr.grad(ragged, argnums=(0, 1))
+    found = cr.compile(slopes, batch=("xs", "length"), reduce="sum", dtype=dtype)(w, u, xs, lengths)
+    each = [by_hand(w, u, *own) for own in zip(xs, lengths, strict=True)]
+    for place, own in enumerate(found):
+        expected = np.sum([one[place] for one in each], axis=0)
+        np.testing.assert_allclose(own, expected, rtol=error, atol=error * max(1.0, np.abs(expected).max()))
+    apart = cr.compile(slopes, batch=("xs", "length"), dtype=dtype)(w, u, xs, lengths)
+    for place, own in enumerate(apart):
+        for one, expected in zip(own, each, strict=True):
+            np.testing.assert_allclose(one, expected[place], rtol=error, atol=10.0 * error)
+
+
+@pytest.mark.parametrize("backend", ["python", "numpy", "llvm"])
+@pytest.mark.parametrize("length", [0.0, 1.0, 6.0, 9.0])
+def test_counted_rows_are_summed_by_every_backend(backend, length):
+    w, u, xs = ragged_arguments()
+    found = cr.compile(cr.grad(ragged, argnums=(0, 1)), backend=backend)(w, u, xs, length)
+    for own, expected in zip(found, by_hand(w, u, xs, length), strict=True):
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12)
+
+
+def test_second_derivatives_of_counted_rows():
+    w, u, xs = ragged_arguments(6)
+    lengths = np.array([0.0, 9.0, 3.0, 4.0, 9.0, 1.0])
+    v = np.random.default_rng(7).normal(size=w.shape)
+
+    def along(w, u, xs, length, v):
+        return np.sum(cr.grad(ragged)(w, u, xs, length) * v)
+
+    found = cr.compile(cr.grad(along, argnums=(0, 1)), batch=("xs", "length"), reduce="sum")(w, u, xs, lengths, v)
+    h = 1e-5
+    for place, own in enumerate(found):
+        ends = [
+            np.sum([by_hand(w + s * v, u, *row)[place] for row in zip(xs, lengths, strict=True)], axis=0)
+            for s in (h, -h)
+        ]
+        np.testing.assert_allclose(own, (ends[0] - ends[1]) / (2.0 * h), rtol=1e-5, atol=1e-6)
+
+
+def test_counted_rows_sum_no_matrices_where_lanes_end_apart():
+    traced = cr.trace(cr.grad(ragged, argnums=(0, 1)), *ragged_arguments(), 4.0)
+    program = prepared(traced, [False, False, True, True])
+    loops = [op for op, _ in program.steps if op.name == "counted scan"]
+    assert loops
+    assert all(len(shape) < 2 for op in loops for shape in op.body.output_shapes)
+
+
+def test_an_infinite_factor_of_one_lane_is_no_nan_of_another():
+    w, u, xs = ragged_arguments(8)
+    xs[3, 5:] = math.inf  # beyond its length, where other lanes go on
+    lengths = np.array([9.0, 7.0, 2.0, 5.0, 9.0, 1.0, 0.0, 8.0])
+    found = cr.compile(cr.grad(ragged, argnums=(0, 1)), batch=("xs", "length"), reduce="sum")(w, u, xs, lengths)
+    for place, own in enumerate(found):
+        expected = np.sum([by_hand(w, u, *row)[place] for row in zip(xs, lengths, strict=True)], axis=0)
+        np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12)

@@ -66,7 +66,7 @@ def iterations(module: Module, spot: Spot, length: int, lanes: int) -> str:
         for name, reduction in (("most", "fmax"), ("fewest", "fmin")):
             symbol = f"llvm.vector.reduce.{reduction}.{machine.suffix(lanes)}"
             module.declare(f"declare {scalar} @{symbol}({type_})\n")
-            text += f"%{name} = call {scalar} @{symbol}({type_} %counts)\n"
+            text += f"%{name} = call nnan {scalar} @{symbol}({type_} %counts)\n"
         text += f"%least = fptosi {scalar} %fewest to i64\n"
     else:
         text += f"%most = load {scalar}, ptr %cp, align {module.size}\n"

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from ....operations import table
 from ....programs import (
+    COUNTED,
     MAP,
     Builder,
     Loop,
@@ -29,6 +30,7 @@ from ....programs import (
 
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
 _FEW = 4  # iterations that always go side by side, and results from which on a body holds several already
+_PRODUCTS = 4  # rows of a product of two matrices that go side by side, by as many columns or a few more
 _MOST = 600  # operations side by side where there are loops among them,
 _MOST_AROUND = 4_800  # and where these do nearly all of the work: so many times what stands around them
 _MOSTLY = 50
@@ -51,6 +53,8 @@ def blocked(loop: Loop, most: int, sums: int) -> Loop:
     """
     if loop.kind != MAP or not _joins(loop.body):
         return loop
+    if any(op.kind == COUNTED for op in loop.body.rows_and_loops() if isinstance(op, Loop)):
+        most, sums = _PRODUCTS, min(sums, _PRODUCTS * (_PRODUCTS + 2))
     shapes, given = loop.body.shapes, loop.body.output_shapes
     if sum(map(size_of, shapes[loop.rows :])) < _SHARED:
         return loop
@@ -88,8 +92,12 @@ def most_sums(op: Loop) -> int:
 
 
 def _joins(body: Program) -> bool:
-    """Return whether a body holds no loops but maps."""
-    return all(op.kind == MAP and _joins(op.body) for op, _ in body.steps if isinstance(op, Loop))
+    """Return whether a body holds no loops but maps, and counted ones that do no more than add up."""
+    return all(
+        op.kind == MAP and _joins(op.body) or op.kind == COUNTED and op.sums == op.results and not op.body.has_loops
+        for op, _ in body.steps
+        if isinstance(op, Loop)
+    )
 
 
 def _several(body: Program, rows: int, stacked: int, count: int) -> Program:

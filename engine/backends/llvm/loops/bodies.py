@@ -92,12 +92,13 @@ class Body(Writer):
         reserved: int,
         doubtful: Collection[int] = (),
         copy: str = "",
+        takes: str = "",
     ) -> Line | None:
         if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
             return None
         body = Body(self.module, program, lanes, inputs, sinks, 0)
         body._temporary = self._temporary  # others write into the same function
-        body.copy = copy
+        body.copy, body.takes = copy, takes
         body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
         body.doubtful = {program.outputs[place] for place in doubtful}
         if reserved:
@@ -365,12 +366,13 @@ class Body(Writer):
     def _add_product(self, value: int, sink: Sink, operands: list[str], differs: bool) -> None:
         operations = self.wide if sink.spot.varies else self.plain
         if sink.spot.fold:
-            self.fold(sink.spot, [text if differs else self.splat(text) for text in operands])
+            operands = [text if differs else self.splat(text) for text in operands]
+            self.fold(sink.spot, [self.alive(text) for text in operands] if self.takes else operands)
             return
         if differs != sink.spot.varies:
             operands = [self.splat(text) if not text.startswith("splat") else text for text in operands]
         total = self.load(sink.spot)
-        if self.dead:
+        if self.dead or self.takes:
             operands = [self.alive(text) for text in operands]
         self.lines.append(operations.fused().format(*operands, total, v=f"{value}{self.copy}"))
         self.store(f"%v{value}{self.copy}", sink.spot)

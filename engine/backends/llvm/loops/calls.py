@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from ....programs import CALL, COUNTED, Loop, Shape, inputs_differ, size_of
 from . import moves
 from .blocking import blocked, most_sums, operations
-from .columns import shared_columns, summed_columns, takes_lanes
+from .columns import lanes_for, shared_columns, summed_columns, takes_lanes
 from .iterations import Iterations
 from .memory import Sink, Spot, by_columns, in_order, size_in
 from .sharing import Shared, parts_of
@@ -34,11 +34,11 @@ class LoopCall:
     def __init__(self, parent: Writer, op: Loop, args: Sequence[int], first: int) -> None:
         self.module, self.lanes = parent.module, parent.lanes
         machine = self.module.machine
-        self.length = op.length
+        own, self.length = machine.lanes, op.length
         # Iterations may take the lanes: also where inner ones would, but what they take lies side by side along these.
         self.parent, self.args = parent, args
         lies_across = any(map(self._is_across, range(op.carry, op.carry + op.rows)))
-        self.across = self.lanes == 1 and takes_lanes(op, machine.least, lies_across)
+        self.across = self.lanes == 1 and takes_lanes(op, own, lies_across)
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
             room = machine.registers * machine.lanes // self.lanes
@@ -52,7 +52,8 @@ class LoopCall:
         self._region_of: dict[tuple[str, int, int], int] = {}
         # A function that calls functions gets its numbers side by side at each call, so that there is one of it.
         self.packed = op.kind == CALL and any(isinstance(inner, Loop) for inner, _ in op.body.steps)
-        self.columns_of = machine.least if self.lanes == 1 and not self.across else 0  # so may those of maps inside
+        self.own = lanes_for(op, own)
+        self.columns_of = own if self.lanes == 1 and not self.across else 0  # so may those of maps inside
 
     def write(self) -> None:
         """Write the call."""
@@ -299,11 +300,11 @@ class LoopCall:
             return False
         steps = max(1, op.work // op.length)
         scattered = sum(size_in(spot) for spot, step in moved if step not in (0, self.module.size))
-        return steps + _GATHER * scattered < 0.75 * self.module.machine.lanes_for(op.length) * steps
+        return steps + _GATHER * scattered < 0.75 * self.own * steps
 
     def _lanes_taken(self, adds: bool) -> int:
         """Choose how many iterations run side by side: several vectors if the few operations leave registers free."""
-        op, own = self.op, self.module.machine.lanes_for(self.op.length)
+        op, own = self.op, self.own
         vectors = -(-op.length // own)
         for side in (4, 2):
             if operations(op.body) > _SHORT or side * most_sums(op) > self.module.machine.registers // 2:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Sequence
 from ....programs import MAP, Loop, Program, View
 
 _LONG = 4  # vectors of an inner map, at least, so that it takes the lanes rather than the map around it
+_FEW = 4  # lanes that are worth a vector, where a loop does not fill a whole one
 _MOSTLY = 0.9  # share of the work that is done by such maps
 
 
@@ -21,10 +22,21 @@ def takes_lanes(loop: Loop, lanes: int, anyhow: bool = False) -> bool:
 
     >>> from chainrule import map, trace
     >>> loop = next(op for op, _ in trace(lambda xs: map(lambda x: x * x, xs), [1.0] * 4).steps if op.name == "map")
-    >>> takes_lanes(loop, 4), takes_lanes(loop, 8)
-    (True, False)
+    >>> takes_lanes(loop, 4), lanes_for(loop, 8)
+    (True, 4)
     """
-    return loop.kind == MAP and loop.length >= lanes > 1 and (anyhow or not _leaves_lanes(loop, lanes))
+    if loop.kind != MAP or lanes == 1 or loop.length < min(lanes, _FEW):
+        return False
+    if loop.length < lanes:
+        return not any(isinstance(op, Loop) and op.length >= lanes for op in loop.body.rows_and_loops())
+    return anyhow or not _leaves_lanes(loop, lanes)
+
+
+def lanes_for(loop: Loop, lanes: int) -> int:
+    """Return how many lanes a loop takes that takes any: fewer than a vector has where it runs less often."""
+    while loop.length < lanes > _FEW:
+        lanes //= 2
+    return lanes
 
 
 def _leaves_lanes(loop: Loop, lanes: int) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
+from ....operations import table
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
 from ..turns import calls_of, in_strips, loop, moved_pointers, watched
@@ -46,6 +48,8 @@ class Iterations:
         if self.lanes != self.parent.lanes:
             return self._in_lanes()
         if self._ends_apart():
+            if op.kind == COUNTED and (found := self._products()) is not None:
+                return found
             return self._apart() if op.kind == WHILE or self._moves() < _MANY else self._first_together()
         if op.kind == WHILE:
             return self._while()
@@ -139,6 +143,7 @@ class Iterations:
         reserved: int,
         doubtful: Collection[int] = (),
         copy: str = "",
+        takes: str = "",
     ) -> Line | None:
         """Write one iteration in line if it is short; its names have an ending of their own if it is a copy."""
         if any(isinstance(op, Loop) for op, _ in body.steps):
@@ -151,7 +156,7 @@ class Iterations:
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
         every, places = [[target] for target in targets], list(map(named, inputs))
-        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy)
+        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy, takes)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -245,6 +250,30 @@ class Iterations:
         """Return how many numbers a loop carries and sums."""
         op = self.op
         return sum(map(size_of, op.shapes[: op.carry])) + sum(map(size_of, op.shapes[op.carry + op.stacked :]))
+
+    def _products(self) -> Written | None:
+        """Add up products in registers, where a counted scan does no more: in the lanes that take part."""
+        op, steps = self.op, self.steps
+        made = {first: op for (op, _), first in zip(op.body.steps, op.body.firsts, strict=True)}
+        products = all(made.get(value) is table.mul for value in op.body.outputs)
+        are_held = all(is_held(sink, steps) and sink.spot.wide for sink in self.sinks)
+        uses = Counter([*op.body.outputs, *[k for _, args in op.body.steps for k in args]])
+        if op.sums < op.results or not (products and are_held) or any(uses[value] > 1 for value in op.body.outputs):
+            return None
+        line = self._line(op.body, self.inputs, self.sinks, (), 0, takes="%on")
+        if line is None:
+            return None
+        text = "%k = add i64 %i, 0\n" + moved_pointers(steps, "%k", "kq")
+        text += takes_part(self.module, "on", "%k", self.lanes) + line.text
+
+        def inside(start: str, end: str) -> str:
+            return loop("i", start, end, 1, text, line.phis("i")) + line.ended((), "")
+
+        cost = self._cost(self.lanes)
+        turns = in_strips("i", "0", "%n", 1, inside, watch.turns(cost, op.length), cost)
+        name = self.module.name("loop")
+        self._define(name, len(steps), self._length() + turns)
+        return Written([name], line.size)
 
     def _first_together(self) -> Written:
         """Run the rows of a counted scan in which all lanes take part as of any loop, and only the others apart."""

@@ -89,6 +89,16 @@ def merged(shape: Shape, *strides: tuple[int, ...]) -> list[tuple[int, ...]]:
     return found
 
 
+def in_order_of_memory(shape: Shape, strides: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Return the same for one array, with its axes in the order in which they lie, however it runs through them.
+
+    >>> in_order_of_memory((3, 4), (8, 24))
+    [(12, 8)]
+    """
+    order = sorted(range(len(shape)), key=lambda axis: -abs(strides[axis]))
+    return merged(tuple([shape[axis] for axis in order]), tuple([strides[axis] for axis in order]))
+
+
 class Sink(NamedTuple):
     """The target of an output: it is stored there or added to what is there; a carried one is written at the end."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ....programs import Numbers
 from ..turns import loop
-from .memory import Sink, Spot, merged, size_in, together
+from .memory import Sink, Spot, in_order_of_memory, merged, size_in, together
 from .writer import Writer
 
 _RUN = 3  # numbers that are moved as an array, at least
@@ -92,6 +92,9 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
     if in_rows and axes[-1][0] >= writer.module.machine.lanes:
         _by_vectors(writer, source, target, axes, adds)
         return
+    if is_plain and not source.wide and (pair := _transposed(axes, width, writer.module.machine.lanes)):
+        _by_squares(writer, source, target, axes, pair, adds)
+        return
 
     def one(spots: list[Spot], _: Sequence[str]) -> None:
         text = writer.load(spots[0])
@@ -134,12 +137,87 @@ def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple
         walk(writer, ("copy", adds), [spot_of(s, k, rest, size, size * lanes * whole) for s, k in pair], one)
 
 
+def _transposed(axes: Sequence[tuple[int, ...]], width: int, lanes: int) -> tuple[int, int] | None:
+    """Return the axes along which numbers stand side by side in the source, and in the target, if both are long."""
+    by_source = [k for k, (length, step, _) in enumerate(axes) if step == width and length >= lanes]
+    by_target = [k for k, (length, _, step) in enumerate(axes) if step == width and length >= lanes]
+    found = by_source and by_target and by_source[0] != by_target[0]
+    return (by_source[0], by_target[0]) if found else None
+
+
+def _by_squares(
+    writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], pair: tuple[int, int], adds: bool
+) -> None:
+    """Copy or add a matrix that lies across: squares are turned in registers, what is left goes number by number."""
+    lanes, size = writer.module.machine.lanes, writer.size
+    operations = writer.module.operations(lanes)
+    outer = [axis for k, axis in enumerate(axes) if k not in pair]
+    (down, _, far_target), (along, far_source, _) = axes[pair[0]], axes[pair[1]]
+
+    def part(spot: Spot, which: int, starts: tuple[int, int], counts: tuple[int, int], steps: int) -> Spot:
+        strides = (size, far_target)[which - 1], (far_source, size)[which - 1]
+        offset = spot.offset + sum([start * stride for start, stride in zip(starts, strides, strict=True)])
+        shape = (*[axis[0] for axis in outer], *counts)
+        own = (*[axis[which] for axis in outer], *[stride * steps for stride in strides])
+        return spot._replace(offset=offset, shape=shape, strides=own)
+
+    def square(spots: list[Spot], _: Sequence[str]) -> None:
+        rows = []
+        for k in range(lanes):
+            pointer, key = writer.pointer(spots[0].base, spots[0].offset + k * far_source), writer.temporary()
+            writer.lines.append(f"%x{key} = load {operations.type}, ptr {pointer}, align {size}")
+            rows.append(f"%x{key}")
+        for k, text in enumerate(_turned(writer, rows, operations.type)):
+            pointer, key = writer.pointer(spots[1].base, spots[1].offset + k * far_target), writer.temporary()
+            if adds:
+                writer.lines.append(
+                    f"%t{key} = load {operations.type}, ptr {pointer}, align {size}\n"
+                    f"%s{key} = fadd {operations.type} %t{key}, {text}"
+                )
+                text = f"%s{key}"
+            writer.lines.append(f"store {operations.type} {text}, ptr {pointer}, align {size}")
+
+    def one(spots: list[Spot], _: Sequence[str]) -> None:
+        text = writer.load(spots[0])
+        writer.store(writer.sum(text, spots[1]) if adds else text, spots[1])
+
+    def send(starts: tuple[int, int], counts: tuple[int, int], squares: bool) -> None:
+        if 0 in counts:
+            return
+        step, emit = (lanes, square) if squares else (1, one)
+        key = ("squares", adds, far_source, far_target) if squares else ("copy", adds)
+        walk(writer, key, [part(s, k, starts, counts, step) for s, k in ((source, 1), (target, 2))], emit)
+
+    rest = down % lanes, along % lanes
+    whole = down - rest[0], along - rest[1]
+    send((0, 0), (down // lanes, along // lanes), squares=True)
+    send((whole[0], 0), (rest[0], along), squares=False)
+    send((0, whole[1]), (whole[0], rest[1]), squares=False)
+
+
+def _turned(writer: Writer, rows: Sequence[str], type_: str) -> list[str]:
+    """Return the columns of a square of numbers: ever larger blocks change places with those across."""
+    lanes, found, block = len(rows), list(rows), 1
+    while block < lanes:
+        for k in range(lanes):
+            if k & block:
+                continue
+            pair = f"{type_} {found[k]}, {type_} {found[k + block]}"
+            for place, first in ((k, 0), (k + block, block)):
+                chosen = [first + lane if not lane & block else lanes + first + lane - block for lane in range(lanes)]
+                key, text = writer.temporary(), ", ".join(f"i32 {lane}" for lane in chosen)
+                writer.lines.append(f"%q{key} = shufflevector {pair}, <{lanes} x i32> <{text}>")
+                found[place] = f"%q{key}"
+        block *= 2
+    return found
+
+
 def clear(writer: Writer, spot: Spot) -> None:
     """Set a number or an array to 0."""
     if not spot.shape:
         writer.store((writer.wide if spot.varies else writer.plain).zero, spot)
         return
-    axes, width = merged(spot.shape, spot.strides), writer.width(spot)
+    axes, width = in_order_of_memory(spot.shape, spot.strides), writer.width(spot)
     if not spot.lane and (not axes or (len(axes) == 1 and axes[0][1] == width)):
         pointer = writer.pointer(spot.base, spot.offset)
         size = width * size_in(spot)
@@ -154,7 +232,8 @@ def clear(writer: Writer, spot: Spot) -> None:
         else:
             writer.store((writer.wide if spot.varies else writer.plain).zero, spots[0])
 
-    walk(writer, ("clear",), [spot], one)
+    shape, strides = zip(*axes, strict=True) if axes else ((), ())
+    walk(writer, ("clear",), [spot._replace(shape=shape, strides=strides)], one)
 
 
 def exchange(writer: Writer, moves: Sequence[Move]) -> None:

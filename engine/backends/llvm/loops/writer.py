@@ -24,6 +24,7 @@ class Writer(ABC):
         program: whose values the numbers are.
         lanes: how many runs of the program go side by side.
         dead: how many of the first lanes add nothing to sums.
+        takes: what says in which lanes products are added to sums, if not in all.
         wide, plain: write operations on vectors and on single numbers.
         scalar, size: the type of one number, and its bytes.
         differs: of each value, whether it differs between lanes.
@@ -47,6 +48,7 @@ class Writer(ABC):
         dead: int = 0,
     ) -> None:
         self.module, self.program, self.lanes, self.dead = module, program, lanes, dead
+        self.takes = ""
         self.wide, self.plain = module.operations(lanes), module.operations(1)
         self.scalar, self.size = module.scalar, module.size
         self.differs = differing(program, [spot.varies for spot in inputs]) if lanes > 1 else [False] * program.count
@@ -89,11 +91,13 @@ class Writer(ABC):
         reserved: int,
         doubtful: Collection[int] = (),
         copy: str = "",
+        takes: str = "",
     ) -> Line | None:
         """Return the text of an inner program, if it is short, with sums in registers; see `Line`.
 
         Names end as those of this `copy` do. So many bytes of the frame are `reserved` for others. Where any of the
-        `doubtful` outputs is nan the text goes to the label `i.done`, before it writes one of them.
+        `doubtful` outputs is nan the text goes to the label `i.done`, before it writes one of them. Products are added
+        in the lanes that `takes` says.
         """
 
     def begin(self) -> None:
@@ -250,8 +254,8 @@ class Writer(ABC):
     def alive(self, text: str) -> str:
         """Return a vector with 0 in the lanes that add nothing."""
         type_, key = self.wide.type, self.temporary()
-        mask = ", ".join(f"i1 {int(lane >= self.dead)}" for lane in range(self.lanes))
-        self.lines.append(f"%l{key} = select {self.wide.mask} <{mask}>, {type_} {text}, {type_} {self.wide.zero}")
+        mask = self.takes or f"<{', '.join(f'i1 {int(lane >= self.dead)}' for lane in range(self.lanes))}>"
+        self.lines.append(f"%l{key} = select {self.wide.mask} {mask}, {type_} {text}, {type_} {self.wide.zero}")
         return f"%l{key}"
 
     def fold(self, spot: Spot, factors: Sequence[str]) -> None:

@@ -1,0 +1,181 @@
+"""Take the steps of `fit` as machine code: one call takes many, each a gradient and an update of all parameters."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, final
+
+import chainrule
+from chainrule import TraceError
+from chainrule.errors import needing
+
+from .eager_steps import EagerSteps
+from .module import Module
+
+_MOST = 256  # steps that one call takes: a fraction of a second, after which Ctrl-C and callbacks are heard
+
+
+@final
+class MachineSteps:
+    """Run steps as compiled functions over arrays; write what they come to back to the parameters on demand.
+
+    Attributes:
+        values, gradients: of the optimiser's parameters, as arrays.
+        memories: what the optimiser remembers of them, as an array for each number of a memory.
+    """
+
+    def __init__(self, eager: EagerSteps, size: int) -> None:
+        with needing("fit(compiled=True)", "numpy"):
+            self.np: Any = importlib.import_module("numpy")
+        self.eager, self.size = eager, size
+        self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
+        own = list(map(id, self.model.parameters()))
+        self.moves_all = own == list(map(id, self.optimiser.parameters))
+        self.rows, self.targets = [self.np.array(part, dtype=float) for part in (eager.rows, eager.targets)]
+        self.read_again()
+        self.gradients: Any = self.np.zeros_like(self.values)
+        self.most = max(1, min(_MOST, -(-len(self.rows) // size)))
+        self.moves = True  # whether the update is part of a step
+        self.steps = chainrule.compile(self._steps)
+        self.output = chainrule.compile(self._output_of_one, batch="x")
+
+    # ---- what is compiled ----
+
+    def _with(self, values: Any) -> Module:
+        """Return the model with these values for the parameters of the optimiser."""
+        if self.moves_all:
+            return self.model.with_parameters(values)
+        moving = {id(p): value for p, value in zip(self.optimiser.parameters, values, strict=True)}
+        return self.model.with_parameters([moving.get(id(p), p) for p in self.model.parameters()])
+
+    def _output_of_one(self, values: Any, x: Any) -> Any:
+        return self._with(values)(x)
+
+    def _steps(self, state: Any, batches: Any, count: Any, rows: Any, targets: Any) -> Any:
+        """Take `count` steps; return the state after them and the loss of each."""
+        return chainrule.scan(self._step, state, batches, rows, targets, length=count)
+
+    def _step(self, state: Any, batch: Any, rows: Any, targets: Any) -> Any:
+        """Take one step over the samples at some positions, each with a weight, at a learning rate."""
+        (values, _, memories), (positions, weights, rate) = state, batch
+
+        def of_one(sample: Any, values: Any) -> Any:
+            x, target, weight = sample
+            return weight * self.loss([self._with(values)(x)], [target])
+
+        def total(values: Any) -> Any:
+            samples = rows[positions], targets[positions], weights
+            return chainrule.map(of_one, samples, values, reduce="sum")
+
+        loss, gradients = chainrule.value_and_grad(total)(values)
+        if self.moves:
+            values, memories = chainrule.map(self._updated, (values, gradients, *memories), rate)
+        return (values, gradients, memories), loss
+
+    def _updated(self, parameter: Any, rate: Any) -> Any:
+        value, gradient, *memory = parameter
+        return self.optimiser.update(value, gradient, tuple(memory), rate)
+
+    # ---- what is called ----
+
+    def take(self, batch: Sequence[int]) -> float:
+        """Return the loss over the samples at these positions, and keep its gradients."""
+        (_, self.gradients, _), losses = self._call([batch], [0.0])
+        if math.isfinite(losses[0]):
+            return float(losses[0])
+        # The graph may tell what was wrong: a class that has no score, say.
+        self.write_back()
+        return self.eager.take(batch)
+
+    def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
+        """Take a step for each batch, and yield its loss; one that is not finite is yielded before its step."""
+        for start in range(0, len(batches), self.most):
+            yield from self._several(batches[start : start + self.most])
+
+    def _several(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
+        if self.moves:
+            yield from self._by_machine(batches)
+            return
+        for batch in batches:
+            yield self.take(batch)
+            self.write_back()
+            self.optimiser.step()
+            self.read_again()
+
+    def _by_machine(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
+        rates, error = self._rates(len(batches))
+        if error is not None:
+            yield from self._by_machine(batches[: len(rates)]) if rates else ()
+            raise error
+        state, losses = self._call(batches, rates)
+        finite = self.np.isfinite(losses)
+        good = len(batches) if finite.all() else int(finite.argmin())
+        if 0 < good < len(batches):
+            state, _ = self._call(batches[:good], rates[:good])
+        if good:
+            self.values, self.gradients, self.memories = state
+            self.optimiser.steps += good
+        yield from losses[:good].tolist()
+        if good < len(batches):
+            yield self.take(batches[good])
+
+    def _rates(self, count: int) -> tuple[list[float], BaseException | None]:
+        """Return the learning rates of the next steps, up to one that is an error."""
+        rates: list[float] = []
+        taken = self.optimiser.steps
+        try:
+            for _ in range(count):
+                rates.append(self.optimiser.lr)
+                self.optimiser.steps += 1
+        except BaseException as error:  # such as Ctrl-C: the steps before it are taken, then it is raised
+            return rates, error
+        finally:
+            self.optimiser.steps = taken
+        return rates, None
+
+    def _call(self, batches: Sequence[Sequence[int]], rates: Sequence[float]) -> Any:
+        """Take steps; return the state after them and their losses."""
+        positions, weights = self.np.zeros((2, self.most, self.size))
+        for k, batch in enumerate(batches):
+            positions[k, : len(batch)] = batch
+            weights[k, : len(batch)] = 1.0 / len(batch)
+        padded = self.np.zeros(self.most)
+        padded[: len(rates)] = rates
+        state = self.values, self.gradients, self.memories
+        with chainrule.no_grad():  # Vars that the loss closes over are numbers here
+            given = (positions, weights, padded), float(len(batches)), self.rows, self.targets
+            try:
+                state, losses = self.steps(state, *given)
+            except TraceError:
+                if not self.moves:
+                    raise
+                # An update with branches of its own runs as it is written, beside compiled gradients.
+                self.moves, self.steps = False, chainrule.compile(self._steps)
+                state, losses = self.steps(state, *given)
+        return state, losses[: len(batches)]
+
+    def write_back(self) -> None:
+        """Update the values and gradients of the parameters, and what the optimiser remembers."""
+        columns = [memory.tolist() for memory in self.memories]
+        if columns:
+            self.optimiser.memories = list(zip(*columns, strict=True))
+        for parameter, value, gradient in zip(
+            self.optimiser.parameters, self.values.tolist(), self.gradients.tolist(), strict=True
+        ):
+            parameter.value, parameter.grad = value, gradient
+
+    def read_again(self) -> None:
+        """Continue from the current values of the parameters, and from what the optimiser remembers."""
+        self.values = self.np.array([parameter.value for parameter in self.optimiser.parameters])
+        self.memories = tuple(self.np.array(column) for column in zip(*self.optimiser.memories, strict=True))
+
+    def predict(self, rows: Any) -> Any:
+        """Return the predictions for these rows, as plain numbers."""
+        with chainrule.no_grad():
+            outputs = self.output(self.values, self.np.array(rows, dtype=float))
+        if isinstance(outputs, list | tuple):
+            # One array for each output, as the model returns a list.
+            return [list(row) for row in zip(*(output.tolist() for output in outputs), strict=True)]
+        return outputs.tolist()
