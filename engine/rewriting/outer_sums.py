@@ -154,8 +154,7 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
     for factor in factors:
         if factor.inside >= 0:
             inside.setdefault(factor.value, []).append(factor.inside)
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     known: dict[_Factor, int] = {}
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
         own = tuple([values[k] for k in args])
@@ -176,15 +175,13 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
 
 def _with_sums_apart(body: Program) -> Program:
     """Return the program with a map of its own for each sum of arrays that a map adds up beside other things."""
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     for op, args in body.steps:
         own = tuple([values[k] for k in args])
-        place = _summed(op) if isinstance(op, Loop) else None
-        if place is None:
-            values += builder.results(op, own)
-        else:
+        if isinstance(op, Loop) and (place := _summed(op)) is not None:
             values += _sums_apart(builder, op, place, own)
+        else:
+            values += builder.results(op, own)
     return builder.finish(body, [values[k] for k in body.outputs])
 
 
@@ -201,7 +198,8 @@ def _summed(op: Loop) -> int | None:
         if not isinstance(inner, Loop) or inner.kind != MAP or inner.sums or inner.body.has_loops:
             continue
         results = range(first, first + inner.results)
-        if all(k in totals and uses[k] == 1 for k in results) and not any(len(body.names) <= k < body.offset for k in args):
+        takes_constants = any(len(body.names) <= k < body.offset for k in args)
+        if all(k in totals and uses[k] == 1 for k in results) and not takes_constants:
             return place
     return None
 
@@ -232,9 +230,7 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     return [*[source[k] for k in body.outputs[: op.stacked]], *[own[k] for k in body.outputs[op.stacked :]]]
 
 
-def _product(
-    builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None
-) -> int:
+def _product(builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None) -> int:
     """Write the sum of the outer products of the rows of two matrices, or of as many as a value counts."""
     (length, rows), (_, columns) = shapes
     if rows > columns and count is None:

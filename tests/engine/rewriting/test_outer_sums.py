@@ -141,7 +141,7 @@ def by_hand(w, u, xs, length):
     return (slopes @ u * (inner > 0.0)).T @ xs, slopes.T @ powers
 
 
-@pytest.mark.parametrize("dtype, error", [("float64", 1e-12), ("float32", 2e-5)])
+@pytest.mark.parametrize(("dtype", "error"), [("float64", 1e-12), ("float32", 2e-5)])
 @pytest.mark.parametrize("samples", [1, 5, 16, 37])
 def test_counted_rows_of_each_sample_are_summed(samples, dtype, error):
     w, u, xs = ragged_arguments(samples)
