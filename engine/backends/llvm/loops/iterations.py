@@ -9,8 +9,7 @@ from ....operations import table
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
 from ..turns import calls_of, in_strips, loop, moved_pointers, watched
-from . import moves
-from .apart import add, choose, pairs_together
+from . import apart, moves
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in
@@ -221,8 +220,8 @@ class Iterations:
             )
 
         def write() -> None:
-            pairs = zip(targets, sums, strict=True)
-            for own, target in pairs_together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            own_frame = [spot._replace(base="%frame", wide=False) for spot in sums]
+            for own, target in apart.pairs_together(list(zip(own_frame, targets, strict=True))):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
         return self.parent.written(write)
@@ -324,8 +323,8 @@ class Iterations:
         text += moved_pointers(self.steps, "%k")
         text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self.parent.written(lambda: choose(self.parent, inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self.parent.written(lambda: add(self.parent, self.sinks[end:], own_frame[op.carry :], mask))
+        text += self.parent.written(lambda: apart.choose(self.parent, inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: apart.add(self.parent, self.sinks[end:], own_frame[op.carry :], mask))
         text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
