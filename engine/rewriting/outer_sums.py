@@ -185,8 +185,7 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
     for factor in factors:
         if factor.inside >= 0:
             inside.setdefault(factor.value, []).append(factor.inside)
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     known: dict[_Factor, int] = {}
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
         own = tuple([values[k] for k in args])
@@ -213,8 +212,7 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
 
 def _with_sums_apart(body: Program) -> Program:
     """Return the program with a map of its own for each sum of arrays that a map adds up beside other things."""
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     for op, args in body.steps:
         own = tuple([values[k] for k in args])
         if isinstance(op, Loop) and (place := _summed(op)) is not None:
@@ -238,7 +236,7 @@ def _summed(op: Loop) -> int | None:
             continue
         results = range(first, first + inner.results)
         takes_constants = any(len(body.names) <= k < body.offset for k in args)
-        if not takes_constants and all(k in totals and uses[k] == 1 for k in results):
+        if all(k in totals and uses[k] == 1 for k in results) and not takes_constants:
             return place
     return None
 

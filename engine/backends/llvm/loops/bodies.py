@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from ....operations import Primitive
-from ....programs import Gather, Loop, Place, Program, Scatter, Structural, View
+from ....programs import Gather, Loop, Place, Scatter, Structural, View
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from ..turns import in_blocks
@@ -23,46 +23,24 @@ from .module import Module, Written
 from .parts import order_of, overlaps
 from .passing_on import PassedOn
 from .rows_by_index import gather, scatter
-from .writer import Writer
+from .writer import Run, Writer
 
 CHUNK = 200  # steps in a function
 _FEW = 4  # functions that are written where they stand, not called
 
 
 class Body(Writer):
-    """Write the functions that run a program once, or once for every lane.
+    """Write the functions that run a program once, or once for every lane; loops inside need ``%watch``, too."""
 
-    `inputs` says where each number is, `sinks` where each output goes (to several places, or nowhere), all seen from
-    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``; loops need ``%watch``, too. The first `dead`
-    lanes add nothing to sums: they did so before.
-    """
-
-    def __init__(
-        self,
-        module: Module,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> None:
-        super().__init__(module, program, lanes, inputs, sinks, dead)
-        self._many_functions = sum(op.name == "exp" for op, _ in program.steps) > _FEW
+    def __init__(self, module: Module, run: Run) -> None:
+        super().__init__(module, run)
+        self._many_functions = sum(op.name == "exp" for op, _ in run.program.steps) > _FEW
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
         self.copy = ""  # how the names of values end
-        self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
+        self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(run.pointers)], "ptr %frame, ptr %watch"])
 
-    def inner(
-        self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> Written:
-        return Body(self.module, program, lanes, inputs, sinks, pointers, dead).write()
+    def inner(self, run: Run) -> Written:
+        return Body(self.module, run).write()
 
     # ---- functions ----
 
@@ -85,28 +63,25 @@ class Body(Writer):
 
     def in_line(
         self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
+        run: Run,
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
         copy: str = "",
         takes: str = "",
     ) -> Line | None:
-        if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
+        if sum(_cost(op) for op, _ in run.program.steps) > _chunk(self.module.machine.lanes, run.lanes):
             return None
-        body = Body(self.module, program, lanes, inputs, sinks, 0)
+        body = Body(self.module, run)
         body._temporary = self._temporary  # others write into the same function
         body.copy, body.takes = copy, takes
         body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
-        body.doubtful = {program.outputs[place] for place in doubtful}
+        body.doubtful = {run.program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         text, found = "\n".join(in_blocks(*body._functions())), list(body.held.values())
         machine = self.module.machine
-        types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
+        types = [machine.type(spot.fold or (run.lanes if spot.wide else 1)) for spot in sums]
         return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:

@@ -14,7 +14,7 @@ from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
 from .memory import Sink, Spot, in_order, size_in
 from .module import Written
-from .writer import Writer
+from .writer import Run, Writer
 
 _MANY = 64  # numbers that a counted scan carries and sums, from which on its code is worth having twice
 
@@ -53,7 +53,7 @@ class Iterations:
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
-            return self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
+            return self.parent.inner(Run(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps)))
         name, text, stop = self.module.name("loop"), "", f"{op.length}"
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
@@ -97,7 +97,7 @@ class Iterations:
 
         line = self._line(op.body, inputs, sinks, own, reserved)
         if line is None:
-            body = parent.inner(op.body, lanes, inputs, targets, count)
+            body = parent.inner(Run(op.body, lanes, inputs, targets, count))
             return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
         size = line.size
         again, rest = Written([], 0), Written([], 0)
@@ -109,9 +109,9 @@ class Iterations:
             line = self._line(plain, inputs, sinks, own, reserved, doubtful) or line
             if not is_safe:
                 only = drop(flat(op.body, [op.body.outputs[place] for place in sums]))
-                again = parent.inner(only, lanes, inputs, [targets[place] for place in sums], count)
+                again = parent.inner(Run(only, lanes, inputs, [targets[place] for place in sums], count))
             if doubtful:
-                rest = parent.inner(op.body, lanes, inputs, targets, count)
+                rest = parent.inner(Run(op.body, lanes, inputs, targets, count))
             size = max(line.size, reserved + again.size, reserved + rest.size)
 
         lines = [line]
@@ -155,7 +155,7 @@ class Iterations:
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
         every, places = [[target] for target in targets], list(map(named, inputs))
-        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy, takes)
+        return self.parent.in_line(Run(body, self.lanes, places, every), sums, reserved, doubtful, copy, takes)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -194,7 +194,7 @@ class Iterations:
         text += turns
         if adds and rest:
             targets = [[sink] for sink in every]
-            tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
+            tail = self.parent.inner(Run(op.body, lanes, places, targets, count + 1, lanes - rest))
             size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
             text += (
@@ -230,8 +230,8 @@ class Iterations:
         """Iterate while all lanes go on together."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
         asked = Sink(Spot(f"%r{count}", 0))
-        condition = self.parent.inner(op.condition, self.lanes, _without_rows(op, inputs), [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
+        condition = self.parent.inner(Run(op.condition, self.lanes, _without_rows(op, inputs), [[asked]], count + 1))
+        body = self.parent.inner(Run(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count))
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
         text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
@@ -296,12 +296,12 @@ class Iterations:
         asked = Spot(f"%r{count}", own, True)
         place, own = own, -(-(own + width) // 64) * 64
         sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
-        body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
+        body = self.parent.inner(Run(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1))
         type_, mask, size = self.module.machine.type(lanes), f"<{lanes} x i1>", body.size
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.kind == WHILE:
             found = _without_rows(op, inputs)
-            condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
+            condition = self.parent.inner(Run(op.condition, lanes, found, [[Sink(asked)]], count + 1))
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
             text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")

@@ -21,6 +21,7 @@ from .module import Module, Written
 from .outer import ONES, Outer, outer_products
 from .products import Shape, product, tile
 from .transposing import MOST, write_rows
+from .writer import Run
 
 _VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
 _LONG = 500  # operations of a program, from which on it is worth having them once only
@@ -174,7 +175,7 @@ class Nest:
             in_order(target, width * k, shape, width) for k, shape in zip(starts, program.output_shapes, strict=True)
         ]
         sinks = [[Sink(spot)] for spot in spots]
-        return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1).write()
+        return Body(module, Run(program, 1, self._spots(1), sinks, len(layout.sizes) + 1)).write()
 
     def _samples(self, module: Module, slots: dict[int, int], lanes: int) -> Written:
         """Write what runs for every sample."""
@@ -223,7 +224,7 @@ class Nest:
         kept = [in_order(f"%r{count}", width * k, values[value], width) for value, k in slots.items()]
         inputs = [*self._spots(lanes), *kept]
         pointers = count + 1 + (1 if layout.reduce else len(layout.units)) + (1 if self.outer else 0)
-        body = Body(module, program, lanes, inputs, sinks, pointers)
+        body = Body(module, Run(program, lanes, inputs, sinks, pointers))
         for unit in turned:
             body.room.block(width * lanes * layout.units[unit][1])
         written = body.write()
