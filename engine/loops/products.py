@@ -233,7 +233,7 @@ def nan_sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return reductions.total(elementwise(lambda x: table.where(x == x, x, 0.0), x), axis, keepdims)
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Return numbers in place of nan and infinities."""
     return elementwise(number_rule(nan, posinf, neginf), x)
 

@@ -21,6 +21,7 @@ from ..programs import (
     Numbers,
     Part,
     Place,
+    Tracer,
     View,
     copied,
     shape_of,
@@ -113,7 +114,7 @@ def _with(array: ArrayTracer, part: Part, value: Any) -> ArrayTracer:
                 parts.append((own, flat.view(own)))
         parts.sort(key=lambda pair: pair[0].start)
         if len(parts) == 1 and isinstance(value, ArrayTracer):
-            return copied(value)  # reshaped in `_of_shape`
+            return copied(value.view(whole((count,))).view(whole(shape)))
         return ArrayTracer(shape, "", Place(shape, [own for own, _ in parts]), tuple([own for _, own in parts]))
     places = list(part.places())
     is_written = np.zeros(size, bool)
@@ -242,15 +243,39 @@ def sliced(x: ArrayTracer, index: Any) -> Any:
     if type(index) is int and len(x.shape) == 1 and x.memory is not None and x.memory.numbers:
         place, _, _ = located(x.shape, index)
         return x.memory.number(place.start)
-    now = x.__whole__()
-    node = item(now, index)
+    since = Tracer("").birth
+    node = item(x.__whole__(), index)
+    if located(x.shape, index)[1]:
+        return shown(copy_of(node) if is_of(node, since) else node)  # index arrays copy
+    return handed_out(node)
+
+
+def handed_out(node: Any) -> Any:
+    """Return a view as traced code gets it: what is small is filled anew when the array is written to."""
     found = shown(node)
     if isinstance(node, ArrayTracer) and found is not node and _is_view(node) and not holds_conditions(node):
         found.slice_of = node
-        found.flags.writeable = False
-        if _root(node).birth >= session.since:
-            _memory_of(node).hand_out(found, _part_of(node))
+        _keep(found, node)
     return found
+
+
+def _keep(found: Any, node: ArrayTracer) -> None:
+    """Fill an array of numbers anew whenever the view that it shows is written to; nobody else writes to it."""
+    found.flags.writeable = False
+    if _root(node).birth >= session.since:
+        _memory_of(node).hand_out(found, _part_of(node))
+
+
+def as_numbers(x: ArrayTracer) -> Any:
+    """Return an array as one of numbers that only reads: it is filled anew when the array is written to."""
+    items = np.fromiter(x.__whole__().numbers(), object, size_of(x.shape)).reshape(x.shape)
+    _keep(items, x)
+    return items
+
+
+def placed(x: ArrayTracer) -> tuple[ArrayTracer, Part]:
+    """Return what an array is a view of, or itself, and which part of it."""
+    return _root(x), _part_of(x)
 
 
 def copy_of(x: Any) -> Any:

@@ -29,6 +29,7 @@ from .untraceable import refuse, symbolic_in, traced_in
 _BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
 
 
+_WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, np.nan_to_num}
 _LOGIC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}  # which conditions have
 
 
@@ -73,12 +74,21 @@ class Array(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         out = options.get("out", ())
+        if any(map(is_whole, out)):
+            return NotImplemented
+        target = getattr(inputs[0], "slice_of", None)
+        if method == "at" and target is not None:
+            return target.__array_ufunc__(ufunc, method, target, *inputs[1:])
         if len(out) == 1 and getattr(out[0], "slice_of", None) is not None:
-            out[0][...] = self.__array_ufunc__(ufunc, method, *inputs, **{**options, "out": ()})
-            return out[0]
+            return out[0].slice_of.__array_ufunc__(ufunc, method, *inputs, **options)
         return apply_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        first = args[0] if function in _WRITERS else args[1] if function is np.einsum and len(args) == 2 else None
+        for target in (kwargs.get("out"), first):
+            whole = getattr(target, "slice_of", None)
+            if whole is not None:  # which is written to, or may give a view
+                return whole.__array_function__(function, types, args, kwargs)
         return apply_function(function, types, args, kwargs)
 
     def __repr__(self) -> str:
@@ -87,10 +97,17 @@ class Array(np.ndarray[Any, Any]):
     def __reduce__(self) -> Reduced:
         return unpickled, ("array", self.view(np.ndarray))
 
+    @property
+    def T(self) -> Any:
+        """Return the array with its axes in reverse order."""
+        return self.transpose()
+
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the array as one of another type; traced numbers are doubles."""
         symbolic = symbolic_in(self)
         if symbolic is not None:
+            if not (args[3] if len(args) > 3 else kwargs.get("copy", True)) and np.dtype(dtype) in (float, object):
+                return self
             return symbolic.__as_type__(self, np.dtype(dtype))
         return np.ndarray.astype(self, dtype, *args, **kwargs)
 
@@ -121,6 +138,22 @@ class Array(np.ndarray[Any, Any]):
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
+
+
+def _moved(name: str) -> Callable[..., Any]:
+    """Return a method that may give views: of a slice of a traced array it gives what the slice of NumPy's would."""
+
+    def own(self: Array, *args: Any, **kwargs: Any) -> Any:
+        if self.slice_of is not None:
+            return getattr(self.slice_of, name)(*args, **kwargs)
+        return getattr(np.ndarray, name)(self, *args, **kwargs)
+
+    own.__name__, own.__doc__ = name, getattr(np.ndarray, name).__doc__
+    return own
+
+
+for _name in ("reshape", "ravel", "transpose", "swapaxes", "squeeze", "diagonal"):
+    setattr(Array, _name, _moved(_name))
 
 
 def _is_mask(index: Any, items: Any) -> bool:

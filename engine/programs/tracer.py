@@ -202,8 +202,11 @@ class ArrayTracer:
         now = of.__whole__() if type(of) is ArrayTracer else of
         return self if now is of else structural(self.op, [now])
 
-    def view(self, part: Part) -> Any:
-        """Return some of its numbers: an array, or one number."""
+    def view(self, part: Any = None) -> Any:
+        """Return some of its numbers: an array, or one number; without a part the array, as ``ndarray.view()``."""
+        if type(part) is not Part:
+            own: Any = self
+            return own.astype(float if part is None or isinstance(part, type) else part, copy=False)
         return structural(View(self.shape, part), [self])
 
     def numbers(self) -> list[Tracer]:

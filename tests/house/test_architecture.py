@@ -35,7 +35,7 @@ LAYERS = {
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging products writing whole_functions whole_arrays traced_arrays shares __init__
+        rearranging products writing writers aliases whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
