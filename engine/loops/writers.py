@@ -17,7 +17,6 @@ from ..errors import TraceError
 from ..graph import user_line
 from ..operations import call_ufunc, table
 from ..programs import ArrayTracer, shape_of, size_of
-from .indexing import is_mask
 from .nests import elementwise, operand, shown
 from .rearranging import broadcast, reshaped_to
 from .writing import sliced, write
