@@ -137,6 +137,8 @@ def build(
                     if layout.per_sample:
                         block = out[n * head : n * (head + size)].reshape(n, size)[start : start + count]
                         block[:, slice(place - head, place - head + width) if shape else place - head] = found
+                    elif not layout.has_batch:
+                        totals[place : place + width] = found  # as it is: added to 0, -0.0 loses its sign
                     elif shape:
                         totals[place : place + width] += np.broadcast_to(found, (count, width)).sum(axis=0, dtype=float)
                     else:

@@ -42,14 +42,7 @@ def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any
     """Apply a row to each number of arrays, or a function of many numbers along axes."""
     since = Tracer("").birth
     if function is take:
-        rows, index = args
-        if not isinstance(rows, ArrayTracer) or is_symbolic(index) or np.asarray(index).dtype.kind != "f":
-            return shown(of_its_own(gathered(rows, index), since))
-        rows = rows.__whole__()
-        # Of numbers that are given as floats those for which there is no row give nan, as traced ones do.
-        places = operand(index)
-        places = Numbers.of(places) if isinstance(places, np.ndarray) else places
-        return shown(Gather(rows.shape, shape_of(places)).apply((rows, places)))
+        return shown(of_its_own(_taken(*args), since))
     if function is table.dot:
         return shown(reductions.dot(*args))
     if function in _REDUCTIONS:
@@ -60,6 +53,19 @@ def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any
         axis = -1 if options.get("axis") is None else options["axis"]
         return shown(reductions.mapped_lines(function, args[0], axis))
     return shown((conditions if function.compares else elementwise)(function, *args))
+
+
+def _taken(rows: Any, index: Any) -> Any:
+    """Return rows by whole numbers, those below 0 from the end; nan where there is none."""
+    index = list(index) if isinstance(index, tuple) else index
+    places = index if isinstance(index, ArrayTracer) else operand(index)
+    if not isinstance(rows, ArrayTracer) or isinstance(places, ArrayTracer) or is_symbolic(places):
+        return gathered(rows, index)
+    rows, places = rows.__whole__(), np.asarray(places, float)
+    count = rows.shape[0]
+    if np.all((places >= -count) & (places < count) & (places == np.trunc(places))):
+        return gathered(rows, places.astype(int))  # which may be a view
+    return Gather(rows.shape, places.shape).apply((rows, Numbers.of(places) if places.shape else float(places)))
 
 
 # ---- ufuncs ----

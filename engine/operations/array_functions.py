@@ -39,19 +39,20 @@ def on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) ->
 def _take(rows: Any, index: Any) -> Any:
     """Return rows by whole numbers, as an index of a traced array gives them: nan where there is none."""
     if any(map(is_symbolic, np.ravel(plain(index)).tolist())):
-        return array(rows)[index]
+        return array(rows)[list(index) if isinstance(index, tuple) else index]
     items, places = np.asarray(plain(rows)), values(index)
-    if np.asarray(plain(index)).dtype.kind in "iu":
-        return items[index] if items.dtype != object else array(items)[index]
     count = len(items)
-    is_row = (np.abs(places) <= count) & (places == np.trunc(places))  # nan is none
+    is_row = (np.abs(places) <= count) & (places == np.trunc(places)) & (places != count)  # nan is none
     known = np.where(is_row, places, count).astype(int)
     known = np.where(known < 0, known + count, known)
-    # What is not there is nan, and so is its derivative by all items.
-    is_lost = items.dtype == object and not is_row.all()
-    nan = table.nan * table.sum(items.ravel().tolist()) if is_lost else table.nan
-    found = np.concatenate([items, np.full((1, *items.shape[1:]), nan, items.dtype)])[known]
-    return _as_floats(found) if isinstance(found, np.ndarray) else found
+    if not is_row.all():
+        # What is not there is nan, and so is its derivative by all items.
+        nan = table.nan * table.sum(items.ravel().tolist()) if items.dtype == object else table.nan
+        items = np.concatenate([items, np.full((1, *items.shape[1:]), nan)])
+    found = items[known]
+    if items.dtype == object:
+        return _as_floats(found) if isinstance(found, np.ndarray) else found
+    return found.astype(float) if isinstance(found, np.ndarray) else float(found)
 
 
 def _as_floats(found: Any) -> Any:

@@ -11,7 +11,7 @@ from ..data import arranged, flatten, is_symbolic, is_unknown, unflatten
 from ..errors import describe
 from . import table
 from .methods import method
-from .primitive import Scalar, is_array, is_whole, on_arrays
+from .primitive import Scalar, is_array, on_arrays
 
 __all__ = ["hardtanh", "prod", "selu", "take"]
 
@@ -81,18 +81,20 @@ def take(items: Any, index: Any) -> Any:
     """Return the item at an index that may be computed; the derivative flows to that item.
 
     Items may be rows: lists, tuples and dicts of numbers that are alike. Of an array with several axes it is a row; an
-    array of indices gives an array of such rows. There an index below 0 counts from the end, as in NumPy.
+    array of indices gives an array of such rows.
 
-    An index that is no whole number from 0 to the count of items less 1 gives nan, so that eager and compiled code
-    agree. Of an array that is nan as a derivative by all its numbers, too; of a list it is a constant. A compiled one
-    reads the item where it stands; of a few numbers it looks at each.
+    The index is a whole number, an integer or a float. Of an array, of rows that are arrays and by an array of indices
+    one below 0 counts from the end, as in NumPy and in ``array[index]``; a list has no item below 0. An index for which
+    there is no item gives nan, so that eager and compiled code agree: NumPy's own ``array[index]`` with a constant
+    raises `IndexError`. Of an array that is nan as a derivative by all its numbers, too; of a list it is a constant. A
+    compiled one reads the item where it stands; of a few numbers in a list it looks at each.
 
     >>> take([10.0, 20.0, 30.0], 1)
     20.0
     >>> take([(1.0, 2.0), (3.0, 4.0)], 1)
     (3.0, 4.0)
     """
-    if is_array(index) or is_whole(items) or (is_array(items) and (items.ndim > 1 or items.dtype == object)):
+    if is_array(index) or is_array(items):
         return on_arrays(take, [items, index])
     rows = items_of("take", items)
     if any(map(is_array, rows)):
