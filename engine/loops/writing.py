@@ -90,6 +90,8 @@ class Memory:
 
     def hand_out(self, found: Any, part: Part) -> None:
         """Remember a small view, to fill it anew when the array is written to."""
+        while isinstance(found.base, np.ndarray):
+            found = found.base  # which lives as long as any view of it
         self.slices.append((weakref.ref(found), part))
         if len(self.slices) > self._limit:
             self.slices = [own for own in self.slices if own[0]() is not None]

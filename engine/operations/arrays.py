@@ -153,7 +153,7 @@ def _moved(name: str) -> Callable[..., Any]:
     return own
 
 
-for _name in ("reshape", "ravel", "transpose", "swapaxes", "squeeze", "diagonal"):
+for _name in ("reshape", "ravel", "transpose", "swapaxes", "squeeze", "diagonal", "put"):
     setattr(Array, _name, _moved(_name))
 
 
