@@ -100,7 +100,8 @@ class Memory:
 
 def _fill(target: Any, numbers: list[Any]) -> None:
     target.flags.writeable = True
-    np.ndarray.__setitem__(target, ..., np.fromiter(numbers, object, len(numbers)).reshape(target.shape))
+    own = target.view(np.ndarray).reshape(-1)[:: target.size // len(numbers)]
+    own[...] = np.fromiter(numbers, object, len(numbers))
     target.flags.writeable = False
 
 
@@ -263,9 +264,18 @@ def handed_out(node: Any) -> Any:
     """Return a view as traced code gets it: what is small is filled anew when the array is written to."""
     found = shown(node)
     if isinstance(node, ArrayTracer) and found is not node and _is_view(node) and not holds_conditions(node):
+        part = _known_part(node)
+        found = found if part is None or part.is_contiguous else _apart(found)
         found.slice_of = node
         _keep(found, node)
     return found
+
+
+def _apart(items: Any) -> Any:
+    """Return an array whose numbers do not lie side by side, so that NumPy copies where it would copy the view."""
+    found = np.empty((*items.shape, 2), object)[..., 0]
+    found[...] = items
+    return found.view(type(items))
 
 
 def _keep(found: Any, node: ArrayTracer) -> None:

@@ -254,6 +254,42 @@ def test_what_a_function_gives_after_a_write(name, n):
 
 
 @pytest.mark.parametrize("n", [16, 320])
+CUTS = {
+    "the first": lambda b: b[:64],
+    "every fifth": lambda b: b[::5],
+    "of a matrix": lambda b: b.reshape(16, 20)[2:10, :8].reshape(-1),
+    "a row": lambda b: b.reshape(4, -1)[1],
+}
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("name", [own for own in PARTS if own not in ("view", "broadcast_arrays")])
+def test_a_write_to_what_a_function_gives_of_a_small_view(name, cut):
+    def f(x):
+        b = x.copy()
+        v = PARTS[name](CUTS[cut](b))
+        v[...] = v * 2.0
+        v[0] = x[3]
+        return b + 10.0 * np.sum(v)
+
+    same(f, 320)
+
+
+@pytest.mark.parametrize("cut", CUTS)
+@pytest.mark.parametrize("name", READ)
+def test_what_a_function_gives_of_a_small_view_after_a_write(name, cut):
+    def f(x):
+        b = x.copy()
+        v = READ[name](CUTS[cut](b))
+        b[0] = 9.0
+        b[64:] = x[64:] * 3.0
+        b[4:60] *= 2.0
+        return v * 1.0
+
+    same(f, 320)
+
+
+@pytest.mark.parametrize("n", [16, 320])
 @pytest.mark.parametrize(
     "write",
     [
