@@ -253,7 +253,6 @@ def test_what_a_function_gives_after_a_write(name, n):
     same(f, n)
 
 
-@pytest.mark.parametrize("n", [16, 320])
 CUTS = {
     "the first": lambda b: b[:64],
     "every fifth": lambda b: b[::5],
