@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -47,7 +48,8 @@ def checkpoint(f: Callable[..., Any]) -> Callable[..., Any]:
         numbers, structure = flatten(args, "checkpoint", "args")
         if is_tracing():
             # A trace keeps no record, and sees through the function what it closes over.
-            results, shape = flatten(f(*unflatten(structure, numbers)), "checkpoint", "the result")
+            given = [copy.copy(number) if hasattr(number, "__whole__") else number for number in numbers]
+            results, shape = flatten(f(*unflatten(structure, given)), "checkpoint", "the result")
             return unflatten(shape, results)
         if not is_recording():
             return f(*unflatten(structure, numbers))

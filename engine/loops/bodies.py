@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -47,7 +46,9 @@ class Body:
         empty: bool = False,
         carry: Carry | None = None,
         truths: Sequence[int] = (),
+        fixed: int | None = None,
     ) -> None:
+        """Call `f`; from argument number `fixed` on it may not write to any: nobody would see it outside."""
         self.name, self.arguments = function_name(f), arguments
         if inputs is None:
             inputs = symbols_of(input_names(f, arguments), arguments)
@@ -62,6 +63,7 @@ class Body:
             args[1] = None
         if carry is not None:
             args[0] = carry.give(inputs[: carry.structure.count])
+        held = [] if fixed is None else [*_held(args[fixed:])]
         before, session.since = session.since, self.since
         try:
             self.value = f(*args)
@@ -74,6 +76,13 @@ class Body:
             ) from error
         finally:
             session.since = before
+        if fixed is not None:
+            now = [*_held(args[fixed:])]
+            if len(now) != len(held) or any(own is not was for own, was in zip(now, held, strict=True)):
+                raise TraceError(
+                    f"{self.name} wrote to its argument, which a trace does not follow out of it, at {user_line()}; "
+                    "write to a copy, and return it"
+                )
         self.lifted: list[Any] = []
         if function == "scan":
             return
@@ -91,24 +100,6 @@ class Body:
         result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
-
-
-def unchanging(f: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function that may not write to its arguments: whoever calls a step of a program would not see it."""
-
-    @functools.wraps(f)
-    def called(*args: Any) -> Any:
-        before = [*_held(args)]
-        found = f(*args)
-        after = [*_held(args)]
-        if len(before) != len(after) or any(now is not own for own, now in zip(before, after, strict=True)):
-            raise TraceError(
-                f"{function_name(f)} wrote to its argument, which a trace calls as one step, at {user_line()}; write "
-                "to a copy, and return it"
-            )
-        return found
-
-    return called
 
 
 def _held(tree: Any) -> Iterator[Any]:

@@ -34,7 +34,7 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as, unchanging
+from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as
 from .carries import Carry
 from .checkpoints import checkpointed
 from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
@@ -82,7 +82,7 @@ def function(f: F) -> F:
         key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
         if body is None:
-            body = Body("function", unchanging(f), structure)
+            body = Body("function", f, structure, fixed=0)
             body.finish(body.numbers)
             if not body.lifted:
                 if known and next(iter(known))[0] != session.number:
@@ -137,7 +137,7 @@ def map(f: Callable[..., Any], xs: Any, *shared: Any, reduce: str | None = None,
 
     def own() -> tuple[Body, list[Any]]:
         given, structure = values_in(shared, "map", "shared")
-        body = Body("map", f, Structure("tuple", (item, *structure.parts)), truths=items.truths)
+        body = Body("map", f, Structure("tuple", (item, *structure.parts)), truths=items.truths, fixed=1)
         body.finish(body.numbers)
         return body, given
 
@@ -197,7 +197,7 @@ def scan(
     masks = [len(first) + k for k in items.truths]
     while True:
         truths = held.truths
-        body = Body("scan", f, arguments, empty=items.nothing, carry=held, truths=masks)
+        body = Body("scan", f, arguments, empty=items.nothing, carry=held, truths=masks, fixed=2)
         new, result, shape = pair(f, body.value, held)
         if held.truths == truths:
             break  # else what began as a truth value goes on as a number
