@@ -73,6 +73,7 @@ _reduce: Callable[[Any], Any]
 _lift: Callable[[Any], Any]  # closures.py gives it, and what follows
 _check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
+_EVEN = 2.0**53  # numbers beyond are even; less 1 they may be rounded to even ones
 _LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
@@ -375,7 +376,7 @@ class Var:
             if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
                 return found
             power = c_pow(self._value, number - 1.0)
-            if -_INF < power < _INF:
+            if -_INF < power < _INF and (self._value > 0.0 or -_EVEN < number < _EVEN):
                 return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
         return _operator(_POW, self, other)
 
