@@ -56,7 +56,7 @@ def lower(program: Program, supported: Callable[[Primitive], bool], format: Form
     (Step(op=<primitive mul>, args=(0, 0)),)
     """
     definitions: dict[Primitive, Callable[..., Any] | None] = {}
-    every = DEFINITIONS if format is DOUBLE else {**DEFINITIONS, "norm": _norm_in_single}
+    every = DEFINITIONS if format is DOUBLE else {**DEFINITIONS, **_IN_SINGLE}
 
     def emit(builder: Builder, op: Primitive, args: tuple[int, ...]) -> int:
         if op is table.pow and (root := HALF_POWERS.get(builder.constant_of(args[1]) or 0.0)):
@@ -156,15 +156,19 @@ def _fraction(x: Any, y: Any) -> Any:
     return where(_both(is_much, _is_infinite(x)), where(_is_infinite(y), 0.5, 1.0), share)
 
 
-def _unit(x: Any, y: Any) -> Any:
+def _unit(x: Any, y: Any, near: float = 1e-300, scaling: float = 2.0**600) -> Any:
     r = hypot(x, y)
-    scale = where(less(1.0, r), 2.0**-600, 2.0**600)
+    scale = where(less(1.0, r), 1.0 / scaling, scaling)
     u, v = x * scale, y * scale
     plain = where(_is_infinite(y), x / r, u / hypot(u, v))
     infinite = where(equal(y, y), copysign(where(_is_infinite(y), math.sqrt(0.5), 1.0), x), nan)
     beyond = where(_is_infinite(x), infinite, plain)
     beyond = where(_both(equal(x, 0.0), equal(y, 0.0)), x, beyond)
-    return where(_both(less(1e-300, r), less(r, inf)), x / r, where(_is_nan(r), x / r, beyond))
+    return where(_both(less(near, r), less(r, inf)), x / r, where(_is_nan(r), x / r, beyond))
+
+
+def _unit_in_single(x: Any, y: Any) -> Any:
+    return _unit(x, y, near=2.0**-100, scaling=2.0**90)
 
 
 # ---- exponentials, hyperbolic functions and activations ----
@@ -385,6 +389,7 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "logsumexp": _log_sum_exp,
 }
 """How to write a row in more basic rows, by the row's name."""
+_IN_SINGLE: dict[str, Callable[..., Any]] = {"norm": _norm_in_single, "unit": _unit_in_single}
 _DELICATE = "celu exp_remainder gelu gelu_slope logaddexp mish normal_cdf normal_pdf silu_slope xlogy"
 DELICATE = frozenset(_DELICATE.split())
 """Rows whose definition loses more than a few units in the last place where it is computed in single precision."""

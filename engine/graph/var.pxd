@@ -17,7 +17,7 @@ cdef extern from "nodes.h":
     double _CLOSED "NODE_CLOSED"
 
 cdef int _watched
-cdef double _INF, _NAN
+cdef double _INF, _NAN, _EVEN, _PARTS
 cdef double _FRESH, _LAST_DIGIT
 cdef double _birth
 cdef Var _NOTHING

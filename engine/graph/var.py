@@ -73,6 +73,7 @@ _reduce: Callable[[Any], Any]
 _lift: Callable[[Any], Any]  # closures.py gives it, and what follows
 _check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
+_EVEN, _PARTS = 2.0**24, 2.0**23  # as the rule of powers has them: y - 1 is exact of so many parts of 1, up to there
 _LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
@@ -374,9 +375,14 @@ class Var:
             at_zero = self._value == 0.0 and self._op is not None
             if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
                 return found
-            power = c_pow(self._value, number - 1.0)
-            if -_INF < power < _INF:
-                return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
+            if 1.0 <= number <= _EVEN or (-_EVEN < number < 1.0 and number * _PARTS % 1.0 == 0.0):
+                power = c_pow(self._value, number - 1.0)
+                if -_INF < power < _INF:
+                    return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
+            elif -0.5 <= number <= 0.5 and self._value != 0.0:
+                power = c_pow(self._value, number)
+                if -_INF < power < _INF:
+                    return _binary(_POW, power, self, _NOTHING, number * power / self._value, number)
         return _operator(_POW, self, other)
 
     def __rpow__(self, other: Any, modulus: None = None) -> Any:

@@ -275,9 +275,9 @@ radians = primitive("radians", "rad", evaluate=math.radians, partials=lambda y, 
 
 # ---- special functions ----
 
-erf = primitive("erf", "erf", evaluate=special.erf, partials=lambda y, x: (2 / math.sqrt(pi) * exp(-x * x),), domain=(R,),
+erf = primitive("erf", "erf", evaluate=special.erf, partials=lambda y, x: (2 / math.sqrt(pi) * _bell(x),), domain=(R,),
     doc="Return the error function.")
-erfc = primitive("erfc", "erfc", evaluate=special.erfc, partials=lambda y, x: (-2 / math.sqrt(pi) * exp(-x * x),), domain=(R,),
+erfc = primitive("erfc", "erfc", evaluate=special.erfc, partials=lambda y, x: (-2 / math.sqrt(pi) * _bell(x),), domain=(R,),
     doc="Return 1 - erf(x) without cancellation.")
 erfinv = primitive("erfinv", "erf⁻¹", evaluate=special.erfinv, partials=lambda y, x: (math.sqrt(pi) / 2 * exp(y * y),), domain=(UNIT,),
     doc="Return the inverse of erf; infinite at -1 and 1.")
@@ -378,14 +378,36 @@ _MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044
 
 def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     power = pow(x, y - 1)
-    if type(y) is float and y >= 1:
+    if type(y) is float and 1 <= y <= _EXACT:
         return y * power, strong_mul(z, log(x))
     # x**(y - 1) may overflow where y times it does not.
     otherwise = where(x == 0, strong_mul(y, power), where(abs(z) < inf, y * z / x, y * power))
-    return (
-        where(abs(power) < inf, y * power, otherwise),
-        where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x))),
-    )
+    by_y = where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x)))
+    if type(y) is float and abs(y) <= 0.5 and y * 2.0**23 % 1 != 0:
+        return otherwise, by_y  # in single precision y - 1 is rounded
+    lost = _lost_of_less_one(y)
+    # In single precision numbers beyond are even, so that less 1 they may be rounded to even ones instead of odd ones.
+    power = where(abs(y) >= _EXACT, where(x < 0, copysign(power, -z), power), power)
+    if type(lost) is not float or lost:
+        power = power + strong_mul(power, strong_mul(lost, log(x)))
+    return where(abs(power) < inf, y * power, otherwise), by_y
+
+
+_EXACT = 2.0**24  # of whole numbers up to here single precision, too, has each and the one before
+
+
+def _lost_of_less_one(y: Scalar) -> Scalar:
+    """Return what rounding takes away from y - 1."""
+    rounded = y - 1
+    taken = rounded - y
+    return (y - (rounded - taken)) - (1 + taken)
+
+
+def _bell(x: Scalar) -> Scalar:
+    """Return exp(-x * x), with what rounding takes away from the square."""
+    area = x * x
+    bell = exp(-area)
+    return bell - strong_mul(bell, fma(x, x, -area))
 
 
 def _angle_partials(r: Scalar, y: Scalar, x: Scalar) -> tuple[Scalar, Scalar]:
