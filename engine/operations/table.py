@@ -388,8 +388,7 @@ def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     lost = _lost_of_less_one(y)
     # In single precision numbers beyond are even, so that less 1 they may be rounded to even ones instead of odd ones.
     power = where(abs(y) >= _EXACT, where(x < 0, copysign(power, -z), power), power)
-    if type(lost) is not float or lost:
-        power = power + strong_mul(power, strong_mul(lost, log(x)))
+    power = where(lost, power + power * (lost * log(x)), power)
     return where(abs(power) < inf, y * power, otherwise), by_y
 
 
