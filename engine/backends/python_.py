@@ -76,7 +76,7 @@ def build(
                 for place, value in zip(layout.places(sample, n), found, strict=True):
                     out[place] = value
             elif not layout.has_batch:
-                totals = [*found]  # as it is: added to 0, -0.0 loses its sign
+                totals = list(found)  # as it is: added to 0, -0.0 loses its sign
             else:
                 totals = [total + value for total, value in zip(totals, found, strict=True)]
         if not layout.per_sample:

@@ -203,7 +203,7 @@ class Compiled:
             self._latest = own._latest
             return found
         args = self._positional(args, named) if named else args
-        packed, n, plan = self._unpacked(args)
+        packed, n, plan = self._prepared(args)
         if plan is None:
             raise TypeError(f"report expected numbers but got Vars; pass their values to {function_name(self.f)}")
         if not n:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..backends import Layout, buffers
 from ..floats import Format
 from ..programs import Program
-from ..rewriting import narrowed, prepared, relax
+from ..rewriting import narrowed, prepared, relax, remembered
 from .choosing import BACKENDS, backend_module, choose, steps_of
 from .given_arrays import Given
 from .grouping import Grouping
@@ -41,7 +41,7 @@ class Plan:
         self.flags = flags = (*flags, False) if traced.closed else flags
         self.options = options
         self.reduce = options.reduce
-        program = narrowed(prepared(traced, flags), options.format)
+        program = narrowed(remembered("prepared", prepared, traced, flags), options.format)
         # Of a batch each number of a list has a block of its own.
         self.program = program.with_lists_apart() if any(flags) and options.reduce is None else program
         self.layout = Layout(self.program, flags, options.reduce)

@@ -10,7 +10,6 @@ import importlib
 import itertools
 from array import array
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..errors import needing
@@ -19,7 +18,6 @@ from ..pickling import Reduced, pickled_as, unpickled
 from .numbers import is_symbolic
 
 
-@dataclass(frozen=True)
 class Places:
     """List the entries of a matrix that may differ from 0, row by row, those of a row in order of their columns.
 
@@ -33,9 +31,20 @@ class Places:
     (3, [(0, 0), (0, 2), (1, 1)])
     """
 
-    shape: tuple[int, int]
-    starts: bytes
-    columns: bytes
+    # No dataclass, which takes a millisecond to make: each import of the package would wait for it.
+    def __init__(self, shape: tuple[int, int], starts: bytes, columns: bytes) -> None:
+        self.shape, self.starts, self.columns = shape, starts, columns
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Places):
+            return NotImplemented
+        return (self.shape, self.columns, self.starts) == (other.shape, other.columns, other.starts)
+
+    def __hash__(self) -> int:
+        return hash((self.shape, self.columns, self.starts))
+
+    def __repr__(self) -> str:
+        return f"<places of {self.size} numbers in {self.shape}>"
 
     @staticmethod
     def of_rows(shape: tuple[int, int], rows: Sequence[Sequence[int]]) -> Places:
@@ -103,12 +112,11 @@ def _places(shape: Any, columns: Any, starts: bytes | None = None) -> Places:
     return Places.of_rows(shape, columns) if starts is None else Places(shape, starts, columns)
 
 
-@dataclass(frozen=True)
 class Sparse:
     """The numbers of a sparse matrix, row by row, while they are traced."""
 
-    places: Places
-    numbers: Sequence[Any]
+    def __init__(self, places: Places, numbers: Sequence[Any]) -> None:
+        self.places, self.numbers = places, numbers
 
 
 def scipy_sparse() -> Any:

@@ -129,8 +129,8 @@ _KEPT = 4_000_000
 units, 4,096 steps, keeps 0.5 million."""
 
 _FUNCTION = 10
-"""Operations that a function such as exp counts for; arrays of which each number takes as many are kept. A GPT that kept
-the powers of its attention took 230 us for a step of 16 names, 245 us when it computed them again."""
+"""Operations that a function such as exp counts for; arrays of which each number takes as many are kept. A GPT that
+kept the powers of its attention took 230 us for a step of 16 names, 245 us when it computed them again."""
 
 
 def _effort(op: Loop) -> int:

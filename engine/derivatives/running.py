@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data import Structure, flatten, is_constant, is_index, is_symbolic, to_float, unflatten
 from ..errors import describe
@@ -12,6 +11,7 @@ from ..graph import Var, current, holding, is_tracing, session
 from ..operations import table
 from ..programs import (
     ArrayTracer,
+    Program,
     Tracer,
     arranged_values,
     copied,
@@ -21,7 +21,7 @@ from ..programs import (
     shape_of,
     values_in_tuple,
 )
-from ..rewriting import fuse, recognise
+from ..rewriting import fuse, recognise, remembered
 from .loop_rules import EXPENSIVE
 from .sweeps import is_closed_over, settle
 
@@ -29,8 +29,7 @@ Function = Callable[..., Any]
 Places = int | tuple[int, ...]
 
 
-@dataclass
-class Run:
+class Run(NamedTuple):
     """One run of a function on recorded copies of its arguments."""
 
     inputs: list[Any]
@@ -131,9 +130,13 @@ def _restated(inputs: Sequence[Tracer], results: Sequence[Any]) -> list[Any]:
     lifted: list[Tracer] = []
     structures = values_in_tuple(map(shape_of, inputs)), values_in_tuple(map(shape_of, results))
     program = listed("f", inputs, results, *structures, since=inputs[0].birth, lifted=lifted)
-    # What is expensive is kept for the derivative: it stays apart until that is taken.
-    found = fuse(recognise(program, session.alone), EXPENSIVE)
+    found = remembered("restated", _in_loops, program, session.alone)
     return list(results) if found is program else found.run([*inputs, *lifted])
+
+
+def _in_loops(program: Program, alone: bool) -> Program:
+    # What is expensive is kept for the derivative: it stays apart until that is taken.
+    return fuse(recognise(program, alone), EXPENSIVE)
 
 
 def run_on_copies(

@@ -9,7 +9,6 @@ graph, not by an epsilon that another derivative could mistake for its own.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from ..data import is_symbolic
@@ -53,16 +52,27 @@ def is_closed_over(leaf: Any) -> bool:
     return current.tracing != 0.0 and type(leaf) is Var and not born_since(leaf, current.tracing)
 
 
-@dataclass
 class Recorded:
-    """The part of a graph that leads from some inputs to some results."""
+    """The part of a graph that leads from some inputs to some results.
 
-    inputs: Sequence[Any]
-    results: Sequence[Any]
-    order: list[Any]  # the computed nodes between them, arguments before results
-    active: set[int]  # the same and the inputs, by identity
-    others: list[Any]  # leaves beside the inputs that gradients are wanted for, or that a trace reads
-    foreign: bool  # whether a result may depend on any Var from outside
+    Attributes:
+        order: the computed nodes between them, arguments before results.
+        active: the same and the inputs, by identity.
+        others: leaves beside the inputs that gradients are wanted for, or that a trace reads.
+        foreign: whether a result may depend on any Var from outside.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Any],
+        results: Sequence[Any],
+        order: list[Any],
+        active: set[int],
+        others: list[Any],
+        foreign: bool,
+    ) -> None:
+        self.inputs, self.results = inputs, results
+        self.order, self.active, self.others, self.foreign = order, active, others, foreign
 
 
 def between(inputs: Sequence[Any], results: Sequence[Any]) -> Recorded:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from decimal import Context, Decimal, localcontext
-from fractions import Fraction
 from functools import cache
 from typing import TypeVar
 
@@ -133,12 +132,17 @@ def _polygamma(order: int, x: Decimal) -> Decimal:
 
 @cache
 def _bernoulli(count: int = 30) -> tuple[Decimal, ...]:
-    """Return the Bernoulli numbers B(2), B(4), ... by their recurrence (NIST DLMF 24.5.3)."""
-    numbers = [Fraction(1)]
-    for n in range(1, 2 * count + 1):
-        numbers.append(-sum((math.comb(n + 1, k) * numbers[k] for k in range(n)), Fraction(0)) / (n + 1))
+    """Return the Bernoulli numbers B(2), B(4), ... by way of the tangent numbers.
+
+    Those are whole numbers, and so is all on the way to them (Brent and Harvey 2011, Fast Computation of Bernoulli,
+    Tangent and Secant Numbers, section 4).
+    """
+    tangent = [math.factorial(max(0, k - 1)) for k in range(count + 1)]
+    for k in range(2, count + 1):
+        for j in range(k, count + 1):
+            tangent[j] = (j - k) * tangent[j - 1] + (j - k + 2) * tangent[j]
     with localcontext(_context(_DIGITS)):
-        return tuple(Decimal(b.numerator) / b.denominator for b in numbers[2::2])
+        return tuple([Decimal((-1) ** (k - 1) * 2 * k * tangent[k]) / (4**k * (4**k - 1)) for k in range(1, count + 1)])
 
 
 def _sine_pi(x: float) -> Decimal:

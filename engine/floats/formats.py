@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import struct
 from array import array
 from typing import NamedTuple
 
@@ -27,17 +25,13 @@ class Format(NamedTuple):
         >>> SINGLE.rounded(0.1), SINGLE.rounded(-1e300)
         (0.10000000149011612, -inf)
         """
-        try:
-            found: float = struct.unpack(self.code, struct.pack(self.code, x))[0]
-        except OverflowError:
-            return math.copysign(math.inf, x)
-        return found
+        return float(array(self.code, (x,))[0])
 
     def packed(self, doubles: bytes) -> bytes:
         """Return numbers, given as doubles side by side, in this format."""
         if self.code == "d":
             return doubles
-        return array(self.code, map(self.rounded, memoryview(doubles).cast("d"))).tobytes()
+        return array(self.code, memoryview(doubles).cast("d")).tobytes()
 
 
 DOUBLE = Format("float64", "d", 8, 53)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..data import Structure, all_numbers, flatten, record_fields, unflatten
 from ..errors import TraceError
-from ..graph import Var, arrays_whole_from, is_tracing, lift, session
+from ..graph import Var, arrays_whole_from, is_tracing, lift, session, user_line
 from ..programs import (
     ArrayTracer,
     Loop,
@@ -90,6 +91,39 @@ class Body:
         result = values_in_tuple(builtins.map(shape_of, outputs)) if len(outputs) != 1 else one_value(outputs[0])
         self.program = listed(self.name, inputs, outputs, arguments, result, self.since, found)
         self.lifted = found
+
+
+def unchanging(f: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that may not write to its arguments: whoever calls a step of a program would not see it."""
+
+    @functools.wraps(f)
+    def called(*args: Any) -> Any:
+        before = [*_held(args)]
+        found = f(*args)
+        after = [*_held(args)]
+        if len(before) != len(after) or any(now is not own for own, now in zip(before, after, strict=True)):
+            raise TraceError(
+                f"{function_name(f)} wrote to its argument, which a trace calls as one step, at {user_line()}; write "
+                "to a copy, and return it"
+            )
+        return found
+
+    return called
+
+
+def _held(tree: Any) -> Iterator[Any]:
+    """Yield what a structure holds at this moment."""
+    if isinstance(tree, ArrayTracer):
+        yield tree.__whole__()
+    elif getattr(getattr(tree, "dtype", None), "kind", "") == "O":
+        yield from tree.ravel().tolist()
+    elif isinstance(tree, (builtins.list, builtins.tuple)):
+        for item in tree:
+            yield from _held(item)
+    elif isinstance(tree, builtins.dict):
+        yield from _held(builtins.list(tree.values()))
+    else:
+        yield tree
 
 
 def short(make: Callable[[], tuple[Body, list[Any]]]) -> tuple[Body, list[Any]]:

@@ -34,7 +34,7 @@ from ..programs import (
     values_in,
     whole,
 )
-from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as
+from .bodies import Body, any_traced, as_step, holds_traced, seen, short, shown_as, unchanging
 from .carries import Carry
 from .checkpoints import checkpointed
 from .eager import map_eagerly, mean, pair, scan_eagerly, while_eagerly
@@ -82,7 +82,7 @@ def function(f: F) -> F:
         key = (session.number, is_unrecorded(), structure)
         body = known.get(key)
         if body is None:
-            body = Body("function", f, structure)
+            body = Body("function", unchanging(f), structure)
             body.finish(body.numbers)
             if not body.lifted:
                 if known and next(iter(known))[0] != session.number:

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import nan_to_num as number_rule
-from ..operations import table
+from ..operations import numpy_sinc, table
 from ..programs import ArrayTracer, Part, Shape, contiguous, shape_of, size_of
 from . import array_reductions as reductions
 from . import rearranging as rearranged
@@ -233,14 +233,14 @@ def nan_sum(x: Any, axis: Any = None, keepdims: bool = False) -> Any:
     return reductions.total(elementwise(lambda x: table.where(x == x, x, 0.0), x), axis, keepdims)
 
 
-def nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+def nan_to_num(x: Any, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
     """Return numbers in place of nan and infinities."""
     return elementwise(number_rule(nan, posinf, neginf), x)
 
 
 def sinc(x: Any) -> Any:
-    """Return sin(pi x) / (pi x)."""
-    return elementwise(table.sinc, x)
+    """Return sin(pi x) / (pi x), as ``np.sinc`` does."""
+    return elementwise(numpy_sinc, x)
 
 
 def append(arr: Any, values: Any, axis: int | None = None) -> Any:

@@ -14,11 +14,13 @@ _METHODS = f"""
     {" ".join([f"__i{name}__" for name in _OPERATORS.split() if name != "divmod"])}
     __lt__ __le__ __gt__ __ge__ __eq__ __ne__ __neg__ __pos__ __abs__ __invert__ __len__ __iter__ __getitem__
     __setitem__ __copy__ __deepcopy__ __bool__ __float__ __int__ __index__ __array__ __on_arrays__ __array_ufunc__
-    __array_function__ reshape transpose flatten tolist item copy astype take sum mean prod max min var std ptp cumsum
-    cumprod dot fill trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin argsort all any
-    sort partition argpartition searchsorted nonzero
+    __array_function__ reshape transpose flatten tolist item put copy astype take sum mean prod max min var std ptp
+    cumsum cumprod compress choose dot fill trace diagonal clip ravel swapaxes squeeze repeat round argmax argmin
+    argsort all any sort partition argpartition searchsorted nonzero
 """
-_PROPERTIES = "T ndim size dtype flat nbytes"
+_PROPERTIES = "T mT ndim size dtype flat nbytes real imag"
+
+_WRITTEN = {"flat", "real"}  # which may be assigned to
 
 
 @functools.cache
@@ -35,7 +37,13 @@ def _method(name: str) -> Any:
 
 
 def _property(name: str) -> property:
-    return property(lambda self: _whole_arrays().PROPERTIES[name](self))
+    def read(self: ArrayTracer) -> Any:
+        return _whole_arrays().PROPERTIES[name](self)
+
+    def write(self: ArrayTracer, value: Any) -> None:
+        getattr(self, name)[...] = value
+
+    return property(read, write if name in _WRITTEN else None)
 
 
 def _other(self: ArrayTracer, name: str) -> Any:

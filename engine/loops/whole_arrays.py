@@ -12,12 +12,14 @@ from ..data import is_symbolic
 from ..errors import TraceError
 from ..graph import user_line
 from ..operations import Primitive, Reduction, call_ufunc, method_named, prod, rule_of, table, take
-from ..programs import ArrayTracer, Gather, Numbers, shape_of, size_of
+from ..programs import ArrayTracer, Gather, Numbers, Tracer, shape_of, size_of
 from . import array_reductions as reductions
+from .aliases import of_its_own
 from .indexing import gathered, is_mask
 from .nests import conditions, elementwise, holds_conditions, operand, shown
 from .whole_functions import Function, apart, by_number, call_whole_function, reshape, shown_each
-from .writing import copy_of, sliced, write
+from .writers import Flat, assigned, at, copyto, is_target, put
+from .writing import as_numbers, copy_of, sliced, write
 
 
 def item_of(array: Any, index: Any) -> Any:
@@ -38,12 +40,13 @@ _REDUCTIONS: dict[Any, Function] = {
 
 def call_on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
     """Apply a row to each number of arrays, or a function of many numbers along axes."""
+    since = Tracer("").birth
     if function is take:
-        return shown(_taken(*args))
+        return shown(of_its_own(_taken(*args), since))
     if function is table.dot:
         return shown(reductions.dot(*args))
     if function in _REDUCTIONS:
-        return shown(_REDUCTIONS[function](*args, **options))
+        return shown(of_its_own(_REDUCTIONS[function](*args, **options), since))
     if isinstance(function, Reduction):
         return function(*by_number(tuple(args)), **options)
     if not isinstance(function, Primitive):  # of a line of numbers to another one
@@ -79,31 +82,37 @@ _PRODUCTS: dict[str, Function] = {"matmul": reductions.matrix_product}
 
 def call_whole_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
     """Carry out a ufunc or its method on whole arrays."""
+    if method == "at" and is_target(inputs[0]):
+        return at(ufunc, *inputs)
     out = options.pop("out", None) or ()
-    if any(isinstance(own, ArrayTracer) for own in out):
-        return _written(out, call_whole_ufunc(ufunc, method, inputs, options))
+    if any(map(is_target, out)):
+        where = options.pop("where", True)
+        if where is not True and method != "reduce":
+            return _written(out, call_whole_ufunc(ufunc, method, inputs, options), where)
+        return _written(
+            out, call_whole_ufunc(ufunc, method, inputs, options | ({} if where is True else {"where": where}))
+        )
     if out:
         options["out"] = out
+    since = Tracer("").birth
     name = ufunc.__name__
     left = {key: own for key, own in options.items() if key not in ("dtype", "keepdims", "axis") and own is not None}
     if options.get("dtype") in (None, float, object, bool) and not left:
         own = _ufunc_on(name, ufunc, method, options)
         if own is not None:
-            return shown_each(own(*inputs))
+            return shown_each(of_its_own(own(*inputs), since))
     given, kept = by_number(tuple(inputs)), by_number(dict(options))
     return call_ufunc(ufunc, method, given, kept)
 
 
-def _written(out: Sequence[Any], found: Any) -> Any:
-    """Write results to arrays, and return these."""
+def _written(out: Sequence[Any], found: Any, where: Any = True) -> Any:
+    """Write results to arrays, all of them or where conditions hold, and return these."""
     several = found if isinstance(found, tuple) else (found,)
-    given = tuple([own if target is None else _assigned(target, own) for target, own in zip(out, several, strict=True)])
+    for target, own in zip(out, several, strict=True):
+        if target is not None:
+            copyto(target, own, where=where)
+    given = tuple([own if target is None else target for target, own in zip(out, several, strict=True)])
     return given if isinstance(found, tuple) else given[0]
-
-
-def _assigned(target: Any, value: Any) -> Any:
-    target[...] = value
-    return target
 
 
 def _ufunc_on(name: str, ufunc: np.ufunc, method: str, options: dict[str, Any]) -> Function | None:
@@ -177,13 +186,19 @@ def as_type(x: Any, dtype: Any) -> Any:
     return copy_of(x) if np.dtype(dtype) == bool else shown(elementwise(_one_or_zero, x))
 
 
+def _cast(x: Any, dtype: Any, order: str = "K", casting: str = "unsafe", subok: bool = True, copy: bool = True) -> Any:
+    return x if not copy and np.dtype(dtype) in (np.dtype(float), np.dtype(object)) else as_type(x, dtype)
+
+
 def _one_or_zero(condition: Any) -> Any:
     return table.where(condition, 1.0, 0.0)
 
 
 def _as_numpy(x: Any, dtype: Any = None, copy: Any = None) -> Any:
-    """Return the array of its numbers, for code that knows no traced arrays."""
-    return np.asarray(by_number(x).view(np.ndarray), dtype)
+    """Return the array of its numbers, for code that knows no traced arrays; it only reads unless it is a copy."""
+    if copy or dtype not in (None, object):
+        return np.asarray(by_number(x).view(np.ndarray), dtype)
+    return as_numbers(x)
 
 
 def _each(x: Any) -> Any:
@@ -203,7 +218,7 @@ def _in_place(name: str) -> Function:
     ufunc = getattr(np, name)
 
     def own(x: Any, other: Any) -> Any:
-        return _assigned(x, ufunc(x, other)) if _takes_part(other) else NotImplemented
+        return assigned(x, ufunc(x, other)) if _takes_part(other) else NotImplemented
 
     return own
 
@@ -281,21 +296,39 @@ METHODS: dict[str, Function] = {
     "__on_arrays__": lambda x, function, args, options: call_on_arrays(function, args, options),
     "__array_ufunc__": lambda x, ufunc, method, *inputs, **options: call_whole_ufunc(ufunc, method, inputs, options),
     "__array_function__": lambda x, function, types, args, kwargs: call_whole_function(function, args, kwargs),
-    "reshape": lambda x, *shape, order="C": shown(reshape(x, *shape, order=order)),
-    "transpose": lambda x, *axes: shown(
-        reductions.transposed(x, axes[0] if len(axes) == 1 and np.ndim(axes[0]) else axes or None)
+    "reshape": lambda x, *shape, order="C": call_whole_function(
+        np.reshape, (x, shape[0] if len(shape) == 1 else shape), {"order": order}
+    ),
+    "transpose": lambda x, *axes: call_whole_function(
+        np.transpose, (x, axes[0] if len(axes) == 1 and (axes[0] is None or np.ndim(axes[0])) else axes or None), {}
     ),
     "flatten": lambda x, order="C": copy_of(reshape(x, -1, order=order)),
     "tolist": lambda x: by_number(x).tolist(),
     "item": lambda x, *place: by_number(x).item(*place),
+    "put": put,
+    "compress": lambda x, condition, axis=None, out=None: call_whole_function(
+        np.compress, (condition, x, axis), {"out": out}
+    ),
     "copy": lambda x, order="C": copy_of(x),
-    "astype": lambda x, dtype, *_, **__: as_type(x, dtype),
+    "astype": _cast,
     "take": _method(np.take),
     **{
         name: _method(getattr(np, name))
         for name in (
             *("sum", "mean", "prod", "max", "min", "var", "std", "ptp", "cumsum", "cumprod", "dot", "trace"),
-            *("diagonal", "clip", "ravel", "swapaxes", "squeeze", "repeat", "round", "argmax", "argmin", "argsort"),
+            *(
+                "choose",
+                "diagonal",
+                "clip",
+                "ravel",
+                "swapaxes",
+                "squeeze",
+                "repeat",
+                "round",
+                "argmax",
+                "argmin",
+                "argsort",
+            ),
             *("all", "any", "sort", "partition", "argpartition", "searchsorted", "nonzero"),
         )
     },
@@ -303,11 +336,14 @@ METHODS: dict[str, Function] = {
 """What a traced array does beyond being a node, by the name of the method."""
 
 PROPERTIES: dict[str, Function] = {
-    "T": lambda x: shown(reductions.transposed(x)),
+    "T": lambda x: call_whole_function(np.transpose, (x,), {}),
+    "mT": lambda x: call_whole_function(np.matrix_transpose, (x,), {}),
+    "real": lambda x: x,
+    "imag": lambda x: np.zeros(x.shape),
     "ndim": lambda x: len(x.shape),
     "size": lambda x: size_of(x.shape),
     "dtype": lambda x: np.dtype(object),
-    "flat": lambda x: by_number(x).flat,
+    "flat": Flat,
     "nbytes": lambda x: 8 * size_of(x.shape),
 }
 

@@ -14,26 +14,32 @@ from typing import Any
 import numpy as np
 
 from ..data import array_of
+from ..errors import TraceError
+from ..graph import user_line
 from ..operations import table
 from ..programs import ArrayTracer, Shape, Tracer, shape_of, size_of
 from . import array_reductions as reductions
 from . import products
 from . import rearranging as rearranged
+from .aliases import VIEWS, of_its_own, views, with_views
 from .indexing import taken
 from .nests import conditions, elementwise, operand, shown
-from .writing import copy_of, is_of, write
+from .writers import WRITERS, assigned, is_target, without_out
 
 Function = Callable[..., Any]
 
 
-def by_number(x: Any) -> Any:
-    """Return what holds whole arrays with these as arrays of numbers."""
+def by_number(x: Any, given: list[tuple[ArrayTracer, Any]] | None = None) -> Any:
+    """Return what holds whole arrays with these as arrays of numbers, and note which is which."""
     if isinstance(x, ArrayTracer):
-        return array_of(x.__whole__().numbers(), x.shape)
+        items = array_of(x.__whole__().numbers(), x.shape)
+        if given is not None:
+            given.append((x, items))
+        return items
     if type(x) in (list, tuple):
-        return type(x)(map(by_number, x))
+        return type(x)([by_number(own, given) for own in x])
     if type(x) is dict:
-        return {key: by_number(own) for key, own in x.items()}
+        return {key: by_number(own, given) for key, own in x.items()}
     return x
 
 
@@ -54,6 +60,15 @@ def shown_each(found: Any) -> Any:
 
 def call_whole_function(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     """Carry out a function of NumPy's on whole arrays: whole where that is known, else on their numbers."""
+    writer = WRITERS.get(function)
+    if writer is not None and (function is np.copyto or is_target(args[0] if args else next(iter(kwargs.values())))):
+        return writer(*args, **kwargs)
+    out, args, kwargs = without_out(function, args, kwargs)
+    if out is not None:
+        return assigned(out, call_whole_function(function, args, kwargs))
+    found = _views(function, args, kwargs)
+    if found is not None:
+        return found
     own = FUNCTIONS.get(function)
     if own is not None:
         since = Tracer("").birth
@@ -63,11 +78,36 @@ def call_whole_function(function: Any, args: Sequence[Any], kwargs: dict[str, An
         except TypeError:
             bound = None  # an option that is for numbers
         if bound is not None:
-            found = own(*bound.args, **bound.kwargs)
-            if function not in _VIEWS and is_of(found, since):
-                found = copy_of(found)  # which may be written to
-            return shown_each(found)
-    return function(*by_number(tuple(args)), **by_number(dict(kwargs)))
+            return shown_each(of_its_own(own(*bound.args, **bound.kwargs), since))
+    return _on_numbers(function, args, kwargs)
+
+
+def _views(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Return the views that a function gives of the one array among its arguments; None where it gives none."""
+    which = 1 if function is np.einsum and len(args) == 2 else 0
+    x = args[which] if args and (which or function in VIEWS) else None
+    x = getattr(x, "slice_of", None) if which and not isinstance(x, ArrayTracer) else x
+    if not isinstance(x, ArrayTracer):
+        return None
+    return views(lambda x: function(*args[:which], x, *args[which + 1 :], **kwargs), x)
+
+
+def _on_numbers(function: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """Carry out a function on arrays of numbers, which it may not write to; views of these are views."""
+    given: list[tuple[ArrayTracer, Any]] = []
+    numbers = by_number(tuple(args), given), by_number(dict(kwargs), given)
+    for _, items in given:
+        items.flags.writeable = False
+    try:
+        found = function(*numbers[0], **numbers[1])
+    except ValueError as error:
+        if "read-only" not in str(error):
+            raise
+        raise TraceError(
+            f"numpy.{getattr(function, '__name__', function)} writes to a traced array at {user_line()}, which traces "
+            "can't follow; write to it by index, as x[...] = values"
+        ) from error
+    return with_views(found, given)
 
 
 def _says_nothing(key: str, option: Any) -> bool:
@@ -226,18 +266,12 @@ def _all(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return conditions(lambda x: table.equal(x, 0.0), count)
 
 
-def _copyto(dst: Any, src: Any, casting: str = "same_kind", where: Any = True) -> None:
-    write(dst, ..., src if where is True else _where(where, src, dst))
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    found = products.nan_to_num(x, nan, posinf, neginf)
+    return found if copy else assigned(x, found)
 
-
-_VIEWS = {
-    *(np.reshape, np.ravel, np.transpose, np.swapaxes, np.moveaxis, np.expand_dims, np.squeeze, np.broadcast_to),
-    *(np.diagonal, np.flip, np.split),
-}
-"""What gives views of an array; what else gives the array itself, or a view of it, is to give a copy."""
 
 FUNCTIONS: dict[Any, Function] = {
-    np.copyto: _copyto,
     np.count_nonzero: lambda a, axis=None, *, keepdims=False: reductions.total(
         elementwise(lambda x: table.where(table.not_equal(x, 0.0), 1.0, 0.0), a), axis, keepdims
     ),
@@ -281,7 +315,7 @@ FUNCTIONS: dict[Any, Function] = {
     np.polyval: products.polyval,
     np.trapezoid: products.trapezoid,
     np.nansum: lambda a, axis=None, *, keepdims=False: products.nan_sum(a, axis, keepdims),
-    np.nan_to_num: products.nan_to_num,
+    np.nan_to_num: _nan_to_num,
     np.sinc: products.sinc,
     np.append: products.append,
     np.select: products.select,

@@ -21,6 +21,7 @@ from ..programs import (
     Numbers,
     Part,
     Place,
+    Tracer,
     View,
     copied,
     shape_of,
@@ -113,7 +114,7 @@ def _with(array: ArrayTracer, part: Part, value: Any) -> ArrayTracer:
                 parts.append((own, flat.view(own)))
         parts.sort(key=lambda pair: pair[0].start)
         if len(parts) == 1 and isinstance(value, ArrayTracer):
-            return copied(value)  # reshaped in `_of_shape`
+            return copied(value.view(whole((count,))).view(whole(shape)))
         return ArrayTracer(shape, "", Place(shape, [own for own, _ in parts]), tuple([own for _, own in parts]))
     places = list(part.places())
     is_written = np.zeros(size, bool)
@@ -181,16 +182,23 @@ def _is_view(x: ArrayTracer) -> bool:
 
 def _part_of(x: ArrayTracer) -> Part:
     """Return which part of its root an array is."""
+    part = _known_part(x)
+    if part is None:
+        raise TraceError(f"a rearranged traced array was written to at {user_line()}; write to a copy of it")
+    return part
+
+
+def _known_part(x: ArrayTracer) -> Part | None:
+    """Return which part of its root an array is; None where no strides give it."""
     if x.memory is not None or not _is_view(x):
         return whole(x.shape)
-    part, of = x.op.part, x.args[0]
-    if of.memory is None and _is_view(of):
-        found = View(of.shape, part).after(View(_root(of).shape, _part_of(of)))
-        if found is None:
-            raise TraceError(f"a rearranged traced array was written to at {user_line()}; write to a copy of it")
-        part = found.part
-    own: Part = part
-    return own
+    own: Part = x.op.part
+    of = x.args[0]
+    if of.memory is not None or not _is_view(of):
+        return own
+    part = _known_part(of)
+    found = None if part is None else View(of.shape, own).after(View(_root(of).shape, part))
+    return None if found is None else found.part
 
 
 def _mask(index: Any, shape: tuple[int, ...]) -> Any:
@@ -242,15 +250,39 @@ def sliced(x: ArrayTracer, index: Any) -> Any:
     if type(index) is int and len(x.shape) == 1 and x.memory is not None and x.memory.numbers:
         place, _, _ = located(x.shape, index)
         return x.memory.number(place.start)
-    now = x.__whole__()
-    node = item(now, index)
+    since = Tracer("").birth
+    node = item(x.__whole__(), index)
+    if located(x.shape, index)[1]:
+        return shown(copy_of(node) if is_of(node, since) else node)  # index arrays copy
+    return handed_out(node)
+
+
+def handed_out(node: Any) -> Any:
+    """Return a view as traced code gets it: what is small is filled anew when the array is written to."""
     found = shown(node)
     if isinstance(node, ArrayTracer) and found is not node and _is_view(node) and not holds_conditions(node):
         found.slice_of = node
-        found.flags.writeable = False
-        if _root(node).birth >= session.since:
-            _memory_of(node).hand_out(found, _part_of(node))
+        _keep(found, node)
     return found
+
+
+def _keep(found: Any, node: ArrayTracer) -> None:
+    """Fill an array of numbers anew whenever the view that it shows is written to; nobody else writes to it."""
+    found.flags.writeable = False
+    if _root(node).birth >= session.since:
+        _memory_of(node).hand_out(found, _part_of(node))
+
+
+def as_numbers(x: ArrayTracer) -> Any:
+    """Return an array as one of numbers that only reads: it is filled anew when the array is written to."""
+    items = np.fromiter(x.__whole__().numbers(), object, size_of(x.shape)).reshape(x.shape)
+    _keep(items, x)
+    return items
+
+
+def placed(x: ArrayTracer) -> tuple[ArrayTracer, Part | None]:
+    """Return what an array is a view of, or itself, and which part of it; None where no strides give it."""
+    return _root(x), _known_part(x)
 
 
 def copy_of(x: Any) -> Any:
@@ -263,8 +295,8 @@ def copy_of(x: Any) -> Any:
 
 
 def is_of(found: Any, since: int) -> bool:
-    """Return whether an array is one from before some birth, or a view of it."""
+    """Return whether an array is one from before some birth, or a view of it, or one that can't be written to."""
     if not isinstance(found, ArrayTracer):
         return False
-    root = _root(found)
-    return root.memory is not None or root.birth < since
+    root, part = placed(found)
+    return part is None or root.memory is not None or root.birth < since

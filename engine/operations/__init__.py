@@ -37,4 +37,5 @@ from .roots import chosen as chosen
 from .roots import power_of_root as power_of_root
 from .roots import unscaled as unscaled
 from .ufunc_rules import nan_to_num as nan_to_num
+from .ufunc_rules import numpy_sinc as numpy_sinc
 from .unlisted import Unlisted as Unlisted

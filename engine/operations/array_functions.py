@@ -19,7 +19,8 @@ from .arrays import array, plain, use_functions, values
 from .arrays import read as read
 from .functions import take
 from .primitive import Primitive, Reduction, is_whole
-from .ufunc_rules import nan_to_num
+from .ufunc_rules import nan_to_num, numpy_sinc
+from .untraceable import symbolic_in
 
 
 def on_arrays(function: Any, args: Sequence[Any], options: Mapping[str, Any]) -> Any:
@@ -123,6 +124,15 @@ def _copyto(dst: Any, src: Any, casting: Any = "same_kind", where: Any = True) -
     if np.asarray(where).dtype == object:
         src, where = _where(where, src, dst), True
     np.copyto(plain(dst), plain(src), casting, where)
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    items = array(a)
+    if symbolic_in(items) is None:
+        return np.count_nonzero(values(items), axis, keepdims=keepdims)
+    return np.sum(
+        np.frompyfunc(lambda x: table.where(x != 0, 1.0, 0.0), 1, 1)(items).view(Array), axis, keepdims=keepdims
+    )
 
 
 def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
@@ -287,6 +297,7 @@ _OWN: dict[Any, Callable[..., Any]] = {
     np.argmin: lambda a, *args, **kwargs: np.argmin(values(array(a)), *args, **kwargs),
     np.argsort: lambda a, *args, **kwargs: np.argsort(values(array(a)), *args, **kwargs),
     np.copyto: _copyto,
+    np.count_nonzero: _count_nonzero,
     np.median: lambda a, axis=None, out=None, overwrite_input=False, keepdims=False: _quantile(
         a, 0.5, axis, out, keepdims=keepdims, median=True
     ),
@@ -296,6 +307,7 @@ _OWN: dict[Any, Callable[..., Any]] = {
     np.nan_to_num: _nan_to_num,
     np.percentile: lambda a, q, *args, **kwargs: _quantile(a, np.true_divide(q, 100.0), *args, **kwargs),
     np.quantile: _quantile,
+    np.sinc: lambda x: np.frompyfunc(numpy_sinc, 1, 1)(plain(x)),
     np.sort: _sort,
     np.where: _where,
 }

@@ -29,6 +29,8 @@ from .untraceable import refuse, symbolic_in, traced_in
 _BY_OPERATORS = {"negative", "matmul", "vecdot", "matvec", "vecmat"}
 
 
+_WRITERS = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal, np.nan_to_num}
+_CHOICE = {"out", "where"}
 _LOGIC = {"bitwise_and", "bitwise_or", "bitwise_xor", "invert"}  # which conditions have
 
 
@@ -73,12 +75,21 @@ class Array(np.ndarray[Any, Any]):
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         out = options.get("out", ())
+        if any(map(is_whole, out)):
+            return NotImplemented
+        target = getattr(inputs[0], "slice_of", None)
+        if method == "at" and target is not None:
+            return target.__array_ufunc__(ufunc, method, target, *inputs[1:])
         if len(out) == 1 and getattr(out[0], "slice_of", None) is not None:
-            out[0][...] = self.__array_ufunc__(ufunc, method, *inputs, **{**options, "out": ()})
-            return out[0]
+            return out[0].slice_of.__array_ufunc__(ufunc, method, *inputs, **options)
         return apply_ufunc(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: Any, kwargs: Any) -> Any:
+        first = args[0] if function in _WRITERS else args[1] if function is np.einsum and len(args) == 2 else None
+        for target in (kwargs.get("out"), first):
+            whole = getattr(target, "slice_of", None)
+            if whole is not None:  # which is written to, or may give a view
+                return whole.__array_function__(function, types, args, kwargs)
         return apply_function(function, types, args, kwargs)
 
     def __repr__(self) -> str:
@@ -87,10 +98,17 @@ class Array(np.ndarray[Any, Any]):
     def __reduce__(self) -> Reduced:
         return unpickled, ("array", self.view(np.ndarray))
 
+    @property
+    def T(self) -> Any:
+        """Return the array with its axes in reverse order."""
+        return self.transpose()
+
     def astype(self, dtype: Any, *args: Any, **kwargs: Any) -> Any:
         """Return the array as one of another type; traced numbers are doubles."""
         symbolic = symbolic_in(self)
         if symbolic is not None:
+            if not (args[3] if len(args) > 3 else kwargs.get("copy", True)) and np.dtype(dtype) in (float, object):
+                return self
             return symbolic.__as_type__(self, np.dtype(dtype))
         return np.ndarray.astype(self, dtype, *args, **kwargs)
 
@@ -121,6 +139,22 @@ class Array(np.ndarray[Any, Any]):
     def sort(self, axis: Any = -1, kind: Any = None, order: Any = None, **kwargs: Any) -> None:
         """Sort in place, nan last."""
         self[...] = np.take_along_axis(self.view(np.ndarray), self.argsort(axis=axis, kind=kind, **kwargs), axis)
+
+
+def _moved(name: str) -> Callable[..., Any]:
+    """Return a method that may give views: of a slice of a traced array it gives what the slice of NumPy's would."""
+
+    def own(self: Array, *args: Any, **kwargs: Any) -> Any:
+        if self.slice_of is not None:
+            return getattr(self.slice_of, name)(*args, **kwargs)
+        return getattr(np.ndarray, name)(self, *args, **kwargs)
+
+    own.__name__, own.__doc__ = name, getattr(np.ndarray, name).__doc__
+    return own
+
+
+for _name in ("reshape", "ravel", "transpose", "swapaxes", "squeeze", "diagonal"):
+    setattr(Array, _name, _moved(_name))
 
 
 def _is_mask(index: Any, items: Any) -> bool:
@@ -178,6 +212,8 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
     simple_call = method == "__call__" and not options
     if simple_call and rule is not None and not any(getattr(x, "ndim", type(x) in _LISTS) for x in inputs):
         return rule(*[_item(item) for item in inputs])
+    if method == "__call__" and _holds_objects(options.get("where")):
+        return _where_conditions(ufunc, inputs, options)
     given = [plain(item) for item in inputs]
     kept, out = ({}, ()) if simple_call else _options(ufunc, predicate, options)
     if method == "reduce" and "where" in kept and ufunc.identity is not None:
@@ -209,6 +245,16 @@ def apply_ufunc(ufunc: np.ufunc, method: str, inputs: Sequence[Any], options: di
             return _result(_greatest(ufunc, rule, given[0], kept.get("axis", 0), kept.get("keepdims", False)))
         found = getattr(item_by_item, method)(*given, **kept)
     return _result(_conditions(found) if predicate and not out else found, out)
+
+
+def _where_conditions(ufunc: np.ufunc, inputs: Sequence[Any], options: dict[str, Any]) -> Any:
+    """Carry out a ufunc where traced conditions hold; what it writes to is as it was elsewhere."""
+    out: Sequence[Any] = options.get("out") or ()
+    if len(out) != 1 or out[0] is None:
+        raise TypeError(f"{ufunc.__name__} expected out=, one array, since where= is traced")
+    found = apply_ufunc(ufunc, "__call__", inputs, {key: own for key, own in options.items() if key not in _CHOICE})
+    out[0][...] = np.frompyfunc(table.where, 3, 1)(plain(options["where"]), plain(found), plain(out[0]))
+    return out[0]
 
 
 def _only_axes(options: dict[str, Any]) -> bool:

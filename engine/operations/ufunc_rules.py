@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -59,3 +60,8 @@ def nan_to_num(nan: Any, posinf: Any, neginf: Any) -> Callable[[Any], Any]:
         return table.where(x != x, nan, finite)
 
     return number
+
+
+def numpy_sinc(x: Any) -> Any:
+    """Return what ``np.sinc`` gives: nan where a number has no sine."""
+    return table.where(table.abs(x) == table.inf, math.nan, table.sinc(x))

@@ -10,6 +10,7 @@ from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import read_beyond as read_beyond
 from .dependence import varying as varying
+from .digests import digest_of as digest_of
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter
 from .long_sums import LEAST_SCALE as LEAST_SCALE
@@ -74,6 +75,7 @@ from .views import Structural as Structural
 from .views import View as View
 from .views import axes_in_order as axes_in_order
 from .views import contiguous as contiguous
+from .views import number_at as number_at
 from .views import regular as regular
 from .views import row_at as row_at
 from .views import seen_through as seen_through

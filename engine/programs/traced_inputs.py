@@ -23,4 +23,6 @@ def symbols(program: Program) -> list[Any]:
 
 def symbols_of(names: Iterable[str], structure: Structure) -> list[Any]:
     """Return a node for each value of a structure."""
+    if not structure.has_whole:
+        return list(map(Tracer, names))
     return [symbol(name, leaf.shape) for name, leaf in zip(names, structure.leaves(), strict=True)]

@@ -18,7 +18,7 @@ from .loop import Loop
 from .program import flat, with_constant
 from .tables import Numbers, constants
 from .unknown import Unknown
-from .views import Part, Place, Shape, View, elements, regular, size_of, whole
+from .views import Part, Place, Shape, View, elements, number_at, regular, size_of, whole
 
 _births = itertools.count()
 _long_forms: dict[Primitive, tuple[int, Callable[[Sequence[Any]], Any]]] = {}  # long_sums.py gives them
@@ -202,8 +202,11 @@ class ArrayTracer:
         now = of.__whole__() if type(of) is ArrayTracer else of
         return self if now is of else structural(self.op, [now])
 
-    def view(self, part: Part) -> Any:
-        """Return some of its numbers: an array, or one number."""
+    def view(self, part: Any = None) -> Any:
+        """Return some of its numbers: an array, or one number; without a part the array, as ``ndarray.view()``."""
+        if type(part) is not Part:
+            own: Any = self
+            return own.astype(float if part is None or isinstance(part, type) else part, copy=False)
         return structural(View(self.shape, part), [self])
 
     def numbers(self) -> list[Tracer]:
@@ -223,13 +226,13 @@ class ArrayTracer:
 def _numbers_at(array: Any, places: Sequence[int]) -> list[Any]:
     """Return the numbers of an array at some places, each as one of the array that it is looked up in."""
     if type(array) is Numbers:
-        return [array.part(Part(k, (), ())) for k in places]
+        return [array.part(number_at(k)) for k in places]
     if type(array.op) is View and not array.op.stops:
         own = array.op.part.places()
         return _numbers_at(array.args[0], [own[k] for k in places])
     if array.each is not None:
         return [array.each[k] for k in places]
-    known, parts = array.views, [Part(k, (), ()) for k in places]
+    known, parts = array.views, [number_at(k) for k in places]
     for part in parts:
         if part not in known:
             known[part] = Tracer("", View(array.shape, part), (array,))
@@ -251,7 +254,7 @@ def joined(numbers: Sequence[Any], shape: Shape) -> Any:
     found = array_in_order(numbers, shape)
     if found is not None:
         return found if getattr(found, "memory", None) is None else copied(found)
-    parts = [Part(k, (), ()) for k in range(len(numbers))]
+    parts = [number_at(k) for k in range(len(numbers))]
     return structural(Place(shape, parts), [lift(number) for number in numbers])
 
 

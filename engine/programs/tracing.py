@@ -63,7 +63,7 @@ def _with_truths(structure: Structure, tree: Any) -> Structure:
     if structure.kind == "array":
         is_truth = getattr(getattr(tree, "dtype", None), "kind", "") == "b"
         return replace(structure, made=bool) if is_truth else structure
-    if structure.kind not in ("tuple", "list", "dict", "record"):
+    if structure.of_numbers or structure.kind not in ("tuple", "list", "dict", "record"):
         return structure
     of = [getattr(tree, key) for key in structure.keys] if structure.kind == "record" else tree
     items = list(of.values() if isinstance(of, dict) else of)
@@ -76,7 +76,8 @@ def trace_for(f: Callable[..., Any], structure: Structure) -> Program:
     structure = structure.in_arrays(whole_from())
     names = input_names(f, structure)
     since = next(_births)
-    inputs = symbols_of(names, structure)
+    with uncollected():
+        inputs = symbols_of(names, structure)
     truths = list(structure.truths())
     structure = structure.without_truths() if truths else structure
     if not session.depth:

@@ -227,10 +227,12 @@ class View(OfArrays):
         stops: whether no derivative passes.
     """
 
+    # Of all views alike: there may be one for each number of an array.
+    name = symbol = __name__ = "view"
+
     def __init__(self, of: Shape, part: Part, stops: bool = False) -> None:
-        self._begin("view", 1, (part.shape,))
+        self.arity, self.shapes = 1, (part.shape,)
         self.of, self.part, self.stops = of, part, stops
-        self.__doc__ = "Look at some numbers of an array."
 
     @kept
     def is_all(self) -> bool:
@@ -272,6 +274,12 @@ def _view(of: Shape, part: Any, stops: bool) -> View:
     return View(of, Part(*part), stops)
 
 
+@functools.lru_cache(maxsize=1 << 14)
+def number_at(k: int) -> Part:
+    """Return the part that is one number."""
+    return Part(k, (), ())
+
+
 def elements(of: Shape) -> Sequence[View]:
     """Return the views of each number of an array."""
     return _elements(of) if size_of(of) <= _KEPT else _elements.__wrapped__(of)
@@ -279,7 +287,7 @@ def elements(of: Shape) -> Sequence[View]:
 
 @functools.lru_cache(maxsize=32)
 def _elements(of: Shape) -> tuple[View, ...]:
-    return tuple([View(of, Part(k, (), ())) for k in range(size_of(of))])
+    return tuple([View(of, number_at(k)) for k in range(size_of(of))])
 
 
 _KEPT = 4_096  # views of one array that are kept for others of its shape
@@ -324,10 +332,10 @@ class Place(OfArrays):
     def fills(self) -> bool:
         """Whether each argument stands side by side after the one before, so that together they are the array."""
         end = 0
-        for part in self.parts:
-            if part.start != end or not part.is_contiguous:
+        for start, shape, strides in self.parts:
+            if start != end or (shape and not Part(start, shape, strides).is_contiguous):
                 return False
-            end += size_of(part.shape)
+            end += size_of(shape) if shape else 1
         return end == size_of(self.shape)
 
     def part_with(self, part: Part) -> tuple[int, int] | None:

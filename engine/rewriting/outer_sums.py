@@ -1,7 +1,8 @@
 """Take sums of outer products out of scans: their factors are stacked, and one product of two matrices follows.
 
 The gradient by a matrix that all iterations multiply with is such a sum. In the scan each iteration would read and
-write as many numbers as the matrix has; a product of matrices adds them up in registers.
+write as many numbers as the matrix has; a product of matrices adds them up in registers. After a counted scan the
+product is a sum over as many rows, too, for each of its numbers.
 """
 
 from __future__ import annotations
@@ -12,20 +13,21 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from ..operations import Primitive, table
-from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Part, Program, Shape, View, drop, flat, values_in_tuple
+from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Part, Place, Program, Shape, View, drop, flat, values_in_tuple
 from .inlining import body_of
 
 _LEAST = {SCAN: 32, COUNTED: 4}  # iterations, at least
-_GAIN = 8  # numbers of a product for each of its factors' that are worth their stacking
+_GAIN = {SCAN: 8, COUNTED: 2}  # numbers of a product for each of its factors' that are worth their stacking
 
 Made = dict[int, tuple[Loop, tuple[int, ...], int]]  # of each result of a loop: that, its arguments, and which it is
 
 
 class _Factor(NamedTuple):
-    """A value of a body; or, for each row of a map there, whose first result that is, a number `inside`."""
+    """A value of a body; or numbers there; or one `inside` for each row of a map, whose first result that value is."""
 
     value: int
     inside: int = -1
+    numbers: tuple[int, ...] = ()
 
 
 class _Outer(NamedTuple):
@@ -78,7 +80,7 @@ def _outer_sums(loop: Loop) -> dict[int, _Outer]:
     found = {}
     for place in range(loop.carry + loop.stacked, len(body.outputs)):
         value = body.outputs[place]
-        outer = _outer(made, value) if uses[value] == 1 and value in made else None
+        outer = _outer(made, value, _GAIN[loop.kind]) if uses[value] == 1 and value in made else None
         if outer is not None:
             found[place] = outer
     return found
@@ -93,18 +95,19 @@ def _made(program: Program) -> Made:
     }
 
 
-def _outer(made: Made, value: int) -> _Outer | None:
+def _outer(made: Made, value: int, gain: int) -> _Outer | None:
     """Return the factors of an outer product: one of them is a row's number, the other all rows share."""
     rows, args, place = made[value]
     if not (rows.kind == MAP and place < rows.stacked):
         return None
-    inside, inner_value = _made(rows.body), rows.body.outputs[place]
-    if inner_value not in inside:
+    (length, *each), inner_value = rows.shapes[place], rows.body.outputs[place]
+    if len(each) != 1 or each[0] * length < gain * (each[0] + length):
         return None
+    inside = _made(rows.body)
+    if inner_value not in inside:
+        return _written_out(rows, args, value - place, inner_value)
     columns, taken, place = inside[inner_value]
-    if not (columns.kind == MAP and place < columns.stacked) or columns.length * rows.length < _GAIN * (
-        columns.length + rows.length
-    ):
+    if not (columns.kind == MAP and place < columns.stacked):
         return None
     steps = dict(zip(columns.body.firsts, columns.body.steps, strict=True))
     step = steps.get(columns.body.outputs[place])
@@ -120,6 +123,34 @@ def _outer(made: Made, value: int) -> _Outer | None:
         elif factor >= columns.rows and rows.body.offset <= source < rows.body.count:
             left.append(_Factor(value - made[value][2], source))
     return _Outer(step.op, left[0], right[0]) if len(left) == len(right) == 1 else None
+
+
+def _written_out(rows: Loop, args: Sequence[int], first: int, value: int) -> _Outer | None:
+    """Return the factors where a row's number is multiplied by one shared number after another."""
+    steps = dict(zip(rows.body.firsts, rows.body.steps, strict=True))
+    place = steps.get(value)
+    if place is None or not isinstance(place.op, Place) or not place.op.is_list:
+        return None
+    products = [steps.get(k) for k in place.args]
+    op = products[0].op if products[0] is not None else None
+    if op not in (table.mul, table.strong_mul):
+        return None
+    left: set[int] = set()
+    right: list[int] = []
+    for step in products:
+        if step is None or step.op is not op:
+            return None
+        shared = [k for k in step.args if rows.rows <= k < len(args)]
+        own = [k for k in step.args if k < rows.rows or k >= rows.body.offset]
+        if len(shared) != 1 or len(own) != 1:
+            return None
+        left.update(own)
+        right.append(args[shared[0]])
+    if len(left) > 1:
+        return None
+    (number,) = left
+    factor = _Factor(args[number]) if number < rows.rows else _Factor(first, number)
+    return _Outer(op, factor, _Factor(-1, numbers=tuple(right)))
 
 
 def _with_products(builder: Builder, loop: Loop, found: dict[int, _Outer], args: tuple[int, ...]) -> list[int]:
@@ -154,8 +185,7 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
     for factor in factors:
         if factor.inside >= 0:
             inside.setdefault(factor.value, []).append(factor.inside)
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     known: dict[_Factor, int] = {}
     for (op, args), first in zip(body.steps, body.firsts, strict=True):
         own = tuple([values[k] for k in args])
@@ -167,7 +197,13 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
         results = builder.results(op.change(body=flat(op.body, chosen)), own)
         values += [*results[: op.stacked], *results[op.stacked + len(more) :]]
         known.update({_Factor(first, value): results[op.stacked + k] for k, value in enumerate(more)})
-    found = [known[each] if each.inside >= 0 else values[each.value] for each in factors]
+    found = []
+    for each in factors:
+        if each.numbers:
+            parts = [Part(k, (), ()) for k in range(len(each.numbers))]
+            found.append(builder.write(Place((len(parts),), parts), tuple([values[k] for k in each.numbers])))
+        else:
+            found.append(known[each] if each.inside >= 0 else values[each.value])
     outputs = [*[values[k] for k in body.outputs], *found]
     shapes = builder.shapes_of(outputs, body.arguments)
     program = builder.finish(replace(body, result=values_in_tuple(shapes)), outputs)
@@ -176,15 +212,13 @@ def _with_factors(body: Program, factors: Sequence[_Factor]) -> tuple[Program, l
 
 def _with_sums_apart(body: Program) -> Program:
     """Return the program with a map of its own for each sum of arrays that a map adds up beside other things."""
-    builder = Builder(len(body.names))
-    values = [*range(len(body.names)), *map(builder.constant, body.constants)]
+    builder, values = Builder.like(body)
     for op, args in body.steps:
         own = tuple([values[k] for k in args])
-        place = _summed(op) if isinstance(op, Loop) else None
-        if place is None:
-            values += builder.results(op, own)
-        else:
+        if isinstance(op, Loop) and (place := _summed(op)) is not None:
             values += _sums_apart(builder, op, place, own)
+        else:
+            values += builder.results(op, own)
     return builder.finish(body, [values[k] for k in body.outputs])
 
 
@@ -201,7 +235,8 @@ def _summed(op: Loop) -> int | None:
         if not isinstance(inner, Loop) or inner.kind != MAP or inner.sums or inner.body.has_loops:
             continue
         results = range(first, first + inner.results)
-        if all(k in totals and uses[k] == 1 for k in results) and not any(len(body.names) <= k < body.offset for k in args):
+        takes_constants = any(len(body.names) <= k < body.offset for k in args)
+        if all(k in totals and uses[k] == 1 for k in results) and not takes_constants:
             return place
     return None
 
@@ -232,9 +267,7 @@ def _sums_apart(builder: Builder, op: Loop, place: int, args: tuple[int, ...]) -
     return [*[source[k] for k in body.outputs[: op.stacked]], *[own[k] for k in body.outputs[op.stacked :]]]
 
 
-def _product(
-    builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None
-) -> int:
+def _product(builder: Builder, op: Primitive, values: Sequence[int], shapes: Sequence[Shape], count: int | None) -> int:
     """Write the sum of the outer products of the rows of two matrices, or of as many as a value counts."""
     (length, rows), (_, columns) = shapes
     if rows > columns and count is None:

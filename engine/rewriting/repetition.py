@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Callable, Container, Hashable, Sequence
-from dataclasses import dataclass, field
 
 from ..operations import table
 from ..programs import Loop, Program, View
@@ -23,7 +22,6 @@ _FEW = 3  # arguments of a step that is cheap, and goes where its result is used
 Waits = dict[tuple[Hashable, ...], int]
 
 
-@dataclass(eq=False)
 class Group:
     """Columns of steps, by their places; the steps at the same place of all columns are one iteration.
 
@@ -33,9 +31,9 @@ class Group:
         split: whether a column is a part of a longer one, so that there are other groups like this.
     """
 
-    level: int
-    columns: list[list[int]] = field(default_factory=list)
-    split: bool = False
+    def __init__(self, level: int) -> None:
+        self.level, self.split = level, False
+        self.columns: list[list[int]] = []
 
     @property
     def length(self) -> int:
@@ -80,6 +78,8 @@ class Repetition:
 
     def groups(self) -> list[Group]:
         """Return the groups; no group depends on itself through others."""
+        if self.loosely and not self._has_like_loops():
+            return []
         alike = self._alike()
         if self.loosely and not self._rank(alike):
             return []
@@ -90,6 +90,10 @@ class Repetition:
         self._sink()
         found = list({id(group): group for group, _ in self.group_of.values()}.values())
         return sorted(found, key=lambda group: group.columns[0][0])
+
+    def _has_like_loops(self) -> bool:
+        counts = Counter([op for op, _ in self.program.steps if isinstance(op, Loop)])
+        return max(counts.values(), default=0) >= LEAST
 
     # ---- which steps are alike ----
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from ..programs import Part, Program, View, row_at
+from ..programs import Part, Program, View, number_at, row_at
 
 Column = tuple[int, ...]  # a value for each iteration
 
@@ -85,7 +85,9 @@ class Rows:
                 found.append(Piece(place, line.source, part))
             else:
                 values = [value for row in rows[first:end] for value in row]
-                found += [Piece(row_at(k, shape), value, None) for k, value in enumerate(values, first * width)]
+                places = range(first * width, end * width)
+                parts = [row_at(k, shape) for k in places] if shape else map(number_at, places)
+                found += [Piece(part, value, None) for part, value in zip(parts, values, strict=True)]
             first = end
         return found
 

@@ -15,8 +15,8 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors uncompiled forking floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/ derivatives/
-        backends/ compilation/ testing/ __init__ __main__
+        errors uncompiled forking cache floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/
+        derivatives/ backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
@@ -26,16 +26,16 @@ LAYERS = {
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views gathering tables loop nested naming listing older_form file program pruning builder dependence unknown
-        tracer traced_inputs tracing loop_powers long_sums wrapping __init__
+        views gathering tables loop nested naming listing older_form file program digests pruning builder dependence
+        unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
-        unnesting hoisting relaxing narrowing pipeline __init__
+        unnesting hoisting relaxing narrowing pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging products writing whole_functions whole_arrays traced_arrays shares __init__
+        rearranging products writing writers aliases whole_functions whole_arrays traced_arrays shares __init__
     """,
     "engine/derivatives": """
         sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
@@ -57,8 +57,8 @@ LAYERS = {
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning blocking columns in_line parts results writer moves transposing rows_by_index beyond apart
-        iterations sharing calls bodies nest __init__
+        memory module turning matrices products blocking columns in_line parts outer results writer transposing
+        passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",

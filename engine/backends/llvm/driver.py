@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..layout import Layout
 from . import watch
 from .frame import POINTER, Frame
@@ -10,12 +12,19 @@ from .turns import at, in_strips, item, loop, table, watched
 
 
 def driver(
-    layout: Layout, frame: Frame, shared: list[str], sample: list[str], single: list[str], slots: dict[int, int]
+    layout: Layout,
+    frame: Frame,
+    shared: list[str],
+    sample: list[str],
+    single: list[str],
+    slots: dict[int, int],
+    products: Sequence[str] = (),
 ) -> str:
     """Return the module with the entries ``run``, ``prepare``, ``part`` and ``finish``.
 
     Of the functions that it calls the `shared` ones run once, those of `sample` on a step of samples, those of `single`
-    on one vector of them.
+    on one vector of them. After these come `products`, one function for a step and one for a vector, that add to sums
+    without lanes what so many samples give.
 
     ``run(arguments, n, out, work)`` does all; `arguments` points to the addresses of the arrays. To share the work,
     ``prepare(arguments, n, out, work)`` comes first, then ``part(work, t, first, last, n, out)`` for each worker t,
@@ -26,6 +35,7 @@ def driver(
     declared = "".join(
         f"declare void @{name}(ptr, ptr, ptr, ptr)\n" for name in dict.fromkeys([*shared, *sample, *single])
     )
+    declared += "".join(f"declare void @{name}(ptr, ptr, ptr, i64)\n" for name in dict.fromkeys(products))
     prepare = at("cursors", "%work", frame.cursors) + at("shared", "%work", frame.shared)
     for k in range(count):
         prepare += at(f"g{k}", "%arguments", POINTER * k) + f"%a{k} = load ptr, ptr %g{k}\n"
@@ -40,7 +50,7 @@ def driver(
     )
     run = f"call void @prepare({parameters})\n"
     if layout.has_batch:
-        text += _part(layout, frame, sample, single)
+        text += _part(layout, frame, sample, single, products)
         run += "call void @part(ptr %work, i64 0, i64 0, i64 %n, i64 %n, ptr %out)\n"
     if layout.reduce:
         text += finish(layout, frame, slots)
@@ -48,9 +58,9 @@ def driver(
     return text + f"define void @run({parameters}) #0 {{\n{run}ret void\n}}\n"
 
 
-def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) -> str:
+def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str], products: Sequence[str]) -> str:
     count, units = len(layout.sizes), len(layout.units)
-    lanes, step, vector, outputs = frame.lanes, frame.step, frame.single, layout.outputs
+    lanes, step, vector = frame.lanes, frame.step, frame.single
     width = frame.machine.size
     rows = [width * size if flag else 0 for size, flag in zip(layout.sizes, layout.batched, strict=True)]
     scattered = [] if layout.reduce else layout.units
@@ -62,6 +72,14 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
 
     def calls(names: list[str], sink: str) -> str:
         return "".join(f"call void @{name}(ptr %cursors, ptr %shared, ptr %scratch, ptr {sink})\n" for name in names)
+
+    def with_products(names: list[str], count: str) -> str:
+        """Call functions, and then that of their products; it is the second one for a vector of samples."""
+        text = calls(names, "%sums")
+        if not products:
+            return text
+        product = products[names is not sample]
+        return text + f"call void @{product}(ptr %cursors, ptr %scratch, ptr %plain, i64 {count})\n"
 
     def target(name: str, sample_index: str) -> str:
         """Compute the address of a unit's row for one sample in the result."""
@@ -78,7 +96,7 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
 
     body = f"%size = mul i64 %t, {frame.total}\n" + at("mine", "%work", "%size")
     body += at("shared", "%work", frame.shared) + at("watch", "%mine", 0)
-    for name in ("cursors", "scratch", "sums", "partial"):
+    for name in ("cursors", "scratch", "sums", "partial", "plain"):
         body += at(name, "%mine", getattr(frame, name))
     for k in range(count):
         body += at(f"s{k}", "%work", frame.arguments + POINTER * k) + f"%a{k} = load ptr, ptr %s{k}\n"
@@ -90,7 +108,9 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
         clear = "call void @llvm.memset.p0.i64(ptr {}, i8 0, i64 {}, i1 false)\n"
         body += clear.format("%sums", width * lanes * frame.padded)
         if frame.narrow:
-            body += clear.format("%partial", frame.double.size * frame.padded)
+            body += clear.format("%partial", frame.double.size * frame.totals)
+        elif products:
+            body += clear.format("%plain", frame.double.size * (frame.totals - frame.padded))
     cursors, cost = count + len(scattered), watch.cost(layout.program, layout.sample_steps, 1)
 
     def through(name: str, first: str, stop: str, span: int, inside: str, turns: int, cost: int) -> str:
@@ -118,8 +138,8 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
             )
     if layout.reduce:
         # The vector that holds copies comes first, while there are no other sums to keep apart from it.
-        body += f"br i1 %ragged, label %tail, label %whole\ntail:\n{filled}" + calls(single, "%sums")
-        body += without_copies(frame, outputs)
+        body += f"br i1 %ragged, label %tail, label %whole\ntail:\n{filled}"
+        body += with_products(single, "%rest") + without_copies(frame)
         body += "".join(f"store ptr %b{k}, ptr %c{k}\n" for k in range(count)) + "br label %whole\nwhole:\n"
     start, blocks = "%first", cost * (step // vector)
     if frame.groups > 1:
@@ -128,10 +148,10 @@ def _part(layout: Layout, frame: Frame, sample: list[str], single: list[str]) ->
         body += at("group_cursors", "%mine", frame.group_cursors)
         body += through("b", "%first", "%blocks", span, _block(frame, cursors, sample), 1, frame.groups * blocks)
         start = "%blocks"
-    whole = calls(sample, "%sums") + loop("k", "0", str(cursors), 1, _advance("k", step))
+    whole = with_products(sample, str(step)) + loop("k", "0", str(cursors), 1, _advance("k", step))
     body += through("i", start, "%end", step, whole, watch.turns(blocks, None), blocks)
     if step > vector:
-        one = calls(single, "%sums") + loop("o", "0", str(cursors), 1, _advance("o", vector))
+        one = with_products(single, str(vector)) + loop("o", "0", str(cursors), 1, _advance("o", vector))
         body += watched("s", "%end", "%even", vector, one, watch.turns(cost, None), cost)
     if layout.reduce:
         body += add_up("j", frame)

@@ -20,7 +20,7 @@ from .frame import Frame
 from .guarding import guard
 from .instructions import weight, written
 from .kernel import LEVEL, Kernel
-from .loops import Nest, large_tables, turned, with_whole_results
+from .loops import Nest, large_tables, turned, with_products, with_whole_results
 from .machine import Machine, host, target
 from .object_cache import key_of
 from .scalars import in_scalars
@@ -94,7 +94,8 @@ class _Emission:
         in_memory = program.has_loops or program.has_arrays
         lowered = lower(program, written(machine, in_memory), machine.format)
         if in_memory:
-            lowered = with_whole_results(turned(lowered), in_order=reduce is not None or not any(batched))
+            lowered = turned(with_products(lowered) if any(batched) else lowered)
+            lowered = with_whole_results(lowered, in_order=reduce is not None or not any(batched))
         self.layout, self.machine = Layout(lowered, batched, reduce), machine
         self.callbacks: list[Primitive] = []
         self.size = 0

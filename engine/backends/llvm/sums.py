@@ -12,7 +12,7 @@ from .turns import at, item, loop, table
 ADDED = 64  # numbers that a lane adds up with fewer digits than doubles have
 
 
-def without_copies(frame: Frame, outputs: int) -> str:
+def without_copies(frame: Frame) -> str:
     """Set to 0 the lanes of sums that hold copies of samples."""
     lanes, machine = frame.single, frame.machine
     type_ = machine.type(lanes)
@@ -22,7 +22,7 @@ def without_copies(frame: Frame, outputs: int) -> str:
     body = f"%q.b = mul i64 %q, {machine.size * frame.lanes}\n" + at("q.x", "%sums", "%q.b")
     body += f"%q.s = load {type_}, ptr %q.x\n"
     body += f"%q.m = select <{lanes} x i1> %alive, {type_} %q.s, {type_} splat ({machine.scalar} 0.0)\n"
-    return text + loop("q", "0", str(outputs), 1, body + f"store {type_} %q.m, ptr %q.x")
+    return text + loop("q", "0", str(frame.wide), 1, body + f"store {type_} %q.m, ptr %q.x")
 
 
 def add_up(name: str, frame: Frame) -> str:
@@ -69,7 +69,7 @@ def _fold(j: str, frame: Frame) -> str:
 def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
     """Write the function that adds up what all workers found; values that samples share count once for each."""
     lanes, scalar, size = frame.lanes, frame.machine.scalar, frame.machine.size
-    type_, mean = frame.double.type(lanes), layout.reduce == "mean"
+    mean = layout.reduce == "mean"
     shapes = layout.program.output_shapes
     shared = [
         (size * start, size * slots[value], size_of(shape))
@@ -80,25 +80,12 @@ def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
         table(f"shared_{name}", [row[k] for row in shared]) for k, name in enumerate(("places", "slots", "sizes"))
     )
     body = at("partial", "%work", frame.partial) + "%count = sitofp i64 %n to double\n"
-    body += f"%ci = insertelement {type_} poison, double %count, i64 0\n"
-    body += f"%cs = shufflevector {type_} %ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
-    more = f"%t.b = mul i64 %t, {frame.total}\n" + at("t.x", "%j.x", "%t.b") + f"%t.v = load {type_}, ptr %t.x\n"
-    more += f"%t.o = load {type_}, ptr %j.x\n%t.n = fadd {type_} %t.o, %t.v\nstore {type_} %t.n, ptr %j.x"
-    each = (
-        f"%j.w = mul i64 %j, {frame.double.size}\n"
-        + at("j.x", "%partial", "%j.w")
-        + loop("t", "1", "%workers", 1, more)
-    )
-    if mean:
-        each += f"%j.s = load {type_}, ptr %j.x\n%j.m = fdiv {type_} %j.s, %cs\nstore {type_} %j.m, ptr %j.x"
-    body += loop("j", "0", str(frame.padded), lanes, each)
-    if frame.narrow:
-        one = f"%r.b = mul i64 %r, {frame.double.size}\n" + at("r.x", "%partial", "%r.b")
-        one += f"%r.v = load double, ptr %r.x\n%r.n = fptrunc double %r.v to {scalar}\n"
-        one += f"%r.c = mul i64 %r, {size}\n" + at("r.y", "%out", "%r.c") + f"store {scalar} %r.n, ptr %r.y"
-        body += loop("r", "0", str(layout.outputs), 1, one)
-    else:
-        body += f"call void @llvm.memcpy.p0.p0.i64(ptr %out, ptr %partial, i64 {size * layout.outputs}, i1 false)\n"
+    for k, (place, position, count) in enumerate(frame.runs()):
+        body += at(f"r{k}.from", "%partial", frame.double.size * place) + at(f"r{k}.to", "%out", size * position)
+        whole = count - count % lanes
+        body += loop(f"r{k}v", "0", str(whole), lanes, _total(f"r{k}", f"r{k}v", frame, lanes, mean))
+        if whole < count:
+            body += loop(f"r{k}s", str(whole), str(count), 1, _total(f"r{k}", f"r{k}s", frame, 1, mean))
     body += at("shared", "%work", frame.shared) + "%none = icmp eq i64 %n, 0\n"
     fix = f"%e.b = mul i64 %e, {size}\n" + at("e.x", "%s.from", "%e.b") + f"%e.v = load {scalar}, ptr %e.x\n"
     value, none = "%e.v", frame.machine.literal(math.nan if mean else 0.0)
@@ -120,3 +107,30 @@ def finish(layout: Layout, frame: Frame, slots: dict[int, int]) -> str:
     if shared:
         body += loop("s", "0", str(len(shared)), 1, each)
     return text + f"define void @finish(ptr %work, i64 %workers, i64 %n, ptr %out) #0 {{\n{body}ret void\n}}\n"
+
+
+def _total(run: str, name: str, frame: Frame, lanes: int, mean: bool) -> str:
+    """Write to the result what all workers have found of some numbers, or the mean of it."""
+    machine, double = frame.machine, frame.double
+    type_ = double.type(lanes)
+    text = f"%{name}.b = mul i64 %{name}, {double.size}\n" + at(f"{name}.x", f"%{run}.from", f"%{name}.b")
+    text += f"%{name}.v = load {type_}, ptr %{name}.x, align {double.size}\n"
+    one = f"%{name}t.b = mul i64 %{name}t, {frame.total}\n" + at(f"{name}t.x", f"%{name}.x", f"%{name}t.b")
+    one += f"%{name}t.v = load {type_}, ptr %{name}t.x, align {double.size}\n"
+    one += f"%{name}.n = fadd {type_} %{name}.a, %{name}t.v"
+    phi = f"%{name}.a = phi {type_} [ %{name}.v, %{name}t.enter ], [ %{name}.n, %{name}t.latch ]\n"
+    text += loop(f"{name}t", "1", "%workers", 1, one, phi)
+    found = f"%{name}.a"
+    if mean:
+        count = "%count"
+        if lanes > 1:
+            text += f"%{name}.ci = insertelement {type_} poison, double %count, i64 0\n"
+            text += f"%{name}.c = shufflevector {type_} %{name}.ci, {type_} poison, <{lanes} x i32> zeroinitializer\n"
+            count = f"%{name}.c"
+        text += f"%{name}.m = fdiv {type_} {found}, {count}\n"
+        found = f"%{name}.m"
+    if frame.narrow:
+        text += f"%{name}.r = fptrunc {type_} {found} to {machine.type(lanes)}\n"
+        found = f"%{name}.r"
+    text += f"%{name}.o = mul i64 %{name}, {machine.size}\n" + at(f"{name}.to", f"%{run}.to", f"%{name}.o")
+    return text + f"store {machine.type(lanes)} {found}, ptr %{name}.to, align {machine.size}"

@@ -246,7 +246,7 @@ def test_600_000_numbers_on_a_small_stack(tmp_path):
     def f(xs):
         return cr.map(lambda y: y * y, cr.map(cr.sin, xs), reduce="sum")
 
-    program = cr.trace(f, [0.0] * n)
+    program = cr.trace(f, np.zeros(n))
     text, header = export.files(program, name="f")
     assert len(text) < 3000 and n <= given_work(text) < n + 100
     (tmp_path / "f.h").write_text(header)

@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import emission, sine
+from chainrule.backends.llvm.machine import host
 
 
 @pytest.fixture(autouse=True)
@@ -78,5 +79,5 @@ def test_a_chain_goes_in_groups_and_a_network_does_not():
     chosen = []
     for f in (chain, wide):
         program = cr.trace(f, 1.0)
-        chosen.append(emission._vectors(emission._Emission(program, (True,), None).layout))
+        chosen.append(emission._vectors(emission._Emission(program, (True,), None, host()).layout))
     assert chosen == [4, 1]

@@ -141,7 +141,7 @@ def by_hand(w, u, xs, length):
     return (slopes @ u * (inner > 0.0)).T @ xs, slopes.T @ powers
 
 
-@pytest.mark.parametrize("dtype, error", [("float64", 1e-12), ("float32", 2e-5)])
+@pytest.mark.parametrize(("dtype", "error"), [("float64", 1e-12), ("float32", 2e-5)])
 @pytest.mark.parametrize("samples", [1, 5, 16, 37])
 def test_counted_rows_of_each_sample_are_summed(samples, dtype, error):
     w, u, xs = ragged_arguments(samples)
@@ -203,3 +203,21 @@ def test_an_infinite_factor_of_one_lane_is_no_nan_of_another():
     for place, own in enumerate(found):
         expected = np.sum([by_hand(w, u, *row)[place] for row in zip(xs, lengths, strict=True)], axis=0)
         np.testing.assert_allclose(own, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("samples", [1, 8, 21])
+def test_narrow_matrices_whose_products_are_written_out(samples):
+    draw = np.random.default_rng(8)
+    keys, xs = draw.normal(size=(16, 4)), draw.normal(size=(samples, ROWS, 4))
+    lengths = draw.integers(0, ROWS + 1, samples).astype(float)
+
+    def attended(keys, xs, length):
+        return cr.map(lambda x, keys: np.sum(np.tanh(keys @ x)), xs, keys, length=length, reduce="sum")
+
+    slopes = cr.compile(cr.grad(attended, argnums=(0, 1)), batch=("xs", "length"))
+    by_keys, by_xs = slopes(keys, xs, lengths)
+    for x, length, found, rows in zip(xs, lengths.astype(int), by_keys, by_xs, strict=True):
+        part = 1.0 - np.tanh(x[:length] @ keys.T) ** 2
+        np.testing.assert_allclose(found, part.T @ x[:length], rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(rows[:length], part @ keys, rtol=1e-12, atol=1e-12)
+        assert not np.any(rows[length:])

@@ -4,11 +4,12 @@ import itertools
 import math
 
 import chainrule as cr
+import numpy as np
 import pytest
 from chainrule import PRIMITIVES, Var, trace
 from chainrule.graph.backward import walk
 from chainrule.programs import builder, dependence
-from chainrule.rewriting import hoisting, relaxing, simplifying
+from chainrule.rewriting import hoisting, prepared, relaxing, simplifying
 from chainrule.testing import expressions
 from helpers import computing
 from hypothesis import given
@@ -195,3 +196,24 @@ def test_passing_nan_on_is_told_truly(name):
         if relaxing.passes_nan(row, position) and name not in ("where", "strong_mul", "sum", "mean", "dot"):
             for others in itertools.product((0.0, 0.3, -5.0, 40.0, -math.inf), repeat=row.arity - 1):
                 assert math.isnan(row.evaluate(*others[:position], math.nan, *others[position:]))
+
+
+def test_short_scans_of_one_length_run_as_one():
+    def f(xs, ys):
+        def running(items, reverse=False):
+            return cr.scan(lambda total, x: (total + x, total * x), 1.0, items, reverse=reverse)
+
+        (a, first), (b, second), (c, third) = running(xs), running(ys), running(xs, reverse=True)
+        return a * b + c, first, second, third
+
+    draw = np.random.default_rng(0)
+    xs, ys = draw.normal(size=(2, 300))
+    program = prepared(cr.trace(f, xs, ys), [False, False])
+    assert sorted(op.carry for op, _ in program.steps if op.name == "scan") == [1, 2]
+    for backend in ("python", "numpy", "llvm"):
+        total, *rows = cr.compile(f, backend=backend)(xs, ys)
+        before = [1.0 + np.cumsum(x) - x for x in (xs, ys, xs[::-1])]
+        assert total == pytest.approx((1.0 + xs.sum()) * (1.0 + ys.sum()) + 1.0 + xs.sum())
+        np.testing.assert_allclose(rows[0], before[0] * xs, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(rows[1], before[1] * ys, rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(rows[2], (before[2] * xs[::-1])[::-1], rtol=1e-9, atol=1e-12)

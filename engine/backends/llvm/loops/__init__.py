@@ -6,6 +6,7 @@ programs without loops: there nearly all values are registers, and the order of 
 Neither imports the other; what both need is in the folder around them.
 """
 
+from .matrices import with_products as with_products
 from .module import large_tables as large_tables
 from .nest import Nest as Nest
 from .results import with_whole_results as with_whole_results

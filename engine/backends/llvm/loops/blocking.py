@@ -94,7 +94,7 @@ def most_sums(op: Loop) -> int:
 def _joins(body: Program) -> bool:
     """Return whether a body holds no loops but maps, and counted ones that do no more than add up."""
     return all(
-        op.kind == MAP and _joins(op.body) or op.kind == COUNTED and op.sums == op.results and not op.body.has_loops
+        (op.kind == MAP and _joins(op.body)) or (op.kind == COUNTED and op.sums == op.results and not op.body.has_loops)
         for op, _ in body.steps
         if isinstance(op, Loop)
     )

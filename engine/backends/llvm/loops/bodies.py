@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Collection, Iterator, Sequence
 
 from ....operations import Primitive
-from ....programs import MAP, Gather, Loop, Part, Place, Program, Scatter, Structural, View, size_of
+from ....programs import Gather, Loop, Place, Scatter, Structural, View
 from ..fusion import fused
 from ..instructions import COMPARISONS
 from ..turns import in_blocks
@@ -20,48 +20,27 @@ from .calls import LoopCall
 from .in_line import Line, any_nan
 from .memory import Sink, Spot, together
 from .module import Module, Written
-from .parts import is_disjoint, order_of, overlaps
+from .parts import order_of, overlaps
+from .passing_on import PassedOn
 from .rows_by_index import gather, scatter
-from .writer import Writer
+from .writer import Run, Writer
 
 CHUNK = 200  # steps in a function
 _FEW = 4  # functions that are written where they stand, not called
 
 
 class Body(Writer):
-    """Write the functions that run a program once, or once for every lane.
+    """Write the functions that run a program once, or once for every lane; loops inside need ``%watch``, too."""
 
-    `inputs` says where each number is, `sinks` where each output goes (to several places, or nowhere), all seen from
-    the pointers ``%r0, %r1, ...`` (so many as `pointers`) and ``%frame``; loops need ``%watch``, too. The first `dead`
-    lanes add nothing to sums: they did so before.
-    """
-
-    def __init__(
-        self,
-        module: Module,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> None:
-        super().__init__(module, program, lanes, inputs, sinks, dead)
-        self._many_functions = sum(op.name == "exp" for op, _ in program.steps) > _FEW
+    def __init__(self, module: Module, run: Run) -> None:
+        super().__init__(module, run)
+        self._many_functions = sum(op.name == "exp" for op, _ in run.program.steps) > _FEW
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
         self.copy = ""  # how the names of values end
-        self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(pointers)], "ptr %frame, ptr %watch"])
+        self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(run.pointers)], "ptr %frame, ptr %watch"])
 
-    def inner(
-        self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> Written:
-        return Body(self.module, program, lanes, inputs, sinks, pointers, dead).write()
+    def inner(self, run: Run) -> Written:
+        return Body(self.module, run).write()
 
     # ---- functions ----
 
@@ -84,34 +63,32 @@ class Body(Writer):
 
     def in_line(
         self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
+        run: Run,
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
         copy: str = "",
         takes: str = "",
     ) -> Line | None:
-        if sum(_cost(op) for op, _ in program.steps) > _chunk(self.module.machine.lanes, lanes):
+        if sum(_cost(op) for op, _ in run.program.steps) > _chunk(self.module.machine.lanes, run.lanes):
             return None
-        body = Body(self.module, program, lanes, inputs, sinks, 0)
+        body = Body(self.module, run)
         body._temporary = self._temporary  # others write into the same function
         body.copy, body.takes = copy, takes
         body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
-        body.doubtful = {program.outputs[place] for place in doubtful}
+        body.doubtful = {run.program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         text, found = "\n".join(in_blocks(*body._functions())), list(body.held.values())
         machine = self.module.machine
-        types = [machine.type(spot.fold or (lanes if spot.wide else 1)) for spot in sums]
+        types = [machine.type(spot.fold or (run.lanes if spot.wide else 1)) for spot in sums]
         return Line(text, list(sums), types, found, body.hand_over([]), self.size, copy)
 
     def _functions(self) -> Iterator[list[str]]:
         """Write the lines of one function after another."""
         program = self.program
-        self._pass_on_sinks()
+        passed_on = PassedOn(self)
+        self._absorbed = passed_on.absorbed
         cost = list(itertools.accumulate(_cost(op) for op, _ in program.steps))
         size = _chunk(self.module.machine.lanes, self.lanes)
         chunk_of = [max(0, total - 1) // size for total in cost]
@@ -127,7 +104,7 @@ class Body(Writer):
             self._chunk = chunk
             self.begin()
             if not chunk:
-                for spot in self._to_clear:
+                for spot in passed_on.to_clear:
                     moves.clear(self, spot)
             self._conditions: dict[tuple[int, bool], str] = {}
             while place < len(program.steps) and chunk_of[place] == chunk:
@@ -146,87 +123,6 @@ class Body(Writer):
         return [
             value for value, sinks in self.sinks.items() if value not in computed or any(sink.late for sink in sinks)
         ]
-
-    def _pass_on_sinks(self) -> None:
-        """Let what is put into an array that only goes out be written where the array goes, without the array."""
-        program = self.program
-        self._absorbed: set[int] = set()
-        # Arrays of numbers that maps stack.
-        self._stacked = {
-            first + k
-            for (op, _), first in zip(program.steps, program.firsts, strict=True)
-            if isinstance(op, Loop) and op.kind == MAP
-            for k in range(op.stacked)
-            if not op.body.output_shapes[k]
-        }
-        self._to_clear: list[Spot] = []
-        views: dict[int, list[tuple[int, Part]]] = {}  # of each array
-        for (op, args), value in zip(reversed(program.steps), reversed(program.firsts), strict=True):
-            if isinstance(op, View):
-                views.setdefault(args[0], []).append((value, op.part))
-            elif isinstance(op, Structural):
-                for k in range(value, value + op.results):
-                    if k in views:
-                        self._join_sinks(k, views[k])
-            if isinstance(op, Loop):
-                self._write_over(op, args, value)
-            sinks = self.sinks.get(value, [])
-            if not isinstance(op, Place) or len(sinks) != 1 or self.uses[value] != 1 or sinks[0].late:
-                continue
-            (sink,) = sinks
-            targets = [sink.spot.part(part) for part in op.parts]
-            if None in targets or not (sink.adds or is_disjoint(op)):
-                continue
-            if not sink.adds and order_of(op) is None:
-                self._to_clear.append(sink.spot)
-            del self.sinks[value]
-            for arg, target in zip(args, targets, strict=True):
-                assert target is not None
-                self.sinks.setdefault(arg, []).append(Sink(target, sink.adds))
-            self._absorbed.add(value)
-
-    def _write_over(self, op: Loop, args: Sequence[int], first: int) -> None:
-        """Let rows that a map alone takes stand where it writes a result row by row, so that they need no memory."""
-        # The last vector of iterations may begin among those before it: it would find results instead of rows.
-        if op.kind != MAP or self.lanes > 1 or op.length % (4 * self.module.machine.lanes):
-            return
-        targets = [
-            sinks[0].spot
-            for value in range(first, first + op.stacked)
-            if self.uses[value] == 1 and len(sinks := self.sinks.get(value, [])) == 1
-            if not (sinks[0].adds or sinks[0].late) and len(sinks[0].spot.shape) == 1
-        ]
-        for value in args[: op.rows]:
-            if targets and value in self._stacked and self.uses[value] == 1 and value not in self.sinks:
-                self.homes[value] = targets.pop()
-
-    def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
-        """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
-        shape, own = self.program.value_shapes[value], views[0][1].shape
-        found = {part.start: (k, part) for k, part in views}
-        size = size_of(own)
-        if (
-            not len(found) == len(views) == self.uses[value]
-            or not size
-            or len(found) * size != size_of(shape)
-            or sorted(found) != list(range(0, size_of(shape), size))
-        ):
-            return
-        ordered = [found[start] for start in sorted(found)]
-        if any(part.shape != own or not part.is_contiguous or self.uses[k] != 1 for k, part in ordered):
-            return
-        sinks = [sink for k, _ in ordered for sink in self.sinks.get(k, [])]
-        if len(sinks) != len(ordered) or any(sink.late or sink.adds != sinks[0].adds for sink in sinks):
-            return
-        spot = together([sink.spot for sink in sinks], (len(ordered), *own))
-        spot = None if spot is None else spot.of_shape(shape)
-        if spot is None:
-            return
-        for k, _ in ordered:
-            self.sinks.pop(k)
-            self._absorbed.add(k)
-        self.sinks[value] = [Sink(spot, sinks[0].adds)]
-        self.uses[value] = 1
 
     def _fuse(self, chunk_of: Sequence[int]) -> None:
         """Find the sums of a product in the same function and with the same lanes, see `fusion`."""

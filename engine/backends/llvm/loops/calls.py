@@ -75,8 +75,8 @@ class LoopCall:
             parts = parts_of(op, self.module.machine, lanes, sinks, steps)
         key = (op, self.lanes, lanes, tuple(inputs), tuple(sinks), steps, clears, parts)
         if key not in self.module.functions:
-            own = parent, op, inputs, sinks, steps, lanes
-            self.module.functions[key] = (Shared(*own, parts) if parts else Iterations(*own, clears)).write()
+            loop = Iterations(parent, op, inputs, sinks, steps, lanes, clears)
+            self.module.functions[key] = (Shared(loop, parts) if parts else loop).write()
         written = self.module.functions[key]
         pointers = [parent.pointer(base, offset) for base, offset, _ in self.regions]
         pointers += [parent.child_frame(written.size), "%watch"]

@@ -9,12 +9,12 @@ from ....operations import table
 from ....programs import CALL, COUNTED, MAP, WHILE, Loop, Program, differing, drop, flat, size_of
 from .. import watch
 from ..turns import calls_of, in_strips, loop, moved_pointers, watched
-from . import moves
+from . import apart, moves
 from .beyond import cleared, iterations, takes_part
 from .in_line import Line, in_plain_products, is_held
-from .memory import Sink, Spot, in_order, size_in, together
+from .memory import Sink, Spot, in_order, size_in
 from .module import Written
-from .writer import Writer
+from .writer import Run, Writer
 
 _MANY = 64  # numbers that a counted scan carries and sums, from which on its code is worth having twice
 
@@ -53,7 +53,7 @@ class Iterations:
         if op.kind == WHILE:
             return self._while()
         if op.kind == CALL:
-            return self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps))
+            return self.parent.inner(Run(op.body, self.lanes, inputs, [[sink] for sink in sinks], len(steps)))
         name, text, stop = self.module.name("loop"), "", f"{op.length}"
         if op.kind == COUNTED:
             text, stop = self._length(), "%n"
@@ -97,7 +97,7 @@ class Iterations:
 
         line = self._line(op.body, inputs, sinks, own, reserved)
         if line is None:
-            body = parent.inner(op.body, lanes, inputs, targets, count)
+            body = parent.inner(Run(op.body, lanes, inputs, targets, count))
             return watched("i", "0", stop, step, calls("%i", "k", body.names), turns, cost), reserved + body.size
         size = line.size
         again, rest = Written([], 0), Written([], 0)
@@ -109,9 +109,9 @@ class Iterations:
             line = self._line(plain, inputs, sinks, own, reserved, doubtful) or line
             if not is_safe:
                 only = drop(flat(op.body, [op.body.outputs[place] for place in sums]))
-                again = parent.inner(only, lanes, inputs, [targets[place] for place in sums], count)
+                again = parent.inner(Run(only, lanes, inputs, [targets[place] for place in sums], count))
             if doubtful:
-                rest = parent.inner(op.body, lanes, inputs, targets, count)
+                rest = parent.inner(Run(op.body, lanes, inputs, targets, count))
             size = max(line.size, reserved + again.size, reserved + rest.size)
 
         lines = [line]
@@ -155,7 +155,7 @@ class Iterations:
         targets = [sink._replace(spot=named(sink.spot)) for sink in sinks]
         sums = [target.spot for sink, target in zip(sinks, targets, strict=True) if is_held(sink, self.steps)]
         every, places = [[target] for target in targets], list(map(named, inputs))
-        return self.parent.in_line(body, self.lanes, places, every, sums, reserved, doubtful, copy, takes)
+        return self.parent.in_line(Run(body, self.lanes, places, every), sums, reserved, doubtful, copy, takes)
 
     def _ends_apart(self) -> bool:
         """Return whether some lanes may end before others."""
@@ -194,7 +194,7 @@ class Iterations:
         text += turns
         if adds and rest:
             targets = [[sink] for sink in every]
-            tail = self.parent.inner(op.body, lanes, places, targets, count + 1, lanes - rest)
+            tail = self.parent.inner(Run(op.body, lanes, places, targets, count + 1, lanes - rest))
             size = max(size, own + tail.size)
             pointers = [*[f"%w{k}" for k in range(count)], "%frame"]
             text += (
@@ -220,8 +220,8 @@ class Iterations:
             )
 
         def write() -> None:
-            pairs = zip(targets, sums, strict=True)
-            for own, target in _together([(spot._replace(base="%frame", wide=False), to) for to, spot in pairs]):
+            own_frame = [spot._replace(base="%frame", wide=False) for spot in sums]
+            for own, target in apart.pairs_together(list(zip(own_frame, targets, strict=True))):
                 moves.walk(parent, ("fold", lanes), [own, target], fold)
 
         return self.parent.written(write)
@@ -230,8 +230,8 @@ class Iterations:
         """Iterate while all lanes go on together."""
         op, inputs, count = self.op, self.inputs, len(self.steps)
         asked = Sink(Spot(f"%r{count}", 0))
-        condition = self.parent.inner(op.condition, self.lanes, _without_rows(op, inputs), [[asked]], count + 1)
-        body = self.parent.inner(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count)
+        condition = self.parent.inner(Run(op.condition, self.lanes, _without_rows(op, inputs), [[asked]], count + 1))
+        body = self.parent.inner(Run(op.body, self.lanes, inputs, [[sink] for sink in self.sinks], count))
         text = "%f = getelementptr i8, ptr %frame, i64 64\nbr label %enter\nenter:\nbr label %head\nhead:\n"
         text += self._limit(f"{op.length}")
         text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
@@ -279,8 +279,8 @@ class Iterations:
         turns, size = self._turns(self.inputs, self.sinks, (), "%least")
         name = self.module.name("loop")
         self._define(name, len(self.steps), self._length() + turns)
-        apart = self._apart("%least")
-        return Written([*apart.names, name] if self.op.backwards else [name, *apart.names], max(size, apart.size))
+        others = self._apart("%least")
+        return Written([*others.names, name] if self.op.backwards else [name, *others.names], max(size, others.size))
 
     def _apart(self, first: str = "0") -> Written:
         """Iterate while any lane goes on; lanes that have ended keep their carry and add nothing.
@@ -296,12 +296,12 @@ class Iterations:
         asked = Spot(f"%r{count}", own, True)
         place, own = own, -(-(own + width) // 64) * 64
         sinks = [*map(Sink, fresh[: op.carry]), *self.sinks[op.carry : end], *map(Sink, fresh[op.carry :])]
-        body = self.parent.inner(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1)
+        body = self.parent.inner(Run(op.body, lanes, inputs, [[sink] for sink in sinks], count + 1))
         type_, mask, size = self.module.machine.type(lanes), f"<{lanes} x i1>", body.size
         text = f"%f = getelementptr i8, ptr %frame, i64 {own}\n"
         if op.kind == WHILE:
             found = _without_rows(op, inputs)
-            condition = self.parent.inner(op.condition, lanes, found, [[Sink(asked)]], count + 1)
+            condition = self.parent.inner(Run(op.condition, lanes, found, [[Sink(asked)]], count + 1))
             size = max(size, condition.size)
             text += "br label %enter\nenter:\nbr label %head\nhead:\n" + self._limit(f"{op.length}")
             text += calls_of(condition.names, [*[f"%r{k}" for k in range(count)], "%frame"], "%f")
@@ -323,8 +323,8 @@ class Iterations:
         text += moved_pointers(self.steps, "%k")
         text += calls_of(body.names, [*[f"%q{k}" for k in range(count)], "%frame"], "%f")
         own_frame = [spot._replace(base="%frame") for spot in fresh]
-        text += self.parent.written(lambda: self._choose(inputs[: op.carry], own_frame[: op.carry], mask))
-        text += self.parent.written(lambda: self._add(self.sinks[end:], own_frame[op.carry :], mask))
+        text += self.parent.written(lambda: apart.choose(self.parent, inputs[: op.carry], own_frame[: op.carry], mask))
+        text += self.parent.written(lambda: apart.add(self.parent, self.sinks[end:], own_frame[op.carry :], mask))
         text += self._again() + self._cleared(lanes)
         name = self.module.name("loop")
         self._define(name, count, text)
@@ -353,35 +353,6 @@ class Iterations:
         pairs = zip(self.sinks[carry : carry + op.stacked], self.clears, strict=True)
         return cleared(self.parent, [sink.spot for sink, flag in pairs if flag], self.steps, op.length, lanes)
 
-    def _choose(self, carry: Sequence[Spot], fresh: Sequence[Spot], mask: str) -> None:
-        """Replace the carry in the lanes that go on, where `%on`."""
-        parent = self.parent
-
-        def choose(spots: list[Spot], which: Sequence[str]) -> None:
-            new, old, key = parent.load(spots[0]), parent.load(spots[1]), parent.temporary()
-            type_ = parent.wide.type
-            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {old}")
-            parent.store(f"%z{key}", spots[1])
-
-        for new, old in _together(list(zip(fresh, carry, strict=True))):
-            moves.walk(parent, ("choose",), [new, old], choose, [f"{mask} %on"])
-
-    def _add(self, sums: Sequence[Sink], fresh: Sequence[Spot], mask: str) -> None:
-        """Add to the sums in the lanes that go on."""
-        parent = self.parent
-
-        def add(spots: list[Spot], which: Sequence[str]) -> None:
-            new, key, type_ = parent.load(spots[0]), parent.temporary(), parent.wide.type
-            parent.lines.append(f"%z{key} = select {mask} {which[0]}, {type_} {new}, {type_} {parent.wide.zero}")
-            if spots[1].fold:
-                parent.fold(spots[1], [f"%z{key}"])
-            else:
-                parent.store(parent.sum(f"%z{key}", spots[1]), spots[1])
-
-        with parent.all_lanes():
-            for new, total in _together([(new, sink.spot) for new, sink in zip(fresh, sums, strict=True)]):
-                moves.walk(parent, ("add chosen",), [new, total], add, [f"{mask} %on"])
-
     def _cost(self, lanes: int) -> int:
         """Estimate what one turn of the loop takes."""
         body = self.op.body
@@ -396,24 +367,3 @@ class Iterations:
 def _without_rows(op: Loop, inputs: Sequence[Spot]) -> list[Spot]:
     """Return where the inputs of a while loop's condition stand."""
     return [*inputs[: op.carry], *inputs[op.carry + op.rows :]]
-
-
-def _together(pairs: Sequence[tuple[Spot, Spot]]) -> list[list[Spot]]:
-    """Join pairs of numbers that stand at equal distances to pairs of arrays."""
-    runs: list[list[tuple[Spot, Spot]]] = []
-    for pair in pairs:
-        if runs and not pair[0].shape and all(_follows([one[k] for one in runs[-1][-2:]], pair[k]) for k in (0, 1)):
-            runs[-1].append(pair)
-        else:
-            runs.append([pair])
-    found = []
-    for run in runs:
-        joined = [together([pair[k] for pair in run], (len(run),)) for k in (0, 1)]
-        found.append([spot for spot in joined if spot is not None] if len(run) > 1 else list(run[0]))
-    return found
-
-
-def _follows(before: Sequence[Spot], spot: Spot) -> bool:
-    """Return whether a number stands behind one or two others, at an equal distance."""
-    last, step = before[-1], spot.offset - before[-1].offset
-    return spot.further(-step) == last and (len(before) == 1 or step == last.offset - before[0].offset)

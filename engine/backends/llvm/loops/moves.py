@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from ....programs import Numbers
 from ..turns import loop
 from .memory import Sink, Spot, in_order_of_memory, merged, size_in, together
+from .transposing import read_rows
 from .writer import Writer
 
 _RUN = 3  # numbers that are moved as an array, at least
@@ -88,8 +89,13 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
             pointers = ", ".join([f"ptr {writer.pointer(spot.base, spot.offset)}" for spot in (target, source)])
             writer.lines.append(f"call void @llvm.memcpy.p0.p0.i64({pointers}, i64 {size}, i1 false)")
             return
+    own = writer.module.machine.lanes
+    is_turned = source.lane > writer.size and target.wide and not (adds or target.fold or writer.lanes % own)
+    if is_turned and len(axes) == 1 and axes[0][0] >= own and axes[0][1:] == (writer.size, width):
+        _turn(writer, source, target, axes[0][0])
+        return
     in_rows = is_plain and not source.wide and axes[-1][1:] == (width, width)
-    if in_rows and axes[-1][0] >= writer.module.machine.lanes:
+    if in_rows and axes[-1][0] >= own:
         _by_vectors(writer, source, target, axes, adds)
         return
     if is_plain and not source.wide and (pair := _transposed(axes, width, writer.module.machine.lanes)):
@@ -106,6 +112,26 @@ def copy(writer: Writer, source: Spot, target: Spot, *, adds: bool = False) -> N
             writer.store(writer.sum(text, spots[1]) if adds else text, spots[1])
 
     walk(writer, ("copy", adds), [source, target], one)
+
+
+def _turn(writer: Writer, source: Spot, target: Spot, length: int) -> None:
+    """Copy rows that the lanes have somewhere each to vectors with a number of each lane, a square at a time."""
+    own, width = writer.module.machine.lanes, writer.width(target)
+    whole, rest = divmod(length, own)
+
+    def squares(count: int) -> Emit:
+        def emit(spots: list[Spot], _: Sequence[str]) -> None:
+            row, to = spots
+            pointers = [writer.pointer(row.base, row.offset + lane * row.lane) for lane in range(writer.lanes)]
+            read_rows(writer, pointers, count, to._replace(shape=(count,), strides=(width,)))
+
+        return emit
+
+    steps = writer.size * own, width * own
+    pair = [spot._replace(shape=(whole,), strides=(step,)) for spot, step in zip((source, target), steps, strict=True)]
+    walk(writer, ("squares", own), pair, squares(own))
+    if rest:
+        squares(rest)([spot.further(whole * step) for spot, step in zip((source, target), steps, strict=True)], ())
 
 
 def _by_vectors(writer: Writer, source: Spot, target: Spot, axes: Sequence[tuple[int, ...]], adds: bool) -> None:

@@ -6,17 +6,22 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from ....floats import DOUBLE
 from ....operations import Primitive
 from ....programs import Gather, Program, Step, Structural, View, drop, size_of, values_in_tuple
 from ...layout import Layout
 from .. import driver, watch
-from ..frame import Frame
+from ..frame import POINTER, Frame
 from ..machine import Machine
+from ..turns import at
 from .blocking import operations
 from .bodies import Body
-from .memory import Sink, Spot, in_order
+from .memory import Room, Sink, Spot, in_order
 from .module import Module, Written
+from .outer import ONES, Outer, outer_products
+from .products import Shape, product, tile
 from .transposing import MOST, write_rows
+from .writer import Run
 
 _VECTORS = 4  # of samples, side by side: one number that they share is loaded for all of them
 _LONG = 500  # operations of a program, from which on it is worth having them once only
@@ -36,6 +41,9 @@ class Nest:
         layout, machine = self.layout, self.machine
         width = machine.size
         module = Module(machine, self.callbacks)
+        most = _vectors(layout)
+        self.program, self.outer = outer_products(layout, machine.lanes) if layout.reduce else (layout.program, [])
+        self.aside = self._make_room(most * machine.lanes, module)
         self.places = self._sample_places()
         exported = self._exported()
         sizes = [size_of(layout.program.value_shapes[value]) for value in exported]
@@ -45,22 +53,75 @@ class Nest:
         once = self._once(module, slots)
         count = len(layout.sizes)
         text = _entry("shared_0", once, count, ["%shared" if layout.has_batch else "%sink"], f"%shared, i64 {own}")
-        size, most = 0, _vectors(layout)
+        size = 0
         widths = list(dict.fromkeys([most, 1])) if layout.has_batch else []
         for vectors in widths:
             samples = self._samples(module, slots, vectors * machine.lanes)
             size = max(size, samples.size)
             units = 0 if layout.reduce else len(layout.units)
             target = ["%sink"] if layout.reduce else [f"%c{count + k}" for k in range(units)]
-            more = ["%shared", *target]
-            text += _entry(f"sample_{vectors}", samples, count + units, more, "%scratch, i64 0", count)
-        scratch = -(-size // (width * machine.lanes))
+            more = ["%shared", *target, *(["%scratch"] if self.outer else [])]
+            text += _entry(f"sample_{vectors}", samples, count + units, more, f"%scratch, i64 {self.aside}", count)
+            if self.outer:
+                text += self._products(f"products_{vectors}", module, vectors * machine.lanes)
+        scratch = -(-(self.aside + size) // (width * machine.lanes))
         lanes, shared = machine.lanes, (own + once.size) // width
-        frame = Frame(layout, machine, lanes, most * lanes, lanes, shared, scratch, 0)
+        found = [self._numbers_of(one) for one in self.outer]
+        frame = Frame(layout, machine, lanes, most * lanes, lanes, shared, scratch, 0, found)
         self.size = frame.total
         yield module.text() + text, len(layout.program.steps)
         names = [f"sample_{vectors}" for vectors in widths]
-        yield driver.driver(layout, frame, ["shared_0"], names[:1], names[-1:], slots), 0
+        products = [f"products_{vectors}" for vectors in (widths[0], widths[-1])] if self.outer else []
+        yield driver.driver(layout, frame, ["shared_0"], names[:1], names[-1:], slots, products), 0
+
+    # ---- sums of outer products ----
+
+    def _numbers_of(self, one: Outer) -> tuple[int, int]:
+        """Return where a sum of outer products begins in the result, and how many numbers it has."""
+        layout = self.layout
+        return layout.output_starts[one.output], size_of(layout.program.output_shapes[one.output])
+
+    def _in_rows(self, value: int | None) -> bool:
+        """Return whether a value is an input of which each sample has its own in memory."""
+        layout = self.layout
+        return value is not None and value < layout.inputs and layout.batched[layout.argument_of[value]]
+
+    def _make_room(self, lanes: int, module: Module) -> int:
+        """Find room for the factors of outer products, where these lie lane by lane, and for a tile of one of them."""
+        room, width, shapes = Room(), self.machine.size * lanes, self.layout.program.output_shapes
+        self.rows = [room.block(width * size_of(self.program.output_shapes[one.output])) for one in self.outer]
+        others = {one.columns: shapes[one.output][1] for one in self.outer if not self._in_rows(one.only)}
+        self.columns = {pieces: room.block(width * count) for pieces, count in others.items()}
+        self.tile = room.block(tile(module, lanes)) if self.outer else 0
+        return room.size
+
+    def _products(self, name: str, module: Module, lanes: int) -> str:
+        """Write the function that adds the outer products of some samples to the sums."""
+        layout, width, text, sums = self.layout, self.machine.size, "", 0
+        for k, (one, start) in enumerate(zip(self.outer, self.rows, strict=True)):
+            rows, columns = layout.program.output_shapes[one.output]
+            stride = 0
+            if one.only is not None and self._in_rows(one.only):
+                argument = layout.argument_of[one.only]
+                stride = width * layout.sizes[argument]
+                text += at(f"c{k}", "%cursors", POINTER * argument) + f"%a{k} = load ptr, ptr %c{k}, align 8\n"
+                text += at(f"x{k}", f"%a{k}", width * layout.offsets[one.only])
+            else:
+                text += at(f"x{k}", "%scratch", self.columns[one.columns])
+                for place, (value, part) in enumerate(one.columns):
+                    if value == ONES:
+                        type_, number = module.machine.type(lanes), f"splat ({module.scalar} 1.0)"
+                        text += at(f"x{k}.{place}", f"%x{k}", width * lanes * part.start)
+                        text += f"store {type_} {number}, ptr %x{k}.{place}, align {width}\n"
+            text += at(f"d{k}", "%scratch", start) + at(f"s{k}", "%sums", DOUBLE.size * sums)
+            text += at(f"t{k}", "%scratch", self.tile)
+            function = product(module, Shape(rows, columns, lanes, stride))
+            text += f"call void @{function}(ptr %d{k}, ptr %x{k}, ptr %s{k}, ptr %t{k}, i64 %count)\n"
+            sums += rows * columns
+        parameters = "ptr %cursors, ptr noalias %scratch, ptr noalias %sums, i64 %count"
+        return f"define void @{name}({parameters}) #0 {{\n{text}ret void\n}}\n"
+
+    # ---- the parts ----
 
     def _sample_places(self) -> list[int]:
         """List the steps that run for every sample, and those that look for these at what is shared."""
@@ -114,25 +175,33 @@ class Nest:
             in_order(target, width * k, shape, width) for k, shape in zip(starts, program.output_shapes, strict=True)
         ]
         sinks = [[Sink(spot)] for spot in spots]
-        return Body(module, program, 1, self._spots(1), sinks, len(layout.sizes) + 1).write()
+        return Body(module, Run(program, 1, self._spots(1), sinks, len(layout.sizes) + 1)).write()
 
     def _samples(self, module: Module, slots: dict[int, int], lanes: int) -> Written:
         """Write what runs for every sample."""
         layout, count, width = self.layout, len(self.layout.sizes), self.machine.size
         outputs: list[int] = []
         sinks: list[list[Sink]] = []
-        shapes = layout.program.output_shapes
+        shapes, sums = layout.program.output_shapes, 0
+        products = {one.output: start for one, start in zip(self.outer, self.rows, strict=True)}
+        aside = f"%r{count + 2}"
         turned = self._turned(lanes)
         for position, (value, start) in enumerate(zip(layout.program.outputs, layout.output_starts, strict=True)):
             if layout.reduce and not layout.varying[value]:
                 continue
             outputs.append(value)
-            if layout.reduce:
+            if position in products:
+                shape = self.program.output_shapes[position]
+                sinks.append([Sink(in_order(aside, products[position], shape, width * lanes, wide=True))])
+                sums += size_of(shapes[position])
+            elif layout.reduce:
                 # Every sum has as many lanes as a register.
                 own = self.machine.lanes
                 fold = own if lanes > own else 0
                 base = f"%r{count + 1}"
-                spot = in_order(base, width * own * start, shapes[position], width * own, wide=lanes > 1, fold=fold)
+                spot = in_order(
+                    base, width * own * (start - sums), shapes[position], width * own, wide=lanes > 1, fold=fold
+                )
                 sinks.append([Sink(spot, True)])
             else:
                 unit = layout.unit_at(start)
@@ -144,12 +213,18 @@ class Nest:
                 lane = width * size if lanes > 1 else 0
                 base = f"%r{count + 1 + unit}"
                 sinks.append([Sink(in_order(base, width * (start - first), shapes[position], width, lane=lane))])
-        program = part(layout.program, self.places, tuple(slots), outputs)
+        for pieces, place in self.columns.items():
+            for value, piece in pieces:
+                if value != ONES:
+                    outputs.append(value)
+                    far = place + width * lanes * piece.start
+                    sinks.append([Sink(in_order(aside, far, piece.shape, width * lanes, wide=True))])
+        program = part(self.program, self.places, tuple(slots), outputs)
         values = layout.program.value_shapes
         kept = [in_order(f"%r{count}", width * k, values[value], width) for value, k in slots.items()]
         inputs = [*self._spots(lanes), *kept]
-        pointers = count + 1 + (1 if layout.reduce else len(layout.units))
-        body = Body(module, program, lanes, inputs, sinks, pointers)
+        pointers = count + 1 + (1 if layout.reduce else len(layout.units)) + (1 if self.outer else 0)
+        body = Body(module, Run(program, lanes, inputs, sinks, pointers))
         for unit in turned:
             body.room.block(width * lanes * layout.units[unit][1])
         written = body.write()

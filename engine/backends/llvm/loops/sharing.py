@@ -17,7 +17,6 @@ from . import moves
 from .iterations import Iterations
 from .memory import Sink, Spot, compact, size_in
 from .module import Written
-from .writer import Writer
 
 _LEAST = 1 << 19  # operations of a loop, about a tenth of a millisecond
 _PART = 1 << 17  # operations of a part, at least
@@ -26,35 +25,26 @@ _MEMORY = 1 << 24  # bytes that the sums of all parts may take
 
 
 class Shared:
-    """Write the function of a map that threads share; the arguments are those of `Iterations`, and the `parts`."""
+    """Write the function of a map that threads share: of its iterations, so many parts of so many each."""
 
-    def __init__(
-        self,
-        parent: Writer,
-        op: Loop,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sink],
-        steps: tuple[int, ...],
-        lanes: int,
-        parts: tuple[int, int],
-    ) -> None:
-        self.parent, self.op, self.inputs, self.sinks, self.steps = parent, op, inputs, sinks, steps
-        self.lanes, self.module = lanes, parent.module
+    def __init__(self, loop: Iterations, parts: tuple[int, int]) -> None:
+        self.loop, self.parent, self.module, self.steps = loop, loop.parent, loop.module, loop.steps
         self.count, self.each = parts
 
     def write(self) -> Written:
         """Write the functions."""
-        op, module, count, pointers = self.op, self.module, self.count, len(self.steps)
-        stacked, totals = self.sinks[: op.stacked], [sink.spot for sink in self.sinks[op.stacked :]]
+        module, count, pointers = self.module, self.count, len(self.steps)
+        op, inputs, every = self.loop.op, self.loop.inputs, self.loop.sinks
+        stacked, totals = every[: op.stacked], [sink.spot for sink in every[op.stacked :]]
         own, size = self._sums(totals)
         sinks = [*stacked, *[Sink(spot, True) for spot in own]]
         module.shares = False  # no loop inside does
         whole = op.change(length=self.each)
-        part = Iterations(self.parent, whole, self.inputs, sinks, (*self.steps, 0), self.lanes).write()
+        part = Iterations(self.parent, whole, inputs, sinks, (*self.steps, 0), self.loop.lanes).write()
         rest, left = Written([], 0), op.length - count * self.each
         if left:
             lanes = self._lanes_of(left)
-            rest = Iterations(self.parent, op.change(length=left), self.inputs, self.sinks, self.steps, lanes).write()
+            rest = Iterations(self.parent, op.change(length=left), inputs, every, self.steps, lanes).write()
         module.shares = True
         name, context = module.name("shared"), -(-POINTER * (pointers + 1) // 64) * 64
         part_name = self._define_part(part, size)
@@ -83,9 +73,9 @@ class Shared:
 
     def _lanes_of(self, length: int) -> int:
         """Return how many of so few iterations run side by side."""
-        own = self.module.machine.lanes
-        if self.lanes == self.parent.lanes or length % self.lanes == 0:
-            return self.lanes
+        own, lanes = self.module.machine.lanes, self.loop.lanes
+        if lanes == self.parent.lanes or length % lanes == 0:
+            return lanes
         return own if length >= own else self.parent.lanes
 
     def _define_part(self, part: Written, size: int) -> str:

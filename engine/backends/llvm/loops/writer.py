@@ -7,6 +7,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import NamedTuple
 
 from ....programs import Numbers, Program, Shape, differing, read_beyond, size_of
 from .in_line import Line
@@ -14,6 +15,26 @@ from .memory import Room, Sink, Spot, in_order
 from .module import TABLE, Module, Written
 
 _CHILD = "CHILD.FRAME"  # stands for where the frames of inner loops begin, until that is known
+
+
+class Run(NamedTuple):
+    """A program to write, and where its numbers are, seen from the pointers ``%r0, %r1, ...`` and ``%frame``.
+
+    Attributes:
+        program: what runs once, or once for every lane.
+        lanes: how many runs go side by side.
+        inputs: where each input is.
+        sinks: where each output goes: to several places, or nowhere.
+        pointers: how many a function gets, beside that to its frame.
+        dead: how many of the first lanes add nothing to sums: they did so before.
+    """
+
+    program: Program
+    lanes: int
+    inputs: Sequence[Spot]
+    sinks: Sequence[Sequence[Sink]]
+    pointers: int = 0
+    dead: int = 0
 
 
 class Writer(ABC):
@@ -38,15 +59,8 @@ class Writer(ABC):
         held: what holds a sum that stays in registers.
     """
 
-    def __init__(
-        self,
-        module: Module,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        dead: int = 0,
-    ) -> None:
+    def __init__(self, module: Module, run: Run) -> None:
+        program, lanes, inputs, sinks, _, dead = run
         self.module, self.program, self.lanes, self.dead = module, program, lanes, dead
         self.takes = ""
         self.wide, self.plain = module.operations(lanes), module.operations(1)
@@ -69,24 +83,13 @@ class Writer(ABC):
         self.begin()
 
     @abstractmethod
-    def inner(
-        self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
-        pointers: int,
-        dead: int = 0,
-    ) -> Written:
+    def inner(self, run: Run) -> Written:
         """Write the functions of an inner program into the same module."""
 
     @abstractmethod
     def in_line(
         self,
-        program: Program,
-        lanes: int,
-        inputs: Sequence[Spot],
-        sinks: Sequence[Sequence[Sink]],
+        run: Run,
         sums: Sequence[Spot],
         reserved: int,
         doubtful: Collection[int] = (),
