@@ -98,6 +98,25 @@ def pow(x: float, y: float) -> float:
         return math.copysign(inf, x) if odd else inf
 
 
+def power_slope(x: float, y: float) -> float:
+    """Return the derivative of ``x**y`` by `x` where `y` - 1 may be rounded, as the row's rule does; nan if that is to.
+
+    >>> power_slope(8.0, 1 / 3), power_slope(-8.0, 0.7)
+    (0.08333333333333333, nan)
+    """
+    if x != 0.0 and math.fabs(y) <= 0.5:
+        power = pow(x, y)
+        return y * power / x if math.fabs(power) < inf else nan
+    if x <= 0.0:
+        return nan
+    less_one = y - 1.0
+    taken = less_one - y
+    lost = (y - (less_one - taken)) - (1.0 + taken)
+    power = pow(x, less_one)
+    power = power + power * (lost * log(x)) if lost else power
+    return y * power if math.fabs(power) < inf else nan
+
+
 def remainder(x: float, y: float) -> float:
     """Return Python's ``x % y``, whose sign is that of `y`; nan for a zero `y`."""
     try:

@@ -376,13 +376,11 @@ class Var:
             if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
                 return found
             if 1.0 <= number <= _EVEN or (-_EVEN < number < 1.0 and number * _PARTS % 1.0 == 0.0):
-                power = c_pow(self._value, number - 1.0)
-                if -_INF < power < _INF:
-                    return _binary(_POW, c_pow(self._value, number), self, _NOTHING, number * power, number)
-            elif -0.5 <= number <= 0.5 and self._value != 0.0:
-                power = c_pow(self._value, number)
-                if -_INF < power < _INF:
-                    return _binary(_POW, power, self, _NOTHING, number * power / self._value, number)
+                slope = number * c_pow(self._value, number - 1.0)
+            else:
+                slope = ieee.power_slope(self._value, number)
+            if -_INF < slope < _INF:
+                return _binary(_POW, c_pow(self._value, number), self, _NOTHING, slope, number)
         return _operator(_POW, self, other)
 
     def __rpow__(self, other: Any, modulus: None = None) -> Any:

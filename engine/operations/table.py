@@ -371,6 +371,7 @@ exp_remainder = primitive("exp_remainder", "expm1−x·exp", evaluate=special.ex
 
 # ---- rules too long for a line ----
 
+_EXACT = 2.0**24  # of whole numbers up to here single precision, too, has each and the one before
 # The zeros of silu'' and mish', each in two doubles; there tanh(x/2) and exp(x).
 _BEND_ZERO, _BEND_ZERO_MORE, _BEND_TANH = 2.3993572805154675, 1.8464872855353363e-16, 0.8335565596009648
 _MISH_ZERO, _MISH_ZERO_MORE, _MISH_EXP = -1.1924312145154952, 4.8484829848031044e-17, 0.3034825352815289
@@ -385,22 +386,13 @@ def _power_partials(z: Scalar, x: Scalar, y: Scalar) -> tuple[Scalar, Scalar]:
     by_y = where(x == 0, where(y < 0, -inf, 0.0), strong_mul(z, log(x)))
     if type(y) is float and abs(y) <= 0.5 and y * 2.0**23 % 1 != 0:
         return otherwise, by_y  # in single precision y - 1 is rounded
-    lost = _lost_of_less_one(y)
+    # What rounding takes away from y - 1 counts where x is far from 1.
+    taken = (y - 1) - y
+    lost = (y - ((y - 1) - taken)) - (1 + taken)
     # In single precision numbers beyond are even, so that less 1 they may be rounded to even ones instead of odd ones.
     power = where(abs(y) >= _EXACT, where(x < 0, copysign(power, -z), power), power)
-    if type(lost) is not float or lost:
-        power = power + strong_mul(power, strong_mul(lost, log(x)))
+    power = where(lost, power + power * (lost * log(x)), power)
     return where(abs(power) < inf, y * power, otherwise), by_y
-
-
-_EXACT = 2.0**24  # of whole numbers up to here single precision, too, has each and the one before
-
-
-def _lost_of_less_one(y: Scalar) -> Scalar:
-    """Return what rounding takes away from y - 1."""
-    rounded = y - 1
-    taken = rounded - y
-    return (y - (rounded - taken)) - (1 + taken)
 
 
 def _bell(x: Scalar) -> Scalar:
