@@ -15,8 +15,8 @@ Array = Any  # the axes of the value, then the lanes: iterations of maps and sam
 
 
 def kind_of(xs: Sequence[Array]) -> Any:
-    """Return the dtype of what is computed from some values."""
-    return np.result_type(np.float32, *xs)
+    """Return the dtype of what is computed from some values; doubles where there are none."""
+    return np.result_type(np.float32, *xs) if len(xs) else np.float64
 
 
 def lanes_of(x: Array, own: int) -> tuple[int, ...]:

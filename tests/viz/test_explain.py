@@ -12,7 +12,7 @@ from chainrule.viz.pages.javascript import library, literal
 from helpers import example, special_points
 
 # Rows that no page computes: what they are made of has no JavaScript.
-MISSING = {"fma", "sinc", "erfinv", "gamma", "lgamma", "digamma", "polygamma", "gelu_slope", "sinc_derivative"}
+MISSING = {"sinc", "erfinv", "gamma", "lgamma", "digamma", "polygamma", "sinc_derivative"}
 HOSTILE = "</script><img src=x onerror=alert(1)>"
 
 

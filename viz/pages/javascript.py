@@ -61,6 +61,14 @@ EVALUATE = {
     "less_equal": "x <= y ? 1 : 0",
     "equal": "x === y ? 1 : 0",
     "not_equal": "x !== y ? 1 : 0",
+    # The product and what its rounding takes away (Dekker 1971), then the sum likewise.
+    "fma": (
+        "{ const p = x * y, least = Math.min(Math.abs(x), Math.abs(y), Math.abs(p));"
+        " if (!(Math.max(Math.abs(x), Math.abs(y), Math.abs(p), Math.abs(z)) < 1e290 && least > 1e-250)) return p + z;"
+        " let t = 134217729 * x; const a = t - (t - x), b = x - a; t = 134217729 * y; const c = t - (t - y), d = y - c;"
+        " const lost = a * c - p + a * d + b * c + b * d, sum = p + z, part = sum - p;"
+        " return sum + (lost + (p - (sum - part) + (z - part))); }"
+    ),
     "where": "condition !== 0 ? x : y",
     "stop_gradient": "x",
     "exp": "Math.exp(x)",

@@ -53,7 +53,7 @@ def test_sums_are_those_of_all_samples_and_the_same_every_time(batch):
 def keys_of(f, *examples, batch):
     run = cr.compile(f, batch=batch, backend="llvm")
     run.trace(*examples)
-    return run._latest._grouping.keys
+    return run._latest.grouping.keys
 
 
 def test_lengths_are_found_where_they_are_given():
@@ -77,7 +77,7 @@ def test_vectors_hold_samples_of_like_length(batch):
     xs, lengths = batch
     run = cr.compile(ragged, batch=("xs", "length"), backend="llvm")
     run.trace(0.7, xs, lengths)
-    grouping = run._latest._grouping
+    grouping = run._latest.grouping
     assert isinstance(grouping, Grouping)
     order = grouping.order([np.array([0.7]), xs, lengths], len(xs))
     if len(xs) < 16:
