@@ -57,6 +57,6 @@ class Workload:
 
 def machine_code(f: Any, **options: Any) -> Any:
     """Compile with everything loaded that it takes, so that a first result does not wait for imports."""
-    for module in ("backends.llvm.entry", "loops.whole_arrays"):
+    for module in ("backends.llvm", "loops.whole_arrays"):
         importlib.import_module(f"chainrule.{module}")
     return cr.compile(f, backend="llvm", threads=THREADS, **options)
