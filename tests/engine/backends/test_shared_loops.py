@@ -126,14 +126,14 @@ def test_several_calls_at_once():
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
 def test_ctrl_c_ends_a_shared_loop():
     def long(v):
-        return cr.fori_loop(0, 100_000, lambda k, s: np.sin(s) + k, v)
+        return cr.fori_loop(0, 10_000_000, lambda k, s: np.sin(s) + k, v)
 
     y = rng.normal(size=20_000)
     program = cr.trace(lambda x: np.sum(cr.map(long, x)), y)
     step = cr.compile(program, backend="llvm", threads=2)
     step_alone = cr.compile(lambda x: np.sum(np.sin(x) * x), backend="llvm", threads=2)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
-    signal.setitimer(signal.ITIMER_REAL, 1.5)
+    signal.setitimer(signal.ITIMER_REAL, 0.7)
     try:
         with pytest.raises(KeyboardInterrupt):
             step(y)
