@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from ....programs import Numbers
 from ..turns import loop
 from .memory import Sink, Spot, in_order_of_memory, merged, size_in, together
-from .transposing import read_rows
+from .transposing import read_rows, turned
 from .writer import Writer
 
 _RUN = 3  # numbers that are moved as an array, at least
@@ -193,7 +193,7 @@ def _by_squares(
             pointer, key = writer.pointer(spots[0].base, spots[0].offset + k * far_source), writer.temporary()
             writer.lines.append(f"%x{key} = load {operations.type}, ptr {pointer}, align {size}")
             rows.append(f"%x{key}")
-        for k, text in enumerate(_turned(writer, rows, operations.type)):
+        for k, text in enumerate(turned(writer, rows)):
             pointer, key = writer.pointer(spots[1].base, spots[1].offset + k * far_target), writer.temporary()
             if adds:
                 writer.lines.append(
@@ -219,23 +219,6 @@ def _by_squares(
     send((0, 0), (down // lanes, along // lanes), squares=True)
     send((whole[0], 0), (rest[0], along), squares=False)
     send((0, whole[1]), (whole[0], rest[1]), squares=False)
-
-
-def _turned(writer: Writer, rows: Sequence[str], type_: str) -> list[str]:
-    """Return the columns of a square of numbers: ever larger blocks change places with those across."""
-    lanes, found, block = len(rows), list(rows), 1
-    while block < lanes:
-        for k in range(lanes):
-            if k & block:
-                continue
-            pair = f"{type_} {found[k]}, {type_} {found[k + block]}"
-            for place, first in ((k, 0), (k + block, block)):
-                chosen = [first + lane if not lane & block else lanes + first + lane - block for lane in range(lanes)]
-                key, text = writer.temporary(), ", ".join(f"i32 {lane}" for lane in chosen)
-                writer.lines.append(f"%q{key} = shufflevector {pair}, <{lanes} x i32> <{text}>")
-                found[place] = f"%q{key}"
-        block *= 2
-    return found
 
 
 def clear(writer: Writer, spot: Spot) -> None:

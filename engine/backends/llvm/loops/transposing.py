@@ -28,7 +28,7 @@ def read_rows(writer: Writer, pointers: Sequence[str], length: int, target: Spot
         for start in range(0, length, own):
             count = min(own, length - start)
             rows = [_row(writer, writer.pointer(p, size * start), count) for p in pointers[first : first + own]]
-            for k, text in enumerate(_turned(writer, rows)[:count]):
+            for k, text in enumerate(turned(writer, rows)[:count]):
                 _store(writer, text, _of_group(writer, target, start + k, first), own)
 
 
@@ -43,7 +43,7 @@ def write_rows(writer: Writer, source: Spot, pointers: Sequence[str], length: in
                 vectors.append(f"%x{writer.temporary()}")
                 pointer = _of_group(writer, source, start + k, first)
                 writer.lines.append(f"{vectors[-1]} = load {machine.type(own)}, ptr {pointer}, align {size}")
-            rows = _turned(writer, [*vectors, *["poison"] * (own - count)])
+            rows = turned(writer, [*vectors, *["poison"] * (own - count)])
             for text, pointer in zip(rows, pointers[first : first + own], strict=True):
                 _store(writer, text, writer.pointer(pointer, size * start), count)
 
@@ -53,8 +53,8 @@ def _of_group(writer: Writer, spot: Spot, place: int, first: int) -> str:
     return writer.pointer(spot.base, spot.offset + place * spot.strides[0] + writer.size * first)
 
 
-def _turned(writer: Writer, rows: Sequence[str]) -> list[str]:
-    """Write the exchange of rows and columns of a square."""
+def turned(writer: Writer, rows: Sequence[str]) -> list[str]:
+    """Return the columns of a square of numbers, given its rows."""
     found, own = list(rows), len(rows)
     type_, distance = writer.module.machine.type(own), 1
     while distance < own:
