@@ -10,10 +10,12 @@ from typing import Any, final
 import chainrule
 from chainrule import TraceError
 from chainrule.errors import needing
+from chainrule.graph import arrays_whole_from
 
 from .eager_steps import EagerSteps
 from .module import Module
 
+_WHOLE = 32  # parameters that are traced as an array
 _MOST = 256  # steps that one call takes: a fraction of a second, after which Ctrl-C and callbacks are heard
 
 
@@ -144,7 +146,8 @@ class MachineSteps:
         padded = self.np.zeros(self.most)
         padded[: len(rates)] = rates
         state = self.values, self.gradients, self.memories
-        with chainrule.no_grad():  # Vars that the loss closes over are numbers here
+        # Vars that the loss closes over are numbers here; the state is traced as a few arrays, whatever its size.
+        with chainrule.no_grad(), arrays_whole_from(_WHOLE):
             given = (positions, weights, padded), float(len(batches)), self.rows, self.targets
             try:
                 state, losses = self.steps(state, *given)
