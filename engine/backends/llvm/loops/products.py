@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from ..squares import turned
 from ..turns import loop
 from .module import Module
 
@@ -116,29 +117,12 @@ class _Product:
                 text += f"{own}p = getelementptr i8, ptr %{name}.q, i64 {place * size * self.shape.samples}\n"
                 text += f"{own} = load {self.type}, ptr {own}p, align {size}\n"
                 names.append(own)
-            more, names = self._square(f"{name}.v{v}", names)
+            more, names = turned(f"{name}.v{v}", names, self.type)
             text += more
             for k, own in enumerate(names):
                 text += f"%{name}.t{v}.{k} = getelementptr i8, ptr %{name}.to, i64 {size * lanes * (k * vectors + v)}\n"
                 text += f"store {self.type} {own}, ptr %{name}.t{v}.{k}, align {size}\n"
         return loop(name, "0", "%count", lanes, text)
-
-    def _square(self, name: str, rows: list[str]) -> tuple[str, list[str]]:
-        """Exchange rows and columns of as many vectors as lanes: of blocks of 1, 2, 4 ... lanes in turn."""
-        text, step, lanes = "", 1, self.lanes
-        while step < lanes:
-            new = list(rows)
-            low = ", ".join(f"i32 {k if not k & step else lanes + k - step}" for k in range(lanes))
-            high = ", ".join(f"i32 {k + step if not k & step else lanes + k}" for k in range(lanes))
-            for k in range(lanes):
-                if k & step:
-                    continue
-                for chosen, place in ((low, k), (high, k + step)):
-                    new[place] = f"%{name}.{step}.{place}"
-                    text += f"{new[place]} = shufflevector {self.type} {rows[k]}, {self.type} {rows[k + step]}, "
-                    text += f"<{lanes} x i32> <{chosen}>\n"
-            rows, step = new, 2 * step
-        return text, rows
 
     def _block(self, name: str, row: str, sums: str, rows: int, vectors: int, columns: int) -> str:
         """Add up a few rows of a tile's columns over the samples, in registers."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .. import squares
 from .memory import Spot
 from .writer import Writer
 
@@ -55,19 +56,8 @@ def _of_group(writer: Writer, spot: Spot, place: int, first: int) -> str:
 
 def turned(writer: Writer, rows: Sequence[str]) -> list[str]:
     """Return the columns of a square of numbers, given its rows."""
-    found, own = list(rows), len(rows)
-    type_, distance = writer.module.machine.type(own), 1
-    while distance < own:
-        for k in [k for k in range(own) if not k & distance]:
-            # Of two rows so far apart, what stands so far apart is exchanged.
-            low = [own + lane - distance if lane & distance else lane for lane in range(own)]
-            high = [own + lane if lane & distance else lane + distance for lane in range(own)]
-            pair = f"{type_} {found[k]}, {type_} {found[k + distance]}"
-            for place, lanes in ((k, low), (k + distance, high)):
-                found[place] = f"%x{writer.temporary()}"
-                chosen = ", ".join(f"i32 {lane}" for lane in lanes)
-                writer.lines.append(f"{found[place]} = shufflevector {pair}, <{own} x i32> <{chosen}>")
-        distance *= 2
+    text, found = squares.turned(f"x{writer.temporary()}", rows, writer.module.machine.type(len(rows)))
+    writer.lines.append(text.rstrip())
     return found
 
 
