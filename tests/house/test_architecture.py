@@ -51,8 +51,8 @@ LAYERS = {
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns squares
-        frame sums driver straight/ loops/ scalars emission __init__
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns
+        squares frame sums driver straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
