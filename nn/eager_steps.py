@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterator, Sequence
 from typing import Any, final
 
+import chainrule
 from chainrule import Var
 from chainrule.data import Row
 from chainrule.errors import describe
 
 from .module import Module
-from .optimisers import Optimiser
-
-Loss = Callable[[Any, Any], Any]
+from .recipe import Recipe
 
 
 @final
 class EagerSteps:
     """Build the graph of each batch, as a loop written by hand would."""
 
-    def __init__(self, model: Module, loss: Loss, optimiser: Optimiser, rows: list[Row], targets: list[Any]) -> None:
-        self.model, self.loss, self.optimiser = model, loss, optimiser
+    def __init__(self, model: Module, recipe: Recipe, rows: list[Row], targets: list[Any]) -> None:
+        self.model, self.recipe, self.optimiser = model, recipe, recipe.optimiser
         self.rows, self.targets = rows, targets
 
     def take(self, batch: Sequence[int]) -> float:
-        result = self.loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch])
+        result = self._loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch], batch)
         if not isinstance(result, Var):
             raise TypeError(
                 f"fit expected model and loss to give one Var but got {describe('loss', result)}; compute both from "
@@ -32,7 +32,25 @@ class EagerSteps:
             )
         self.optimiser.zero_grad()
         result.backward()
+        self._bound()
         return float(result.value)
+
+    def _loss(self, predictions: list[Any], targets: list[Any], batch: Sequence[int]) -> Any:
+        if self.recipe.weights is None:
+            return self.recipe.loss(predictions, targets)
+        each = zip(self.recipe.shares(batch), predictions, targets, strict=True)
+        return chainrule.sum([share * self.recipe.loss([p], [t]) for share, p, t in each])
+
+    def _bound(self) -> None:
+        """Add the pull of l1 to the gradients, and keep them within the bounds that were asked for."""
+        recipe, parameters = self.recipe, self.optimiser.parameters
+        if recipe.l1 or recipe.clip_value is not None:
+            for parameter in parameters:
+                parameter.grad = recipe.bounded(parameter.value, parameter.grad)
+        if recipe.clip_norm is not None:
+            scale = recipe.scale(math.fsum(parameter.grad**2 for parameter in parameters))
+            for parameter in parameters:
+                parameter.grad *= scale
 
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
         for batch in batches:

@@ -28,19 +28,19 @@ class MachineSteps:
         memories: what the optimiser remembers of them, as an array for each number of a memory.
     """
 
-    def __init__(self, eager: EagerSteps, size: int) -> None:
+    def __init__(self, eager: EagerSteps) -> None:
         with needing("fit(compiled=True)", "numpy"):
             self.np: Any = importlib.import_module("numpy")
-        self.eager, self.size = eager, size
-        self.model, self.loss, self.optimiser = eager.model, eager.loss, eager.optimiser
+        self.eager, self.recipe, self.size = eager, eager.recipe, eager.recipe.size
+        self.model, self.optimiser = eager.model, eager.optimiser
         own = list(map(id, self.model.parameters()))
         self.moves_all = own == list(map(id, self.optimiser.parameters))
         self.rows, self.targets = [self.np.array(part, dtype=float) for part in (eager.rows, eager.targets)]
         self.read_again()
         self.gradients: Any = self.np.zeros_like(self.values)
-        self.most = max(1, min(_MOST, -(-len(self.rows) // size)))
+        self.most = max(1, min(_MOST, -(-len(self.rows) // self.size)))
         self.moves = True  # whether the update is part of a step
-        self.steps = chainrule.compile(self._steps)
+        self.steps = chainrule.compile(self._steps, threads=self.recipe.threads)
         self.output = chainrule.compile(self._output_of_one, batch="x")
 
     # ---- what is compiled ----
@@ -60,31 +60,41 @@ class MachineSteps:
         return chainrule.scan(self._step, state, batches, rows, targets, length=count)
 
     def _step(self, state: Any, batch: Any, rows: Any, targets: Any) -> Any:
-        """Take one step over the samples at some positions, each with a weight, at a learning rate."""
-        (values, _, memories), (positions, weights, rate) = state, batch
+        """Take one step over the samples at some positions, each with a weight, with these scalars of the optimiser."""
+        (values, _, memories), (positions, weights, scalars) = state, batch
 
         def of_one(sample: Any, values: Any) -> Any:
             x, target, weight = sample
-            return weight * self.loss([self._with(values)(x)], [target])
+            return weight * self.recipe.loss([self._with(values)(x)], [target])
 
         def total(values: Any) -> Any:
             samples = rows[positions], targets[positions], weights
             return chainrule.map(of_one, samples, values, reduce="sum")
 
         loss, gradients = chainrule.value_and_grad(total)(values)
+        gradients = self._bounded(values, gradients)
         if self.moves:
-            values, memories = chainrule.map(self._updated, (values, gradients, *memories), rate)
+            values, memories = chainrule.map(self._updated, (values, gradients, *memories), scalars)
         return (values, gradients, memories), loss
 
-    def _updated(self, parameter: Any, rate: Any) -> Any:
+    def _bounded(self, values: Any, gradients: Any) -> Any:
+        recipe = self.recipe
+        if recipe.l1 or recipe.clip_value is not None:
+            gradients = chainrule.map(lambda pair: recipe.bounded(*pair), (values, gradients))
+        if recipe.clip_norm is not None:
+            scale = recipe.scale(chainrule.map(chainrule.square, gradients, reduce="sum"))
+            gradients = chainrule.map(lambda gradient, scale: gradient * scale, gradients, scale)
+        return gradients
+
+    def _updated(self, parameter: Any, scalars: Any) -> Any:
         value, gradient, *memory = parameter
-        return self.optimiser.update(value, gradient, tuple(memory), rate)
+        return self.optimiser.update(value, gradient, tuple(memory), *scalars)
 
     # ---- what is called ----
 
     def take(self, batch: Sequence[int]) -> float:
         """Return the loss over the samples at these positions, and keep its gradients."""
-        (_, self.gradients, _), losses = self._call([batch], [0.0])
+        (_, self.gradients, _), losses = self._call([batch], [self.optimiser.scalars()])
         if math.isfinite(losses[0]):
             return float(losses[0])
         # The graph may tell what was wrong: a class that has no score, say.
@@ -107,15 +117,15 @@ class MachineSteps:
             self.read_again()
 
     def _by_machine(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
-        rates, error = self._rates(len(batches))
+        scalars, error = self._scalars(len(batches))
         if error is not None:
-            yield from self._by_machine(batches[: len(rates)]) if rates else ()
+            yield from self._by_machine(batches[: len(scalars)]) if scalars else ()
             raise error
-        state, losses = self._call(batches, rates)
+        state, losses = self._call(batches, scalars)
         finite = self.np.isfinite(losses)
         good = len(batches) if finite.all() else int(finite.argmin())
         if 0 < good < len(batches):
-            state, _ = self._call(batches[:good], rates[:good])
+            state, _ = self._call(batches[:good], scalars[:good])
         if good:
             self.values, self.gradients, self.memories = state
             self.optimiser.steps += good
@@ -123,28 +133,28 @@ class MachineSteps:
         if good < len(batches):
             yield self.take(batches[good])
 
-    def _rates(self, count: int) -> tuple[list[float], BaseException | None]:
-        """Return the learning rates of the next steps, up to one that is an error."""
-        rates: list[float] = []
+    def _scalars(self, count: int) -> tuple[list[tuple[float, ...]], BaseException | None]:
+        """Return the optimiser's scalars of the next steps, up to those that are an error."""
+        scalars: list[tuple[float, ...]] = []
         taken = self.optimiser.steps
         try:
             for _ in range(count):
-                rates.append(self.optimiser.lr)
+                scalars.append(self.optimiser.scalars())
                 self.optimiser.steps += 1
         except BaseException as error:  # such as Ctrl-C: the steps before it are taken, then it is raised
-            return rates, error
+            return scalars, error
         finally:
             self.optimiser.steps = taken
-        return rates, None
+        return scalars, None
 
-    def _call(self, batches: Sequence[Sequence[int]], rates: Sequence[float]) -> Any:
+    def _call(self, batches: Sequence[Sequence[int]], scalars: Sequence[tuple[float, ...]]) -> Any:
         """Take steps; return the state after them and their losses."""
         positions, weights = self.np.zeros((2, self.most, self.size))
         for k, batch in enumerate(batches):
             positions[k, : len(batch)] = batch
-            weights[k, : len(batch)] = 1.0 / len(batch)
-        padded = self.np.zeros(self.most)
-        padded[: len(rates)] = rates
+            weights[k, : len(batch)] = 1.0 / len(batch) if self.recipe.weights is None else self.recipe.shares(batch)
+        padded = self.np.zeros((self.most, len(scalars[0])))
+        padded[: len(scalars)] = scalars
         state = self.values, self.gradients, self.memories
         # Vars that the loss closes over are numbers here; the state is traced as a few arrays, whatever its size.
         with chainrule.no_grad(), arrays_whole_from(_WHOLE):
@@ -155,7 +165,7 @@ class MachineSteps:
                 if not self.moves:
                     raise
                 # An update with branches of its own runs as it is written, beside compiled gradients.
-                self.moves, self.steps = False, chainrule.compile(self._steps)
+                self.moves, self.steps = False, chainrule.compile(self._steps, threads=self.recipe.threads)
                 state, losses = self.steps(state, *given)
         return state, losses[: len(batches)]
 

@@ -1,7 +1,8 @@
 """Move parameters against their gradients: make an optimiser for `model.parameters()` and call `step()`.
 
-An optimiser is one scalar rule, `update`, from a parameter's value, gradient and memory to its new value and
-memory. To write your own, derive from `Optimiser` and define that rule.
+An optimiser is one scalar rule, `update`, from a parameter's value, gradient and memory, and from numbers that are the
+same for all parameters in a step, to the new value and memory. To write your own, derive from `Optimiser` and define
+that rule; numbers besides the learning rate are what `scalars` returns.
 """
 
 from __future__ import annotations
@@ -61,8 +62,34 @@ class Optimiser:
         if not callable(lr):
             self._lr = self._in_range("lr", lr)
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
-        """Return the new value and memory of one parameter; written in plain arithmetic."""
+    def scalars(self) -> tuple[float, ...]:
+        """Return the numbers that `update` is handed for the next step, read anew before each; here the learning rate.
+
+        Machine code takes them as arguments too, so that what is assigned between steps counts there.
+
+        >>> class Decaying(Optimiser):
+        ...     def scalars(self):
+        ...         return self.lr, 1.0 / (1 + self.steps)
+        ...     def update(self, value, grad, memory, lr, share):
+        ...         return value - lr * share * grad, memory
+        >>> x = Var(1.0)
+        >>> optimiser = Decaying([x], lr=0.5)
+        >>> for _ in range(2):
+        ...     optimiser.zero_grad()
+        ...     (3 * x).backward()
+        ...     optimiser.step()
+        >>> x.value
+        -1.25
+        """
+        return (self.lr,)
+
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
+        """Return the new value and memory of one parameter; written in plain arithmetic.
+
+        Args:
+            value, grad, memory: of the parameter.
+            scalars: what `scalars` returned before this step; ``lr`` where it is not overridden.
+        """
         raise NotImplementedError(f"{type(self).__name__} expected an update method of its own but has none; define it")
 
     def step(self) -> None:
@@ -74,10 +101,10 @@ class Optimiser:
         >>> x.value
         0.0
         """
-        lr = self.lr
+        scalars = self.scalars()
         for position, parameter in enumerate(self.parameters):
             parameter.value, self.memories[position] = self.update(
-                parameter.value, parameter.grad, self.memories[position], lr
+                parameter.value, parameter.grad, self.memories[position], *scalars
             )
         self.steps += 1
 
@@ -138,11 +165,16 @@ class SGD(Optimiser):
         if self.nesterov and self.momentum == 0.0:
             raise ValueError("SGD expected momentum above 0 for nesterov=True but got momentum=0.0 (float)")
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+    def scalars(self) -> tuple[float, ...]:
+        """Return learning rate, momentum and weight decay."""
+        return self.lr, self.momentum, self.weight_decay
+
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter, and its velocity as the memory."""
-        slope = grad + self.weight_decay * value
-        velocity = self.momentum * memory[0] + slope
-        direction = slope + self.momentum * velocity if self.nesterov else velocity
+        lr, momentum, weight_decay = scalars
+        slope = grad + weight_decay * value
+        velocity = momentum * memory[0] + slope
+        direction = slope + momentum * velocity if self.nesterov else velocity
         return value - lr * direction, (velocity,)
 
 
@@ -182,11 +214,16 @@ class RMSProp(Optimiser):
         self.eps = self._in_range("eps", eps, zero=False)
         self.weight_decay = self._in_range("weight_decay", weight_decay)
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+    def scalars(self) -> tuple[float, ...]:
+        """Return learning rate, the share of the mean that is kept, what keeps the divisor from 0, and weight decay."""
+        return self.lr, self.alpha, self.eps, self.weight_decay
+
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter, and its mean square as the memory."""
-        slope = grad + self.weight_decay * value
-        mean = self.alpha * memory[0] + (1.0 - self.alpha) * slope * slope
-        return value - lr * slope / (sqrt(mean) + self.eps), (mean,)
+        lr, alpha, eps, weight_decay = scalars
+        slope = grad + weight_decay * value
+        mean = alpha * memory[0] + (1.0 - alpha) * slope * slope
+        return value - lr * slope / (sqrt(mean) + eps), (mean,)
 
 
 @final
@@ -215,11 +252,16 @@ class Adagrad(Optimiser):
         self.eps = self._in_range("eps", eps, zero=False)
         self.weight_decay = self._in_range("weight_decay", weight_decay)
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+    def scalars(self) -> tuple[float, ...]:
+        """Return learning rate, what keeps the divisor from 0, and weight decay."""
+        return self.lr, self.eps, self.weight_decay
+
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter, and its sum of squares as the memory."""
-        slope = grad + self.weight_decay * value
+        lr, eps, weight_decay = scalars
+        slope = grad + weight_decay * value
         total = memory[0] + slope * slope
-        return value - lr * slope / (sqrt(total) + self.eps), (total,)
+        return value - lr * slope / (sqrt(total) + eps), (total,)
 
 
 class Adam(Optimiser):
@@ -249,26 +291,35 @@ class Adam(Optimiser):
         eps: float = 1e-8,
         weight_decay: float = 0.0,
     ) -> None:
-        # What is left of the bias of both means is remembered as beta**steps.
-        super().__init__(parameters, lr, memory=(0.0, 0.0, 1.0, 1.0))
+        super().__init__(parameters, lr, memory=(0.0, 0.0))
         if not isinstance(betas, tuple) or len(betas) != 2:
             raise TypeError(f"{type(self).__name__} expected a pair of numbers but got {describe('betas', betas)}")
         self.betas = (self._in_range("betas[0]", betas[0], 1.0), self._in_range("betas[1]", betas[1], 1.0))
         self.eps = self._in_range("eps", eps, zero=False)
         self.weight_decay = self._in_range("weight_decay", weight_decay)
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
-        """Return the new value of one parameter; the memory holds both means and their biases."""
-        return self._moved(value, grad + self.weight_decay * value, memory, lr)
-
-    def _moved(self, value: Any, slope: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
-        mean, square, bias, square_bias = memory
+    def scalars(self) -> tuple[float, ...]:
+        """Return learning rate, weight decay, eps, both shares, and what the means of this step are divided by."""
         first, second = self.betas
-        mean = first * mean + (1.0 - first) * slope
-        square = second * square + (1.0 - second) * slope * slope
-        bias, square_bias = bias * first, square_bias * second
-        divisor = sqrt(square / (1.0 - square_bias)) + self.eps
-        return value - lr * (mean / (1.0 - bias)) / divisor, (mean, square, bias, square_bias)
+        step = self.steps + 1
+        return self.lr, self.weight_decay, self.eps, first, second, _gathered(first, step), _gathered(second, step)
+
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
+        """Return the new value of one parameter; the memory holds both means."""
+        lr, weight_decay, *rest = scalars
+        return self._moved(value, grad + weight_decay * value, memory, lr, *rest)
+
+    def _moved(self, value: Any, slope: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
+        lr, eps, first, second, correction, square_correction = scalars
+        mean = first * memory[0] + (1.0 - first) * slope
+        square = second * memory[1] + (1.0 - second) * slope * slope
+        divisor = sqrt(square / square_correction) + eps
+        return value - lr * (mean / correction) / divisor, (mean, square)
+
+
+def _gathered(share: float, steps: int) -> float:
+    """Return ``1 - share**steps``, the weights of a running mean so far, without cancellation."""
+    return -math.expm1(steps * math.log(share)) if share else 1.0
 
 
 @final
@@ -296,9 +347,10 @@ class AdamW(Adam):
     ) -> None:
         super().__init__(parameters, lr, betas, eps, weight_decay)
 
-    def update(self, value: Any, grad: Any, memory: Memory, lr: Any) -> tuple[Any, Memory]:
+    def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory is that of `Adam`."""
-        return self._moved(value - lr * self.weight_decay * value, grad, memory, lr)
+        lr, weight_decay, *rest = scalars
+        return self._moved(value - lr * weight_decay * value, grad, memory, lr, *rest)
 
 
 def _checked(parameters: Iterable[Var], reader: str) -> list[Var]:

@@ -41,13 +41,12 @@ class Steps(Protocol):
         """Return the predictions for these rows, as plain numbers."""
 
 
-def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int) -> tuple[Steps, str]:
+def choose_steps(compiled: bool | str, eager: EagerSteps, epochs: int) -> tuple[Steps, str]:
     """Return the steps to take and, if they are not compiled, the reason.
 
     Args:
         compiled: what `fit` was asked for.
-        eager: the steps by graphs.
-        size: how many samples a batch has; as many, or fewer of a large model, are tried in both ways before machine
+        eager: the steps by graphs. A batch, or fewer samples of a large model, is tried in both ways before machine
             code is trusted.
         epochs: how often all samples are gone through.
 
@@ -60,11 +59,11 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, size: int, epochs: int
     least = _SAMPLES_TO_COMPILE_WIDE if parameters >= WIDE else _SAMPLES_TO_COMPILE
     if compiled == "auto" and parameters * (samples - least) < _LEAST_WORK:
         return eager, f"graphs are done sooner: {parameters:,} parameters, {samples:,} samples in all epochs"
-    batch = list(range(min(size, max(2, _MOST_TRIED // max(1, parameters)))))
+    batch = list(range(min(eager.recipe.size, max(2, _MOST_TRIED // max(1, parameters)))))
     wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
     eager.optimiser.zero_grad()
     try:
-        steps = MachineSteps(eager, size)
+        steps = MachineSteps(eager)
         found = [steps.take(batch), *steps.gradients.tolist()]
         size_of_data = max(1.0, abs(steps.rows).max(), abs(steps.targets).max())
         _check_agreement(found, wanted, _AGREEMENT * max(map(abs, wanted)) + _ROUNDING * size_of_data)

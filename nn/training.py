@@ -15,10 +15,11 @@ from tqdm import tqdm
 
 from . import losses
 from .data import Samples, batches, samples_of, split
-from .eager_steps import EagerSteps, Loss
+from .eager_steps import EagerSteps
 from .history import History
 from .module import Module
 from .optimisers import Adam, Optimiser
+from .recipe import Loss, Recipe
 from .schedules import Schedule
 from .steps import Steps, choose_steps
 
@@ -98,7 +99,7 @@ def fit(
     measures, measure = _metrics(metrics), find_loss(loss)
     mover = _optimiser(optimiser, model, lr)
 
-    steps, reason = choose_steps(compiled, EagerSteps(model, measure, mover, rows, targets), size, epochs)
+    steps, reason = choose_steps(compiled, EagerSteps(model, Recipe(measure, mover, size), rows, targets), epochs)
     history = History(model, metrics={name: [] for name in measures}, compiled=not reason, reason=reason)
     if every:
         history.rows, history.targets = training

@@ -65,7 +65,7 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers data history eager_steps
+        predicting module activations initialise layers losses schedules optimisers recipe data history eager_steps
         machine_steps steps training saving estimators __init__
     """,
 }

@@ -2,9 +2,11 @@
 
 import math
 import pickle
+import random
 
 import pytest
 from chainrule import Var, nn
+from trained_models import NUMBERS, ROWS, model_of
 
 
 def descend(optimiser, x, steps):
@@ -175,3 +177,77 @@ def test_a_rate_beyond_doubles_is_infinite():
     optimiser.steps = 5000
     with pytest.raises(ValueError, match=r"finite number, 0 or above, but got lr\(5000\)=inf"):
         optimiser.step()
+
+
+@pytest.mark.parametrize("betas", [(0.9, 0.999), (0.0, 0.0), (0.5, 0.999999)])
+def test_adam_is_exact_over_many_steps(betas):
+    mpmath = pytest.importorskip("mpmath")
+    source = random.Random(4)
+    x = Var(1.5)
+    optimiser = nn.Adam([x], lr=1e-4, betas=betas)
+    with mpmath.workdps(50):
+        value, first, second = mpmath.mpf(1.5), mpmath.mpf(0), mpmath.mpf(0)
+        b1, b2, rate, eps = map(mpmath.mpf, (*betas, 1e-4, 1e-8))
+        for step in range(1, 1001):
+            x.grad = source.uniform(0.5, 2.0)
+            optimiser.step()
+            first = b1 * first + (1 - b1) * x.grad
+            second = b2 * second + (1 - b2) * mpmath.mpf(x.grad) ** 2
+            value -= rate * (first / (1 - b1**step)) / (mpmath.sqrt(second / (1 - b2**step)) + eps)
+            assert abs(x.value - value) <= 1e-14 * abs(value)
+            # The corrections too, whose error the small rate would hide.
+            for found, share in zip(optimiser_corrections(optimiser, step), (b1, b2), strict=True):
+                assert abs(found - (1 - share**step)) <= 1e-15 * (1 - share**step)
+    assert len(optimiser.memories[0]) == 2
+
+
+def optimiser_corrections(optimiser, step):
+    """Return what Adam divided its means by in this step."""
+    optimiser.steps, now = step - 1, optimiser.steps
+    corrections = optimiser.scalars()[-2:]
+    optimiser.steps = now
+    return corrections
+
+
+@pytest.mark.parametrize(
+    ("make", "changes"),
+    [
+        (lambda p: nn.SGD(p, 0.05, momentum=0.9), {"lr": 0.01, "momentum": 0.5, "weight_decay": 0.2}),
+        (nn.RMSProp, {"alpha": 0.5, "eps": 1e-3, "weight_decay": 0.2}),
+        (nn.Adagrad, {"eps": 0.1, "weight_decay": 0.2}),
+        (nn.Adam, {"betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.2}),
+        (nn.AdamW, {"betas": (0.5, 0.9), "lr": 0.01, "weight_decay": 0.2}),
+    ],
+)
+def test_what_is_assigned_between_epochs_counts_in_machine_code(make, changes):
+    models, unchanged = [model_of(), model_of()], model_of()
+    for model, compiled in zip(models, (False, True), strict=True):
+        optimiser = make(model.parameters())
+
+        def change(history, optimiser=optimiser):
+            if len(history.loss) == 2:
+                for name, value in changes.items():
+                    setattr(optimiser, name, value)
+
+        nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, epochs=5, seed=1, compiled=compiled, after_epoch=change)
+    assert models[1].state_dict() == pytest.approx(models[0].state_dict(), rel=1e-9)
+    nn.fit(unchanged, ROWS, NUMBERS, optimiser=make(unchanged.parameters()), epochs=5, seed=1)
+    assert models[0].state_dict() != pytest.approx(unchanged.state_dict(), rel=1e-5)
+
+
+def test_own_scalars_reach_machine_code():
+    class Fading(nn.Optimiser):
+        def scalars(self):
+            return self.lr, 1.0 / (1 + self.steps)
+
+        def update(self, value, grad, memory, lr, share):
+            return value - lr * share * grad, memory
+
+    models = [model_of(), model_of()]
+    for model, compiled in zip(models, (False, True), strict=True):
+        history = nn.fit(
+            model, ROWS, NUMBERS, optimiser=Fading(model.parameters(), 0.1), batch_size=6, epochs=3, seed=1,
+            compiled=compiled,
+        )  # fmt: skip
+        assert history.compiled is compiled
+    assert models[1].state_dict() == pytest.approx(models[0].state_dict(), rel=1e-12)
