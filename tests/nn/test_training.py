@@ -122,7 +122,7 @@ def test_auto_compiles_a_wide_model_sooner_for_its_layers_are_loops():
     ("make", "loss", "reason"),
     [
         (Branching, "mse", "TraceError: .* a condition"),
-        (Dropping, "mse", "ValueError: .* mean over samples"),
+        (Dropping, "mse", "ValueError: .* gives the same for the same row"),
         (model_of, lambda p, t: nn.mse(p, t) + max(abs(x - y) for x, y in zip(p, t, strict=True)), "mean over samples"),
     ],
     ids=["branching", "dropping", "greatest error"],
@@ -133,6 +133,15 @@ def test_auto_falls_back_to_graphs_and_says_why(make, loss, reason):
     assert re.search(reason, history.reason), history.reason
     with pytest.raises((TypeError, ValueError), match=reason.partition(": ")[2] or reason):
         nn.fit(make(), ROWS, NUMBERS, loss=loss, epochs=3, compiled=True)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_model_that_draws_is_never_frozen(seed):
+    model = Dropping()
+    model.source.seed(seed)
+    history = nn.fit(model, ROWS, NUMBERS, epochs=3000, batch_size=1, seed=seed, after_epoch=lambda history: True)
+    assert not history.compiled
+    assert "gives the same for the same row" in history.reason
 
 
 def test_a_class_without_a_score_is_named_wherever_it_stands():
