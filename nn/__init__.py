@@ -19,6 +19,11 @@ from typing import TYPE_CHECKING, Any
 
 from chainrule.errors import needing as _needing
 
+from .converting import from_sklearn as from_sklearn
+from .converting import from_torch as from_torch
+from .converting import to_torch as to_torch
+from .export import export_c as export_c
+from .export import export_onnx as export_onnx
 from .history import History as History
 from .layers import MLP as MLP
 from .layers import Layer as Layer

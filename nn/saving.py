@@ -1,7 +1,8 @@
-"""Keep a model in a file: JSON, versioned, checked in full when it is read, never executed."""
+"""Keep a model in a file: JSON or safetensors, versioned, checked in full when it is read, never executed."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -14,10 +15,13 @@ from chainrule.errors import describe
 from .activations import activation_name, find_activation, find_stage
 from .layers import MLP, Layer, Neuron, Sequential
 from .module import Module
+from .tensors import packed, unpacked
 
 FORMAT = "chainrule model"
 VERSION = 1
 
+_SUFFIX = ".safetensors"
+_SPARE = 1_000  # so many parameters more than the file holds are still built, to say which are missing
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -26,7 +30,9 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
 
     Args:
         model: any `Module`.
-        path: the file, conventionally ``.json``; it appears whole or not at all.
+        path: the file, which appears whole or not at all: ``.safetensors`` for a layer's weights as a tensor, which
+            other libraries read and which needs the package safetensors; anything else, conventionally
+            ``.json``, for JSON.
 
     >>> import tempfile
     >>> from chainrule import nn
@@ -42,11 +48,16 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     if not isinstance(model, Module):
         raise TypeError(f"save expected a Module but got {describe('model', model)}")
     _check_path("save", path)
+    architecture, state = _architecture(model), model.state_dict()
+    if _is_tensors(path):
+        kept = {"format": FORMAT, "version": str(VERSION), "architecture": json.dumps(architecture)}
+        write_whole(path, packed(state, kept))
+        return
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": _architecture(model),
-        "parameters": {name: v if math.isfinite(v) else repr(v) for name, v in model.state_dict().items()},
+        "architecture": architecture,
+        "parameters": {name: v if math.isfinite(v) else repr(v) for name, v in state.items()},
     }
     write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1).encode())
 
@@ -80,7 +91,7 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
             raise ValueError(
                 f"load expected a model to fill, as {path} holds parameters alone; build it and give it as model"
             )
-        model = _built(architecture, path)
+        model = _built(architecture, path, len(parameters))
     try:
         model.load_state_dict(parameters)
     except ValueError as error:
@@ -148,8 +159,30 @@ def _build(description: Any) -> Any:
     raise ValueError(f"no type {kind!r}")
 
 
-def _built(description: Any, path: Any) -> Module:
+def _count(description: Any) -> int:
+    """Return how many parameters the model described has, which is known before any of them is there."""
+    kind = description["type"]
+    if kind in ("MLP", "Sequential"):
+        parts = description["parts"]
+        if kind == "MLP":
+            for before, after in itertools.pairwise(parts):
+                if before["nout"] != after["nin"]:
+                    raise ValueError(f"a layer of {after['nin']!r} inputs follows one of {before['nout']!r} outputs")
+        return sum(map(_count, parts))
+    if kind not in ("Neuron", "Layer"):
+        return 0
+    nin, nout = description["nin"], description["nout"] if kind == "Layer" else 1
+    for size in (nin, nout):
+        if type(size) is not int or size < 1:
+            raise ValueError(f"no number of inputs or neurons: {size!r}")
+    return (nin + 1) * nout
+
+
+def _built(description: Any, path: Any, available: int) -> Module:
     try:
+        count = _count(description)
+        if count > available + _SPARE:
+            raise ValueError(f"it needs {describe('count', count)} parameters where the file holds {available}")
         model = _build(description)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{path} expected a description of a model of nn, but it is wrong: {error!r}") from None
@@ -160,20 +193,39 @@ def _built(description: Any, path: Any) -> Module:
 
 def _read(path: Any) -> tuple[Any, dict[str, float]]:
     """Read and check a file; return the architecture and the parameters."""
+    if _is_tensors(path):
+        return _read_tensors(path)
     try:
         content = json.loads(Path(path).read_bytes())
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} expected a model in JSON, but it is truncated or not JSON: {error}") from None
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise ValueError(f"{path} expected a file that save wrote, with format {FORMAT!r}, but it is another")
-    if content.get("version") != VERSION:
-        raise ValueError(
-            f"{path} expected version {VERSION} but got {content.get('version')!r}; a newer chainrule may read it"
-        )
+    _check_format(path, content, VERSION)
     parameters = content.get("parameters")
     if not isinstance(parameters, dict):
         raise ValueError(f"{path} expected parameters by name but got {describe('parameters', parameters)}")
     return content.get("architecture"), {name: _float(path, name, value) for name, value in parameters.items()}
+
+
+def _check_format(path: Any, content: Any, version: int | str) -> None:
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError(f"{path} expected a file that save wrote, with format {FORMAT!r}, but it is another")
+    if content.get("version") != version:
+        raise ValueError(
+            f"{path} expected version {version} but got {content.get('version')!r}; a newer chainrule may read it"
+        )
+
+
+def _read_tensors(path: Any) -> tuple[Any, dict[str, float]]:
+    kept, parameters = unpacked(path)
+    _check_format(path, kept, str(VERSION))
+    try:
+        return json.loads(kept.get("architecture", "null")), parameters
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} expected an architecture in JSON but got another: {error}") from None
+
+
+def _is_tensors(path: Any) -> bool:
+    return Path(path).suffix == _SUFFIX
 
 
 def _float(path: Any, name: str, value: Any) -> float:
