@@ -8,9 +8,12 @@
 5.010008
 """
 
-import importlib
-from types import FunctionType, ModuleType
+import importlib as _importlib
+from types import FunctionType as _FunctionType
+from types import ModuleType as _ModuleType
+from typing import Any as _Any
 
+from . import misspelt as _misspelt
 from . import uncompiled as _uncompiled
 from .compilation import compile as compile
 from .derivatives import checkpoint as checkpoint
@@ -44,20 +47,43 @@ from .operations import PRIMITIVES as PRIMITIVES
 from .operations import Interval as Interval
 from .operations import Primitive as Primitive
 from .operations import array as array
+from .operations import comb as comb
 from .operations import custom_primitive as custom_primitive
+from .operations import dist as dist
+from .operations import e as e
+from .operations import factorial as factorial
+from .operations import frexp as frexp
+from .operations import fsum as fsum
+from .operations import gcd as gcd
 from .operations import hardtanh as hardtanh
+from .operations import inf as inf
+from .operations import isclose as isclose
+from .operations import isfinite as isfinite
+from .operations import isinf as isinf
+from .operations import isnan as isnan
+from .operations import isqrt as isqrt
+from .operations import lcm as lcm
+from .operations import ldexp as ldexp
+from .operations import modf as modf
+from .operations import nan as nan
+from .operations import nextafter as nextafter
+from .operations import perm as perm
+from .operations import pi as pi
 from .operations import prod as prod
 from .operations import selu as selu
 from .operations import take as take
+from .operations import tau as tau
+from .operations import ulp as ulp
 from .operations.table import *  # noqa: F403  # the rows, by table.__all__
 from .pickling import unpickled as unpickled
 from .programs import Program as Program
 from .programs import trace as trace
 
 primitive = custom_primitive  # the decorator
+fabs = abs  # the row: Python's math has it under this name
 
 for _item in list(globals().values()):
-    if isinstance(_item, FunctionType):
+    if isinstance(_item, _FunctionType):
         _item.__module__ = __name__  # by which pickles find it
 
 __version__ = "0.1.0"
@@ -65,11 +91,21 @@ __version__ = "0.1.0"
 _ON_DEMAND = ("nn", "testing", "viz")
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> _ModuleType:
     """Import nn, testing or viz when it is first used, so that ``import chainrule`` stays light."""
     if name in _ON_DEMAND:
-        return importlib.import_module(f"{__name__}.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return _importlib.import_module(f"{__name__}.{name}")
+    advice = _misspelt.advice(name, _misspelt.FUNCTIONS, __dir__(), "chainrule.")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
+
+
+def __dir__() -> list[str]:
+    """List the public names; the modules behind them are no part of the interface."""
+    return sorted({name for name, item in globals().items() if _is_public(name, item)}.union(_ON_DEMAND))
+
+
+def _is_public(name: str, item: _Any) -> bool:
+    return name == "__version__" or not (name.startswith("_") or isinstance(item, _ModuleType))
 
 
 if core() == "interpreted":

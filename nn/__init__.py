@@ -17,6 +17,7 @@ True
 
 from typing import TYPE_CHECKING, Any
 
+from chainrule import misspelt as _misspelt
 from chainrule.errors import needing as _needing
 
 from .converting import from_sklearn as from_sklearn
@@ -60,7 +61,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     """Import the estimators when they are first used: scikit-learn takes a second, and is not needed otherwise."""
     if name not in ("MLPClassifier", "MLPRegressor"):
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        own = [known for known in globals() if not known.startswith("_")]
+        advice = _misspelt.advice(name, _misspelt.LAYERS, own, "nn.")
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
     with _needing(f"nn.{name}", "scikit-learn"):
         from . import estimators
     return getattr(estimators, name)

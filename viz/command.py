@@ -146,17 +146,29 @@ def _values(texts: list[str]) -> dict[str, Var]:
         name, equals, value = text.partition("=")
         # As Python normalises the names in the expression.
         name = unicodedata.normalize("NFKC", name.strip())
-        if not equals or not name.isidentifier() or keyword.iskeyword(name):
+        if equals and keyword.iskeyword(name):
+            raise ValueError(f"expected a name for a variable but {name} is a word of Python; choose another")
+        if not equals or not name.isidentifier():
             raise ValueError(f"expected name=value, such as x=2, but got {text.strip()!r}")
         if name in functions():
             raise ValueError(f"expected a name for a variable but {name} is a function; choose another")
         if name in values:
             raise ValueError(f"expected each name once but got {name} twice")
         try:
-            values[name] = Var(float(value), label=name)
+            values[name] = Var(_number(value), label=name)
         except ValueError:
-            raise ValueError(f"expected a number for {name} but got {describe(name, value)}") from None
+            raise ValueError(
+                f"expected a number for {name}, such as 0.5, 1/3 or pi, but got {describe(name, value)}"
+            ) from None
     return values
+
+
+def _number(text: str) -> float:
+    """Return the value of a number, or of an expression of numbers."""
+    try:
+        return float(text)
+    except ValueError:
+        return float(evaluate(text, {}).value)
 
 
 def _check_names(expression: str, values: dict[str, Var]) -> None:

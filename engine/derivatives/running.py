@@ -62,6 +62,16 @@ class Run(NamedTuple):
                 node.requires_grad = flag
 
 
+def check_places(function: str, argnums: Any) -> None:
+    """Refuse what can't be positions of arguments as soon as a derivative is asked for."""
+    places = argnums if isinstance(argnums, tuple) else (argnums,)
+    if not all(map(is_index, places)):
+        raise ValueError(
+            f"{function} expected argnums to be a position or a tuple of positions but got "
+            f"{describe('argnums', argnums)}; give the arguments to what it returns: {function}(f)(x)"
+        )
+
+
 def run_recorded(
     function: str,
     f: Function,

@@ -18,7 +18,7 @@ from ..errors import describe
 from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import arranged_values, made_of_function
 from .dense_arrays import arranged_blocks, dense_arrays, holds_whole_arrays, mirrored_blocks
-from .running import Function, Places, Run, name_of, run_recorded
+from .running import Function, Places, Run, check_places, name_of, run_recorded
 from .sparsity import sparse_rows
 from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle
 
@@ -43,6 +43,7 @@ def grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -> Function
     >>> grad(lambda x: (x**2, {"twice": 2 * x}), has_aux=True)(3.0)
     (6.0, {'twice': 6.0})
     """
+    check_places("grad", argnums)
     both = _both(f, argnums, has_aux)
 
     def gradient(*args: Any, **named: Any) -> Any:
@@ -61,6 +62,7 @@ def value_and_grad(f: Function, argnums: Places = 0, *, has_aux: bool = False) -
     >>> value_and_grad(lambda x, y: x * y, argnums=(0, 1))(2.0, 3.0)
     (6.0, (3.0, 2.0))
     """
+    check_places("value_and_grad", argnums)
     return _both(f, argnums, has_aux)
 
 
@@ -113,6 +115,7 @@ def jacobian(
     """
     if mode not in (None, "forward", "reverse"):
         raise ValueError(f'jacobian expected mode to be "forward", "reverse" or None but got {describe("mode", mode)}')
+    check_places("jacobian", argnums)
 
     def rows(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):
@@ -144,6 +147,8 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
     """
+
+    check_places("hessian", argnums)
 
     def table_of(*args: Any, **named: Any) -> Any:
         with recording() as outside, inside(begin()):

@@ -24,15 +24,16 @@ except ImportError:
 from ..data import to_float
 from ..errors import GraphError, describe
 from ..floats import ieee
+from ..misspelt import POWER, READ
 from ..operations import (
     Primitive,
     both,
     call_function,
     call_ufunc,
     is_array,
-    method_named,
     method_names,
     method_of,
+    method_or_advice,
     offer,
     on_arrays,
     power_of_root,
@@ -386,6 +387,12 @@ class Var:
     def __rpow__(self, other: Any, modulus: None = None) -> Any:
         return NotImplemented if modulus is not None else _operator(_POW, other, self)
 
+    def __xor__(self, other: Any) -> Any:
+        raise TypeError(POWER.format(got=describe("x ^ y", other)))
+
+    def __rxor__(self, other: Any) -> Any:
+        raise TypeError(POWER.format(got=describe("x ^ y", self)))
+
     def __mod__(self, other: Any) -> Any:
         return _operator(table.remainder, self, other)
 
@@ -508,22 +515,19 @@ class Var:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Offer every row as a method, under NumPy's name too: ``x.sin()``, ``x.arcsin()``."""
-        function = method_named(name)
-        if function is None:
-            raise AttributeError(f"'Var' object has no attribute {name!r}")
-        return MethodType(method_of(function, name), self)
+        return MethodType(method_of(method_or_advice(name, "Var"), name), self)
 
     def __dir__(self) -> list[str]:
         return [*object.__dir__(self), *method_names()]
 
     def __float__(self) -> float:
-        raise TypeError(_READ.format(function="float", got=describe("x", self)))
+        raise TypeError(READ.format(function="float", got=describe("x", self)))
 
     def __int__(self) -> int:
-        raise TypeError(_READ.format(function="int", got=describe("x", self)))
+        raise TypeError(READ.format(function="int", got=describe("x", self)))
 
     def __complex__(self) -> complex:
-        raise TypeError(_READ.format(function="complex", got=describe("x", self)))
+        raise TypeError(READ.format(function="complex", got=describe("x", self)))
 
     __apply_rank__ = 1
 
@@ -583,10 +587,6 @@ class Var:
 
 
 _NOTHING = Var(0.0, None, False)  # where a node has no Var as argument
-_READ = (
-    "{function} expected a number but got {got}; use .value to read the number, "
-    "or chainrule's own functions (chainrule.sin for math.sin) to keep the gradient"
-)
 
 
 def _as_number(value: Any) -> float:

@@ -7,6 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from ..misspelt import FIELDS, advice
 from .primitive import PRIMITIVES, Primitive, on_register
 
 comparisons: dict[str, Callable[[Any, Any], Any]] = {
@@ -36,6 +37,14 @@ def method(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def method_named(name: str) -> Callable[..., Any] | None:
     """Return the row or function for a method name."""
     return method_row(name) or _functions.get(name)
+
+
+def method_or_advice(name: str, kind: str) -> Callable[..., Any]:
+    """Return the row or function for a method name; `AttributeError` says what may have been meant."""
+    function = method_named(name)
+    if function is None:
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}{advice(name, FIELDS, ())}")
+    return function
 
 
 def method_row(name: str) -> Primitive | None:
@@ -69,6 +78,8 @@ def offer(kind: type) -> None:
         function = method_named(name)
         assert function is not None
         add(function, name)
+    for name in FIELDS.keys() - own:
+        setattr(kind, name, property(functools.partial(_missing, name, kind.__name__)))
     _offers.append(add)
 
     def offered(row: Primitive) -> None:
@@ -77,6 +88,10 @@ def offer(kind: type) -> None:
                 add(row, name)
 
     on_register(offered)
+
+
+def _missing(name: str, kind: str, self: Any) -> Any:
+    return method_or_advice(name, kind)
 
 
 def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:

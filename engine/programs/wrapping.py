@@ -9,6 +9,7 @@ from collections.abc import Callable
 from types import MethodType
 from typing import Any, TypeVar, cast
 
+from ..errors import describe
 from ..pickling import pickled_as, unpickled
 
 M = TypeVar("M", bound=Callable[..., Any])
@@ -22,6 +23,11 @@ def made_of_function(maker: M) -> M:
 
     @functools.wraps(maker)
     def make(f: Callable[..., Any], *args: Any, **named: Any) -> Wrapped:
+        if not callable(f):
+            raise TypeError(
+                f"{maker.__name__} expected a function but got {describe('f', f)}; write it as lambda x: ..., or "
+                "run backward() on a Var and read its grad"
+            )
         return Wrapped(make, f, args, named, maker(f, *args, **named))
 
     return cast(M, make)

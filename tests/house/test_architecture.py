@@ -15,14 +15,14 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors uncompiled forking cache floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/
+        errors misspelt uncompiled forking cache floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/
         derivatives/ backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
         primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
-        unlisted custom __init__
+        mathematics unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """

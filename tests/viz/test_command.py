@@ -112,7 +112,7 @@ def test_errors_point_at_the_column(capsys, expression, column, message):
         (["x=two"], "a number for x"),
         (["x=1", "x=2"], "x twice"),
         (["sin=1"], "is a function"),
-        (["lambda=1"], "name=value"),
+        (["lambda=1"], "lambda is a word of Python"),
     ],
 )
 def test_values_are_checked(capsys, values, message):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import difflib
 import operator
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -174,10 +175,28 @@ def _parse(text: str) -> ast.expr:
     except SyntaxError as error:
         # Where something is missing at the end, Python names a place in the line after.
         column = indent + error.offset - 1 if error.offset and error.lineno == 1 else len(text.rstrip())
-        raise ExpressionError(f"this is no expression: {error.msg}", text, min(column, len(text))) from None
+        meant = _meant(stripped)
+        advice = f"; write {meant}" if meant else ""
+        raise ExpressionError(f"this is no expression: {error.msg}{advice}", text, min(column, len(text))) from None
     except (MemoryError, RecursionError, ValueError):
         raise ExpressionError("this expression is nested too deeply to be read", text, 0) from None
     return tree
+
+
+def _meant(text: str) -> str:
+    """Return what to write for what is written so on paper: 2x, sin x, |x|; "" for anything else.
+
+    >>> _meant("2x + 1"), _meant("sin x"), _meant("|x|"), _meant("1 +")
+    ('2*x', 'sin(x)', 'abs(x)', '')
+    """
+    if found := re.search(r"\|([^|]+)\|", text):
+        return f"abs({found[1].strip()})"
+    if found := re.search(r"\b(\d+(?:\.\d*)?)\s*([^\W\d_]\w*)", text):
+        return f"{found[1]}*{found[2]}"
+    if found := re.search(r"\b([^\W\d]\w*)\s+(\w+)", text):
+        first, second = found.groups()
+        return f"{first}({second})" if _OTHER_NAMES.get(first, first) in functions() else f"{first}*{second}"
+    return ""
 
 
 def _column(node: ast.AST, text: str) -> int:

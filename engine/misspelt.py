@@ -1,0 +1,92 @@
+"""Answer names that other libraries have with those of this one: ``chainrule.ln`` with ``chainrule.log``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# Of chainrule, of its nn and of Var: what others call it, and what to write here.
+FUNCTIONS = {
+    "ln": "log",
+    "max": "maximum",
+    "min": "minimum",
+    "amax": "maximum",
+    "amin": "minimum",
+    "power": "pow",
+    "sgn": "sign",
+    "absolute": "abs",
+    "arcsin": "asin",
+    "arccos": "acos",
+    "arctan": "atan",
+    "arctan2": "atan2",
+    "arcsinh": "asinh",
+    "arccosh": "acosh",
+    "arctanh": "atanh",
+    "clamp": "clip",
+    "logistic": "sigmoid",
+    "expit": "sigmoid",
+    "swish": "silu",
+    "jit": "compile",
+    "njit": "compile",
+    "vmap": "map, or compile(f, batch=...)",
+    "pmap": "map, or compile(f, batch=...)",
+    "gradient": "grad",
+    "derivative": "grad",
+    "elementwise_grad": "compile(grad(f), batch=...)",
+    "jacrev": "jacobian",
+    "jacfwd": "jacobian",
+    "Value": "Var",
+    "Variable": "Var",
+    "Tensor": "Var, or numpy.ndarray of floats",
+    "tensor": "Var, or numpy.array of floats",
+    "Parameter": "Var",
+}
+LAYERS = {
+    "Linear": "Layer(nin, nout, activation=None)",
+    "Dense": "Layer(nin, nout)",
+    "ReLU": "MLP(..., activation='relu'), or chainrule.relu",
+    "Tanh": "MLP(..., activation='tanh'), or chainrule.tanh",
+    "Sigmoid": "MLP(..., activation='sigmoid'), or chainrule.sigmoid",
+    "Softmax": "MLP(..., output_activation='softmax'), or chainrule.softmax",
+    "MSELoss": "mse",
+    "L1Loss": "mae",
+    "HuberLoss": "huber",
+    "BCELoss": "binary_cross_entropy",
+    "CrossEntropyLoss": "cross_entropy",
+    "Network": "MLP",
+    "NeuralNetwork": "MLP",
+    "Model": "Module",
+    "Parameter": "chainrule.Var",
+    "train": "fit",
+}
+FIELDS = {
+    "data": "value",
+    "val": "value",
+    "gradient": "grad",
+    "derivative": "grad",
+    "children": "parents",
+    "_prev": "parents",
+    "numpy": "value",
+    "tolist": "value",
+    "backprop": "backward()",
+}
+
+READ = (
+    "{function} expected a number but got {got}; use .value to read the number, "
+    "or chainrule's own functions (chainrule.sin for math.sin) to keep the gradient"
+)
+POWER = "^ expected whole numbers, whose bits it combines, but got {got}; a power is written x**y"
+
+
+def advice(name: str, others: dict[str, str], own: Iterable[str], prefix: str = "") -> str:
+    """Return what to write instead of a name that is missing, as the end of a message; "" for no guess.
+
+    >>> advice("ln", FUNCTIONS, ["log"])
+    '; did you mean log?'
+    >>> advice("sigmoyd", FUNCTIONS, ["sigmoid", "sin"], "chainrule.")
+    '; did you mean chainrule.sigmoid?'
+    """
+    if name.startswith("__"):
+        return ""
+    meant = others.get(name) or next(iter(difflib.get_close_matches(name, list(own), n=1, cutoff=0.7)), "")
+    return f"; did you mean {prefix}{meant}?" if meant else ""

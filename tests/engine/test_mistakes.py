@@ -1,0 +1,158 @@
+"""What beginners write first, and what each of it gets: an answer that names the way, or the result that was meant."""
+
+import math
+
+import chainrule
+import numpy as np
+import pytest
+from chainrule import Var, nn
+from chainrule.viz.command import main
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("ln", "log"), ("max", "maximum"), ("jit", "compile"), ("arctan", "atan"), ("sigmoyd", "sigmoid")],
+)
+def test_a_function_under_another_name(name, meant):
+    with pytest.raises(AttributeError, match=rf"did you mean chainrule\.{meant}\?"):
+        getattr(chainrule, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("Linear", "Layer"), ("ReLU", "MLP"), ("MSELoss", "mse"), ("Adamm", "Adam")]
+)
+def test_a_layer_under_another_name(name, meant):
+    with pytest.raises(AttributeError, match=rf"did you mean nn\.{meant}"):
+        getattr(nn, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("data", "value"), ("val", "value"), ("gradient", "grad"), ("_prev", "parents")]
+)
+def test_a_field_under_another_name(name, meant):
+    x = Var(2.0)
+    with pytest.raises(AttributeError, match=rf"'Var' object has no attribute '{name}'; did you mean {meant}\?"):
+        getattr(x, name)
+    assert not hasattr(x, name)
+
+
+def test_what_is_no_name_of_anything_gets_no_advice():
+    for owner in (chainrule, nn, Var(1.0)):
+        with pytest.raises(AttributeError) as caught:
+            owner.xyzzy  # noqa: B018
+        assert "did you mean" not in str(caught.value)
+
+
+def test_the_sign_of_powers_elsewhere():
+    x = Var(2.0)
+    for power in (lambda: x ^ 2, lambda: 2 ^ x, lambda: x ^ x):
+        with pytest.raises(TypeError, match=r"a power is written x\*\*y"):
+            power()
+
+
+@pytest.mark.parametrize("transform", [chainrule.grad, chainrule.value_and_grad, chainrule.jacobian, chainrule.hessian])
+def test_derivatives_of_no_function_and_at_no_position_are_refused_at_once(transform):
+    with pytest.raises(TypeError, match="expected a function but got f=Var"):
+        transform(Var(3.0) ** 2)
+    with pytest.raises(
+        ValueError, match=rf"got argnums=2.0 \(float\); give the arguments to what it returns: {transform.__name__}"
+    ):
+        transform(lambda x: x * x, 2.0)
+
+
+def test_the_public_names_are_listed_and_nothing_else():
+    names = dir(chainrule)
+    assert {"Var", "grad", "compile", "nn", "viz", "testing", "sin", "pi"} <= set(names)
+    assert not {"FunctionType", "ModuleType", "importlib", "data", "graph", "operations"} & set(names)
+    assert names == sorted(set(names))
+
+
+# ---- chainrule in place of math ----
+
+
+def test_every_name_of_math_is_there():
+    assert [name for name in dir(math) if not name.startswith("_") and not hasattr(chainrule, name)] == []
+
+
+numbers = st.one_of(st.floats(), st.sampled_from([0.0, -0.0, math.inf, -math.inf, math.nan, 5e-324, -2.5]))
+
+
+def same(found, wanted):
+    return (math.isnan(found) and math.isnan(wanted)) or (
+        found == wanted and math.copysign(1, found) == math.copysign(1, wanted)
+    )
+
+
+@given(numbers)
+def test_of_one_number_as_in_math(x):
+    for name in ("isnan", "isinf", "isfinite"):
+        wanted = getattr(math, name)(x)
+        assert getattr(chainrule, name)(x) is wanted
+        assert getattr(chainrule, name)(Var(x)) is wanted
+        assert chainrule.trace(getattr(chainrule, name), 1.0).run([x]) == [float(wanted)]
+    assert all(map(same, chainrule.modf(x), math.modf(x)))
+    assert all(same(found.value, wanted) for found, wanted in zip(chainrule.modf(Var(x)), math.modf(x), strict=True))
+    mantissa, exponent = chainrule.frexp(Var(x))
+    wanted, wanted_exponent = math.frexp(x)
+    assert same(mantissa.value, wanted)
+    assert exponent == wanted_exponent
+
+
+@given(numbers, numbers, st.sampled_from([0.0, 1e-9, 0.5, 2.0]), st.sampled_from([0.0, 1.0, math.inf]))
+def test_close_as_in_math(a, b, relative, absolute):
+    wanted = math.isclose(a, b, rel_tol=relative, abs_tol=absolute)
+    assert bool(chainrule.isclose(a, b, rel_tol=relative, abs_tol=absolute)) is wanted
+    assert bool(chainrule.isclose(Var(a), b, rel_tol=relative, abs_tol=absolute)) is wanted
+    program = chainrule.trace(lambda a, b: chainrule.isclose(a, b, rel_tol=relative, abs_tol=absolute), 1.0, 1.0)
+    assert program.run([a, b]) == [float(wanted)]
+
+
+@given(numbers, st.integers(-2300, 2300))
+def test_scaled_by_powers_of_two_as_in_math(x, i):
+    try:
+        wanted = math.ldexp(x, i)
+    except OverflowError:
+        wanted = math.copysign(math.inf, x)
+    assert same(chainrule.ldexp(x, i), wanted)
+    assert same(chainrule.ldexp(Var(x), i).value, wanted)
+
+
+def test_gradients_pass_through():
+    x = Var(0.7)
+    mantissa, whole = chainrule.modf(3 * x)
+    (chainrule.ldexp(x, 3) + mantissa + whole + chainrule.dist([x, 1.0], [0.0, 0.0])).backward()
+    assert x.grad == pytest.approx(8.0 + 3.0 + 0.7 / math.hypot(0.7, 1.0), rel=1e-15)
+    assert chainrule.fsum([Var(1.0), 2.0]).value == 3.0
+    assert chainrule.fsum(np.full(10, 0.1)) == 1.0
+
+
+def test_points_of_other_dimensions_and_negative_tolerances():
+    with pytest.raises(ValueError, match="dist expected points of the same dimension but got 1 and 2"):
+        chainrule.dist([1.0], [1.0, 2.0])
+    with pytest.raises(ValueError, match=r"isclose expected tolerances of 0 or above but got rel_tol=-1\.0"):
+        chainrule.isclose(1.0, 1.0, rel_tol=-1.0)
+
+
+# ---- the command ----
+
+
+@pytest.mark.parametrize(
+    ("expression", "advice"),
+    [("2x+1", "write 2*x"), ("sin x", "write sin(x)"), ("|x|", "write abs(x)"), ("a b", "write a*b")],
+)
+def test_expressions_as_on_paper(expression, advice, capsys):
+    assert main(["formula", expression]) != 0
+    assert advice in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("text", "value"), [("1/3", 1 / 3), ("pi", math.pi), ("-2**0.5", -(2**0.5)), ("1.5e0", 1.5)])
+def test_values_are_expressions_of_numbers(text, value, capsys):
+    assert main(["grad", "1*x", f"x={text}"]) == 0
+    assert repr(value) in capsys.readouterr().out
+
+
+def test_names_that_python_keeps_for_itself(capsys):
+    assert main(["grad", "x*x", "x=1", "lambda=1"]) != 0
+    assert "lambda is a word of Python; choose another" in capsys.readouterr().err
