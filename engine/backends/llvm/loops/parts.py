@@ -26,6 +26,16 @@ def is_disjoint(op: Place) -> bool:
     return order_of(op) is not None or not any(overlaps(op))
 
 
+def leaves_out(op: Place) -> bool:
+    """Return whether parts that do not meet leave out numbers of the array.
+
+    >>> from chainrule.programs import Part
+    >>> leaves_out(Place((4,), [Part(0, (2,), (2,)), Part(1, (2,), (2,))])), leaves_out(Place((2,), [Part(1, (), ())]))
+    (False, True)
+    """
+    return sum([size_of(part.shape) for part in op.parts]) < size_of(op.shape)
+
+
 def order_of(op: Place) -> list[int] | None:
     """Return in which order the parts stand side by side and are the array; None if they do not, or are not all of it.
 

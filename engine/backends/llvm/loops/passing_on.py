@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ....programs import MAP, Loop, Part, Place, Structural, View, size_of
 from .memory import Sink, Spot, together
-from .parts import is_disjoint, order_of
+from .parts import is_disjoint, leaves_out
 from .writer import Writer
 
 
@@ -48,7 +48,7 @@ class PassedOn:
             targets = [sink.spot.part(part) for part in op.parts]
             if None in targets or not (sink.adds or is_disjoint(op)):
                 continue
-            if not sink.adds and order_of(op) is None:
+            if not sink.adds and leaves_out(op):
                 self.to_clear.append(sink.spot)
             del self.sinks[value]
             for arg, target in zip(args, targets, strict=True):
