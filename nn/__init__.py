@@ -15,16 +15,12 @@ True
 `fit` does the same, with mini-batches, validation and a history, in graphs or in machine code.
 """
 
+import importlib as _importlib
 from typing import TYPE_CHECKING, Any
 
 from chainrule import misspelt as _misspelt
 from chainrule.errors import needing as _needing
 
-from .converting import from_sklearn as from_sklearn
-from .converting import from_torch as from_torch
-from .converting import to_torch as to_torch
-from .export import export_c as export_c
-from .export import export_onnx as export_onnx
 from .history import History as History
 from .layers import MLP as MLP
 from .layers import Layer as Layer
@@ -54,16 +50,36 @@ from .schedules import warm_up as warm_up
 from .training import fit as fit
 
 if TYPE_CHECKING:
+    from .converting import from_sklearn as from_sklearn
+    from .converting import from_torch as from_torch
+    from .converting import to_torch as to_torch
     from .estimators import MLPClassifier as MLPClassifier
     from .estimators import MLPRegressor as MLPRegressor
+    from .export import export_c as export_c
+    from .export import export_onnx as export_onnx
+
+# Imported when they are first used: scikit-learn takes a second, and most programs need none of these.
+_ON_DEMAND = {
+    "MLPClassifier": "estimators",
+    "MLPRegressor": "estimators",
+    "export_c": "export",
+    "export_onnx": "export",
+    "from_sklearn": "converting",
+    "from_torch": "converting",
+    "to_torch": "converting",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are first used: scikit-learn takes a second, and is not needed otherwise."""
-    if name not in ("MLPClassifier", "MLPRegressor"):
-        own = [known for known in globals() if not known.startswith("_")]
-        advice = _misspelt.advice(name, _misspelt.LAYERS, own, "nn.")
+    """Import what is needed on demand only."""
+    if name not in _ON_DEMAND:
+        advice = _misspelt.advice(name, _misspelt.LAYERS, __dir__(), "nn.")
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")
-    with _needing(f"nn.{name}", "scikit-learn"):
-        from . import estimators
-    return getattr(estimators, name)
+    with _needing(f"nn.{name}", "scikit-learn"):  # the estimators alone import anything from outside
+        module = _importlib.import_module(f"{__name__}.{_ON_DEMAND[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, also those that are not imported yet."""
+    return sorted({name for name in globals() if not name.startswith("_")}.union(_ON_DEMAND))
