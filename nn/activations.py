@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import chainrule
+from chainrule import Var
 from chainrule.errors import describe
 
 Activation = Callable[[Any], Any]
@@ -92,7 +93,8 @@ def activation_title(activation: Activation) -> str:
 
 
 def _takes_one_number(function: Any) -> bool:
-    return _takes(function, 0.5)
+    # Python's ulp, say, takes floats alone.
+    return _takes(function, 0.5) and _takes(function, Var(0.5))
 
 
 def _takes(function: Any, example: Any) -> bool:
@@ -100,6 +102,6 @@ def _takes(function: Any, example: Any) -> bool:
     if isinstance(function, type) or not callable(function):
         return False
     try:
-        return isinstance(function(example), float | list)
+        return isinstance(function(example), float | list | Var)
     except (TypeError, AttributeError):
         return False

@@ -48,7 +48,7 @@ class EagerSteps:
             for parameter in parameters:
                 parameter.grad = recipe.bounded(parameter.value, parameter.grad)
         if recipe.clip_norm is not None:
-            scale = recipe.scale(math.fsum(parameter.grad**2 for parameter in parameters))
+            scale = recipe.scale(math.hypot(*[parameter.grad for parameter in parameters]))
             for parameter in parameters:
                 parameter.grad *= scale
 

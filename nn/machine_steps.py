@@ -39,6 +39,7 @@ class MachineSteps:
         self.read_again()
         self.gradients: Any = self.np.zeros_like(self.values)
         self.most = max(1, min(_MOST, -(-len(self.rows) // self.size)))
+        self.unused = eager.optimiser.scalars()  # for calls whose update is dropped: a schedule may end with the steps
         self.moves = True  # whether the update is part of a step
         self.steps = chainrule.compile(self._steps, threads=self.recipe.threads)
         self.output = chainrule.compile(self._output_of_one, batch="x")
@@ -82,7 +83,7 @@ class MachineSteps:
         if recipe.l1 or recipe.clip_value is not None:
             gradients = chainrule.map(lambda pair: recipe.bounded(*pair), (values, gradients))
         if recipe.clip_norm is not None:
-            scale = recipe.scale(chainrule.map(chainrule.square, gradients, reduce="sum"))
+            scale = recipe.scale(chainrule.norm(gradients))
             gradients = chainrule.map(lambda gradient, scale: gradient * scale, gradients, scale)
         return gradients
 
@@ -94,7 +95,7 @@ class MachineSteps:
 
     def take(self, batch: Sequence[int]) -> float:
         """Return the loss over the samples at these positions, and keep its gradients."""
-        (_, self.gradients, _), losses = self._call([batch], [self.optimiser.scalars()])
+        (_, self.gradients, _), losses = self._call([batch], [self.unused])
         if math.isfinite(losses[0]):
             return float(losses[0])
         # The graph may tell what was wrong: a class that has no score, say.

@@ -53,7 +53,6 @@ class Recipe:
             gradient = chainrule.clip(gradient, -self.clip_value, self.clip_value)
         return gradient
 
-    def scale(self, squares: Any) -> Any:
-        """Return what all derivatives are multiplied by, where this is the sum of their squares."""
-        norm = chainrule.sqrt(squares)
-        return 1.0 if self.clip_norm is None else chainrule.where(norm > self.clip_norm, self.clip_norm / norm, 1.0)
+    def scale(self, norm: Any) -> Any:
+        """Return what all derivatives are multiplied by, where this is their norm."""
+        return 1.0 if self.clip_norm is None else self.clip_norm / chainrule.maximum(norm, self.clip_norm)

@@ -36,12 +36,16 @@ def fit(
     lr: float | Schedule | None = None,
     epochs: int = 100,
     batch_size: int | None = 32,
+    l1: float = 0.0,
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
     validation: float | tuple[Any, Any] | None = None,
     metrics: Mapping[str, Metric] | None = None,
     patience: int | None = None,
     tolerance: float = 0.0,
     seed: int | random.Random | None = None,
     compiled: bool | str = "auto",
+    threads: int = 1,
     record: bool | int = False,
     progress: bool = False,
     after_epoch: Callable[[History], object] | None = None,
@@ -59,6 +63,10 @@ def fit(
         lr: the learning rate, or a schedule over the steps; None for that of the optimiser.
         epochs: how often to go through all samples, each time in another random order.
         batch_size: how many samples one step takes; None for all, in their order.
+        l1: how strongly parameters are drawn to 0: this times the sign of each is added to its derivative, 0 or above;
+            the losses of the history are without it.
+        clip_value: the most that a derivative may be, up or down, above 0; None for no bound.
+        clip_norm: the most that the Euclidean norm of all derivatives may be, after `clip_value`; None for no bound.
         validation: the share of samples to hold out, between 0 and 1, or a pair of rows and targets; None for none.
         metrics: functions of predictions and targets, as plain numbers, by name; such as ``nn.accuracy``.
         patience: stop after so many epochs without a loss (of validation, if any) lower by more than `tolerance`, and
@@ -70,6 +78,7 @@ def fit(
             depends on parameters through predictions alone, as those of ``nn`` do; that is tried on a batch. "auto":
             where it is possible and worth it, else ``history.reason`` says why graphs were taken; True: always, else
             an error is raised; False: never.
+        threads: how many threads a step takes in machine code.
         record: whether to keep samples, parameters and gradients for drawing: True for each epoch, a whole number for
             every so many.
         progress: whether to show a bar.
@@ -99,7 +108,16 @@ def fit(
     measures, measure = _metrics(metrics), find_loss(loss)
     mover = _optimiser(optimiser, model, lr)
 
-    steps, reason = choose_steps(compiled, EagerSteps(model, Recipe(measure, mover, size), rows, targets), epochs)
+    recipe = Recipe(
+        measure,
+        mover,
+        size,
+        l1=number_within("fit", "l1", l1),
+        clip_value=None if clip_value is None else number_within("fit", "clip_value", clip_value, zero=False),
+        clip_norm=None if clip_norm is None else number_within("fit", "clip_norm", clip_norm, zero=False),
+        threads=_count("threads", threads),
+    )
+    steps, reason = choose_steps(compiled, EagerSteps(model, recipe, rows, targets), epochs)
     history = History(model, metrics={name: [] for name in measures}, compiled=not reason, reason=reason)
     if every:
         history.rows, history.targets = training

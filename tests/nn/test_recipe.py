@@ -62,3 +62,45 @@ def test_a_batch_in_which_no_sample_counts_moves_nothing():
     before = model.state_dict()
     assert list(steps.run([range(8)])) == [0.0]
     assert model.state_dict() == before
+
+
+def test_derivatives_that_are_zero_or_whose_squares_overflow_are_bounded():
+    recipe = Recipe(nn.mse, None, 1, clip_norm=0.5)
+    assert recipe.scale(0.0) == 1.0
+    assert recipe.scale(2.0) == 0.25
+    model, steps = steps_of(clip_norm=0.5)
+    steps.take(range(8))
+    for parameter in model.parameters():
+        parameter.grad = 1e200
+    steps._bound()
+    assert math.hypot(*[p.grad for p in model.parameters()]) == pytest.approx(0.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("options", [{"l1": 0.3}, {"clip_value": 0.01}, {"clip_norm": 0.01}, {"threads": 2}], ids=str)
+def test_fit_hands_the_options_to_both_kinds_of_steps(options):
+    pytest.importorskip("numpy")
+    found = []
+    for compiled in (False, True):
+        model = model_of()
+        nn.fit(model, ROWS, NUMBERS, epochs=3, batch_size=8, seed=2, lr=0.1, compiled=compiled, **options)
+        found.append(model.state_dict())
+    assert found[1] == pytest.approx(found[0], rel=1e-9)
+    model = model_of()
+    nn.fit(model, ROWS, NUMBERS, epochs=3, batch_size=8, seed=2, lr=0.1, compiled=False)
+    assert (model.state_dict() != found[0]) is ("threads" not in options)
+
+
+@pytest.mark.parametrize("options", [{"l1": -1.0}, {"clip_value": 0.0}, {"clip_norm": "1"}, {"threads": 0}], ids=str)
+def test_options_out_of_range_are_refused(options):
+    with pytest.raises((TypeError, ValueError), match=f"fit expected .*{next(iter(options))}="):
+        nn.fit(model_of(), ROWS, NUMBERS, epochs=1, **options)
+
+
+def test_a_schedule_is_asked_for_the_steps_that_are_taken_alone():
+    pytest.importorskip("numpy")
+    rates = [0.01] * 9  # of three epochs of three batches
+    for compiled in (False, True):
+        model = model_of()
+        nn.fit(
+            model, ROWS, NUMBERS, epochs=3, batch_size=8, lr=rates.__getitem__, patience=9, compiled=compiled, seed=0
+        )
