@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 # Of chainrule, of its nn and of Var: what others call it, and what to write here.
@@ -22,6 +21,7 @@ FUNCTIONS = {
     "arcsinh": "asinh",
     "arccosh": "acosh",
     "arctanh": "atanh",
+    "rint": "round",
     "clamp": "clip",
     "logistic": "sigmoid",
     "expit": "sigmoid",
@@ -88,5 +88,7 @@ def advice(name: str, others: dict[str, str], own: Iterable[str], prefix: str = 
     """
     if name.startswith("__"):
         return ""
+    import difflib  # for this one moment: `import chainrule` stays light
+
     meant = others.get(name) or next(iter(difflib.get_close_matches(name, list(own), n=1, cutoff=0.7)), "")
     return f"; did you mean {prefix}{meant}?" if meant else ""

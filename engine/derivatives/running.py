@@ -83,7 +83,7 @@ def run_recorded(
 ) -> Run:
     """Run a function on copies of arguments; with `one_by_one` arrays have an input and a result for each number."""
     positions = argnums if isinstance(argnums, tuple) else (argnums,)
-    if not all(is_index(position) and -len(args) <= position < len(args) for position in positions):
+    if not all(-len(args) <= position < len(args) for position in positions):
         raise ValueError(
             f"{function} expected argnums within the {len(args)} positional arguments given but got "
             f"{describe('argnums', argnums)}"

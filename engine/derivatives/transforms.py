@@ -147,7 +147,6 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
     >>> hessian(lambda x: x[0] ** 2 * x[1])([2.0, 3.0])
     [[6.0, 4.0], [4.0, 0.0]]
     """
-
     check_places("hessian", argnums)
 
     def table_of(*args: Any, **named: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from math import comb as comb
 from math import factorial as factorial
@@ -67,7 +68,7 @@ def ldexp(x: Any, i: int) -> Any:
     >>> ldexp(0.75, 4), ldexp(5e-324, 1074)
     (12.0, 1.0)
     """
-    i = max(-3 * _STEP, min(3 * _STEP, int(i)))
+    i = max(-3 * _STEP, min(3 * _STEP, operator.index(i)))
     steps, rest = divmod(abs(i), _STEP)
     sign = 1 if i >= 0 else -1
     x = x * 2.0 ** (sign * rest)  # first, so that only the last product can round

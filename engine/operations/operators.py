@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..data import to_float
+from ..errors import describe
+from ..misspelt import POWER
 from . import table
 from .methods import both, offer
 from .numpy_calls import call_function, call_ufunc
@@ -46,6 +48,11 @@ class Operators:
 
     def __rpow__(self, other: Any) -> Any:
         return _apply(table.pow, other, self)
+
+    def __xor__(self, other: Any) -> Any:
+        raise TypeError(POWER.format(got=describe("x ^ y", other)))
+
+    __rxor__ = __xor__
 
     def __mod__(self, other: Any) -> Any:
         return _apply(table.remainder, self, other)

@@ -46,7 +46,9 @@ class Unknown(Operators):
         return table.where(self, 1.0, other) if are_conditions(self, other) else NotImplemented
 
     def __xor__(self, other: Any) -> Any:
-        return table.not_equal(self, other) if are_conditions(self, other) else NotImplemented
+        if are_conditions(self, other):
+            return table.not_equal(self, other)
+        return NotImplemented if are_conditions(self) else super().__xor__(other)
 
     def __invert__(self) -> Any:
         if not are_conditions(self):

@@ -50,6 +50,9 @@ def test_the_sign_of_powers_elsewhere():
     for power in (lambda: x ^ 2, lambda: 2 ^ x, lambda: x ^ x):
         with pytest.raises(TypeError, match=r"a power is written x\*\*y"):
             power()
+    for power in (lambda x: x ^ 2, lambda x: 2 ^ x):
+        with pytest.raises(TypeError, match=r"a power is written x\*\*y"):
+            chainrule.trace(power, 2.0)
 
 
 @pytest.mark.parametrize("transform", [chainrule.grad, chainrule.value_and_grad, chainrule.jacobian, chainrule.hessian])
@@ -117,6 +120,13 @@ def test_scaled_by_powers_of_two_as_in_math(x, i):
         wanted = math.copysign(math.inf, x)
     assert same(chainrule.ldexp(x, i), wanted)
     assert same(chainrule.ldexp(Var(x), i).value, wanted)
+
+
+def test_what_takes_no_var_is_no_activation_and_scales_are_whole_numbers():
+    with pytest.raises(ValueError, match="activation expected the name"):
+        nn.MLP(2, [2, 1], "ulp")
+    with pytest.raises(TypeError, match="float"):
+        chainrule.ldexp(1.0, 2.5)
 
 
 def test_gradients_pass_through():

@@ -6,7 +6,6 @@ What is not on the list is refused with its column, so that nothing that is type
 from __future__ import annotations
 
 import ast
-import difflib
 import operator
 import re
 import warnings
@@ -15,6 +14,7 @@ from typing import Any
 
 import chainrule
 from chainrule import PRIMITIVES, Var
+from chainrule.misspelt import FUNCTIONS, advice
 
 _MOST_CHARACTERS = 10_000
 _DEEPEST = 50  # parentheses
@@ -30,11 +30,6 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
-# As other languages and libraries call them.
-_OTHER_NAMES = {
-    "max": "maximum", "min": "minimum", "ln": "log", "arcsin": "asin", "arccos": "acos", "arctan": "atan",
-    "arctan2": "atan2", "arcsinh": "asinh", "arccosh": "acosh", "arctanh": "atanh", "power": "pow", "rint": "round",
-}  # fmt: skip
 # Functions without a row of their own: those that give one number, and those that give several.
 _LISTS = ("softmax", "log_softmax")
 _COMPOSITES = ("hardtanh", "prod", "selu")
@@ -136,11 +131,10 @@ class _Reader:
             raise self._error(f"expected the name of a function but got {_kind(node.func)}", node.func)
         name = node.func.id
         if name not in functions():
-            near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else difflib.get_close_matches(name, functions(), 1)
-            advice = f"; did you mean {near[0]}?" if near else ""
+            others = {other: own for other, own in FUNCTIONS.items() if own in functions()}
             if name in _LISTS:
                 raise self._error(f"{name} does not give one number, so that it cannot be used here", node.func)
-            raise self._error(f"{name} is not a function of chainrule{advice}", node.func)
+            raise self._error(f"{name} is not a function of chainrule{advice(name, others, functions())}", node.func)
         if node.keywords:
             raise self._error(f"{name} takes no arguments by name", node.keywords[0].value)
         args = [self.read(arg, depth + 1) for arg in node.args]
@@ -176,8 +170,8 @@ def _parse(text: str) -> ast.expr:
         # Where something is missing at the end, Python names a place in the line after.
         column = indent + error.offset - 1 if error.offset and error.lineno == 1 else len(text.rstrip())
         meant = _meant(stripped)
-        advice = f"; write {meant}" if meant else ""
-        raise ExpressionError(f"this is no expression: {error.msg}{advice}", text, min(column, len(text))) from None
+        told = f"; write {meant}" if meant else ""
+        raise ExpressionError(f"this is no expression: {error.msg}{told}", text, min(column, len(text))) from None
     except (MemoryError, RecursionError, ValueError):
         raise ExpressionError("this expression is nested too deeply to be read", text, 0) from None
     return tree
@@ -195,7 +189,7 @@ def _meant(text: str) -> str:
         return f"{found[1]}*{found[2]}"
     if found := re.search(r"\b([^\W\d]\w*)\s+(\w+)", text):
         first, second = found.groups()
-        return f"{first}({second})" if _OTHER_NAMES.get(first, first) in functions() else f"{first}*{second}"
+        return f"{first}({second})" if FUNCTIONS.get(first, first) in functions() else f"{first}*{second}"
     return ""
 
 
