@@ -48,7 +48,8 @@ class Unknown(Operators):
     def __xor__(self, other: Any) -> Any:
         if are_conditions(self, other):
             return table.not_equal(self, other)
-        return NotImplemented if are_conditions(self) else super().__xor__(other)
+        is_of_truth = are_conditions(self) or are_conditions(other)
+        return NotImplemented if is_of_truth else super().__xor__(other)
 
     def __invert__(self) -> Any:
         if not are_conditions(self):
