@@ -21,8 +21,8 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
-        mathematics unlisted custom __init__
+        signatures primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls
+        operators mathematics unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
