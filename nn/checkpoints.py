@@ -37,8 +37,8 @@ def write(path: str | os.PathLike[str], content: dict[str, Any]) -> None:
     write_whole(path, json.dumps(whole).encode())
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Return what `write` was given.
+def read(path: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what `write` was given, which has to have these names.
 
     Errors: `ValueError` for a file that is no checkpoint, `OSError` for one that cannot be read.
     """
@@ -51,8 +51,8 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
         if whole.get("version") != VERSION:
             raise ValueError(f"it is of version {whole.get('version')!r}, which a newer chainrule may read")
         content = _unpacked(whole["content"])
-        if not isinstance(content, dict):
-            raise ValueError("it holds no dict")
+        if not isinstance(content, dict) or not content.keys() >= set(names):
+            raise ValueError(f"it does not hold {', '.join(names)}")
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} expected a checkpoint of version {VERSION} that fit wrote, but {error}") from None
     return content

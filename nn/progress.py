@@ -20,7 +20,7 @@ class Bar:
     """
 
     def __init__(self, epochs: int, each: int, done: int, progress: bool | None) -> None:
-        self.epochs, self.each = epochs, each
+        self.epochs = epochs
         self.bar = tqdm(
             total=epochs * each,
             initial=done * each,
@@ -29,24 +29,27 @@ class Bar:
             mininterval=_PAUSE,
             disable=None if progress is None else not progress,
         )
-        self.taken = done * each
+        self.shown = done * each
+        self.latest: tuple[int, float, int] | None = None
         self.due = 0.0
 
     def show(self, taken: int, loss: float, epoch: int) -> None:
-        """Say how many steps were taken, the last loss and the epoch, counted from 0, if that is due."""
-        if self.bar.disable or (now := time.monotonic()) < self.due:
+        """Note how many steps were taken, the last loss and the epoch, counted from 0; show it if that is due."""
+        if self.bar.disable:
             return
-        self.due = now + _PAUSE
-        self.draw(taken, loss, epoch)
-
-    def draw(self, taken: int, loss: float, epoch: int) -> None:
-        """Show the same at once."""
-        self.bar.set_postfix_str(
-            f"epoch {min(epoch + 1, self.epochs)} of {self.epochs}, loss {loss:.3g}", refresh=False
-        )
-        self.bar.update(taken - self.taken)
-        self.taken = taken
+        self.latest = taken, loss, epoch
+        if (now := time.monotonic()) >= self.due:
+            self.due = now + _PAUSE
+            self._draw()
 
     def close(self) -> None:
-        """Leave the bar as it stands."""
+        """Show how far it came, and leave it there."""
+        self._draw()
         self.bar.close()
+
+    def _draw(self) -> None:
+        if self.latest is not None:
+            taken, loss, epoch = self.latest
+            self.bar.set_postfix_str(f"epoch {epoch + 1} of {self.epochs}, loss {loss:.3g}", refresh=False)
+            self.bar.update(taken - self.shown)
+            self.shown = taken

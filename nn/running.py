@@ -12,7 +12,7 @@ import time
 import warnings
 from collections.abc import Mapping, Sequence
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from chainrule import NonFiniteError
 
@@ -85,6 +85,18 @@ class State:
     held_out: Sequence[int] | None
     same: Mapping[str, Any]
 
+    NAMES: ClassVar = (
+        "same",
+        "parameters",
+        "optimiser",
+        "source",
+        "waiting",
+        "held_out",
+        "history",
+        "best",
+        "callbacks",
+    )
+
     def kept(self) -> dict[str, Any]:
         """Return it as plain data."""
         parameters = self.history.model.state_dict()
@@ -153,6 +165,7 @@ class Run:
         self.history = history
         self.of_batches = [each for each in callbacks if type(each).on_batch is not Callback.on_batch]
         self.interrupt = _Interrupt()
+        self.unheard = state.optimiser.steps - len(history.batch_loss)  # steps that an optimiser took elsewhere
         self.first = history.batch_loss[:_FIRST]
         self.has_warned = False
 
@@ -228,7 +241,8 @@ class Run:
                 if each.on_epoch(self.training):
                     history.stopped = history.stopped or "callback"
             self.steps.read_again()
-        self.interrupt.check()
+        if self.interrupt.asked:
+            raise KeyboardInterrupt
 
     def _go_through(self, portions: Sequence[Sequence[int]]) -> None:
         """Take one step for each batch of an epoch; the parameters are up to date if that is broken off."""
@@ -258,9 +272,15 @@ class Run:
                     f"{len(history.batch_loss) - start + 1}; lower the learning rate{self._scaling()}, or find the "
                     "operation by training inside chainrule.strict()"
                 )
+            self._answer()
             history.batch_loss.append(value)
             self.bar.show(len(history.batch_loss), value, self.training.epoch)
-            self.interrupt.check()
+            self._answer()
+
+    def _answer(self) -> None:
+        """Raise `KeyboardInterrupt` if it was asked for and the losses of all steps taken are noted."""
+        if self.interrupt.asked and self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
+            raise KeyboardInterrupt
 
     def _mean(self, losses: list[float], portions: Sequence[Sequence[int]]) -> float:
         weights = self.recipe.weights
@@ -339,8 +359,3 @@ class _Interrupt:
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
-
-    def check(self) -> None:
-        """Raise `KeyboardInterrupt` if it was asked for."""
-        if self.asked:
-            raise KeyboardInterrupt

@@ -135,7 +135,7 @@ def fit(
         listening = find_callbacks([*listening, AfterEpoch(after_epoch)])
     if checkpoint is not None:
         listening.append(Checkpoint(checkpoint, count_of("checkpoint_every", checkpoint_every)))
-    kept = None if resume_from is None else read(resume_from)
+    kept = None if resume_from is None else read(resume_from, State.NAMES)
     source = source_of(seed)
     samples = samples_of(X, y, "fit")
     parts = split(samples, validation, source, None if kept is None else kept["held_out"])
