@@ -65,8 +65,9 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting module activations initialise layers losses schedules optimisers recipe data history
-        eager_steps machine_steps steps training tensors saving chain converting export estimators __init__
+        architecture predicting losses metrics data tensors overview module activations initialise layers
+        schedules optimisers recipe history eager_steps machine_steps steps arguments callbacks checkpoints
+        patience progress running training saving chain converting export estimators __init__
     """,
 }
 LIMIT = 400
