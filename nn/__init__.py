@@ -21,6 +21,16 @@ from typing import TYPE_CHECKING, Any
 from chainrule import misspelt as _misspelt
 from chainrule.errors import needing as _needing
 
+from .blocks import GRU as GRU
+from .blocks import LSTM as LSTM
+from .blocks import RNN as RNN
+from .blocks import Attention as Attention
+from .blocks import Conv1d as Conv1d
+from .blocks import Embedding as Embedding
+from .blocks import LayerNorm as LayerNorm
+from .blocks import PReLU as PReLU
+from .blocks import Residual as Residual
+from .blocks import RMSNorm as RMSNorm
 from .history import History as History
 from .layers import MLP as MLP
 from .layers import Layer as Layer

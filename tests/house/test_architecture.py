@@ -65,9 +65,10 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers/ recipe data history eager_steps
-        machine_steps steps training tensors saving chain converting export estimators __init__
+        predicting module activations initialise layers blocks/ losses schedules optimisers/ recipe data history
+        eager_steps machine_steps steps training tensors architecture saving chain converting export estimators __init__
     """,
+    "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",
 }
 LIMIT = 400
