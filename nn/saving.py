@@ -11,7 +11,7 @@ from typing import Any
 from chainrule.data import write_whole
 from chainrule.errors import describe
 
-from .architecture import architecture, built
+from .building import architecture, built
 from .module import Module
 from .tensors import packed, unpacked
 

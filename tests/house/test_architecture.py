@@ -66,7 +66,7 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers blocks/ losses schedules optimisers/ recipe data history
-        eager_steps machine_steps steps training tensors architecture saving chain converting export estimators __init__
+        eager_steps machine_steps steps training tensors building saving chain converting export estimators __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",
