@@ -62,7 +62,10 @@ LAYERS = {
         __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
-    "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
+    "viz/drawing": """
+        picture units highlight folding ranks cards measuring columns layered placing svg layout writer dot
+        images notebook __init__
+    """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
