@@ -30,8 +30,8 @@ LAYERS = {
         unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
-        unnesting hoisting relaxing narrowing pipeline remembering __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up separating
+        simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
