@@ -30,7 +30,7 @@ LAYERS = {
         dependence unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up separating
         simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
     """,
     "engine/loops": """
