@@ -137,8 +137,13 @@ def fit(
             # Written when the bar next moves, not after every epoch.
             bar.set_postfix_str(f"loss {history.loss[-1]:.3g}", refresh=False)
             bar.update()
-            if enough or (after_epoch is not None and after_epoch(history) is True):
+            is_over = after_epoch is not None and after_epoch(history) is True
+            if after_epoch is not None:
+                steps.read_again()
+            if enough or is_over:
                 break
+    if steps.reason:
+        history.compiled, history.reason = False, steps.reason
     best.restore(lambda: _current_loss(steps, portions))
     return history
 

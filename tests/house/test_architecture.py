@@ -66,7 +66,8 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         architecture predicting module activations initialise layers losses schedules optimisers recipe data history
-        eager_steps machine_steps steps training tensors saving chain converting export estimators __init__
+        eager_steps step_functions machine_steps steps training tensors saving chain converting export estimators
+        __init__
     """,
 }
 LIMIT = 400
