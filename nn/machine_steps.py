@@ -241,6 +241,18 @@ class MachineSteps:
         values = self.np.array([parameter.value for parameter in self.optimiser.parameters])
         return values, tuple([self.np.array(column) for column in zip(*self.optimiser.memories, strict=True)])
 
+    def snapshot(self) -> Any:
+        """Return the current values of the parameters."""
+        return self.eager.snapshot() if self.reason else self.values.copy()
+
+    def go_back(self, values: Any) -> None:
+        """Set the parameters to values that `snapshot` returned, or a checkpoint kept."""
+        if self.reason:
+            self.eager.go_back(values)
+            return
+        self.values, self.is_written = self.np.array(values), False
+        self.write_back()
+
     def predict(self, rows: Any) -> Any:
         """Return the predictions for these rows, as plain numbers."""
         self.write_back()

@@ -35,6 +35,12 @@ class Steps(Protocol):
     def read_again(self) -> None:
         """Continue from parameters, optimiser and model as they are now, whatever a callback changed there."""
 
+    def snapshot(self) -> Any:
+        """Return the current values of the parameters, to keep."""
+
+    def go_back(self, values: Any) -> None:
+        """Set the parameters to values that `snapshot` returned, or a checkpoint kept."""
+
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
 
