@@ -191,6 +191,8 @@ class Run:
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
+        if self.steps.reason:
+            history.compiled, history.reason = False, self.steps.reason
         self._call("on_end")
         return history
 
@@ -272,14 +274,17 @@ class Run:
                     f"{len(history.batch_loss) - start + 1}; lower the learning rate{self._scaling()}, or find the "
                     "operation by training inside chainrule.strict()"
                 )
-            self._answer()
+            if self.interrupt.asked:
+                self._answer()
             history.batch_loss.append(value)
-            self.bar.show(len(history.batch_loss), value, self.training.epoch)
-            self._answer()
+            if not self.bar.is_hidden:
+                self.bar.show(len(history.batch_loss), value, self.training.epoch)
+            if self.interrupt.asked:
+                self._answer()
 
     def _answer(self) -> None:
-        """Raise `KeyboardInterrupt` if it was asked for and the losses of all steps taken are noted."""
-        if self.interrupt.asked and self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
+        """Raise `KeyboardInterrupt`, which was asked for, if the losses of all steps taken are noted."""
+        if self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
             raise KeyboardInterrupt
 
     def _mean(self, losses: list[float], portions: Sequence[Sequence[int]]) -> float:

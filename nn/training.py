@@ -174,7 +174,8 @@ def fit(
         mover,
         parts.taken,
         {
-            "data": digest([*samples, *(parts.held_out or ())]),
+            # Of large data it takes longer than an epoch.
+            "data": digest([*samples, *(parts.held_out or ())]) if listening or kept is not None else "",
             "loss": getattr(measure, "__name__", type(measure).__name__),
             "metrics": list(measures),
             "batch_size": size,
