@@ -21,8 +21,8 @@ LAYERS = {
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
-        mathematics unlisted custom __init__
+        signatures primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls
+        operators mathematics unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
@@ -65,9 +65,9 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting losses metrics data tensors overview module activations initialise layers schedules optimisers recipe
-        history eager_steps machine_steps steps arguments callbacks checkpoints patience progress running training
-        saving chain converting export estimators __init__
+        architecture predicting losses metrics data tensors overview module activations initialise layers schedules
+        optimisers recipe history eager_steps machine_steps steps arguments callbacks checkpoints patience progress
+        running training saving chain converting export estimators __init__
     """,
 }
 LIMIT = 400
