@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import random
 import signal
@@ -17,7 +18,7 @@ from typing import Any, ClassVar
 from chainrule import NonFiniteError
 
 from .callbacks import Callback, Training
-from .checkpoints import optimiser_state, set_optimiser_state, set_source_state, source_state, write
+from .checkpoints import digest, optimiser_state, set_optimiser_state, set_source_state, source_state, write
 from .data import Batches, Samples
 from .history import History
 from .metrics import Metric, loss_of, measured
@@ -65,7 +66,7 @@ class Measuring:
             history.metrics[name].append(value)
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass
 class State:
     """What a training is at, besides its steps and callbacks: what a checkpoint keeps and sets again.
 
@@ -76,6 +77,7 @@ class State:
         optimiser: what it remembers.
         held_out: the positions of samples drawn to be held out; None where none were drawn.
         same: what has to be the same when a training is resumed, by name.
+        data: the samples, of which a checkpoint keeps a digest.
     """
 
     source: random.Random
@@ -84,6 +86,7 @@ class State:
     optimiser: Optimiser
     held_out: Sequence[int] | None
     same: Mapping[str, Any]
+    data: Sequence[Sequence[Any]]
 
     NAMES: ClassVar = (
         "same",
@@ -97,11 +100,16 @@ class State:
         "callbacks",
     )
 
+    @functools.cached_property
+    def digest(self) -> str:
+        """The fingerprint of the data, made once."""
+        return digest(self.data)
+
     def kept(self) -> dict[str, Any]:
         """Return it as plain data."""
         parameters = self.history.model.state_dict()
         return {
-            "same": dict(self.same),
+            "same": {"data": self.digest, **self.same},
             "parameters": {"names": list(parameters), "values": list(parameters.values())},
             "optimiser": optimiser_state(self.optimiser),
             "source": source_state(self.source),
@@ -115,7 +123,7 @@ class State:
 
         Errors: `ValueError` where model, data or options are others; then nothing has been changed.
         """
-        for name, value in self.same.items():
+        for name, value in {"data": self.digest, **self.same}.items():
             if kept["same"][name] != value:
                 raise ValueError(
                     f"fit expected the {name} of the checkpoint given as resume_from, {kept['same'][name]!r}, but got "

@@ -13,7 +13,7 @@ from chainrule.errors import describe
 
 from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics, try_targets
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
-from .checkpoints import digest, read
+from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
 from .history import History
@@ -174,13 +174,13 @@ def fit(
         mover,
         parts.taken,
         {
-            "data": digest([*samples, *(parts.held_out or ())]),
             "loss": getattr(measure, "__name__", type(measure).__name__),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
             "steps_per_epoch": order.each,
         },
+        [*samples, *(parts.held_out or ())],
     )
     if kept is not None:
         state.resume(kept)
