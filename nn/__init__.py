@@ -21,6 +21,16 @@ from typing import TYPE_CHECKING, Any
 from chainrule import misspelt as _misspelt
 from chainrule.errors import needing as _needing
 
+from .blocks import GRU as GRU
+from .blocks import LSTM as LSTM
+from .blocks import RNN as RNN
+from .blocks import Attention as Attention
+from .blocks import Conv1d as Conv1d
+from .blocks import Embedding as Embedding
+from .blocks import LayerNorm as LayerNorm
+from .blocks import PReLU as PReLU
+from .blocks import Residual as Residual
+from .blocks import RMSNorm as RMSNorm
 from .callbacks import Average as Average
 from .callbacks import Callback as Callback
 from .callbacks import Checkpoint as Checkpoint
@@ -44,11 +54,18 @@ from .metrics import r2 as r2
 from .metrics import rmse as rmse
 from .module import Module as Module
 from .optimisers import SGD as SGD
+from .optimisers import Adadelta as Adadelta
 from .optimisers import Adagrad as Adagrad
 from .optimisers import Adam as Adam
+from .optimisers import Adamax as Adamax
 from .optimisers import AdamW as AdamW
+from .optimisers import Lion as Lion
+from .optimisers import NAdam as NAdam
 from .optimisers import Optimiser as Optimiser
+from .optimisers import RAdam as RAdam
 from .optimisers import RMSProp as RMSProp
+from .optimisers import Rprop as Rprop
+from .optimisers import Together as Together
 from .saving import load as load
 from .saving import save as save
 from .schedules import cosine_schedule as cosine_schedule

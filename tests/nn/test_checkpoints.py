@@ -16,6 +16,10 @@ OPTIMISERS = [
     nn.Adagrad,
     nn.Adam,
     lambda parameters: nn.AdamW(parameters, lr=nn.cosine_schedule(0.1, 0.0, 60)),
+    lambda parameters: nn.Adam(parameters, lr=0.05, amsgrad=True),
+    nn.NAdam,
+    nn.Rprop,
+    lambda parameters: nn.Together(nn.SGD(parameters[:5], lr=0.1, momentum=0.9), nn.Adam(parameters[5:], lr=0.05)),
 ]
 
 
