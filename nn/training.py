@@ -24,7 +24,8 @@ from .optimisers import Optimiser
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
-from .running import Measuring, Run, State
+from .resuming import State
+from .running import Measuring, Run
 from .schedules import Schedule
 from .steps import choose_steps
 
@@ -162,7 +163,7 @@ def fit(
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
-    for part in (parts.training, seen):
+    for part in filter(None, (parts.training, parts.held_out)):
         try_targets(model, measure, *part)
     try_metrics(measures, model, *seen)
 

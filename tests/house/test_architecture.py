@@ -72,8 +72,8 @@ LAYERS = {
     "nn": """
         architecture predicting losses metrics data tensors overview module activations initialise layers
         blocks/ schedules optimisers/ recipe history eager_steps machine_steps steps arguments callbacks
-        checkpoints patience progress running training building saving chain converting export estimators
-        __init__
+        checkpoints resuming patience progress interrupts running training building saving chain converting
+        export estimators __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",

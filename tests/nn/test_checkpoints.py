@@ -127,6 +127,15 @@ def test_a_callback_may_write_checkpoints_itself_and_only_the_best(tmp_path):
     assert model.state_dict() == history.parameters[history.best_epoch + 1]
 
 
+def test_a_checkpoint_in_the_midst_of_an_epoch_is_refused(tmp_path):
+    class Hasty(nn.Callback):
+        def on_batch(self, training):
+            training.save(tmp_path / "run")
+
+    with pytest.raises(ValueError, match="save expected to be called after an epoch"):
+        nn.fit(model_of(), ROWS, NUMBERS, callbacks=Hasty())
+
+
 def test_the_file_is_plain_json_and_whole(tmp_path):
     path = tmp_path / "run"
     nn.fit(model_of(), ROWS, NUMBERS, epochs=2, checkpoint=path)
