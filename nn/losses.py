@@ -14,6 +14,7 @@ from typing import Any
 import chainrule
 from chainrule.data import is_symbolic, number_within, to_float
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 Scalar = Any
 
@@ -231,7 +232,8 @@ def find_loss(loss: str | Callable[[Any, Any], Scalar], reader: str = "fit") -> 
     if callable(loss):
         return loss
     if not isinstance(loss, str) or loss not in BY_NAME:
+        meant = advice(str(loss).lower(), NAMES, BY_NAME)
         raise ValueError(
-            f"{reader} expected a function or one of {', '.join(BY_NAME)} but got {describe('loss', loss)}"
+            f"{reader} expected a function or one of {', '.join(BY_NAME)} but got {describe('loss', loss)}{meant}"
         )
     return BY_NAME[loss]
