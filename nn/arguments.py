@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -63,9 +64,10 @@ def _named(name: str) -> type[Optimiser]:
 
 
 def _kinds(base: type[Optimiser]) -> Iterator[type[Optimiser]]:
-    """Yield the public classes of optimisers of this package."""
+    """Yield the public classes of optimisers of this package that are made of parameters."""
     for kind in base.__subclasses__():
-        if kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_"):
+        is_public = kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_")
+        if is_public and "parameters" in inspect.signature(kind).parameters:
             yield kind
         yield from _kinds(kind)
 

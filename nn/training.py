@@ -13,7 +13,7 @@ from chainrule.errors import describe
 
 from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics, try_targets
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
-from .checkpoints import digest, read
+from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
 from .history import History
@@ -24,7 +24,8 @@ from .optimisers import Optimiser
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
-from .running import Measuring, Run, State
+from .resuming import State
+from .running import Measuring, Run
 from .schedules import Schedule
 from .steps import choose_steps
 
@@ -162,7 +163,7 @@ def fit(
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
-    for part in (parts.training, seen):
+    for part in filter(None, (parts.training, parts.held_out)):
         try_targets(model, measure, *part)
     try_metrics(measures, model, *seen)
 
@@ -174,14 +175,13 @@ def fit(
         mover,
         parts.taken,
         {
-            # Of large data it takes longer than an epoch.
-            "data": digest([*samples, *(parts.held_out or ())]) if listening or kept is not None else "",
             "loss": getattr(measure, "__name__", type(measure).__name__),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
             "steps_per_epoch": order.each,
         },
+        [*samples, *(parts.held_out or ())],
     )
     if kept is not None:
         state.resume(kept)

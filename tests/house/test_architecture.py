@@ -30,8 +30,8 @@ LAYERS = {
         dependence unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up separating
-        simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up
+        separating simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing
@@ -71,9 +71,9 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         architecture predicting losses metrics data tensors overview module activations initialise layers
-        blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps arguments callbacks
-        checkpoints patience progress running training building saving chain converting export estimators
-        __init__
+        blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps
+        arguments callbacks checkpoints resuming patience progress interrupts running training building
+        saving chain converting export estimators __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",

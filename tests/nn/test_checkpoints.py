@@ -16,6 +16,10 @@ OPTIMISERS = [
     nn.Adagrad,
     nn.Adam,
     lambda parameters: nn.AdamW(parameters, lr=nn.cosine_schedule(0.1, 0.0, 60)),
+    lambda parameters: nn.Adam(parameters, lr=0.05, amsgrad=True),
+    nn.NAdam,
+    nn.Rprop,
+    lambda parameters: nn.Together(nn.SGD(parameters[:5], lr=0.1, momentum=0.9), nn.Adam(parameters[5:], lr=0.05)),
 ]
 
 
@@ -121,6 +125,15 @@ def test_a_callback_may_write_checkpoints_itself_and_only_the_best(tmp_path):
     again = nn.fit(model, ROWS, NUMBERS, epochs=0, resume_from=path, record=True)
     assert len(again.loss) == history.best_epoch + 1
     assert model.state_dict() == history.parameters[history.best_epoch + 1]
+
+
+def test_a_checkpoint_in_the_midst_of_an_epoch_is_refused(tmp_path):
+    class Hasty(nn.Callback):
+        def on_batch(self, training):
+            training.save(tmp_path / "run")
+
+    with pytest.raises(ValueError, match="save expected to be called after an epoch"):
+        nn.fit(model_of(), ROWS, NUMBERS, callbacks=Hasty())
 
 
 def test_the_file_is_plain_json_and_whole(tmp_path):
