@@ -44,11 +44,16 @@ from .layers import Layer as Layer
 from .layers import Neuron as Neuron
 from .layers import Sequential as Sequential
 from .losses import binary_cross_entropy as binary_cross_entropy
+from .losses import binary_cross_entropy_with_logits as binary_cross_entropy_with_logits
 from .losses import cross_entropy as cross_entropy
+from .losses import gaussian as gaussian
 from .losses import hinge as hinge
 from .losses import huber as huber
+from .losses import log_cosh as log_cosh
 from .losses import mae as mae
 from .losses import mse as mse
+from .losses import poisson as poisson
+from .losses import quantile as quantile
 from .metrics import accuracy as accuracy
 from .metrics import r2 as r2
 from .metrics import rmse as rmse

@@ -65,11 +65,12 @@ LAYERS = {
     "viz/pages": "page javascript steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting losses metrics data tensors overview module activations initialise layers blocks/ schedules
+        predicting losses/ metrics data tensors overview module activations initialise layers blocks/ schedules
         optimisers/ recipe history eager_steps machine_steps steps arguments callbacks checkpoints patience progress
         running training building saving chain converting export estimators __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
+    "nn/losses": "items numbers classes naming __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",
 }
 LIMIT = 400
