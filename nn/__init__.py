@@ -58,12 +58,15 @@ from .metrics import accuracy as accuracy
 from .metrics import r2 as r2
 from .metrics import rmse as rmse
 from .module import Module as Module
+from .optimisers import LBFGS as LBFGS
 from .optimisers import SGD as SGD
 from .optimisers import Adadelta as Adadelta
 from .optimisers import Adagrad as Adagrad
 from .optimisers import Adam as Adam
 from .optimisers import Adamax as Adamax
 from .optimisers import AdamW as AdamW
+from .optimisers import FullBatch as FullBatch
+from .optimisers import LevenbergMarquardt as LevenbergMarquardt
 from .optimisers import Lion as Lion
 from .optimisers import NAdam as NAdam
 from .optimisers import Optimiser as Optimiser

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from chainrule import Var
-from chainrule.data import plain, to_float
+from chainrule.data import held, plain, to_float
 from chainrule.errors import describe
 
 from .data import samples_of, weights_of
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics, loss_of, measured
 from .overview import Summary, Weights, outputs_inside, summary_of
-from .predicting import predictions
+from .predicting import predicted_array, predictions
 from .tensors import spread
 
 WIDE = 2_500
@@ -122,7 +122,8 @@ class Module:
     def predict(self, X: Any) -> Any:
         """Return the output for each row of `X` as numbers, without recording graphs.
 
-        Very many rows go through machine code, where a sample of them gives the same in both ways.
+        Many rows go through machine code, which is kept for models of the same architecture, where a few of them give
+        the same in both ways.
 
         Args:
             X: rows of numbers, in a list, array or data frame; for a model of one input, numbers.
@@ -134,12 +135,17 @@ class Module:
         >>> neuron.predict([[1.0], [4.0]])
         [2.0, 8.0]
         """
-        rows = plain(X, type(self).__name__, "X")
+        data = held(X, type(self).__name__, "X")
+        if hasattr(data, "tolist") and data.shape:
+            found = predicted_array(self, data)
+            if found is not None:
+                return found
+        rows = plain(data)
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
             )
-        outputs = predictions(self, self.parameters(), list(rows))
+        outputs = predictions(self, list(rows))
         if rows is X:
             return outputs
         import numpy

@@ -234,6 +234,8 @@ class Run:
             self._record(epoch)
         history.seconds.append(time.perf_counter() - start)
         self._warn(losses)
+        if self.state.optimiser.has_converged:
+            history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
         if self.callbacks:

@@ -43,6 +43,9 @@ class Optimiser:
     2.5
     """
 
+    has_converged = False
+    """Whether there is nothing left to do, which `fit` ends at; rules by gradient never say so."""
+
     def __init__(self, parameters: Iterable[Var], lr: float | Schedule, memory: Memory = ()) -> None:
         self.parameters = checked(parameters, type(self).__name__)
         self.steps = 0  # taken so far
