@@ -79,6 +79,10 @@ from .saving import save as save
 from .schedules import cosine_schedule as cosine_schedule
 from .schedules import exponential_schedule as exponential_schedule
 from .schedules import linear_schedule as linear_schedule
+from .schedules import one_cycle_schedule as one_cycle_schedule
+from .schedules import plateau_schedule as plateau_schedule
+from .schedules import polynomial_schedule as polynomial_schedule
+from .schedules import restart_schedule as restart_schedule
 from .schedules import step_schedule as step_schedule
 from .schedules import warm_up as warm_up
 from .training import fit as fit

@@ -8,6 +8,7 @@ from typing import Any
 
 from chainrule.data import whole_number
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 from . import losses
 from .metrics import Metric, accuracy, check_two_classes
@@ -56,7 +57,8 @@ def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -
 def _named(name: str) -> type[Optimiser]:
     known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser) if kind not in (FullBatch, Together)}
     if name.lower() not in known:
-        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}")
+        meant = advice(name.lower(), NAMES, known)
+        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}{meant}")
     return known[name.lower()]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from chainrule import Var
 from chainrule.data import plain, to_float
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 from . import losses
 
@@ -121,7 +122,7 @@ def _found(metric: Any, name: str, reader: str) -> Metric:
     if not isinstance(metric, str) or metric not in known:
         raise (ValueError if isinstance(metric, str) else TypeError)(
             f"{reader} expected a function of targets and predictions or one of {', '.join(known)} but got "
-            f"{describe(name, metric)}"
+            f"{describe(name, metric)}{advice(str(metric).lower(), NAMES, known)}"
         )
     return known[metric]
 

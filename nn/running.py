@@ -127,6 +127,8 @@ class State:
         set_source_state(self.source, kept["source"])
         self.order.waiting = kept["waiting"]
         self.history.go_on(kept["history"])
+        for loss in self.history.validation_loss or self.history.loss:
+            self.optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew
 
 
 class Run:
@@ -226,6 +228,7 @@ class Run:
         history.learning_rate.append(rate)
         self.measuring.into(history, self.steps)
         self.best.after((history.validation_loss or history.loss)[-1])
+        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:

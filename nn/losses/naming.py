@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 from .classes import binary_cross_entropy, binary_cross_entropy_with_logits, cross_entropy, hinge
 from .items import Scalar
@@ -39,7 +40,8 @@ def find_loss(loss: str | Callable[[Any, Any], Scalar], reader: str = "fit") -> 
     if callable(loss):
         return loss
     if not isinstance(loss, str) or loss not in BY_NAME:
+        meant = advice(str(loss).lower(), NAMES, BY_NAME)
         raise ValueError(
-            f"{reader} expected a function or one of {', '.join(BY_NAME)} but got {describe('loss', loss)}"
+            f"{reader} expected a function or one of {', '.join(BY_NAME)} but got {describe('loss', loss)}{meant}"
         )
     return BY_NAME[loss]
