@@ -224,7 +224,7 @@ def _polynomial(first: float, last: float, steps: int, power: float, step: int) 
 def _one_cycle(greatest: float, steps: int, rise: float, first: float, last: float, step: int) -> float:
     top = rise * steps
     if step < top:
-        return greatest + (first - greatest) * math.cos(0.5 * math.pi * step / top) ** 2
+        return first + (greatest - first) * math.sin(0.5 * math.pi * step / top) ** 2
     left = (step - top) / (steps - top)
     return last + (greatest - last) * (math.cos(0.5 * math.pi * left) ** 2 if left < 1.0 else 0.0)
 
