@@ -163,6 +163,7 @@ class Run:
         history.learning_rate.append(rate)
         self.measuring.into(history, self.steps)
         self.best.after((history.validation_loss or history.loss)[-1])
+        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
@@ -172,6 +173,8 @@ class Run:
         history.seconds.append(time.perf_counter() - start)
         self.is_between = True
         self._warn(losses)
+        if self.state.optimiser.has_converged:
+            history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
         if self.callbacks:

@@ -70,13 +70,14 @@ LAYERS = {
     "viz/pages": "page javascript templates steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses metrics data tensors overview module activations initialise layers
+        architecture predicting losses/ metrics data tensors overview module activations initialise layers
         blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps
-        arguments callbacks checkpoints resuming patience progress interrupts running training building
-        saving chain converting export estimators __init__
+        full_steps arguments callbacks checkpoints resuming patience progress interrupts running training
+        building saving chain converting export estimators __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
-    "nn/optimisers": "optimiser descent squares moments groups __init__",
+    "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",
+    "nn/losses": "items numbers classes naming __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.
