@@ -66,8 +66,9 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers recipe data history eager_steps
-        machine_steps steps training tensors saving chain converting export estimators __init__
+        machine_steps steps training tensors saving chain converting export estimators/ __init__
     """,
+    "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.
