@@ -73,11 +73,12 @@ LAYERS = {
         architecture predicting losses/ metrics data tensors overview module activations initialise layers
         blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps
         full_steps arguments callbacks checkpoints resuming patience progress interrupts running training
-        building saving chain converting export estimators __init__
+        building saving chain converting export estimators/ __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",
     "nn/losses": "items numbers classes naming __init__",
+    "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.
