@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 from typing import Any
 
 from chainrule.data import Row
@@ -62,6 +63,10 @@ class History:
         if not watched:
             raise ValueError("best_epoch expected a History of at least one epoch but got one of none")
         return min(range(len(watched)), key=watched.__getitem__)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         epochs = len(self.loss)

@@ -1,8 +1,10 @@
 """Draw graphs and programs: what there is to see, what is folded, how it reads as DOT text, and pictures of that."""
 
 from .dot import draw as draw
+from .images import picture_target as picture_target
 from .images import render as render
 from .images import to_svg as to_svg
+from .layout import mimebundle_of as mimebundle_of
 from .notebook import mimebundle as mimebundle
 from .units import path_of as path_of
 from .writer import order_of as order_of

@@ -182,8 +182,8 @@ def path_of(name: str) -> Path:
     return tuple(parts[:-1])
 
 
-def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
-    """Return the operation that a unit applies last, according to its attribute ``activation``."""
+def part_at(module: Any, path: Path) -> Any:
+    """Return the part of a model that a path names; None where there is none."""
     item = module
     for step in ".".join(path).split(".") if path else ():
         if isinstance(item, list | tuple):
@@ -192,5 +192,10 @@ def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
             item = item.get(step)
         else:
             item = getattr(item, step, None)
-    activation = getattr(item, "activation", None)
+    return item
+
+
+def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
+    """Return the operation that a unit applies last, according to its attribute ``activation``."""
+    activation = getattr(part_at(module, path), "activation", None)
     return (activation,) if isinstance(activation, Primitive) else ()
