@@ -63,5 +63,12 @@ class EagerSteps:
     def read_again(self) -> None:
         """Nothing to do, for the same reason."""
 
+    def snapshot(self) -> list[float]:
+        return [parameter.value for parameter in self.optimiser.parameters]
+
+    def go_back(self, values: list[float]) -> None:
+        for parameter, value in zip(self.optimiser.parameters, values, strict=True):
+            parameter.value = value
+
     def predict(self, rows: list[Row]) -> Any:
         return self.model.predict(rows)

@@ -185,6 +185,15 @@ class MachineSteps:
         self.values = self.np.array([parameter.value for parameter in self.optimiser.parameters])
         self.memories = tuple(self.np.array(column) for column in zip(*self.optimiser.memories, strict=True))
 
+    def snapshot(self) -> Any:
+        """Return the current values of the parameters."""
+        return self.values.copy()
+
+    def go_back(self, values: Any) -> None:
+        """Set the parameters to values that `snapshot` returned, or a checkpoint kept."""
+        self.values = self.np.array(values)
+        self.write_back()
+
     def predict(self, rows: Any) -> Any:
         """Return the predictions for these rows, as plain numbers."""
         with chainrule.no_grad():

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from chainrule import no_grad
 from chainrule.data import Row
 
 from .eager_steps import EagerSteps
 from .machine_steps import MachineSteps
 from .module import WIDE
+from .predicting import repeats
 
 # Sums in another order differ by rounding; what this module guards against differs by far more.
 _AGREEMENT = 1e-9
@@ -20,7 +20,6 @@ _ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits t
 _SAMPLES_TO_COMPILE = 2_000
 _SAMPLES_TO_COMPILE_WIDE = 500  # where layers are loops
 _LEAST_WORK = 100_000  # parameters times samples
-_CALLS = 32  # of the model with one row, that tell whether it gives the same each time
 _MOST_TRIED = 1_000_000  # parameters times samples that are tried in both ways
 
 
@@ -38,6 +37,12 @@ class Steps(Protocol):
 
     def read_again(self) -> None:
         """Continue from the current values of the parameters."""
+
+    def snapshot(self) -> Any:
+        """Return the current values of the parameters, to keep."""
+
+    def go_back(self, values: Any) -> None:
+        """Set the parameters to values that `snapshot` returned, or a checkpoint kept."""
 
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
@@ -65,7 +70,11 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, epochs: int) -> tuple[
     wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
     eager.optimiser.zero_grad()
     try:
-        _check_repeats(eager, max(2, min(_CALLS, _MOST_TRIED // max(1, parameters))))
+        if not repeats(eager.model, eager.rows[0], parameters):
+            raise ValueError(
+                "fit(compiled=True) expected a model that gives the same for the same row but got another output in "
+                "another call; take compiled=False"
+            )
         steps = MachineSteps(eager)
         found = [steps.take(batch), *steps.gradients.tolist()]
         size_of_data = max(1.0, abs(steps.rows).max(), abs(steps.targets).max())
@@ -76,16 +85,6 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, epochs: int) -> tuple[
             raise
         return eager, f"{type(error).__name__}: {error}"
     return steps, ""
-
-
-def _check_repeats(eager: EagerSteps, calls: int) -> None:
-    """Refuse a model that draws random numbers, say: a trace would keep the first ones for good."""
-    with no_grad():
-        if len({repr(eager.model(eager.rows[0])) for _ in range(calls)}) > 1:
-            raise ValueError(
-                "fit(compiled=True) expected a model that gives the same for the same row but got another output in "
-                "another call; take compiled=False"
-            )
 
 
 def _check_agreement(found: list[float], wanted: list[float], tolerance: float) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import math
 import os
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,17 +16,14 @@ from chainrule.errors import describe
 from chainrule.graph import walk
 
 from ..drawing import order_of, to_svg
-from ..formulas import ATOM, Piece, Script, is_symbol, left_to_right, number, partial_pieces, write
+from ..formulas import Script, is_symbol, left_to_right, number
 from .javascript import library
 from .page import page_target, part, to_page
-
-# In a template the values of a node and of its arguments stand between these two, by place; the node's own is -1.
-_OPEN, _CLOSE = "\ue000", "\ue001"
-_RESULT = -1
+from .templates import Template, rule_templates, text_template
 
 _NAME_ON_CARD = 15
 
-Template = list[str | int]
+_SCRIPTS = ("numbers.js", "passes.js", "steps.js")
 
 
 @dataclass(slots=True)
@@ -129,7 +125,7 @@ def to_html(root: Var, max_nodes: int = 300) -> str:
         body=_BODY.format(picture=to_svg(_picture(nodes))),
         style=part("steps.css"),
         data=data,
-        script="\n".join([program if not missing else "const rows = {};", part("steps.js")]),
+        script="\n".join([program if not missing else "const rows = {};", *map(part, _SCRIPTS)]),
     )
 
 
@@ -157,31 +153,12 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
         if var.op is not None:
             node.operation, node.symbol = var.op, var.op.symbol.strip() or var.op.name
             node.partials = list(var.partials)
-            marks = [Piece(f"{_OPEN}{k}{_CLOSE}", ATOM) for k in range(len(args))]
-            node.text = _template(write(var.op, marks))
-            node.rules = _rules(var.op, var, marks)
+            node.text = text_template(var.op, len(args))
+            numbers = [arg.value if type(arg) is Var else arg for arg in var.args]
+            node.rules = rule_templates(var.op, var.value, numbers, list(map(is_symbol, var.args)), var.partials)
         place[id(var)] = len(nodes)
         nodes.append(node)
     return nodes, place
-
-
-def _rules(row: Primitive, var: Var, marks: list[Piece]) -> list[Template | None]:
-    """Return templates of the partials' formulas, if they hold for any numbers entered."""
-    pieces = partial_pieces(
-        row,
-        var.value,
-        Piece(f"{_OPEN}{_RESULT}{_CLOSE}", ATOM),
-        [arg.value if type(arg) is Var else arg for arg in var.args],
-        [mark if is_symbol(arg) else None for arg, mark in zip(var.args, marks, strict=True)],
-        var.partials,
-    )
-    # Where a row has kinks the formula is that of one side.
-    return [_template(piece) if _OPEN in piece.text and row.smooth is None else None for piece in pieces]
-
-
-def _template(piece: Piece) -> Template:
-    parts = re.split(f"{_OPEN}(-?\\d+){_CLOSE}", piece.text)
-    return [int(part) if k % 2 else part for k, part in enumerate(parts)]
 
 
 def _picture(nodes: list[Node]) -> graphviz.Digraph:

@@ -120,6 +120,7 @@ def _film_of_map(history: Any, chosen: list[int], threshold: float | None, xlabe
         reach = reach_of([score for scores in frames[-1] for score in scores], 0.0)
     else:
         # Colours keep their meaning: those of the end hold for all frames.
+        threshold = getattr(history, "threshold", None) if threshold is None else threshold
         level = threshold_of([score for frame in frames for score in frame]) if threshold is None else threshold
         reach = reach_of(frames[-1], level)
     return Film(
