@@ -15,7 +15,7 @@ from chainrule.errors import describe
 
 from ..theme import Theme, mix
 from .cards import markup, stacked, tooltip
-from .units import Path, part_at, path_of
+from .units import UnitPath, part_at, path_of
 from .writer import NODE, Drawing
 
 BY = ("weight", "gradient")
@@ -60,7 +60,7 @@ def draw_network(model: Any, by: str, direction: str, theme: Theme, digits: int,
 
 def _layers(model: Any) -> list[list[_Neuron]]:
     """Return the inputs and the layers of a model whose neurons take all that the layer before gives."""
-    units: dict[Path, dict[Path, None]] = {}
+    units: dict[UnitPath, dict[UnitPath, None]] = {}
     for dotted in model.state_dict() if hasattr(model, "state_dict") else dict(model.named_parameters()):
         path = path_of(dotted)
         units.setdefault(path[:-1], {})[path] = None
