@@ -61,10 +61,10 @@ LAYERS = {
         transposing passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest
         __init__
     """,
-    "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
+    "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
-        picture units highlight folding ranks cards measuring columns layered placing svg layout writer dot
-        images notebook __init__
+        picture units highlight folding ranks cards measuring columns layered placing svg layout writer
+        network dot images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript templates steps __init__",
