@@ -17,13 +17,14 @@ from chainrule.errors import describe
 
 from .drawing import render
 from .formulas import CONSTANTS, ExpressionError, chain, evaluate, formula, functions, number, variables
-from .pages import explain
+from .pages import explain, playground
 
 _EXAMPLES = """examples:
   chainrule draw "(x**2 + 3)**2 + y" x=2 y=3 -o graph.svg
   chainrule grad "x * sin(y)" x=2 y=0.5
   chainrule explain "tanh(w*x + b)" w=0.9 x=0.7 b=-0.2 -o steps.html
   chainrule formula "sqrt(x**2 + y**2)" x=3 y=4 --latex
+  chainrule playground -o playground.html
 
 An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 """
@@ -118,6 +119,8 @@ def _is_option(text: str) -> bool:
 
 def _answer(options: argparse.Namespace) -> str:
     """Carry out the command and return what to print."""
+    if options.command == "playground":
+        return f"wrote {playground(options.output)}"
     values = _values(options.values)
     _check_names(options.expression, values)
     root = evaluate(options.expression, values)
@@ -189,7 +192,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES + _listed(functions()),
     )
     parser.add_argument("--version", action="version", version=f"chainrule {chainrule.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="draw | grad | explain | formula")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="draw | grad | explain | formula | playground"
+    )
     about = {
         "draw": "draw the graph as SVG, PNG or PDF",
         "grad": "print the value and the derivative by each variable",
@@ -211,6 +216,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("-o", "--output", metavar="FILE", default=default, help=f"default: {default}")
         if name == "formula":
             command.add_argument("--latex", action="store_true", help="write the formula in LaTeX")
+    summary = "write a page on which expressions and networks run without Python"
+    command = commands.add_parser("playground", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    default = "playground.html"
+    command.add_argument("-o", "--output", metavar="FILE", default=default, help=f"default: {default}")
     return parser
 
 

@@ -62,7 +62,7 @@ LAYERS = {
     "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
     "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
     "viz/formulas": "notation rules writing chain_rule expression __init__",
-    "viz/pages": "page javascript templates steps playground __init__",
+    "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         predicting module activations initialise layers losses schedules optimisers recipe data history eager_steps

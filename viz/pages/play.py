@@ -139,7 +139,7 @@ def _signature(name: str, missing: list[str]) -> dict[str, Any]:
         written = formula(getattr(chainrule, name)(Var(0.5, label="x")))
         call = {"count": 1, "least": 1, "names": ["x"], "defaults": [], "lists": 0}
         return {**call, "written": written, "missing": False}
-    lists = row.iterables if isinstance(row, Reduction) else 0
+    lists, empty = (row.iterables, row.empty) if isinstance(row, Reduction) else (0, None)
     return {
         "symbol": row.symbol.strip() or row.name,
         "count": row.arity,
@@ -147,6 +147,6 @@ def _signature(name: str, missing: list[str]) -> dict[str, Any]:
         "names": row.argument_names,
         "defaults": row.defaults,
         "lists": lists,
-        "empty": None if not lists or row.empty is None else json_number(row.empty),
+        "empty": None if empty is None else json_number(empty),
         "missing": name in missing,
     }
