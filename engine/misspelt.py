@@ -59,6 +59,20 @@ LAYERS = {
     "Parameter": "chainrule.Var",
     "train": "fit",
 }
+# Names of losses, metrics and optimisers, as they are written elsewhere.
+NAMES = {
+    "l1": "mae",
+    "l2": "mse",
+    "mean_absolute_error": "mae",
+    "mean_squared_error": "mse",
+    "squared_error": "mse",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+    "log_loss": "binary_cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "nll": "cross_entropy",
+    "acc": "accuracy",
+}
 FIELDS = {
     "data": "value",
     "val": "value",

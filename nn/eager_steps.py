@@ -19,6 +19,8 @@ from .recipe import Recipe
 class EagerSteps:
     """Build the graph of each batch, as a loop written by hand would."""
 
+    reason = ""
+
     def __init__(self, model: Module, recipe: Recipe, rows: list[Row], targets: list[Any]) -> None:
         self.model, self.recipe, self.optimiser = model, recipe, recipe.optimiser
         self.rows, self.targets = rows, targets
@@ -62,6 +64,13 @@ class EagerSteps:
 
     def read_again(self) -> None:
         """Nothing to do, for the same reason."""
+
+    def snapshot(self) -> list[float]:
+        return [parameter.value for parameter in self.optimiser.parameters]
+
+    def go_back(self, values: list[float]) -> None:
+        for parameter, value in zip(self.optimiser.parameters, values, strict=True):
+            parameter.value = value
 
     def predict(self, rows: list[Row]) -> Any:
         return self.model.predict(rows)

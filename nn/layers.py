@@ -57,7 +57,7 @@ class Neuron(Module):
 
     def __call__(self, x: Any) -> Any:
         """Return the output for one row of `nin` numbers or Vars."""
-        return self.forward(_inputs(x, self.nin, "Neuron"))
+        return self.forward(inputs(x, self.nin, "Neuron"))
 
     def forward(self, row: Sequence[Any]) -> Any:
         """Return the output for a checked row."""
@@ -110,7 +110,7 @@ class Layer(Module):
 
     def __call__(self, x: Any) -> Any:
         """Return the list of outputs for one row of `nin` numbers or Vars; a single output as itself."""
-        return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
+        return _outputs(self.forward(inputs(x, self.nin, "Layer")))
 
     def forward(self, row: Sequence[Any]) -> Sequence[Any]:
         """Return the outputs for a checked row."""
@@ -141,7 +141,7 @@ class _LayerOnArray(Module):
         self.nin, self.nout, self.activation, self.rows = layer.nin, layer.nout, layer.neurons[0].activation, rows
 
     def __call__(self, x: Any) -> Any:
-        return _outputs(self.forward(_inputs(x, self.nin, "Layer")))
+        return _outputs(self.forward(inputs(x, self.nin, "Layer")))
 
     def forward(self, row: Sequence[Any]) -> Sequence[Any]:
         found: Sequence[Any] = chainrule.map(self._neuron, self.rows, row)
@@ -199,7 +199,7 @@ class MLP(Module):
 
     def __call__(self, x: Any) -> Any:
         """Return the list of outputs for one row of `nin` numbers or Vars; a single output as itself."""
-        row = _inputs(x, self.nin, "MLP")
+        row = inputs(x, self.nin, "MLP")
         for layer in self.layers:
             row = layer.forward(row)
         return _outputs(row)
@@ -235,7 +235,7 @@ class Sequential(Module):
         return f"Sequential of [{', '.join(names)}]"
 
 
-def _inputs(x: Any, nin: int, reader: str) -> Sequence[Any]:
+def inputs(x: Any, nin: int, reader: str) -> Sequence[Any]:
     """Return a row as a list of Vars, checked.
 
     A plain number becomes one constant Var for the whole row of neurons: converted once, and drawn once.

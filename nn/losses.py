@@ -14,6 +14,7 @@ from typing import Any
 import chainrule
 from chainrule.data import is_symbolic, number_within, to_float
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 Scalar = Any
 
@@ -145,48 +146,6 @@ def cross_entropy(logits: Iterable[Any], target: Any) -> Scalar:
     )
 
 
-def accuracy(predictions: Iterable[Any], targets: Iterable[Any], *, threshold: float = 0.0) -> float:
-    """Return the share of samples whose class is predicted: a metric, not a loss, since its derivative is 0.
-
-    Args:
-        predictions: a row of scores for each sample, of which the greatest tells the class; or one number for each, or
-            a row of one, which tells one of two classes by whether it is above `threshold`.
-        targets: classes counted from 0 for rows; for numbers, two classes on both sides of `threshold`, or the lower
-            one on it, such as -1 and 1 or 0 and 1.
-        threshold: 0 for scores, 0.5 for probabilities.
-
-    Errors: `ValueError` for a target of a row that is no class with a score, and for differing lengths.
-
-    >>> accuracy([0.3, -2.0, 0.1, -0.5], [1, -1, -1, -1])
-    0.75
-    >>> accuracy([[0.1, 2.0], [3.0, 1.0]], [1, 0])
-    1.0
-    """
-    found, wanted = _items("accuracy", "predictions", predictions), _items("accuracy", "targets", targets)
-    if not found:
-        raise ValueError("accuracy expected at least one prediction but got none")
-    hits = 0
-    for k, (scores, target) in enumerate(_zip_same("accuracy", "", found, wanted)):
-        scores, target = _unwrapped(f"predictions[{k}]", scores), _unwrapped(f"targets[{k}]", target)
-        if not _is_row(scores):
-            hits += (_number("accuracy", scores) > threshold) == (_number("accuracy", target) > threshold)
-        elif not scores:
-            raise ValueError(f"accuracy expected at least one score but got {describe(f'predictions[{k}]', scores)}")
-        elif _is_row(target) or target not in range(len(scores)):
-            raise _no_such_class("accuracy", scores, f"targets[{k}]", target)
-        else:
-            hits += max(range(len(scores)), key=scores.__getitem__) == target
-    return hits / len(found)
-
-
-def _unwrapped(name: str, value: Any) -> Any:
-    """Return a row as a list, or its number if there is only one."""
-    if not _is_row(value):
-        return value
-    row = _items("accuracy", name, value)
-    return row[0] if len(row) == 1 else row
-
-
 def _no_such_class(reader: str, scores: list[Any], name: str, target: Any) -> ValueError:
     return ValueError(
         f"{reader} expected a class from 0 to {len(scores) - 1}, as there are {len(scores)} scores, but got "
@@ -256,3 +215,25 @@ def _is_row(value: Any) -> bool:
 
 def _number(reader: str, value: Any) -> Scalar:
     return value if type(value) is float or hasattr(type(value), "__apply__") else to_float(value, reader, "item")
+
+
+BY_NAME: dict[str, Callable[[Any, Any], Scalar]] = {
+    function.__name__: function for function in (mse, mae, huber, hinge, binary_cross_entropy, cross_entropy)
+}
+"""The losses that `fit` knows by name."""
+
+
+def find_loss(loss: str | Callable[[Any, Any], Scalar], reader: str = "fit") -> Callable[[Any, Any], Scalar]:
+    """Return the loss of that name; a function is returned unchanged.
+
+    >>> find_loss("mse")([1.0], [3.0])
+    4.0
+    """
+    if callable(loss):
+        return loss
+    if not isinstance(loss, str) or loss not in BY_NAME:
+        meant = advice(str(loss).lower(), NAMES, BY_NAME)
+        raise ValueError(
+            f"{reader} expected a function or one of {', '.join(BY_NAME)} but got {describe('loss', loss)}{meant}"
+        )
+    return BY_NAME[loss]

@@ -85,7 +85,7 @@ def test_the_number_of_inputs_is_checked(model, reader):
         model([1.0, 2.0])
     with pytest.raises(ValueError, match=f"^{reader} expected 3 inputs but got 1 in x=1.0"):
         model(1.0)
-    with pytest.raises(TypeError, match=rf"^{reader} expected a float or Var but got x\[1\]='2' \(str\)$"):
+    with pytest.raises(TypeError, match=rf"^{reader} expected a float or Var but got x\[1\]='2' \(str\); convert"):
         model([1.0, "2", 3.0])
     with pytest.raises(TypeError, match=f"^{reader} expected one row of 3 numbers or Vars but got several"):
         model([[1.0, 2.0, 3.0]] * 3)

@@ -148,6 +148,11 @@ def takes_any_order(operation: Primitive) -> bool:
     return operation.commutes or (isinstance(operation, Reduction) and operation.iterables == 1)
 
 
+def pairs_arguments(operation: Primitive | None) -> bool:
+    """Return whether an operation takes the arguments of its first half with those of its second, as a dot product."""
+    return isinstance(operation, Reduction) and operation.iterables == 2
+
+
 def _chains(picture: Picture, units: Units | None) -> list[int]:
     """Map each node to the last of its chain of like operations: of a + b + c + d, or - - - x."""
     nodes = picture.nodes
