@@ -67,7 +67,7 @@ LAYERS = {
         network dot images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
-    "viz/pages": "page javascript templates steps __init__",
+    "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         architecture predicting losses/ metrics data tensors overview module activations initialise layers
