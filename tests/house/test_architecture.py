@@ -75,7 +75,7 @@ LAYERS = {
         checkpoints patience progress running training building saving chain converting export estimators
         __init__
     """,
-    "nn/blocks": "rows normalising recurrent sequences residual __init__",
+    "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups __init__",
 }
 LIMIT = 400
