@@ -70,7 +70,7 @@ LAYERS = {
     "viz/pages": "page javascript templates steps __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses metrics data tensors overview module activations initialise layers
+        architecture predicting losses metrics evaluating data tensors overview module activations initialise layers
         blocks/ schedules optimisers/ recipe history eager_steps machine_steps steps arguments callbacks
         checkpoints resuming patience progress interrupts running training building saving chain converting
         export estimators __init__
