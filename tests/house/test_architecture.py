@@ -31,7 +31,7 @@ LAYERS = {
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up
-        separating simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
+        separating simplifying unnesting hoisting relaxing narrowing of_loops pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing
