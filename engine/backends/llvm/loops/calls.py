@@ -42,7 +42,7 @@ class LoopCall:
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
             room = machine.registers * machine.lanes // self.lanes
-            op = blocked(op, room // 2, room)
+            op = blocked(op, room // 4, room)
         elif not self.across and op.body.has_loops:
             op = blocked(op, machine.registers // 4, machine.registers)
         self.op, self.first = op, first
