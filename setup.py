@@ -16,6 +16,9 @@ from setuptools.command.build_ext import build_ext
 NOTE = "not_compiled.txt"
 
 
+HEADERS = ("graph/nodes.h", "backends/llvm/crew.h")
+
+
 def extensions() -> list[Extension]:
     """Describe the C extensions: the modules that cost most, with their C types in a .pxd, and calls of code."""
     if os.environ.get("CHAINRULE_PURE", "") not in ("", "0"):
@@ -27,7 +30,7 @@ def extensions() -> list[Extension]:
     typed = ("operations/primitive", "graph/var", "graph/backward")
     native = ("backends/llvm/arguments", "backends/llvm/entry")
     sources = (*(f"{name}.py" for name in typed), *(f"{name}.pyx" for name in native))
-    for name in (*sources, *(f"{name}.pxd" for name in (*typed, native[0])), "graph/nodes.h"):
+    for name in (*sources, *(f"{name}.pxd" for name in (*typed, native[0])), *HEADERS):
         target = package / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(Path("engine") / name, target)  # with its time: what is compiled already stays

@@ -1,5 +1,6 @@
-"""Learn logic gates by finite differences, then by backpropagation, then with networks of any depth."""
+"""Learn logic gates by raising parameters, by finite differences, by backpropagation; then with deeper networks."""
 
+import random
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,13 +15,32 @@ with needed("matplotlib"):
 ROWS = [(0, 0), (0, 1), (1, 0), (1, 1)]
 AND = [0, 0, 0, 1]
 XOR = [0, 1, 1, 0]
-LEARNING_RATE = 4.0
-ITERATIONS = 500
+LEARNING_RATE = 1.0
+ITERATIONS = 2000
+STARTS = 20  # from which XOR is learned, or not
+
+FindGradients = Callable[[nn.Module, Sequence[int]], None]
+
+
+def sum_of_squares(predictions: Sequence[Var], targets: Sequence[int]) -> Var:
+    """Return the sum of the squared errors."""
+    return cr.sum([(prediction - target) ** 2 for prediction, target in zip(predictions, targets, strict=True)])
 
 
 def loss_of(model: nn.Module, targets: Sequence[int]) -> Var:
-    """Return the mean squared error over the four rows."""
-    return nn.mse([model(row) for row in ROWS], targets)
+    """Return the sum of the squared errors over the four rows."""
+    return sum_of_squares([model(row) for row in ROWS], targets)
+
+
+def by_steps_of_one(model: nn.Module, targets: Sequence[int]) -> None:
+    """Set each gradient to what the loss changes by when its parameter is raised by 1: a rough guess at its slope."""
+    with cr.no_grad():
+        before = loss_of(model, targets).value
+        for parameter in model.parameters():
+            value = parameter.value
+            parameter.value = value + 1.0
+            parameter.grad = loss_of(model, targets).value - before
+            parameter.value = value
 
 
 def by_finite_differences(model: nn.Module, targets: Sequence[int], step: float = 1e-6) -> None:
@@ -42,7 +62,30 @@ def by_backpropagation(model: nn.Module, targets: Sequence[int]) -> None:
     loss_of(model, targets).backward()
 
 
-def train(model: nn.Module, targets: Sequence[int], find_gradients: Callable[..., None]) -> float:
+BY_STEPS_OF_ONE = ("steps of 1", by_steps_of_one)
+BY_FINITE_DIFFERENCES = ("finite differences", by_finite_differences)
+BY_BACKPROPAGATION = ("backpropagation", by_backpropagation)
+
+
+def started(model: nn.Module, seed: int) -> nn.Module:
+    """Set all parameters to numbers between 0 and 1."""
+    source = random.Random(seed)
+    for parameter in model.parameters():
+        parameter.value = source.random()
+    return model
+
+
+def neuron() -> nn.Module:
+    """Return a single neuron, 3 parameters."""
+    return started(nn.Neuron(2, activation="sigmoid"), seed=0)
+
+
+def three_neurons(seed: int = 0) -> nn.Module:
+    """Return a network with a hidden layer of two, 9 parameters."""
+    return started(nn.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid"), seed)
+
+
+def train(model: nn.Module, targets: Sequence[int], find_gradients: FindGradients) -> float:
     """Descend the gradients, however they are found; return the seconds it took."""
     optimiser = nn.SGD(model.parameters(), lr=LEARNING_RATE)
     start = time.perf_counter()
@@ -61,14 +104,14 @@ def print_truth_table(name: str, model: nn.Module, targets: Sequence[int]) -> No
             raise SystemExit(f"{name} was not learned")
 
 
-def learn_both_ways(name: str, targets: Sequence[int], make: Callable[[], nn.Module]) -> nn.Module:
-    """Train a model in both ways, from the same start; return the second."""
+def learn(
+    name: str, targets: Sequence[int], make: Callable[[], nn.Module], ways: Sequence[tuple[str, FindGradients]]
+) -> nn.Module:
+    """Train a model in each way, from the same start; return the last."""
     model = make()
-    print(f"{name}: {model}, {len(model.parameters())} parameters")
-    for way, find_gradients in (
-        ("finite differences", by_finite_differences),
-        ("backpropagation", by_backpropagation),
-    ):
+    predictions = ", ".join(f"{prediction:.3f}" for prediction in model.predict(ROWS))
+    print(f"{name}: {model}, {len(model.parameters())} parameters; untrained it predicts {predictions}")
+    for way, find_gradients in ways:
         model = make()
         find_gradients(model, targets)
         gradients = ", ".join(f"{parameter.grad:+.6f}" for parameter in model.parameters()[:3])
@@ -76,6 +119,24 @@ def learn_both_ways(name: str, targets: Sequence[int], make: Callable[[], nn.Mod
         print(f"\nBy {way}: first gradients {gradients}; {ITERATIONS} iterations in {seconds:.2f} s")
         print_truth_table(name, model, targets)
     return model
+
+
+def fail_with_one_neuron() -> None:
+    """Show what a single neuron makes of XOR."""
+    model = neuron()
+    train(model, XOR, by_backpropagation)
+    predictions = ", ".join(f"{prediction:.3f}" for prediction in model.predict(ROWS))
+    print(f"\nNo single neuron can learn XOR, as its border is a straight line. It predicts {predictions}.")
+
+
+def learn_from_many_starts() -> None:
+    """Count from how many starts XOR is learned: the others end in a valley that is not the lowest."""
+    learned = 0
+    for seed in range(STARTS):
+        model = three_neurons(seed)
+        nn.fit(model, ROWS, XOR, loss=sum_of_squares, optimiser=nn.SGD, lr=LEARNING_RATE, epochs=ITERATIONS)
+        learned += [round(prediction) for prediction in model.predict(ROWS)] == XOR
+    print(f"\nXOR is learned from {learned} of {STARTS} starts between 0 and 1")
 
 
 def draw_graph(model: nn.Module) -> Path:
@@ -116,14 +177,15 @@ def draw_borders(models: dict[str, tuple[nn.Module, Sequence[int]]]) -> Path:
 
 
 def main() -> None:
-    neuron = learn_both_ways("AND", AND, lambda: nn.Neuron(2, activation="sigmoid", seed=1))
-    print("\nNo single neuron can learn XOR: its border is a straight line. Three can:")
-    model = learn_both_ways(
-        "XOR", XOR, lambda: nn.MLP(2, [2, 1], activation="sigmoid", output_activation="sigmoid", seed=4)
-    )
+    print(f"The loss is the sum of squares over the four rows, the rate {LEARNING_RATE:g}.\n")
+    single = learn("AND", AND, neuron, [BY_STEPS_OF_ONE, BY_FINITE_DIFFERENCES, BY_BACKPROPAGATION])
+    fail_with_one_neuron()
+    print("Three neurons can:\n")
+    model = learn("XOR", XOR, three_neurons, [BY_FINITE_DIFFERENCES, BY_BACKPROPAGATION])
+    learn_from_many_starts()
     learn_at_any_depth()
     print(f"\nThe graph of the loss of one row, with all gradients: {draw_graph(model)}")
-    print(f"The borders found: {draw_borders({'AND, one neuron': (neuron, AND), 'XOR, three neurons': (model, XOR)})}")
+    print(f"The borders found: {draw_borders({'AND, one neuron': (single, AND), 'XOR, three neurons': (model, XOR)})}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def train(model: nn.Module, points: list[list[float]], labels: list[int]) -> nn.
         lr=nn.linear_schedule(1.0, 0.1, steps=STEPS),
         epochs=STEPS,
         batch_size=None,
-        metrics={"accuracy": nn.accuracy},
+        metrics="accuracy",
         record=True,
         after_epoch=report,
     )
@@ -63,7 +63,7 @@ def main() -> None:
     print(f"{model}, {len(model.parameters())} parameters, {SAMPLES} points")
     history = train(model, points, labels)
 
-    print(f"accuracy after {STEPS} steps: {nn.accuracy(model.predict(points), labels):.1%}")
+    print(f"accuracy after {STEPS} steps: {nn.accuracy(labels, model.predict(points)):.1%}")
     folder = Path("out")
     folder.mkdir(exist_ok=True)
     draw_training(folder / "moons_training.png", history)

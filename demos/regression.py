@@ -9,9 +9,13 @@ from pathlib import Path
 
 from needed import needed
 
-with needed("matplotlib"):
-    from chainrule import nn, viz
+with needed("matplotlib", "scikit-learn"):
+    import chainrule as cr
+    import numpy
+    from chainrule import Var, nn, viz
     from matplotlib.figure import Figure
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import StandardScaler
 
 FEATURES = 5
 NOISE = 0.1  # standard deviation of what no model can predict
@@ -88,11 +92,127 @@ def draw(path: Path, fitted: dict[str, Regression], X: Rows, y: Sequence[float])
     figure.savefig(path, dpi=120)
 
 
+# ---- the tutorial's own data and training ----
+
+TUTORIAL_EPOCHS = 20
+TUTORIAL_RATE = 1e-5
+TUTORIAL_LAYERS = [FEATURES, 10, 10, 1]
+Parts = list[tuple[list[list[float]], list[float]]]
+
+
+class TutorialSteps(nn.Optimiser):
+    """Step weights by the sum over a batch, biases by the mean, of half the derivatives of the squared errors."""
+
+    def __init__(self, parameters: Sequence[Var], size: int) -> None:
+        super().__init__(parameters, TUTORIAL_RATE, memory=(0.5,))
+        # The derivative of nn.mse is the mean, and has a 2.
+        self.memories = [(0.5 if each.label.startswith("b") else 0.5 * size,) for each in self.parameters]
+
+    def update(self, value, grad, memory, lr):
+        """Return the new value of one parameter; its memory is the share of the rate that it moves by."""
+        return value - lr * memory[0] * grad, memory
+
+
+def tutorial_data() -> tuple[Parts, nn.MLP]:
+    """Return the rows and targets to train on, to validate by and to test by, and the untrained model."""
+    count = 100_000
+    numpy.random.seed(42)
+    a, b, c = (numpy.random.normal(0, 1, count) for _ in range(3))
+    d, e = numpy.random.randint(0, 4, count), numpy.random.binomial(1, 0.5, count)
+    y = 50 + 0.8 * a + 0.4 * b - 0.2 * c + 10 * d + 20 * e + numpy.random.normal(0, 10, count)
+    X = StandardScaler().fit_transform(numpy.column_stack([a, b, c, d, e]))
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, random_state=42)
+    X, X_held_out, y, y_held_out = train_test_split(X, y, test_size=0.2, random_state=42)
+    model = nn.MLP(FEATURES, TUTORIAL_LAYERS[1:], activation="relu")
+    for layer in model.layers:
+        weights = numpy.random.rand(layer.nin, layer.nout) / 5 - 0.1
+        for neuron, column in zip(layer.neurons, weights.T.tolist(), strict=True):
+            neuron.load_state_dict({f"weights.{k}": weight for k, weight in enumerate(column)} | {"bias": 1.0})
+    parts = [(X, y), (X_held_out, y_held_out), (X_test, y_test)]
+    return [(rows.tolist(), targets.tolist()) for rows, targets in parts], model
+
+
+def step_by_true_gradients(model: nn.MLP, X: Rows, y: Sequence[float]) -> float:
+    """Take one step; return the loss before it."""
+    loss = nn.mse([model(row) for row in X], y)
+    model.zero_grad()
+    loss.backward()
+    TutorialSteps(model.parameters(), len(X)).step()
+    return loss.value
+
+
+def step_layer_by_layer(model: nn.MLP, X: Rows, y: Sequence[float]) -> float:
+    """Take one step as the tutorial does: layers are updated before errors go through their weights to those below."""
+    passed, rows = [], X
+    for layer in model.layers:
+        sums = [[cr.dot([*each.weights, each.bias], [*row, 1.0]) for each in layer.neurons] for row in rows]
+        outputs = [[each.activation(one) for each, one in zip(layer.neurons, row, strict=True)] for row in sums]
+        passed.append((layer, sums, outputs))
+        rows = [[output.value for output in row] for row in outputs]
+    model.zero_grad()
+    errors = [[2 * (row[0] - target) / len(X)] for row, target in zip(rows, y, strict=True)]
+    for layer, sums, outputs in reversed(passed):
+        pairs = zip(outputs, errors, strict=True)
+        cr.sum([output * error for row, line in pairs for output, error in zip(row, line, strict=True)]).backward()
+        TutorialSteps(layer.parameters(), len(X)).step()
+        columns = list(zip(*[[weight.value for weight in each.weights] for each in layer.neurons], strict=True))
+        errors = [[cr.dot([one.grad for one in row], column) for column in columns] for row in sums]
+    return nn.mse([row[0] for row in rows], y)
+
+
+def follow_tutorial() -> None:
+    """Repeat the tutorial's training, then with true gradients, then with whole epochs."""
+    print(f"the tutorial's data: 100,000 rows, {TUTORIAL_EPOCHS} epochs of two steps, a rate of {TUTORIAL_RATE:g}")
+    curves = {}
+    for name, step in (("layer by layer", step_layer_by_layer), ("true gradients", step_by_true_gradients)):
+        ((X, y), (X_held_out, y_held_out), (X_test, y_test)), model = tutorial_data()
+        history = nn.History(model)
+        for epoch in range(TUTORIAL_EPOCHS):
+            losses = [step(model, X[start : start + BATCH_SIZE], y[start : start + BATCH_SIZE]) for start in (1, 2)]
+            history.loss.append(sum(losses) / len(losses))
+            history.validation_loss.append(nn.mse(model.predict(X_held_out), y_held_out))
+            if epoch in (0, TUTORIAL_EPOCHS - 1):
+                print(
+                    f"{name}, epoch {epoch:2d}: training error {history.loss[-1]:.3f}, "
+                    f"validation error {history.validation_loss[-1]:.3f}"
+                )
+        print(f"{name}: test error {nn.mse(model.predict(X_test), y_test):.6f}")
+        curves[name] = history
+    ((X, y), held_out, (X_test, y_test)), model = tutorial_data()
+    history = nn.fit(
+        model,
+        X,
+        y,
+        optimiser=lambda parameters: TutorialSteps(parameters, BATCH_SIZE),
+        lr=nn.linear_schedule(TUTORIAL_RATE, 0.0, TUTORIAL_EPOCHS * len(X) // BATCH_SIZE),
+        epochs=TUTORIAL_EPOCHS,
+        batch_size=BATCH_SIZE,
+        validation=held_out,
+        seed=0,
+    )
+    error = nn.mse(model.predict(X_test), y_test)
+    print(f"whole epochs of {len(X) // BATCH_SIZE:,} steps, the rate falling to 0: test error {error:.2f}")
+    print("100 of it is noise that no model can predict")
+    curves["whole epochs"] = history
+    figure = Figure(figsize=(15, 4.5), layout="constrained")
+    for ax, (name, history) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
+        viz.plot_history(history, ax=ax, ylabel="mean squared error")
+        ax.set_title(name)
+    path = Path("out/regression_tutorial.png")
+    path.parent.mkdir(exist_ok=True)
+    figure.savefig(path, dpi=120)
+    print(f"picture: {path}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000, help="how many rows to generate (default: %(default)s)")
     parser.add_argument("--epochs", type=int, default=10, help="how often to go through them (default: %(default)s)")
+    parser.add_argument("--tutorial", action="store_true", help="repeat the training of the tutorial, on its data")
     arguments = parser.parse_args()
+    if arguments.tutorial:
+        follow_tutorial()
+        return
 
     source = random.Random(0)
     X, y = generate(arguments.rows, source)

@@ -6,6 +6,33 @@
 >>> y.backward()
 >>> print(f"{x.grad:.6f}")
 5.010008
+
+Record, then differentiate
+    Var, with value, grad, backward(), zero_grad(), detach(), label; no_grad, stop_gradient, strict
+Derivatives of functions
+    grad, value_and_grad, jacobian, hessian, jvp, vjp, hvp, taylor; checkpoint saves memory
+Speed: the same code as machine code, for arrays of arguments too
+    compile, trace, Program, core
+Networks (chainrule.nn) and their training
+    Neuron, Layer, MLP, Sequential, Module; fit, losses, optimisers; MLPRegressor, MLPClassifier; save, load
+Pictures (chainrule.viz)
+    draw, render, explain, formula, chain, plot_history, plot_fit, plot_decision_boundary
+Functions of numbers, which are also methods of Var, and serve as a module math that can be differentiated
+    abs sign sqrt cbrt square reciprocal rsqrt exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh
+    tanh asinh acosh atanh sinc degrees radians erf erfc erfinv gamma lgamma digamma polygamma normal_pdf normal_cdf
+    floor ceil trunc round; of two or three: pow hypot atan2 maximum minimum clip where fmod remainder copysign fma
+    logaddexp xlogy; of many: sum prod mean dot norm logsumexp softmax log_softmax take array
+Activations
+    relu leaky_relu elu selu celu gelu silu mish sigmoid log_sigmoid softplus softsign tanh hardtanh
+Loops and branches that stay loops when compiled
+    map, scan, fori_loop, while_loop, cond, switch, function
+Operations of your own, and tests of derivatives (chainrule.testing)
+    custom_primitive, Primitive, Interval, PRIMITIVES; check_grads, check_primitive
+What is raised
+    GraphError, TraceError, NonFiniteError, BackendError, MissingDependencyError
+The operators as functions, and what else Python's math has
+    add sub mul div floor_divide neg pos less less_equal equal not_equal; pi e tau inf nan isfinite isinf isnan isclose
+    fabs frexp ldexp modf fsum dist comb perm factorial gcd lcm isqrt nextafter ulp
 """
 
 import importlib as _importlib
@@ -43,6 +70,7 @@ from .loops import scan as scan
 from .loops import softmax as softmax
 from .loops import switch as switch
 from .loops import while_loop as while_loop
+from .operations import PARTS as _PARTS
 from .operations import PRIMITIVES as PRIMITIVES
 from .operations import Interval as Interval
 from .operations import Primitive as Primitive
@@ -105,7 +133,8 @@ def __dir__() -> list[str]:
 
 
 def _is_public(name: str, item: _Any) -> bool:
-    return name == "__version__" or not (name.startswith("_") or isinstance(item, _ModuleType))
+    is_inside = name.startswith("_") or name == "unpickled" or name in _PARTS or isinstance(item, _ModuleType)
+    return name == "__version__" or not is_inside
 
 
 if core() == "interpreted":

@@ -8,7 +8,7 @@
     ├── TypeError
     │   └── TraceError          traced code asked for the value of a number that has none yet
     ├── FloatingPointError
-    │   └── NonFiniteError      inside strict(): an operation or a sweep first made nan or inf
+    │   └── NonFiniteError      inside strict(): an operation or a sweep first made nan or inf; in nn.fit: a loss did
     └── ModuleNotFoundError
         └── MissingDependencyError   an optional package is needed; the message says what to install
 
@@ -18,6 +18,7 @@ to something computed is an ``AttributeError``.
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 
 class GraphError(RuntimeError):
@@ -25,7 +26,13 @@ class GraphError(RuntimeError):
 
 
 class NonFiniteError(FloatingPointError):
-    """Report the operation that first made nan or inf, inside `strict`."""
+    """Report the operation that first made nan or inf, inside `strict`; or the step of `nn.fit` whose loss is either.
+
+    Attributes:
+        history: what `nn.fit` measured until then; None where it was not training.
+    """
+
+    history: Any = None
 
 
 class MissingDependencyError(ModuleNotFoundError):

@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Self
 
 from chainrule import Var
-from chainrule.data import plain, to_float
+from chainrule.data import held, plain, to_float
 from chainrule.errors import describe
 
-from .predicting import predictions
+from .data import samples_of, weights_of
+from .evaluating import loss_of, many, measured, try_targets
+from .losses import find_loss
+from .metrics import Metric, border, find_metrics
+from .overview import Summary, Weights, outputs_inside, summary_of
+from .predicting import predicted_array, predictions
+from .tensors import spread
 
 WIDE = 2_500
 """From so many parameters on, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples."""
+
+
+class Unmatched(NamedTuple):
+    """The names that `load_state_dict` with ``strict=False`` left alone: of the model's, and of the state's."""
+
+    missing: list[str]
+    unexpected: list[str]
 
 
 class Module:
@@ -32,7 +46,12 @@ class Module:
     7.0
     >>> line.state_dict()
     {'slope': 2.0, 'shift': 1.0}
+
+    ``weights`` is a dict of the same values as NumPy arrays, a layer's as two of them; where a module has an attribute
+    of that name, as `Neuron` has, it is that.
     """
+
+    weights: Any = Weights()
 
     def __call__(self, x: Any) -> Any:
         """Compute the output for `x`."""
@@ -51,22 +70,32 @@ class Module:
         """
         return ((name, leaf) for name, leaf in self._named_leaves() if leaf.requires_grad)
 
+    def named_modules(self) -> Iterator[tuple[str, Module]]:
+        """Yield this module under the name "", and each module inside it once with its dotted name.
+
+        >>> from chainrule.nn import Layer
+        >>> [name for name, _ in Layer(2, 2).named_modules()]
+        ['', 'neurons.0', 'neurons.1']
+        """
+        return ((name, item) for name, item in self._walk() if isinstance(item, Module))
+
     def _named_leaves(self) -> Iterator[tuple[str, Var]]:
+        return ((name, item) for name, item in self._walk() if isinstance(item, Var))
+
+    def _walk(self) -> Iterator[tuple[str, object]]:
+        """Yield everything inside that is no computed Var, each once, with its dotted name."""
         # What was seen is also held, so that no id is given out twice during the walk.
         seen: dict[int, object] = {}
         stack: list[tuple[str, object]] = [("", self)]
         while stack:
             name, item = stack.pop()
-            if id(item) in seen:
-                continue
-            if isinstance(item, Var):
-                if item.is_leaf:
-                    seen[id(item)] = item
-                    yield name, item
+            if id(item) in seen or (isinstance(item, Var) and not item.is_leaf):
                 continue
             seen[id(item)] = item
-            parts = [(f"{name}.{key}" if name else str(key), part) for key, part in _parts(item)]
-            stack.extend(reversed(parts))
+            yield name, item
+            if not isinstance(item, Var):
+                parts = [(f"{name}.{key}" if name else str(key), part) for key, part in _parts(item)]
+                stack.extend(reversed(parts))
 
     def parameters(self) -> list[Var]:
         """Return each parameter once, in order of definition.
@@ -95,7 +124,8 @@ class Module:
     def predict(self, X: Any) -> Any:
         """Return the output for each row of `X` as numbers, without recording graphs.
 
-        Very many rows go through machine code, where a sample of them gives the same in both ways.
+        Many rows go through machine code, which is kept for models of the same architecture, where a few of them give
+        the same in both ways.
 
         Args:
             X: rows of numbers, in a list, array or data frame; for a model of one input, numbers.
@@ -107,17 +137,103 @@ class Module:
         >>> neuron.predict([[1.0], [4.0]])
         [2.0, 8.0]
         """
-        rows = plain(X, type(self).__name__, "X")
+        data = held(X, type(self).__name__, "X")
+        if hasattr(data, "tolist") and data.shape:
+            found = predicted_array(self, data)
+            if found is not None:
+                return found
+        rows = plain(data)
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
             )
-        outputs = predictions(self, self.parameters(), list(rows))
+        outputs = predictions(self, list(rows))
         if rows is X:
             return outputs
         import numpy
 
         return numpy.array(outputs)
+
+    def evaluate(
+        self,
+        X: Any,
+        y: Any,
+        loss: str | Callable[[Any, Any], Any] = "mse",
+        metrics: str | Iterable[str | Metric] | Mapping[str, str | Metric] | None = None,
+        sample_weight: Any = None,
+    ) -> dict[str, float]:
+        """Return the loss, and metrics by name, over rows `X` and targets `y`, which are those of `fit`.
+
+        Args:
+            X, y, loss, metrics: as in `fit`.
+            sample_weight: how much each sample counts, in the loss and in metrics that take ``sample_weight``.
+
+        >>> from chainrule.nn import Neuron
+        >>> double = Neuron(1, activation=None, initialise=lambda source, nin, nout: 2.0)
+        >>> double.evaluate([0.0, 1.0, 2.0], [0.0, 2.0, 5.0], metrics=["mae", "r2"])["mae"]
+        0.3333333333333333
+        """
+        rows, targets = samples_of(X, y, "evaluate")
+        measure, measures = find_loss(loss, "evaluate"), find_metrics(metrics, "evaluate")
+        weights = weights_of(sample_weight, None, targets, "evaluate")
+        found = self.predict(many(rows))
+        try_targets(measure, plain(found[:1])[0], targets)
+        threshold = border(measure, targets, self)
+        value = loss_of(measure, found, targets, weights)
+        return {"loss": value, **measured(measures, targets, found, weights, threshold)}
+
+    def outputs(self, x: Any) -> dict[str, Any]:
+        """Return what each layer gives for one row, as numbers by the layer's name.
+
+        >>> from chainrule.nn import MLP
+        >>> model = MLP(2, [3, 1], seed=0)
+        >>> found = model.outputs([1.0, -1.0])
+        >>> list(found), len(found["layers.0"])
+        (['layers.0', 'layers.1'], 3)
+        >>> found["layers.1"] == model([1.0, -1.0]).value
+        True
+        """
+        return outputs_inside(self, [leaf for _, leaf in self._named_leaves()], x)
+
+    def summary(self) -> Summary:
+        """Return a table of the layers, their sizes and numbers of parameters, to print or to look at.
+
+        >>> from chainrule.nn import MLP
+        >>> MLP(2, [3, 1], seed=0).summary()
+        MLP                parameters  frozen
+        layers.0  Layer 3           9       0
+        layers.1  Layer 1           4       0
+        sum                        13       0
+        """
+        return summary_of(self)
+
+    def freeze(self) -> None:
+        """Keep the parameters of this module as they are: none of them requires a gradient any more.
+
+        A module inside another can be frozen by itself, as ``model.layers[0].freeze()``. Make optimisers afterwards.
+
+        >>> from chainrule.nn import MLP
+        >>> model = MLP(1, [2, 1])
+        >>> model.layers[0].freeze()
+        >>> len(model.parameters())
+        3
+        >>> model.unfreeze()
+        >>> len(model.parameters())
+        7
+        """
+        parameters = self.parameters()
+        # A set is not looked into for parameters.
+        self._frozen = {*vars(self).get("_frozen", ()), *parameters}
+        for parameter in parameters:
+            parameter.requires_grad = False
+
+    def unfreeze(self) -> None:
+        """Let the parameters be trained again that `freeze` froze, of this module and those inside it."""
+        own = {id(leaf) for _, leaf in self._named_leaves()}
+        for _, module in list(self.named_modules()):
+            for parameter in vars(module).pop("_frozen", ()):
+                if id(parameter) in own:
+                    parameter.requires_grad = True
 
     def with_parameters(self, values: Sequence[Any]) -> Self:
         """Return a copy of the model that computes with `values` in place of its parameters.
@@ -183,8 +299,13 @@ class Module:
         """
         return {name: parameter.value for name, parameter in self._parameters_by_name().items()}
 
-    def load_state_dict(self, state: Mapping[str, float]) -> None:
-        """Set every parameter to its value in `state`, as `state_dict` returned it.
+    def load_state_dict(self, state: Mapping[str, Any], *, strict: bool = True) -> Unmatched | None:
+        """Set every parameter to its value in `state`, as `state_dict` returned it, or ``weights``.
+
+        Args:
+            state: numbers by name, or arrays for the layers.
+            strict: whether each parameter needs a value and each value a parameter; False sets those that match, and
+                returns the names of both kinds that do not, as ``missing`` and ``unexpected``.
 
         Errors: `ValueError` where names are missing or unexpected, `TypeError` for a value that is no number.
         Then nothing has been changed.
@@ -194,22 +315,39 @@ class Module:
         >>> neuron.load_state_dict({"weights.0": 2.0, "bias": -1.0})
         >>> neuron.state_dict()
         {'weights.0': 2.0, 'bias': -1.0}
+        >>> neuron.load_state_dict({"bias": 3.0, "scale": 1.0}, strict=False)
+        Unmatched(missing=['weights.0'], unexpected=['scale'])
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict expected a dict of names and numbers but got {describe('state', state)}")
+        state = self._by_number(state)
         parameters = self._parameters_by_name()
         missing = [name for name in parameters if name not in state]
         unexpected = [name for name in state if name not in parameters]
-        if missing or unexpected:
+        if strict and (missing or unexpected):
             faults = [f"{fault}: {_listed(names)}" for fault, names in _faults(missing, unexpected)]
             raise ValueError(
                 f"load_state_dict expected the {len(parameters)} names that state_dict() of this {type(self).__name__} "
                 f"gives but got {'; '.join(faults)}"
             )
         # All values are converted before the first is assigned: an error leaves the model as it was.
-        values = [to_float(state[name], "load_state_dict", name) for name in parameters]
-        for parameter, value in zip(parameters.values(), values, strict=True):
-            parameter.value = value
+        values = {name: to_float(state[name], "load_state_dict", name) for name in parameters if name in state}
+        for name, value in values.items():
+            parameters[name].value = value
+        return None if strict else Unmatched(missing, unexpected)
+
+    @staticmethod
+    def _by_number(state: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the same with the arrays of layers as a number for each parameter."""
+        if not any(getattr(value, "shape", ()) for value in state.values()):
+            return state
+        found: dict[str, Any] = {}
+        for name, value in state.items():
+            if getattr(value, "shape", ()):
+                spread(name, value.tolist(), found)
+            else:
+                found[name] = value
+        return found
 
     def _parameters_by_name(self) -> dict[str, Var]:
         parameters: dict[str, Var] = {}
@@ -221,6 +359,10 @@ class Module:
                 )
             parameters[name] = parameter
         return parameters
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         count = len(self.parameters())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import os
@@ -12,8 +11,7 @@ from typing import Any
 from chainrule.data import write_whole
 from chainrule.errors import describe
 
-from .activations import activation_name, find_activation, find_stage
-from .layers import MLP, Layer, Neuron, Sequential
+from .building import architecture, built
 from .module import Module
 from .tensors import packed, unpacked
 
@@ -21,7 +19,6 @@ FORMAT = "chainrule model"
 VERSION = 1
 
 _SUFFIX = ".safetensors"
-_SPARE = 1_000  # so many parameters more than the file holds are still built, to say which are missing
 _SPECIAL = {"inf": math.inf, "-inf": -math.inf, "nan": math.nan}
 
 
@@ -48,15 +45,15 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     if not isinstance(model, Module):
         raise TypeError(f"save expected a Module but got {describe('model', model)}")
     _check_path("save", path)
-    architecture, state = _architecture(model), model.state_dict()
+    described, state = architecture(model), model.state_dict()
     if _is_tensors(path):
-        kept = {"format": FORMAT, "version": str(VERSION), "architecture": json.dumps(architecture)}
+        kept = {"format": FORMAT, "version": str(VERSION), "architecture": json.dumps(described)}
         write_whole(path, packed(state, kept))
         return
     content = {
         "format": FORMAT,
         "version": VERSION,
-        "architecture": architecture,
+        "architecture": described,
         "parameters": {name: v if math.isfinite(v) else repr(v) for name, v in state.items()},
     }
     write_whole(path, json.dumps(content, ensure_ascii=False, allow_nan=False, indent=1).encode())
@@ -67,8 +64,8 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
 
     Args:
         path: the file.
-        model: a model of the same build, whose parameters are set; None to build one, which takes a model of `MLP`,
-            `Layer`, `Neuron` and `Sequential` with functions of chainrule's own. Both may come in either order.
+        model: a model of the same build, whose parameters are set; None to build one, which takes a model of nn's own
+            modules with functions of chainrule's own. Both may come in either order.
 
     Errors: `ValueError` for a file that is no such model, with what stands there instead, for parameters that do not
     fit, and for None where the file does not say how the model is built; then nothing has been changed.
@@ -85,13 +82,13 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     _check_path("load", path)
     if not isinstance(model, Module | None):
         raise TypeError(f"load expected a Module but got {describe('model', model)}")
-    architecture, parameters = _read(path)
+    described, parameters = _read(path)
     if model is None:
-        if architecture is None:
+        if described is None:
             raise ValueError(
                 f"load expected a model to fill, as {path} holds parameters alone; build it and give it as model"
             )
-        model = _built(architecture, path, len(parameters))
+        model = built(described, path, len(parameters))
     try:
         model.load_state_dict(parameters)
     except ValueError as error:
@@ -102,93 +99,6 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
 def _check_path(reader: str, path: Any) -> None:
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"{reader} expected the path of a file but got {describe('path', path)}")
-
-
-def _architecture(model: object) -> Any:
-    """Describe how a model is built, as plain data; None if that could not build it again."""
-    description = _described(model)
-    if description is None:
-        return None
-    twin = _build(description)
-    names = [name for name, _ in twin.named_parameters()]
-    same = repr(twin) == repr(model) and names == list(model.state_dict()) if isinstance(model, Module) else False
-    return description if same else None
-
-
-def _described(stage: object) -> Any:
-    if isinstance(stage, Neuron):
-        return _named({"type": "Neuron", "nin": stage.nin}, stage.activation)
-    if isinstance(stage, Layer):
-        return _named({"type": "Layer", "nin": stage.nin, "nout": stage.nout}, stage.neurons[0].activation)
-    if isinstance(stage, MLP | Sequential):
-        kind, stages = ("MLP", stage.layers) if isinstance(stage, MLP) else ("Sequential", stage.stages)
-        parts = [_described(part) for part in stages]
-        return None if None in parts else {"type": kind, "parts": parts}
-    return None if isinstance(stage, Module) else _named({"type": "function"}, stage, find_stage)
-
-
-def _named(description: dict[str, Any], activation: Any, find: Any = find_activation) -> dict[str, Any] | None:
-    """Add an activation to a description; None if its name alone would not find it again."""
-    name = activation_name(activation)
-    try:
-        found = find(name)
-    except ValueError:
-        return None
-    return {**description, "activation": name} if found is activation else None
-
-
-def _build(description: Any) -> Any:
-    """Build the model described; raise for anything wrong with the description."""
-    kind = description["type"]
-    if kind in ("MLP", "Sequential"):
-        parts = [_build(part) for part in description["parts"]]
-        if kind == "Sequential":
-            return Sequential(*parts)
-        model = MLP(parts[0].nin, [layer.nout for layer in parts])
-        model.layers = parts
-        for number, layer in enumerate(parts, 1):
-            layer.label_parameters(str(number))
-        return model
-    if kind == "function":
-        return find_stage(description["activation"])
-    activation = find_activation(description["activation"])
-    if kind == "Neuron":
-        return Neuron(description["nin"], activation)
-    if kind == "Layer":
-        return Layer(description["nin"], description["nout"], activation)
-    raise ValueError(f"no type {kind!r}")
-
-
-def _count(description: Any) -> int:
-    """Return how many parameters the model described has, which is known before any of them is there."""
-    kind = description["type"]
-    if kind in ("MLP", "Sequential"):
-        parts = description["parts"]
-        if kind == "MLP":
-            for before, after in itertools.pairwise(parts):
-                if before["nout"] != after["nin"]:
-                    raise ValueError(f"a layer of {after['nin']!r} inputs follows one of {before['nout']!r} outputs")
-        return sum(map(_count, parts))
-    if kind not in ("Neuron", "Layer"):
-        return 0
-    nin, nout = description["nin"], description["nout"] if kind == "Layer" else 1
-    for size in (nin, nout):
-        if type(size) is not int or size < 1:
-            raise ValueError(f"no number of inputs or neurons: {size!r}")
-    return (nin + 1) * nout
-
-
-def _built(description: Any, path: Any, available: int) -> Module:
-    try:
-        count = _count(description)
-        if count > available + _SPARE:
-            raise ValueError(f"it needs {describe('count', count)} parameters where the file holds {available}")
-        model = _build(description)
-    except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
-        raise ValueError(f"{path} expected a description of a model of nn, but it is wrong: {error!r}") from None
-    if not isinstance(model, Module):
-        raise ValueError(f"{path} expected a description of a model of nn but got one of a function")
-    return model
 
 
 def _read(path: Any) -> tuple[Any, dict[str, float]]:

@@ -40,7 +40,7 @@ def unpacked(path: Any) -> tuple[dict[str, str], dict[str, float]]:
                 shape, dtype = tuple(part.get_shape()), part.get_dtype()
                 if dtype not in ("F64", "F32", "F16") or len(shape) > 2 or math.prod(shape) == 0:
                     raise ValueError(f"tensor {key!r} of {dtype} and shape {shape} holds no parameters")
-                _spread(key, numpy.asarray(file.get_tensor(key), dtype=numpy.float64).tolist(), state)
+                spread(key, numpy.asarray(file.get_tensor(key), dtype=numpy.float64).tolist(), state)
     except safetensors.SafetensorError as error:
         raise ValueError(f"{path} expected a safetensors file, but it is truncated or another: {error}") from None
     except ValueError as error:
@@ -74,8 +74,14 @@ def grouped(state: Mapping[str, float]) -> dict[str, Any]:
     return found | {name: value for name, value in state.items() if name not in grown}
 
 
-def _spread(key: str, value: Any, state: dict[str, float]) -> None:
-    """Add the parameters of one tensor, as nested lists."""
+def spread(key: str, value: Any, state: dict[str, float]) -> None:
+    """Add the parameters of one tensor, as nested lists, to `state` by name.
+
+    >>> state = {}
+    >>> spread("weight", [[1.0, 2.0]], state)
+    >>> state
+    {'neurons.0.weights.0': 1.0, 'neurons.0.weights.1': 2.0}
+    """
     if isinstance(value, float):
         state[key] = value
         return

@@ -73,7 +73,10 @@ def number_in(value: Any) -> Any:
     return value
 
 
-def to_float(value: Any, function: str, argument: str) -> float:
+_EACH = "apply it to each item, [f(x) for x in xs], or to a numpy.array of floats"
+
+
+def to_float(value: Any, function: str, argument: str, wanted: str = "a float or Var", several: str = _EACH) -> float:
     """Convert a real number of any type, another library's scalars included, to float.
 
     Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
@@ -93,12 +96,17 @@ def to_float(value: Any, function: str, argument: str) -> float:
             raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
         except (TypeError, ValueError):
             pass  # a signalling nan: refused below
-    advice = ""
+    raise TypeError(f"{function} expected {wanted} but got {describe(argument, value)}{_advice(value, several)}")
+
+
+def _advice(value: Any, several: str) -> str:
     if getattr(value, "requires_grad", False):
-        advice = ", which PyTorch differentiates by; pass its detach()"
-    elif getattr(value, "shape", ()) != ():
-        advice = "; apply it to each item, or use NumPy's function"
-    raise TypeError(f"{function} expected a float or Var but got {describe(argument, value)}{advice}")
+        return ", which PyTorch differentiates by; pass its detach()"
+    if isinstance(value, str):
+        return "; convert it with float()"
+    if hasattr(value, "__iter__") and getattr(value, "shape", None) != ():
+        return f"; {several}"
+    return ""
 
 
 def is_symbolic(x: Any) -> bool:

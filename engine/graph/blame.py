@@ -7,6 +7,7 @@ import functools
 import math
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,18 @@ def check_gradient(
 def remember(node: Any) -> None:
     """Remember, until the block ends, which line of the user's code recorded a node."""
     places()[id(node)] = (node, user_line())
+
+
+def warn_of_lost_step(sign: str, x: Any) -> None:
+    """Warn that ``p -= lr * p.grad`` makes a new Var and leaves the parameter as it is."""
+    name = x.label or "p"
+    is_interpreted = sys._getframe(1).f_code.co_filename.endswith("var.py")  # compiled code has no frames
+    warnings.warn(
+        f"{name} {sign} ... makes a new Var and leaves the one that has the gradient as it was; to change that one, "
+        f"write {name}.value {sign} ..., for a new Var {name} = {name} {sign[0]} ...",
+        RuntimeWarning,
+        stacklevel=3 if is_interpreted else 2,
+    )
 
 
 def operands(row: Primitive, values: Sequence[float]) -> str:

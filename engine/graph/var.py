@@ -26,6 +26,8 @@ from ..errors import GraphError, describe
 from ..floats import ieee
 from ..misspelt import POWER, READ
 from ..operations import (
+    PARTS,
+    Arguments,
     Primitive,
     both,
     call_function,
@@ -41,7 +43,7 @@ from ..operations import (
     table,
     use_fast,
 )
-from .blame import check_value, remember
+from .blame import check_value, remember, warn_of_lost_step
 from .modes import in_effect, is_recording, lenient, use_watcher
 from .runs import is_tracing
 
@@ -119,6 +121,7 @@ class Var:
     # field is _NOTHING, as a missing one is, and its number stands where the partial would. Few nodes are wide: those
     # of n-ary operations, and those with a label. Their _b is None, and their _a is a tuple: the arguments, Vars and
     # floats as they came, their partials, and the label. The _a of a leaf is its label.
+    __signature__ = Arguments("value", label=None, requires_grad=True)
     __slots__ = ("_a", "_b", "_da", "_db", "_grad", "_mark", "_op", "_value")
 
     # Without this, C would refuse a wrong type before the message below could name it.
@@ -314,6 +317,11 @@ class Var:
         number = other if type(other) is float else _operand(other)
         return NotImplemented if number is None else _binary(_ADD, self._value + number, self, _NOTHING, 1.0, number)
 
+    def __iadd__(self, other: Any) -> Any:
+        if type(other) is float and self._op is None and self.has_grad:
+            warn_of_lost_step("+=", self)
+        return self + other
+
     def __radd__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
         return NotImplemented if number is None else _binary(_ADD, number + self._value, _NOTHING, self, number, 1.0)
@@ -324,6 +332,11 @@ class Var:
             return _binary(_SUB, self._value - rhs._value, self, rhs, 1.0, -1.0)
         number = other if type(other) is float else _operand(other)
         return NotImplemented if number is None else _binary(_SUB, self._value - number, self, _NOTHING, 1.0, number)
+
+    def __isub__(self, other: Any) -> Any:
+        if type(other) is float and self._op is None and self.has_grad:
+            warn_of_lost_step("-=", self)
+        return self - other
 
     def __rsub__(self, other: Any) -> Any:
         number = other if type(other) is float else _operand(other)
@@ -518,7 +531,7 @@ class Var:
         return MethodType(method_of(method_or_advice(name, "Var"), name), self)
 
     def __dir__(self) -> list[str]:
-        return [*object.__dir__(self), *method_names()]
+        return sorted({*object.__dir__(self), *method_names()} - PARTS)
 
     def __float__(self) -> float:
         raise TypeError(READ.format(function="float", got=describe("x", self)))
@@ -594,15 +607,7 @@ def _as_number(value: Any) -> float:
         raise TypeError(
             f"Var expected a number but got {describe('value', value)}; use .value for its number, or the Var itself"
         )
-    try:
-        return to_float(value, "Var", "value")
-    except TypeError:
-        several = hasattr(value, "__len__") and not isinstance(value, str) and getattr(value, "shape", None) != ()
-        advice = "make one Var for each number" if several else ""
-        if getattr(value, "requires_grad", False):
-            advice = "PyTorch differentiates by it: pass its detach()"
-        advice = advice or ("convert it with float()" if isinstance(value, str) else "give a real number")
-        raise TypeError(f"Var expected a number but got {describe('value', value)}; {advice}") from None
+    return to_float(value, "Var", "value", "a number", "make one Var for each number")
 
 
 def number_of(x: Any) -> Any:
@@ -785,10 +790,8 @@ def _run_dot(args: Any) -> Any:
 
 def _operator(row: Primitive, left: Any, right: Any) -> Any:
     """Run a row for an operator; an operand that is not a number is left to its own class."""
-    if type(left) is not Var:
-        left = _operand(left)
-    if type(right) is not Var:
-        right = _operand(right)
+    left = left if type(left) is Var else _operand(left)
+    right = right if type(right) is Var else _operand(right)
     return NotImplemented if left is None or right is None else Var.__apply__(row, (left, right))
 
 
@@ -804,9 +807,6 @@ def _compare(relation: Callable[[Any, Any], Any], left: Var, right: object) -> A
 def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Sequence[float]:
     """Return the derivative of a row by each argument, at floats.
 
-    Rules are written with ``/`` and ``**``, at which plain floats raise where IEEE has inf or nan: there the
-    rule runs again on constant Vars, whose operators follow IEEE.
-
     >>> from chainrule import log
     >>> local_partials(log, float("-inf"), [0.0])
     [inf]
@@ -815,7 +815,7 @@ def local_partials(row: Primitive, value: float, values: Sequence[float]) -> Seq
 
 
 def ask_rule(row: Primitive, value: Any, args: Sequence[Any]) -> Sequence[Any]:
-    """Return a row's partials; ask its rule with constant Vars if it fails or makes complex numbers with floats."""
+    """Return a row's partials; where ``/`` and ``**`` of floats raise or make complex numbers, those of Vars."""
     try:
         partials: Sequence[Any] = row.partials(value, *args)
         if not row.custom or complex not in set(map(type, partials)):

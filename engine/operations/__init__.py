@@ -35,6 +35,7 @@ from .mathematics import perm as perm
 from .mathematics import pi as pi
 from .mathematics import tau as tau
 from .mathematics import ulp as ulp
+from .methods import PARTS as PARTS
 from .methods import both as both
 from .methods import method_named as method_named
 from .methods import method_names as method_names
@@ -59,6 +60,7 @@ from .roots import ROOTS as ROOTS
 from .roots import chosen as chosen
 from .roots import power_of_root as power_of_root
 from .roots import unscaled as unscaled
+from .signatures import Arguments as Arguments
 from .ufunc_rules import nan_to_num as nan_to_num
 from .ufunc_rules import numpy_sinc as numpy_sinc
 from .unlisted import Unlisted as Unlisted

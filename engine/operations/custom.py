@@ -118,8 +118,8 @@ class Variadic(Primitive):
         self.columns = columns
         self.rows: dict[int, _Row] = {}
 
-    def __call__(self, *args: Any) -> Any:
-        return self.apply(args)
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.apply(self.placed(args, named) if named else args)
 
     def apply(self, args: tuple[Any, ...]) -> Any:
         """Evaluate on floats, or delegate to the number type of an argument."""
@@ -145,8 +145,8 @@ class _Row(Primitive):
         super().__init__(name, symbol, **columns | {"domain": domain, "partials": rule})
         self.custom, self.found_by = True, _found_by
 
-    def __call__(self, *args: Any) -> Any:
-        return self.apply(args)
+    def __call__(self, *args: Any, **named: Any) -> Any:
+        return self.apply(self.placed(args, named) if named else args)
 
     @property
     def argument_names(self) -> tuple[str, ...]:

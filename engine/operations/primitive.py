@@ -20,6 +20,7 @@ except ImportError:
 from ..data import number_in, to_float, truth
 from ..errors import describe as describe
 from ..pickling import Reduced, pickled_as, unpickled
+from .signatures import PLACE, Arguments, parameter
 
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
@@ -48,16 +49,6 @@ class Interval:
 
     def __reduce__(self) -> Reduced:
         return unpickled, ("interval", self.low, self.high, self.integers)
-
-
-class _Arguments:
-    """Give `inspect.signature` the arguments of a row; the class itself keeps its own."""
-
-    def __get__(self, row: Any, kind: type | None = None) -> inspect.Signature:
-        if row is None:
-            raise AttributeError
-        signature: inspect.Signature = row.signature()
-        return signature
 
 
 @cython.cclass
@@ -99,7 +90,20 @@ class Primitive:
     # Of loops, which are not made as rows are.
     commutes = compares = cheap = any_constant = activation = False
     infix = ""
-    __signature__ = _Arguments()
+    __signature__ = Arguments(
+        *("name", "symbol", "*", "evaluate", "partials", "domain"),
+        smooth=None,
+        defaults=(),
+        exact=None,
+        commutes=False,
+        infix="",
+        compares=False,
+        cheap=False,
+        any_constant=False,
+        activation=False,
+        code=None,
+        doc="",
+    )
 
     def __init__(
         self,
@@ -160,12 +164,12 @@ class Primitive:
         """Return the row's signature, for `inspect.signature`: its arguments by name, optional ones included."""
         names = self.argument_names
         filled = dict(zip(reversed(names), reversed(self.defaults), strict=False))
-        return inspect.Signature([_parameter(name, filled.get(name, inspect.Parameter.empty)) for name in names])
+        return inspect.Signature([parameter(name, filled.get(name, inspect.Parameter.empty)) for name in names])
 
     @overload
     def __call__(self, *args: float) -> float: ...
     @overload
-    def __call__(self, *args: Any) -> Any: ...
+    def __call__(self, *args: Any, **named: Any) -> Any: ...
     def __call__(self, *args: Any) -> Any:
         if len(args) == self.arity:
             if type(args[0]) is self.fast_type and self.fast is not None:
@@ -175,6 +179,16 @@ class Primitive:
         if not 0 < missing <= len(self.defaults):
             self._reject_count(len(args))
         return self.apply(args + self.defaults[-missing:])
+
+    def placed(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Put arguments given by name at their places."""
+        try:
+            bound = self.signature().bind(*args, **named)
+        except TypeError as error:
+            names = ", ".join(self.argument_names)
+            raise TypeError(f"{self.name} expected its arguments ({names}), each once, but: {error}") from None
+        bound.apply_defaults()
+        return bound.args
 
     def apply(self, args: tuple[Any, ...]) -> Any:
         """Evaluate on floats, or delegate to the number type of an argument."""
@@ -235,8 +249,19 @@ class Primitive:
         return self
 
 
-def _parameter(name: str, default: Any = inspect.Parameter.empty) -> inspect.Parameter:
-    return inspect.Parameter(name, inspect.Parameter.POSITIONAL_ONLY, default=default)
+if not cython.compiled:
+    take_names: Any = None  # primitive.pxd has it: only compiled code calls it
+
+# A dictionary of arguments by name, even an empty one, would cost every call a third of its time.
+if cython.compiled:
+    take_names(Primitive)
+else:
+    _call = Primitive.__call__
+
+    def _call_named(self: Primitive, *args: Any, **named: Any) -> Any:
+        return _call(self, *(self.placed(args, named) if named else args))
+
+    Primitive.__call__ = _call_named  # type: ignore[method-assign]
 
 
 @cython.cclass
@@ -284,7 +309,7 @@ class Reduction(Primitive):
 
     def signature(self) -> inspect.Signature:
         """Return the row's signature, for `inspect.signature`: its iterables."""
-        return inspect.Signature([_parameter(name) for name in ("xs", "ys", "zs")[: self.iterables]])
+        return inspect.Signature([parameter(name, kind=PLACE) for name in ("xs", "ys", "zs")[: self.iterables]])
 
     def _column(self, arg: Any, position: int) -> tuple[Any, ...]:
         if isinstance(arg, str) or not isinstance(arg, Iterable):

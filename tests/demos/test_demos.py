@@ -25,6 +25,8 @@ ARGUMENTS = {
 # Numbers that a script must print, and their bounds. gates.py and layers.py stop by themselves where they are wrong.
 MEASURED = {
     "celsius.py": (r"greatest error after 2000 iterations: (\S+) °F", 0.0, 0.01),
+    "digits.py": (r"accuracy on the held-out third: \d+ of 599, (\S+)%", 96.0, 100.0),
+    "gates.py": (r"XOR is learned from (\d+) of 20 starts", 12, 19),
     "gpt.py": (r"step   100   loss (\S+)", 2.0, 2.9),
     "iris.py": (r"accuracy on the held-out third: \d+ of 50, (\S+)%", 93.0, 100.0),
     "moons.py": (r"accuracy after 100 steps: (\S+)%", 97.0, 100.0),

@@ -1,6 +1,10 @@
 """What beginners write first, and what each of it gets: an answer that names the way, or the result that was meant."""
 
+import ast
+import inspect
 import math
+import re
+from pathlib import Path
 
 import chainrule
 import numpy as np
@@ -166,3 +170,107 @@ def test_values_are_expressions_of_numbers(text, value, capsys):
 def test_names_that_python_keeps_for_itself(capsys):
     assert main(["grad", "x*x", "x=1", "lambda=1"]) != 0
     assert "lambda is a word of Python; choose another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("step", ["p -= 0.1 * p.grad", "p += -0.1 * p.grad"])
+def test_a_step_that_leaves_the_parameter_as_it_was_is_told(step):
+    p = Var(2.0, label="w")
+    (p * p).backward()
+    with pytest.warns(RuntimeWarning, match=r"^w .= \.\.\. makes a new Var .* write w\.value .= \.\.\.") as caught:
+        exec(step, {"p": p})
+    assert caught[0].filename == "<string>"
+
+
+def test_sums_of_losses_are_quiet():
+    p, loss = Var(2.0), Var(0.0)
+    for x in (1.0, 2.0):
+        loss += p * x
+        loss -= 0.5
+        loss += 1.0
+    loss.backward()
+    loss += 1.0
+    assert loss.value == 8.0 and p.grad == 3.0
+    p.zero_grad()
+    p -= 0.5
+    assert p.value == 1.5
+
+
+def test_arguments_by_name():
+    x = Var(-2.0)
+    assert chainrule.leaky_relu(x, slope=0.2).value == chainrule.leaky_relu(x=-2.0, slope=0.2) == -0.4
+    assert chainrule.atan2(x=2.0, y=1.0) == math.atan2(1.0, 2.0)
+    assert chainrule.trace(lambda x: chainrule.elu(x, alpha=2.0), 1.0)(-1.0) == chainrule.elu(-1.0, 2.0)
+    for wrong in ({"slop": 0.2}, {"x": 1.0}):
+        with pytest.raises(TypeError, match=r"^leaky_relu expected its arguments \(x, slope\), each once"):
+            chainrule.leaky_relu(x, **wrong)
+
+
+def test_several_numbers_for_one():
+    for several in ([1, 2], (1.0,), {1.0: 2.0}):
+        with pytest.raises(TypeError, match=r"apply it to each item, \[f\(x\) for x in xs\], or to a numpy.array"):
+            chainrule.sin(several)
+
+
+def _constructor(path, name):
+    """Return what the source says of a class's constructor: names, and how many have defaults."""
+    tree = ast.parse((Path(chainrule.__file__).resolve().parent / path).read_text())
+    kind = next(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef) and node.name == name)
+    of = next(node for node in kind.body if isinstance(node, ast.FunctionDef) and node.name == "__init__").args
+    defaults = [*of.defaults, *(default for default in of.kw_defaults if default is not None)]
+    return [one.arg for one in (*of.args[1:], *of.kwonlyargs)], [ast.literal_eval(default) for default in defaults]
+
+
+@pytest.mark.parametrize(("kind", "path"), [(Var, "graph/var.py"), (chainrule.Primitive, "operations/primitive.py")])
+def test_compiled_classes_tell_their_arguments(kind, path):
+    told = inspect.signature(kind).parameters.values()
+    names, defaults = _constructor(path, kind.__name__)
+    written = [None if default is None else default or type(default)() for default in defaults]
+    assert [one.name for one in told] == names
+    assert [one.default for one in told if one.default is not one.empty] == written
+
+
+def test_every_public_callable_names_its_arguments():
+    for module in (chainrule, nn):
+        for name in dir(module):
+            item = getattr(module, name)
+            if callable(item) and not (isinstance(item, type) and issubclass(item, Exception)):
+                assert inspect.signature(item) is not None, name
+    assert list(inspect.signature(chainrule.leaky_relu).parameters) == ["x", "slope"]
+    with pytest.raises(AttributeError):
+        Var(1.0).__signature__  # noqa: B018
+
+
+def test_help_names_everything_public_by_topic():
+    words = set(re.findall(r"[\w.]+", chainrule.__doc__))
+    names = set(dir(chainrule)) - {"nn", "viz", "testing", "primitive", "__version__"}
+    assert names <= words, names - words
+
+
+def test_lists_of_names_hold_each_once_and_nothing_internal():
+    for owner in (Var(1.0), chainrule, nn):
+        names = dir(owner)
+        assert len(names) == len(set(names)) and names == sorted(names)
+        assert not {"gelu_slope", "strong_mul", "unit", "unpickled"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ({"loss": "MSE"}, "mse"),
+        ({"loss": "crossentropy"}, "cross_entropy"),
+        ({"loss": "bce"}, "binary_cross_entropy"),
+        ({"metrics": "Accuracy"}, "accuracy"),
+        ({"optimiser": "adams"}, "adam"),
+    ],
+)
+def test_names_that_fit_nearly_knows(arguments, meant):
+    with pytest.raises(ValueError, match=rf"; did you mean {meant}\?$"):
+        nn.fit(nn.MLP(1, [1]), [1.0, 2.0], [1.0, 2.0], epochs=1, **arguments)
+
+
+def test_classes_by_their_names():
+    for y in (["cat", "dog"], np.array(["cat", "dog"])):
+        with pytest.raises(
+            TypeError, match=r"y\[0\]='cat' \(str\); number the classes 0, 1, 2 \.\.\., or use MLPClass"
+        ):
+            nn.fit(nn.MLP(1, [2]), [[1.0], [2.0]], y, loss="cross_entropy", epochs=1)

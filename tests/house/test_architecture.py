@@ -15,59 +15,70 @@ FOLDERS = {"engine": "chainrule", "nn": "chainrule.nn", "viz": "chainrule.viz"}
 # A name that ends with a stroke is a folder, with a line of its own.
 LAYERS = {
     "engine": """
-        errors misspelt uncompiled forking cache floats/ pickling data/ operations/ graph/ programs/ rewriting/ loops/
-        derivatives/ backends/ compilation/ testing/ __init__ __main__
+        errors misspelt uncompiled forking cache floats/ pickling data/ operations/ graph/ programs/
+        rewriting/ loops/ derivatives/ backends/ compilation/ testing/ __init__ __main__
     """,
     "engine/floats": "formats decimals ieee special __init__",
     "engine/data": "reading numbers csr structure jacobians reordering samples files __init__",
     "engine/operations": """
-        primitive table roots methods untraceable ufunc_rules arrays functions array_functions numpy_calls operators
-        mathematics unlisted custom __init__
+        signatures primitive table roots methods untraceable ufunc_rules arrays functions array_functions
+        numpy_calls operators mathematics unlisted custom __init__
     """,
     "engine/graph": "modes blame runs var backward copying closures __init__",
     "engine/programs": """
-        views gathering tables loop nested naming listing older_form file program digests pruning builder dependence
-        unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
+        views gathering tables loop nested naming listing older_form file program digests pruning builder
+        dependence unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating simplifying
-        unnesting hoisting relaxing narrowing pipeline remembering __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up
+        separating simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
     """,
     "engine/loops": """
-        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing array_reductions
-        rearranging products writing writers aliases whole_functions whole_arrays traced_arrays shares __init__
+        carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing
+        array_reductions rearranging products writing writers aliases whole_functions whole_arrays
+        traced_arrays shares __init__
     """,
     "engine/derivatives": """
-        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms series
-        loop_series expanding checkpointing __init__
+        sweeps loop_rules patterns sparsity moved_inputs sparse_arrays dense_arrays running transforms
+        series loop_series expanding checkpointing __init__
     """,
     "engine/backends": """
         layout buffers meeting array_moves half_powers lowering python_ repeating numpy_ c/ llvm/ __init__
     """,
     "engine/compilation": """
-        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan counting splitting
-        reporting reductions compiled compiling __init__
+        given_arrays packing choosing specialising parts replaying recorded_calls grouping plan counting
+        splitting reporting reductions compiled compiling __init__
     """,
     "engine/testing": "gradcheck strategies exact whole_range rowcheck __init__",
     "engine/backends/c": "places expressions arrays loops functions export __init__",
     "engine/backends/llvm": """
-        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch turns
-        squares frame sums driver straight/ loops/ scalars emission __init__
+        machine workers work kernel object_cache bounded guarding fusion exponential sine instructions watch
+        turns squares frame sums driver straight/ loops/ scalars emission __init__
     """,
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
-        memory module turning matrices products blocking columns in_line parts outer results writer transposing
-        passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest __init__
+        memory module turning matrices products blocking columns in_line parts outer results writer
+        transposing passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest
+        __init__
     """,
-    "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
-    "viz/drawing": "picture units highlight folding ranks cards svg layout dot images notebook __init__",
+    "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
+    "viz/drawing": """
+        picture units highlight folding ranks cards measuring columns layered placing svg layout writer
+        network dot images notebook __init__
+    """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
-    "viz/pages": "page javascript steps __init__",
+    "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        predicting module activations initialise layers losses schedules optimisers recipe data history eager_steps
-        machine_steps steps training tensors saving chain converting export estimators __init__
+        architecture predicting losses/ metrics evaluating data tensors overview module activations
+        initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
+        machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
+        running training building saving chain converting export estimators/ __init__
     """,
+    "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
+    "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",
+    "nn/losses": "items numbers classes naming __init__",
+    "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.

@@ -29,6 +29,7 @@ CALLED_AT_IMPORT = {
     "offer": "a class gets the rows as its methods",
     "on_register": "rows of the user's own are heard of",
     "at_fork": "state is put right in forked processes",
+    "take_names": "calls of rows take arguments by name",
     "install_nodes": "nodes.h manages the memory of Var",
     "_uncompiled.tell_once": "the first import says that the core is not compiled",
     "sys.exit": "the file is a program",

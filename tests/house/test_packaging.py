@@ -101,7 +101,7 @@ def test_advice_on_what_to_install_names_packages_of_the_extras():
                 if isinstance(call.func, ast.Name) and call.func.id.strip("_") in ("needing", "missing"):
                     names = [arg.value for arg in call.args[1:] if isinstance(arg, ast.Constant)]
                     advised.update(names if path.name != "errors.py" else [])
-    found = {"hypothesis", "matplotlib", "mpmath", "numpy", "onnx", "pygraphviz", "safetensors", "scipy"}
+    found = {"hypothesis", "matplotlib", "mpmath", "numpy", "onnx", "pandas", "pygraphviz", "safetensors", "scipy"}
     assert found | {"scikit-learn", "torch"} == advised <= extras
 
 

@@ -48,7 +48,7 @@ def test_machine_code_takes_the_same_steps(make):
 )
 def test_machine_code_knows_every_loss(loss, outputs, targets):
     graphs, code = model_of(outputs=outputs), model_of(outputs=outputs)
-    metrics = {"first": lambda p, t: p[0][0] if outputs > 1 else p[0]}
+    metrics = {"first": lambda t, p: p[0][0] if outputs > 1 else p[0]}
     options = {"loss": loss, "epochs": 3, "batch_size": 7, "seed": 2, "metrics": metrics}
     eager = nn.fit(graphs, ROWS, targets, **options)
     compiled = nn.fit(code, ROWS, targets, compiled=True, **options)
@@ -168,9 +168,10 @@ def test_training_that_is_broken_off_keeps_its_steps():
     for compiled in (False, True):
         model = model_of()
         optimiser = nn.SGD(model.parameters(), lr=rate)
-        with pytest.raises(KeyboardInterrupt):
-            nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, batch_size=5, seed=1, compiled=compiled)
+        history = nn.fit(model, ROWS, NUMBERS, optimiser=optimiser, batch_size=5, seed=1, compiled=compiled)
         assert optimiser.steps == 7
+        assert history.stopped == "interrupt"
+        assert len(history.loss) == len(history.learning_rate) == len(history.seconds) == 1
         states.append(model.state_dict())
     whole = model_of()
     nn.fit(whole, ROWS, NUMBERS, optimiser=nn.SGD, lr=0.01, batch_size=5, seed=1, epochs=2)
@@ -237,14 +238,22 @@ def test_data_of_the_same_seed_do_not_decide_the_order():
     assert abs(sum(kept) / 200 - sum(X) / 400) < 0.08
 
 
-def test_after_epoch_stops():
-    assert len(nn.fit(model_of(), ROWS, NUMBERS, after_epoch=lambda history: len(history.loss) == 2).loss) == 2
+@pytest.mark.parametrize("true", [True, 1, "yes", pytest.param("numpy", id="numpy")])
+def test_after_epoch_stops(true):
+    if true == "numpy":
+        true = pytest.importorskip("numpy").bool_(True)
+    history = nn.fit(model_of(), ROWS, NUMBERS, after_epoch=lambda history: len(history.loss) == 2 and true)
+    assert len(history.loss) == 2
+    assert history.stopped == "callback"
 
 
 def test_a_loss_that_is_not_finite_is_reported():
     for compiled in (False, True):
         model = model_of(activation="linear")
-        with pytest.raises(cr.NonFiniteError, match=r"finite loss but got (inf|nan) in epoch \d+, batch 1; lower"):
+        with (
+            pytest.warns(RuntimeWarning, match=r"the loss grew from 0\.\d+ to .* in epoch 2: .*; lower the"),
+            pytest.raises(cr.NonFiniteError, match=r"finite loss but got (inf|nan) in epoch \d+, batch 1; lower"),
+        ):
             nn.fit(model, ROWS, NUMBERS, optimiser=nn.SGD, lr=1e3, epochs=500, batch_size=None, compiled=compiled)
 
 
@@ -272,7 +281,9 @@ def test_zero_epochs_change_nothing():
         (ROWS, NUMBERS, {"validation": 1.5}, ValueError, "share between 0 and 1 .* 20 but got validation=1.5"),
         (ROWS, NUMBERS, {"validation": 0.01}, ValueError, "validation=0.01"),
         (ROWS, NUMBERS, {"validation": ([[1.0]], [1.0])}, ValueError, r"rows of 2 numbers but got validation X\[0\]"),
-        (ROWS, NUMBERS, {"optimiser": "adam"}, TypeError, "an optimiser, or a class of them"),
+        (ROWS, NUMBERS, {"optimiser": "adams"}, ValueError, "one of .*adagrad, adam, .* but got optimiser='adams'"),
+        (ROWS, NUMBERS, {"optimiser": 3}, TypeError, "an optimiser, a class of them or its name but got optimiser=3"),
+        (ROWS, NUMBERS, {"optimiser": nn.SGD, "optimizer": nn.SGD}, TypeError, "both optimiser and optimizer"),
         (ROWS, NUMBERS, {"lr": -1.0}, ValueError, "lr=-1.0"),
         (ROWS, NUMBERS, {"compiled": "always"}, ValueError, "True, False or 'auto' but got compiled='always'"),
         (ROWS, NUMBERS, {"seed": 1.5}, ValueError, "whole number, 0 or above, but got seed=1.5"),
@@ -283,9 +294,22 @@ def test_zero_epochs_change_nothing():
         (ROWS, NUMBERS, {"epochs": True}, ValueError, "whole number, 0 or above, but got epochs=True"),
         (ROWS, NUMBERS, {"tolerance": -1}, ValueError, "finite number, 0 or above, but got tolerance=-1"),
         (ROWS, NUMBERS, {"tolerance": math.nan}, ValueError, "tolerance=nan"),
-        (ROWS, NUMBERS, {"metrics": [nn.mae]}, TypeError, r"a dict of functions .* but got metrics=\[<function"),
-        (ROWS, NUMBERS, {"metrics": nn.mae}, TypeError, "a dict of functions .* but got metrics=<function"),
-        (ROWS, NUMBERS, {"metrics": {"a": "mae"}}, TypeError, r"a function of .* but got metrics\['a'\]='mae'"),
+        (ROWS, NUMBERS, {"metrics": 3}, TypeError, r"names of metrics, such as \['accuracy'\], .* but got metrics=3"),
+        (ROWS, NUMBERS, {"metrics": {"a": 3}}, TypeError, r"a function of .* but got metrics\['a'\]=3"),
+        (ROWS, NUMBERS, {"metrics": "acuracy"}, ValueError, r"or one of accuracy, r2, .*='acuracy'"),
+        (ROWS, NUMBERS, {"metrics": "accuracy"}, ValueError, "two classes, .* but got 20 different targets; take 'r2'"),
+        (ROWS, NUMBERS, {"callbacks": nn.Average}, TypeError, "a list of nn.Callback but got callbacks=<class"),
+        (ROWS, NUMBERS, {"callbacks": [nn.Average]}, TypeError, r"callbacks\[0\]=<class .*; make an instance of it"),
+        (ROWS, NUMBERS, {"after_epoch": 3}, TypeError, "a function of the history but got after_epoch=3"),
+        (ROWS, NUMBERS, {"progress": "yes"}, ValueError, "True, False or 'auto' but got progress='yes'"),
+        (ROWS, NUMBERS, {"steps_per_epoch": 0}, ValueError, "steps_per_epoch=0"),
+        (ROWS, NUMBERS, {"sample_weight": [1.0]}, ValueError, "each of 20 samples but got 1 in sample_weight"),
+        (ROWS, NUMBERS, {"sample_weight": [-1.0] * 20}, ValueError, r"sample_weight\[0\]=-1.0"),
+        (ROWS, NUMBERS, {"sample_weight": [0.0] * 20}, ValueError, "at least one sample that counts"),
+        (ROWS, [0, 1] * 10, {"class_weight": {0: 1.0}}, ValueError, "a weight for each class .* without 1"),
+        (ROWS, [0, 1] * 10, {"class_weight": "even"}, TypeError, "or 'balanced', but got class_weight='even'"),
+        (ROWS, [[0, 1]] * 20, {"class_weight": "balanced"}, ValueError, r"a class for each .* y\[0\]=\[0, 1\]"),
+        (ROWS, NUMBERS, {"class_weight": "balanced"}, ValueError, r"a whole number, where .* but got y\[0\]=2\.5"),
         (ROWS, NUMBERS, {"loss": lambda p, t: 1.0}, TypeError, r"one Var but got loss=1.0 \(float\); compute"),
         (ROWS, NUMBERS, {"loss": lambda p, t: p}, TypeError, r"one Var but got loss=\[Var"),
         (ROWS, NUMBERS, {"loss": lambda p, t: None}, TypeError, "one Var but got loss=None"),
@@ -355,12 +379,3 @@ def test_schedules_are_checked():
     with pytest.raises(ValueError, match=r"0 or above, but got lr\(2\)=-1.0"):
         optimiser.step()
     assert nn.warm_up(0.5, 2)(0) == 0.25
-
-
-def test_accuracy_of_thresholds_and_rows():
-    assert nn.accuracy([0.4, 0.6], [1, 1], threshold=0.5) == 0.5
-    assert nn.accuracy([[Var(1.0), Var(2.0)]], [1]) == 1.0
-    with pytest.raises(ValueError, match="as many targets as predictions"):
-        nn.accuracy([1.0], [1, 0])
-    with pytest.raises(ValueError, match="at least one prediction"):
-        nn.accuracy([], [])

@@ -146,8 +146,11 @@ def test_drawing_changes_nothing() -> None:
 def test_models_are_found_by_the_labels_of_nn() -> None:
     model, loss = network()
     for collapse in ("auto", "neuron", "layer", "module"):
-        found = viz.draw(loss, collapse=collapse).source
-        assert found.replace("network", "MLP") == viz.draw(loss, module=model, collapse=collapse).source
+        found, given = (
+            re.sub(r'lp="[^"]*"', "", viz.draw(loss, collapse=collapse, module=module).source)  # titles differ in width
+            for module in (None, model)
+        )
+        assert found.replace("network", "MLP") == given
     twins = model([1.0, 0.5]) * network()[0]([1.0, 0.5])
     assert "cluster" not in viz.draw(twins).source
     matrix = Var(1.0, label="w1[1,1]") * Var(2.0, label="w1[1,2]")

@@ -22,13 +22,14 @@ _LISTED = 4  # of the parameters of a unit, and the operations of a folded part
 # numbers stay near their names.
 _COLUMNS = 9
 
+_LIKE_TIMES = ("×", "·", "*")
 _LONGEST_PRODUCT = 8  # factors; of a longer path only the result is written
 _LINE = 90  # characters of the caption, which would otherwise be wider than many a graph
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 
 
-def card(box: Box, show: Collection[str], quiet: str) -> str | None:
+def card(box: Box, show: Collection[str], quiet: str, digits: int = 6) -> str | None:
     """Write the label of a value: its name, then its number, or rows of value and gradient; None if empty."""
     node = box.node
     rows = []
@@ -40,12 +41,12 @@ def card(box: Box, show: Collection[str], quiet: str) -> str | None:
     if box.times > 1:
         rows.append(_cell(f"× {box.times:,}", spanned))
     if constant and not node.is_array:
-        rows.append(_cell(_span(box.values)))
+        rows.append(_cell(_span(box.values, digits)))
     elif not constant:
         if "value" in show:
-            rows.append(_cell(_tint("value", quiet)) + _cell(_span(box.values), spanned - 1))
+            rows.append(_cell(_tint("value", quiet)) + _cell(_span(box.values, digits), spanned - 1))
         if "grad" in show:
-            grad = _tint("—", quiet) if box.grads is None else _span(box.grads)
+            grad = _tint("—", quiet) if box.grads is None else _span(box.grads, digits)
             rows.append(_cell(_tint("grad", quiet)) + _cell(grad, spanned - 1))
     return _table(rows) if rows else None
 
@@ -55,13 +56,13 @@ def fallback(box: Box) -> str:
     return f"{box.times:,} inputs" if box.times > 1 else "input"
 
 
-def again_label(box: Box) -> str:
+def again_label(box: Box, digits: int = 6) -> str:
     """Name a value that is drawn again: by its label, else its number, or in a program its operation."""
     name = _name(box)
     if name:
         return f"<<b>{markup(name)}</b>>"
     known = box.values is not None and box.values.low == box.values.low
-    return f"<{_span(box.values) if known or not box.ops else markup(symbol_of(box))}>"
+    return f"<{_span(box.values, digits) if known or not box.ops else markup(symbol_of(box))}>"
 
 
 def unit_card(box: Box, units: Units, quiet: str) -> str:
@@ -128,7 +129,12 @@ def caption(lines: Iterable[str], scale: Scale | None, theme: Theme) -> str | No
             '<td align="left"><table border="0" cellborder="0" cellspacing="0" cellpadding="3">'
             f"<tr>{''.join(cells)}</tr></table></td>"
         )
-    return _table(rows, spacing=1) if rows else None
+    return stacked(rows) if rows else None
+
+
+def stacked(cells: list[str]) -> str:
+    """Put cells of a caption below one another."""
+    return _table(cells, spacing=1)
 
 
 def explain_paths(picture: Picture, paths: Paths, name: str) -> list[str]:
@@ -180,11 +186,15 @@ def printable(text: str) -> str:
     return _UNPRINTABLE.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
-def partial_label(span: Span) -> str:
+def partial_label(span: Span, digits: int = 6) -> str:
     """Write the label of an edge: its partial, or the least and greatest of several, clear of the line."""
-    return (
-        f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="3"><tr><td>{_span(span, 4)}</td></tr></table>>'
-    )
+    written = _span(span, min(digits, 4))
+    return f'<<table border="0" cellborder="0" cellspacing="0" cellpadding="3"><tr><td>{written}</td></tr></table>>'
+
+
+def partial_sentence(span: Span) -> str:
+    """Tell the partial of an edge on which there is no room for it."""
+    return f"partial derivative {_span(span)}"
 
 
 def _name(box: Box) -> str | None:
@@ -206,8 +216,8 @@ def _symbol(op: Primitive) -> str:
 
 
 def _times(symbol: str, op: Primitive, count: int) -> str:
-    """Write how often an operation occurs: by name if its symbol is a sign, since "× × 100" is a riddle."""
-    return f"{op.name if len(symbol) == 1 and not symbol.isalpha() else symbol} × {count:,}"
+    """Write how often an operation occurs: by name if its symbol looks like the sign for that: × × 100 is a riddle."""
+    return f"{op.name if symbol in _LIKE_TIMES else symbol} × {count:,}"
 
 
 def _operations(box: Box) -> str:

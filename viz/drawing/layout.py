@@ -31,7 +31,8 @@ folder, picture_format, *options = sys.argv[1:]
 sys.path.append(folder)
 import pygraphviz
 graph = pygraphviz.AGraph(string=sys.stdin.buffer.read().decode())
-sys.stdout.buffer.write(graph.draw(format=picture_format, prog="dot", args=" ".join(options)))
+program = graph.graph_attr.get("layout") or "dot"  # as the program dot has it
+sys.stdout.buffer.write(graph.draw(format=picture_format, prog=program, args=" ".join(options)))
 """
 
 

@@ -37,7 +37,9 @@ def plot_decision_boundary(
         X: rows of two numbers; they also say how far the picture reaches.
         y: the class of each row.
         ax: matplotlib axes to draw on; None for new ones.
-        threshold: the score at the border of two classes; None for 0.5 where all scores lie from 0 to 1, else 0.
+        threshold: the score at the border of two classes; None for that of the history, which knows the loss; without
+            one, for 0.5 where all scores lie from 0 to 1, else 0, or for the middle of two classes that are numbers,
+            where that tells more of the samples apart.
         resolution: how many points to compute along each axis.
         xlabel, ylabel: what stands at the axes, with units.
         theme: "light" or "dark"; None for what suits the figure.
@@ -60,6 +62,7 @@ def plot_decision_boundary(
         outputs = outputs_of(model, grid.rows(), "plot_decision_boundary")
     else:
         outputs = Replay(history, "plot_decision_boundary").outputs(history.model.state_dict(), grid.rows())
+        threshold = getattr(history, "threshold", None) if threshold is None else threshold
     ax, theme_ = axes_for("plot_decision_boundary", ax, theme)
     colours = series(theme_)
     if isinstance(outputs[0], list):
@@ -67,7 +70,11 @@ def plot_decision_boundary(
         _shade_regions(ax, theme_, colours, grid, outputs)
         border = "border"
     else:
-        level = threshold_of(outputs) if threshold is None else threshold
+        level = threshold
+        if level is None:
+            level = threshold_of(outputs)
+            if history is None:
+                level = _better(level, samples, outputs_of(model, samples.rows, "plot_decision_boundary"))
         _shade_scores(ax, theme_, grid, outputs, level)
         border = f"border: score {level:g}"
     for number, name in enumerate(samples.names):
@@ -163,6 +170,19 @@ def threshold_of(scores: list[float]) -> float:
     (0.5, 0.0)
     """
     return 0.5 if all(0.0 <= score <= 1.0 for score in scores) else 0.0
+
+
+def _better(level: float, samples: Samples, scores: list[float]) -> float:
+    """Return the middle between two classes that are numbers if it tells more samples apart than `level`, else that."""
+    names = samples.names
+    if len(names) != 2 or not all(isinstance(name, int | float) for name in names):
+        return level
+
+    def hits(border: float) -> int:
+        return sum((score > border) == (found == 1) for score, found in zip(scores, samples.classes, strict=True))
+
+    middle = 0.5 * (names[0] + names[1])
+    return middle if hits(middle) > hits(level) else level
 
 
 def reach_of(scores: list[float], level: float) -> float:

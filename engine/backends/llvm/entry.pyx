@@ -9,8 +9,6 @@ from cpython.buffer cimport PyBUF_C_CONTIGUOUS, PyBUF_FORMAT, PyBUF_STRIDES
 from cpython.buffer cimport PyBuffer_Release, PyObject_GetBuffer
 from cpython.exc cimport PyErr_CheckSignals
 from cpython.float cimport PyFloat_AS_DOUBLE, PyFloat_Check
-from cpython.pythread cimport PyThread_acquire_lock, PyThread_allocate_lock, PyThread_free_lock
-from cpython.pythread cimport PyThread_release_lock, PyThread_type_lock, WAIT_LOCK
 from libc.math cimport NAN
 from libc.stdint cimport uintptr_t
 from libc.stdlib cimport calloc, free
@@ -22,7 +20,7 @@ import numpy
 from chainrule.backends.llvm.arguments cimport Reader, copied, kept, narrow
 
 from ...forking import at_fork
-from .workers import finish
+from .workers import submit
 from .arguments import KINDS_READ
 
 cdef extern from "<time.h>" nogil:
@@ -34,6 +32,17 @@ cdef extern from "<time.h>" nogil:
 
 cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the interpreter's lock
     unsigned long PyThread_get_thread_ident()
+
+cdef extern from "crew.h" nogil:
+    ctypedef struct Job "crew_job":
+        void (*work)(Job *, long) noexcept nogil
+    long crew_coming
+    long crew_add "CREW_ADD"(long *place, long more)
+    long crew_post(Job *job, long wanted)
+    void crew_withdraw(Job *job)
+    bint crew_left(Job *job)
+    void crew_linger(long long patience)
+    void crew_forget()
 
 cdef extern from *:
     """
@@ -84,6 +93,8 @@ cdef enum:
     UNITS = 32  # of a result, in which threads look for a nan themselves
     WATCH = 64  # bytes of a watch, of which it uses some
     PERIOD = 50_000_000  # nanoseconds between two looks at signals
+    SEARCHED = 16_384  # numbers in which a thread looks for a nan at once
+    PATIENCE = 1_000_000  # nanoseconds in which a helper waits for the next job
 
 MOST_ARGUMENTS = MOST
 cdef object array_type = numpy.ndarray
@@ -97,7 +108,12 @@ def note_main_thread():
     main_thread = PyThread_get_thread_ident()
 
 
+def forget_helpers():
+    crew_forget()
+
+
 at_fork(after_in_child=note_main_thread)
+at_fork(after_in_child=forget_helpers)
 
 
 cdef struct Watch:
@@ -116,7 +132,7 @@ cdef class Work:
     """Hold what one call of machine code writes to, what its callbacks raised, and the flag that ends it.
 
     There is memory for a number of workers, `size` bytes each, zeroed, from a multiple of 64 on as full vectors need.
-    What `submit` is called with, other threads run, too: the first worker has them share long loops.
+    So many `helpers` may join: the first worker has them share long loops.
     """
 
     cdef void *raw
@@ -125,10 +141,10 @@ cdef class Work:
     cdef long long flag
     cdef readonly list errors
     cdef public object kept  # what the code reads and writes, as long as it may run
-    cdef object submit
-    cdef list helpers  # memory of threads that share loops
+    cdef long helpers
+    cdef Work theirs  # memory of helpers that share loops
 
-    def __cinit__(self, size_t size, size_t copies, submit=None):
+    def __cinit__(self, size_t size, size_t copies, long helpers=0):
         cdef size_t k
         cdef Watch *watch
         self.raw = calloc(size * copies + 64, 1)
@@ -139,8 +155,8 @@ cdef class Work:
         for k in range(copies):
             watch = <Watch *> (self.start + k * size)
             watch.flag, watch.check, watch.work = &self.flag, look, <void *> self
-        self.submit, self.helpers = submit, []
-        if submit is not None:
+        self.helpers = helpers
+        if helpers:
             (<Watch *> self.start).share = share
 
     def __dealloc__(self):
@@ -154,16 +170,23 @@ cdef class Work:
     def stopped(self):
         return self.flag != 0
 
-    cdef Work helper(self, size_t size):
-        """Return memory for another thread that works on this call."""
-        cdef Work found
-        while self.helpers:
-            found = self.helpers.pop()
-            if found.size >= size:
-                return found
-        found = Work(size, 1)
-        (<Watch *> found.start).flag, (<Watch *> found.start).work = &self.flag, <void *> self
-        return found
+    cdef char *frames(self, size_t size) except NULL:
+        """Return memory for helpers of this call, at least so many bytes for each."""
+        cdef Watch *watch
+        cdef long k
+        if self.theirs is None or self.theirs.size < size:
+            self.theirs = Work(size, self.helpers)
+            for k in range(self.helpers):
+                watch = <Watch *> (self.theirs.start + k * size)
+                watch.flag, watch.work = &self.flag, <void *> self
+        return self.theirs.start
+
+    def share(self, part, long parts, long long each, long long n, out, bint sums, bint calls_back):
+        """Have threads run the parts of a batch, each so many samples."""
+        cdef BatchJob job
+        job.part, job.parts, job.each, job.n = <Part> <uintptr_t> part, parts, each, n
+        job.out, job.sums, job.count = <char *> <uintptr_t> out, sums, 0
+        share_batch(&job, self, calls_back)
 
     cpdef stop(self):
         """Have the code end that runs on this memory."""
@@ -224,96 +247,157 @@ cdef int handle(Watch *watch) noexcept with gil:
     return work.flag != 0
 
 
-cdef class _Parts:
-    """Hold what several threads work on: each takes the next part until none is left.
-
-    It keeps all memory that the parts use, and the code, so that a thread may end after the call that wanted it was
-    interrupted.
-    """
-
-    cdef Work memory
-    cdef object kept
-    cdef long long parts, next
-    cdef PyThread_type_lock lock
-
-    def __cinit__(self):
-        self.lock = PyThread_allocate_lock()
-        if self.lock == NULL:
-            raise MemoryError("expected a lock for a compiled function but the system has none left")
-
-    def __dealloc__(self):
-        PyThread_free_lock(self.lock)
-
-    cdef long long take(self) noexcept nogil:
-        """Return the next part; -1 if none is left, or the call is to end."""
-        cdef long long place
-        PyThread_acquire_lock(self.lock, WAIT_LOCK)
-        place = self.next
-        self.next += 1
-        PyThread_release_lock(self.lock)
-        return -1 if place >= self.parts or self.memory.flag else place
+cdef struct BatchJob:
+    # A batch that several threads work on.
+    Job job
+    Part part
+    char *start  # of the memory that the parts use
+    char *out
+    long long *flag
+    long long n, each
+    long parts, next
+    bint sums, doubtful
+    void *memory  # the call's `Work`
+    int width, count  # of the units in which threads look for a nan themselves
+    long long starts[UNITS]
+    long long sizes[UNITS]
 
 
-cdef class _Share(_Parts):
-    """Hold a batch that several threads work on."""
+cdef struct LoopJob:
+    # A loop that several threads work on.
+    Job job
+    LoopPart part
+    void *context
+    long long *flag
+    long parts, next
+    void *frame  # of who posted it
+    void *watch
+    char *frames  # of helpers, so many bytes each, with the watch at the start
+    size_t size
 
-    cdef Part part
-    cdef char *out
-    cdef long long n, each
-    cdef int workers, width
-    cdef bint sums, watched, doubtful, calls_back
-    cdef list units
 
-    def run(self):
-        """Run parts until none is left."""
-        cdef long long starts[UNITS]
-        cdef long long sizes[UNITS]
-        cdef long long place, first, last, begin
-        cdef int k, worker, count = 0
-        before = enter(self.memory) if self.calls_back else None
-        if self.watched:
-            count = <int> len(self.units)
-            for k in range(count):
-                starts[k], sizes[k] = self.units[k]
-        worker = self.workers
-        self.workers += 1
+cdef struct Search:
+    # Numbers in which several threads look for a nan.
+    Job job
+    const char *numbers
+    Py_ssize_t size
+    int width
+    long parts, next
+    bint found
+
+
+cdef void work_on_search(Job *posted, long worker) noexcept nogil:
+    """Look through parts until none is left."""
+    cdef Search *job = <Search *> posted
+    cdef Py_ssize_t first
+    cdef long place
+    while not job.found:
+        place = crew_add(&job.next, 1)
+        if place >= job.parts:
+            break
+        first = place * SEARCHED
+        if has_nan(job.numbers + first * job.width, min(SEARCHED, job.size - first), job.width):
+            job.found = True
+
+
+cdef bint any_nan(const char *numbers, Py_ssize_t size, int width, long helpers) noexcept nogil:
+    """Look for a nan, with helpers that wait for work."""
+    cdef Search job
+    if not helpers or size < 4 * SEARCHED:
+        return has_nan(numbers, size, width)
+    job.job.work, job.numbers, job.size, job.width = work_on_search, numbers, size, width
+    job.parts, job.next, job.found = <long> ((size + SEARCHED - 1) // SEARCHED), 0, False
+    crew_post(&job.job, helpers)
+    work_on_search(&job.job, 0)
+    crew_withdraw(&job.job)
+    while not crew_left(&job.job):
+        pass
+    return job.found
+
+
+cdef void work_on_batch(Job *posted, long worker) noexcept nogil:
+    """Run parts until none is left, or the call is to end."""
+    cdef BatchJob *job = <BatchJob *> posted
+    cdef long long first, last, begin
+    cdef long place
+    cdef int k
+    while not job.flag[0]:
+        place = crew_add(&job.next, 1)
+        if place >= job.parts:
+            break
+        first = place * job.each
+        last = min(job.n, first + job.each)
+        # Sums are kept for each part, so that they do not depend on which thread was quicker.
+        job.part(job.start, place if job.sums else worker, first, last, job.n, job.out)
+        for k in range(job.count):
+            begin = job.n * job.starts[k] + first * job.sizes[k]
+            if has_nan(job.out + job.width * begin, (last - first) * job.sizes[k], job.width):
+                job.doubtful = True
+
+
+cdef void work_calling_back(Job *posted, long worker) noexcept with gil:
+    """Run parts that call Python's functions."""
+    before = enter(<Work> (<BatchJob *> posted).memory)
+    with nogil:
+        work_on_batch(posted, worker)
+    running.work = before
+
+
+cdef void work_on_loop(Job *posted, long worker) noexcept nogil:
+    """Run parts until none is left, or the call is to end."""
+    cdef LoopJob *job = <LoopJob *> posted
+    cdef char *own = NULL if worker == 0 else job.frames + (worker - 1) * job.size
+    cdef long place
+    while not job.flag[0]:
+        place = crew_add(&job.next, 1)
+        if place >= job.parts:
+            break
+        if own == NULL:
+            job.part(job.context, place, job.frame, job.watch)
+        else:
+            job.part(job.context, place, own + WATCH, own)
+
+
+def linger():
+    """Help with what other threads have posted."""
+    with nogil:
+        crew_linger(PATIENCE)
+
+
+cdef share_job(Job *job, Work memory):
+    """Work on a job with the helpers that there are for a call, until all of it is done."""
+    cdef long missing = crew_post(job, memory.helpers)
+    cdef bint left
+    try:
+        try:
+            if missing > 0:
+                crew_add(&crew_coming, missing)
+                crew_add(&crew_coming, len(submit(missing, linger, memory.helpers)) - missing)
+            with nogil:
+                job.work(job, 0)
+        finally:
+            with nogil:
+                crew_withdraw(job)
+                left = crew_left(job)
+        while not left:
+            PyErr_CheckSignals()
+            with nogil:
+                left = crew_left(job)
+    except BaseException:
+        # Ctrl-C came while this thread waited.
+        memory.stop()
         with nogil:
-            while True:
-                place = self.take()
-                if place < 0:
-                    break
-                first = place * self.each
-                last = min(self.n, first + self.each)
-                # Sums are kept for each part, so that they do not depend on which thread was quicker.
-                self.part(self.memory.start, place if self.sums else worker, first, last, self.n, self.out)
-                for k in range(count):
-                    begin = self.n * starts[k] + first * sizes[k]
-                    if has_nan(self.out + self.width * begin, (last - first) * sizes[k], self.width):
-                        self.doubtful = True
-        if self.calls_back:
-            running.work = before
+            while not crew_left(job):
+                pass
+        raise
 
 
-cdef class _LoopShare(_Parts):
-    """Hold a loop that several threads work on."""
-
-    cdef LoopPart part
-    cdef void *context
-    cdef size_t size
-
-    cdef void work(self, void *frame, void *watch) noexcept nogil:
-        """Run parts until none is left."""
-        cdef long long place = self.take()
-        while place >= 0:
-            self.part(self.context, place, frame, watch)
-            place = self.take()
-
-    def run(self):
-        """Run parts in a thread that helps."""
-        cdef Work own = self.memory.helper(self.size)
-        with nogil:
-            self.work(own.start + WATCH, own.start)
-        self.memory.helpers.append(own)
+cdef share_batch(BatchJob *job, Work memory, bint calls_back):
+    """Have threads share the parts of a batch."""
+    job.job.work = work_calling_back if calls_back else work_on_batch
+    job.start, job.flag = memory.start, &memory.flag
+    job.next, job.doubtful, job.memory = 0, False, <void *> memory
+    share_job(&job.job, memory)
 
 
 cdef void share(
@@ -321,21 +405,13 @@ cdef void share(
 ) noexcept with gil:
     """Have threads share the parts of a loop."""
     cdef Work memory = <Work> watch.work
-    cdef _LoopShare job
+    cdef LoopJob job
     try:
-        job = _LoopShare()
-        job.memory, job.kept, job.part, job.context = memory, memory.kept, part, context
-        job.parts, job.size = parts, size + WATCH
-        others = memory.submit(job.run)
-        try:
-            with nogil:
-                job.work(frame, watch)
-            finish(others)
-        except BaseException:
-            # Ctrl-C came while this thread waited.
-            memory.stop()
-            finish(others)
-            raise
+        job.job.work, job.part, job.context, job.flag = work_on_loop, part, context, &memory.flag
+        job.parts, job.next, job.frame, job.watch = parts, 0, frame, watch
+        job.size = (size + WATCH + 63) & ~63
+        job.frames = memory.frames(job.size)
+        share_job(&job.job, memory)
     except BaseException as error:
         memory.fail(error)
 
@@ -352,7 +428,7 @@ cdef class Entry:
 
     Args:
         native: who keeps the code alive; the address of ``run(arguments, n, out, work)``; the bytes of memory `work`;
-            whether native code calls Python's functions; the function that has other threads run one, or None; the
+            whether native code calls Python's functions; how many threads may help a call; the
             number of samples from which on threads share the work; how they do: None, or the addresses of ``prepare``,
             ``part`` and ``finish`` (0 where there are no sums) and the function that splits a batch; and the format of
             the numbers.
@@ -369,10 +445,11 @@ cdef class Entry:
     cdef Finish finish
     cdef size_t work
     cdef list spare, large, units, readers
-    cdef object owner, read, exact, split, submit, format
+    cdef object owner, read, exact, split, format
     cdef int width  # bytes of a number
     cdef char code  # of buffers
     cdef Py_ssize_t count, outputs, largest
+    cdef long helpers
     cdef bint per_sample, calls_back
     cdef bint batched[MOST]
     cdef bint number[MOST]  # not batched
@@ -383,7 +460,7 @@ cdef class Entry:
     def __init__(self, native, structures, batched, units, per_sample, read, exact):
         if len(structures) > MOST:
             raise ValueError(f"Entry expected at most {MOST} arguments but got {len(structures)}")
-        self.owner, address, self.work, self.calls_back, self.submit, self.largest, sharing, own = native
+        self.owner, address, self.work, self.calls_back, self.helpers, self.largest, sharing, own = native
         self.format, self.width, self.code = numpy.dtype(own.name), own.size, ord(own.code)
         self.run, self.spare, self.large = <Run> <uintptr_t> address, [], []
         if sharing is not None:
@@ -468,21 +545,18 @@ cdef class Entry:
             PyObject_GetBuffer(out, &place, PyBUF_C_CONTIGUOUS)
             try:
                 if n >= self.largest:
-                    doubtful = self.share(addresses, n, <char *> place.buf, (args, copies, out))
+                    doubtful = self.share(addresses, n, <char *> place.buf)
                 else:
-                    memory = self.spare.pop() if self.spare else Work(self.work, 1, self.submit)
-                    if self.submit is not None:
-                        memory.kept = args, copies, out
+                    memory = self.spare.pop() if self.spare else Work(self.work, 1, self.helpers)
                     before = enter(memory) if self.calls_back else None
                     with nogil:
                         self.run(addresses, n, place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(place.buf, size, self.width)
+                            doubtful = any_nan(<char *> place.buf, size, self.width, self.helpers)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
                         memory.check()
-                    memory.kept = None
                     self.spare.append(memory)
                 if copies is not None:
                     kept(copies)
@@ -495,38 +569,34 @@ cdef class Entry:
             return self.exact().call(args)
         return self.read(out, n)
 
-    cdef bint share(self, void **addresses, Py_ssize_t n, char *out, kept) except -1:
+    cdef bint share(self, void **addresses, Py_ssize_t n, char *out) except -1:
         """Have threads share a batch; tell whether there is a nan in the results."""
-        cdef _Share job = _Share()
+        cdef BatchJob job
         cdef Work memory
-        job.each, job.parts, copies = self.split(n)
-        memory = job.memory = self.large.pop() if self.large else Work(self.work, copies, self.submit)
-        job.part, job.n, job.out, job.units = self.part, n, out, self.units
-        job.kept, job.calls_back, job.width = (self.owner, kept), self.calls_back, self.width
-        job.sums = self.finish != NULL
-        job.watched = self.exact is not None and not job.sums and len(self.units) <= UNITS
+        cdef Py_ssize_t size
+        cdef int k
+        each, parts, copies = self.split(n)
+        memory = self.large.pop() if self.large else Work(self.work, copies, self.helpers)
+        job.part, job.parts, job.each, job.n, job.out = self.part, parts, each, n, out
+        job.width, job.sums, job.count = self.width, self.finish != NULL, 0
+        if self.exact is not None and not job.sums and len(self.units) <= UNITS:
+            job.count = <int> len(self.units)
+            for k in range(job.count):
+                job.starts[k], job.sizes[k] = self.units[k]
         before = enter(memory) if self.calls_back else None
         with nogil:
             self.prepare(addresses, n, out, memory.start)
         if self.calls_back:
             running.work = before
-        others = []
-        try:
-            others = self.submit(job.run)
-            job.run()
-            finish(others)
-        except BaseException:
-            # Ctrl-C came while this thread waited.
-            memory.stop()
-            finish(others)
-            raise
+        share_batch(&job, memory, self.calls_back)
         memory.check()
         if job.sums:
             with nogil:
                 self.finish(memory.start, job.parts, n, out)
         self.large.append(memory)
-        if self.exact is None or job.watched:
+        if self.exact is None or job.count:
             return job.doubtful
         with nogil:
-            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs, self.width)
+            size = self.outputs * n if self.per_sample else self.outputs
+            job.doubtful = any_nan(out, size, self.width, self.helpers)
         return job.doubtful

@@ -7,7 +7,6 @@ import contextvars
 import ctypes
 import functools
 import importlib
-import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ import llvmlite.binding as llvm
 from ...data import Structure
 from ...floats import DOUBLE, Format
 from ...operations import Primitive
-from . import machine, work, workers
+from . import machine, work
 from .machine import target
 
 LEVEL = 1  # of LLVM's code generator
@@ -76,13 +75,12 @@ class Kernel:
             if place:
                 ctypes.c_void_p.from_address(place).value = ctypes.addressof(memory)
         self.address = self._engine.get_function_address("run")
-        self._submit = functools.partial(workers.submit, threads - 1) if threads > 1 else None
         self._shares = threads > 1 and batched
         self.largest = 2 * self._grain if self._shares else sys.maxsize
         self._run = self._native("run")
         self._copies = 1
         if self._shares:
-            self._prepare, self._part = self._native("prepare"), self._native("part")
+            self._prepare, self._part = self._native("prepare"), self._engine.get_function_address("part")
             address = self._engine.get_function_address("finish")
             self._finish = self._native("finish") if address else None
             # Parts with sums need memory each, others one for each thread.
@@ -111,7 +109,8 @@ class Kernel:
         if self._shares:
             addresses = [self._engine.get_function_address(name) for name in ("prepare", "part", "finish")]
             sharing = *addresses, self._split
-        native = self, self.address, self.size, bool(self._callbacks), self._submit, self.largest, sharing, self.format
+        helpers = self.threads - 1
+        native = self, self.address, self.size, bool(self._callbacks), helpers, self.largest, sharing, self.format
         return module.Entry(native, structures, batched, units, per_sample, read, exact)
 
     def _native(self, name: str) -> Any:
@@ -124,14 +123,14 @@ class Kernel:
         try:
             memory = self._spare.pop()
         except IndexError:
-            memory = self._parts.Work(self.size, self._copies, self._submit)
+            memory = self._parts.Work(self.size, self._copies, self.threads - 1)
         try:
             addresses = [*map(ctypes.addressof, map(_view, arrays))]
         except (TypeError, ValueError):
             # Read-only arrays do not lend their memory to ctypes that way.
             addresses = [*map(_address, arrays)]
         # Threads that go on after this one was interrupted have all that they need.
-        memory.kept = arrays, out
+        memory.kept = self, arrays, out
         integer = ctypes.c_int64
         views = (ctypes.c_void_p * self._count)(*addresses), integer(n), _view(out), integer(memory.address)
         if n >= self._long and threading.current_thread() is threading.main_thread():
@@ -166,32 +165,14 @@ class Kernel:
 
     def _share(self, memory: Any, views: tuple[Any, ...], n: int) -> None:
         """Split the samples over threads: each runs the next part until none is left."""
-        _, count, out, start = views
-        integer = ctypes.c_int64
+        _, count, out, _ = views
         each, parts, _ = self._split(n)
-        places, numbers = itertools.count(), itertools.count()
-
-        def run() -> None:
-            own = next(numbers)
-            with self._working(memory):
-                while (place := next(places)) < parts and not memory.stopped:
-                    bounds = integer(place * each), integer(min(n, (place + 1) * each))
-                    self._part(start, integer(own if self._finish is None else place), *bounds, count, out)
-
         with self._working(memory):
             self._prepare(*views)
-        others: list[Any] = []
-        try:
-            others = workers.submit(self.threads - 1, run)
-            run()
-            workers.finish(others)
-        except BaseException:
-            # Ctrl-C came while this thread waited.
-            memory.stop()
-            workers.finish(others)
-            raise
+        sums = self._finish is not None
+        memory.share(self._part, parts, each, n, ctypes.addressof(out), sums, bool(self._callbacks))
         if self._finish is not None and not memory.stopped:
-            self._finish(start, integer(parts), count, out)
+            self._finish(ctypes.c_int64(memory.address), ctypes.c_int64(parts), count, out)
 
 
 @functools.cache

@@ -6,9 +6,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import math
 import threading
 from typing import Any
+
+from . import workers
 
 running = threading.local()  # .work is that of the call whose code a thread runs
 
@@ -16,14 +19,15 @@ running = threading.local()  # .work is that of the call whose code a thread run
 class Work:
     """Zeroed memory for a number of workers, `size` bytes each, aligned to 64 as full vectors need.
 
-    Threads share batches, but no loops: `submit` is not called.
+    Threads share batches, but no loops.
     """
 
-    def __init__(self, size: int, copies: int, submit: Any = None) -> None:
+    def __init__(self, size: int, copies: int, helpers: int = 0) -> None:
         raw = (ctypes.c_char * (size * copies + 64))()
         # The view keeps the memory alive.
         self._memory: Any = (ctypes.c_char * 0).from_buffer(raw, -ctypes.addressof(raw) % 64)
         self.address = ctypes.addressof(self._memory)
+        self._helpers = helpers
         self.errors: list[BaseException] = []
         self.kept: Any = None  # what the code reads and writes, as long as it may run
         self._flag = ctypes.c_int64()
@@ -48,6 +52,31 @@ class Work:
         """Raise the first error of a call that has ended."""
         if self.errors:
             raise self.errors[0]
+
+    def share(self, part: int, parts: int, each: int, n: int, out: int, sums: bool, calls_back: bool) -> None:
+        """Have threads run the parts of a batch, each so many samples; what they call back works for this call."""
+        code, integer = ctypes.CFUNCTYPE(None)(part), ctypes.c_int64
+        places, numbers = itertools.count(), itertools.count()
+
+        def run() -> None:
+            own, before = next(numbers), getattr(running, "work", None)
+            if calls_back:
+                running.work = self
+            while (place := next(places)) < parts and not self.stopped:
+                bounds = integer(place * each), integer(min(n, (place + 1) * each))
+                code(integer(self.address), integer(place if sums else own), *bounds, integer(n), integer(out))
+            running.work = before
+
+        others: list[Any] = []
+        try:
+            others = workers.submit(self._helpers, run)
+            run()
+            workers.finish(others)
+        except BaseException:
+            # Ctrl-C came while this thread waited.
+            self.stop()
+            workers.finish(others)
+            raise
 
 
 class Callback:

@@ -15,16 +15,17 @@ _pool: ThreadPoolExecutor | None = None
 _size = 0
 
 
-def submit(count: int, function: Callable[[], Any]) -> list[Future[Any]]:
-    """Make up to so many threads call a function, once each; busy ones follow later.
+def submit(count: int, function: Callable[[], Any], size: int = 0) -> list[Future[Any]]:
+    """Make up to so many threads, of at least `size` in all, call a function, once each; busy ones follow later.
 
     Where the system or an interpreter that is ending starts no more threads there are fewer calls, or none.
     """
     futures: list[Future[Any]] = []
     with _lock, contextlib.suppress(RuntimeError):
-        if _pool is None or _size < count:
+        size = max(size, count)
+        if _pool is None or _size < size:
             # Ctrl-C interrupts the main thread only: one that it starts may be left out of the pool, and never end.
-            starter = threading.Thread(target=_open, args=(count,))
+            starter = threading.Thread(target=_open, args=(size,))
             starter.start()
             starter.join()
         while _pool is not None and len(futures) < count:

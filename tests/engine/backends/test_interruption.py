@@ -4,13 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future
 
 import chainrule as cr
 import numpy as np
 import pytest
 
 pytest.importorskip("llvmlite")
-from chainrule.backends.llvm import kernel
+from chainrule.backends.llvm import kernel, work
 
 START = """
 import os, signal, sys
@@ -174,10 +175,22 @@ print((f(np.ones(1_000_000)) == 2.0).all())
     assert run(code, form) == ["stopped", "True"]
 
 
-def test_code_is_kept_while_another_thread_waits_to_run_it(monkeypatch):
-    """A thread of the pool may reach a part of a call that is over; it holds all that it reads."""
+@pytest.fixture(params=FORMS)
+def form(request, monkeypatch):
+    if request.param == "ctypes":
+        monkeypatch.setattr(kernel, "_entry_module", lambda: None)
+    return request.param
+
+
+def test_a_thread_that_comes_when_the_call_is_over_finds_nothing_to_do(form, monkeypatch):
     kept = []
-    monkeypatch.setattr(kernel.workers, "submit", lambda count, function: kept.append(function) or [])
+
+    def submit(count, function, size=0):
+        kept.extend([function] * count)
+        return [Future() for _ in range(count)]
+
+    place = work.workers if form == "ctypes" else kernel._entry_module()
+    monkeypatch.setattr(place, "submit", submit)
     f = cr.compile(lambda x: cr.sin(x), batch="x", backend="llvm", threads=2)
     xs = np.linspace(0.0, 1.0, 100_000)
     for _ in range(2):
@@ -187,13 +200,6 @@ def test_code_is_kept_while_another_thread_waits_to_run_it(monkeypatch):
     assert kept
     for function in kept:
         function()
-
-
-@pytest.fixture(params=FORMS)
-def form(request, monkeypatch):
-    if request.param == "ctypes":
-        monkeypatch.setattr(kernel, "_entry_module", lambda: None)
-    return request.param
 
 
 @pytest.mark.parametrize("batch", [None, "x"])

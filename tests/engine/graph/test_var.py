@@ -129,7 +129,7 @@ class TestErrors:
         ("wrong", "message"),
         [
             ("1", r"^Var expected a number but got value='1' \(str\); convert it with float\(\)$"),
-            (1j, r"^Var expected a number but got value=1j \(complex\); give a real number$"),
+            (1j, r"^Var expected a number but got value=1j \(complex\)$"),
             ([1], r"^Var expected a number but got value=\[1\] \(list\); make one Var for each number$"),
             (None, r"^Var expected a number but got value=None \(NoneType\)"),
             (np.array([1.0]), "make one Var for each number$"),
@@ -198,7 +198,7 @@ class TestSelf:
             if row.arity == 1 and not row.custom:
                 method = getattr(x, name)()
                 assert method.op is row or not method.requires_grad
-                assert name in dir(x)
+                assert name in dir(x) or name not in dir(cr)
 
     def test_detach_cuts(self):
         x = Var(3.0, label="x")

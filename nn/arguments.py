@@ -1,0 +1,114 @@
+"""Understand what `fit` is called with: an optimiser or its name, a seed, counts; and try the data on the loss."""
+
+from __future__ import annotations
+
+import inspect
+import random
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from chainrule.data import whole_number
+from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
+
+from .metrics import Metric, accuracy, check_two_classes
+from .module import Module
+from .optimisers import Adam, FullBatch, Optimiser, Together
+from .schedules import Schedule
+
+
+def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -> Optimiser:
+    """Return an optimiser: itself, or made of the model's parameters by a class, a function or the name of a class.
+
+    >>> from chainrule import nn
+    >>> find_optimiser("AdamW", nn.Neuron(1), 0.5).lr
+    0.5
+    """
+    if optimiser is None:
+        optimiser = Adam(model.parameters(), lr=0.01)
+    elif not isinstance(optimiser, Optimiser):
+        if isinstance(optimiser, str):
+            optimiser = _named(optimiser)
+        if not callable(optimiser):
+            raise TypeError(
+                f"fit expected an optimiser, a class of them or its name but got {describe('optimiser', optimiser)}"
+            )
+        optimiser = optimiser(model.parameters())
+        if not isinstance(optimiser, Optimiser):
+            raise TypeError(f"fit expected optimiser to make an Optimiser but got {describe('it', optimiser)}")
+    own = set(map(id, model.parameters()))
+    if own.isdisjoint(map(id, optimiser.parameters)):
+        raise ValueError(
+            "fit expected an optimiser of parameters of the model but got one of others alone, which would leave the "
+            "model as it is; make it of model.parameters()"
+        )
+    if not all(parameter.requires_grad for parameter in optimiser.parameters):
+        raise ValueError(
+            "fit expected an optimiser of parameters that require gradients but some were frozen since it was made; "
+            "make it anew of model.parameters()"
+        )
+    if lr is not None:
+        optimiser.lr = lr
+    return optimiser
+
+
+def _named(name: str) -> type[Optimiser]:
+    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser) if kind not in (FullBatch, Together)}
+    if name.lower() not in known:
+        meant = advice(name.lower(), NAMES, known)
+        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}{meant}")
+    return known[name.lower()]
+
+
+def _kinds(base: type[Optimiser]) -> Iterator[type[Optimiser]]:
+    """Yield the public classes of optimisers of this package that are made of parameters."""
+    for kind in base.__subclasses__():
+        is_public = kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_")
+        if is_public and "parameters" in inspect.signature(kind).parameters:
+            yield kind
+        yield from _kinds(kind)
+
+
+def source_of(seed: int | random.Random | None) -> random.Random:
+    """Return where random numbers come from.
+
+    >>> source_of(1).random() == source_of(1).random()
+    True
+    """
+    if isinstance(seed, random.Random):
+        return seed
+    if seed is None:
+        return random.Random()
+    # Not of the seed alone: data drawn by random.Random(0) and an order drawn by another would go hand in hand.
+    return random.Random(f"chainrule.nn.fit {count_of('seed', seed, least=0)}")
+
+
+def count_of(name: str, number: Any, least: int = 1) -> int:
+    """Return a whole number, checked.
+
+    >>> count_of("epochs", 3)
+    3
+    """
+    return whole_number("fit", name, number, least)
+
+
+def progress_of(progress: Any) -> bool | None:
+    """Return whether to show a bar; None for on a terminal only.
+
+    >>> progress_of("auto") is None
+    True
+    """
+    if isinstance(progress, str) and progress == "auto":
+        return None
+    if not isinstance(progress, bool):
+        raise ValueError(f"fit expected True, False or 'auto' but got {describe('progress', progress)}")
+    return progress
+
+
+def try_metrics(metrics: dict[str, Metric], prediction: Any, targets: Sequence[Any]) -> None:
+    """Refuse targets that are no classes where accuracy is asked for.
+
+    Errors: `ValueError`.
+    """
+    if accuracy in metrics.values() and not isinstance(prediction, list):
+        check_two_classes(targets)

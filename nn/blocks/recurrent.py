@@ -1,0 +1,167 @@
+"""Read rows one after another and remember: `RNN`, `GRU` and `LSTM`, each a `scan`."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, final
+
+import chainrule
+from chainrule.data import whole_number
+
+from ..activations import Activation
+from ..initialise import Initialiser, random_source
+from ..layers import Layer
+from ..module import Module
+from .rows import Numbers, rows_in
+
+
+class _Recurrent(Module):
+    """Carry a state from row to row; a subclass says what it is after one more."""
+
+    def __init__(self, nin: int, nout: int, sequence: bool) -> None:
+        kind = type(self).__name__
+        self.nin, self.nout = whole_number(kind, "nin", nin), whole_number(kind, "nout", nout)
+        self.sequence = bool(sequence)
+
+    def __call__(self, x: Any) -> Any:
+        """Return the row remembered after the last row of `x`, or after each.
+
+        Args:
+            x: rows of `nin` numbers, or all of them in one long row.
+        """
+        state, outputs = chainrule.scan(self._next, self._start(), rows_in(x, self.nin, type(self).__name__))
+        return outputs if self.sequence else self._output(state)
+
+    def _next(self, state: Any, row: Numbers) -> tuple[Any, Any]:
+        state = self._after(state, row)
+        return state, self._output(state) if self.sequence else None
+
+    def _start(self) -> Any:
+        return [0.0] * self.nout
+
+    def _output(self, state: Any) -> Any:
+        return state
+
+    def _after(self, state: Any, row: Numbers) -> Any:
+        raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.nin}, {self.nout}{', sequence=True' if self.sequence else ''})"
+
+
+@final
+class RNN(_Recurrent):
+    """Remember ``activation(weights of the row + weights of what was remembered + bias)``: Elman's network.
+
+    Args:
+        nin: how many numbers a row has.
+        nout: how many numbers are remembered, and given out; they begin at 0.
+        activation: a name or function, as for `Layer`.
+        sequence: whether to give a row for each row, instead of the one after the last.
+        initialise, seed: as for `Layer`.
+
+    Source: Elman 1990, "Finding Structure in Time".
+
+    >>> len(RNN(2, 3, seed=1)([[1.0, 2.0], [3.0, 4.0]]))
+    3
+    >>> RNN(1, 3, sequence=True, seed=1)
+    RNN(1, 3, sequence=True)
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        activation: str | Activation | None = "tanh",
+        sequence: bool = False,
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+    ) -> None:
+        super().__init__(nin, nout, sequence)
+        self.layer = Layer(self.nin + self.nout, self.nout, activation, initialise, seed)
+
+    def _after(self, state: Any, row: Numbers) -> Any:
+        return list(self.layer.forward([*row, *state]))
+
+
+@final
+class GRU(_Recurrent):
+    """Remember by two gates: one that says how much is replaced, one that says what of the old the new is made of.
+
+    Args: those of `RNN`, without activation.
+
+    Source: Cho et al. 2014, "Learning Phrase Representations using RNN Encoder-Decoder"; the gate is applied after
+    the product with the weights, as in PyTorch.
+
+    >>> len(GRU(2, 3, seed=1)([[1.0, 2.0], [3.0, 4.0]]))
+    3
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        sequence: bool = False,
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+    ) -> None:
+        super().__init__(nin, nout, sequence)
+        nin, nout, source = self.nin, self.nout, random_source(seed)
+        self.reset = Layer(nin + nout, nout, "sigmoid", initialise, source)
+        self.keep = Layer(nin + nout, nout, "sigmoid", initialise, source)
+        self.new = Layer(nin, nout, None, initialise, source)
+        self.old = Layer(nout, nout, None, initialise, source)
+
+    def _after(self, state: Any, row: Numbers) -> Any:
+        joined = [*row, *state]
+        gates = self.reset.forward(joined), self.keep.forward(joined)
+        parts = zip(*gates, self.new.forward(row), self.old.forward(state), state, strict=True)
+        return [_mixed(keep, chainrule.tanh(new + reset * old), last) for reset, keep, new, old, last in parts]
+
+
+@final
+class LSTM(_Recurrent):
+    """Remember in cells that gates write to, clear and read: long short-term memory.
+
+    Args: those of `RNN`, without activation.
+
+    Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", with the forget gate of Gers, Schmidhuber and
+    Cummins 2000, whose biases begin at 1.
+
+    >>> len(LSTM(2, 3, seed=1)([[1.0, 2.0], [3.0, 4.0]]))
+    3
+    """
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        sequence: bool = False,
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+    ) -> None:
+        super().__init__(nin, nout, sequence)
+        nin, nout, source = self.nin, self.nout, random_source(seed)
+        self.write = Layer(nin + nout, nout, "sigmoid", initialise, source)
+        self.keep = Layer(nin + nout, nout, "sigmoid", initialise, source)
+        self.new = Layer(nin + nout, nout, "tanh", initialise, source)
+        self.read = Layer(nin + nout, nout, "sigmoid", initialise, source)
+        for neuron in self.keep.neurons:
+            neuron.bias.value = 1.0
+
+    def _start(self) -> Any:
+        return [0.0] * self.nout, [0.0] * self.nout
+
+    def _output(self, state: Any) -> Any:
+        return state[0]
+
+    def _after(self, state: Any, row: Numbers) -> Any:
+        output, cells = state
+        joined = [*row, *output]
+        write, keep, new, read = [layer.forward(joined) for layer in (self.write, self.keep, self.new, self.read)]
+        cells = [k * cell + w * n for k, cell, w, n in zip(keep, cells, write, new, strict=True)]
+        return [r * chainrule.tanh(cell) for r, cell in zip(read, cells, strict=True)], cells
+
+
+def _mixed(share: Any, old: Any, new: Any) -> Any:
+    return old + share * (new - old)
