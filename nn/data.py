@@ -142,8 +142,12 @@ def weights_of(weights: Any, classes: Any, targets: Sequence[Any], reader: str =
 
 
 def _class_weights(classes: Any, targets: Sequence[Any], reader: str) -> dict[Any, float]:
-    if any(isinstance(target, list) for target in targets):
-        raise ValueError(f"{reader} expected a class for each sample, where class_weight is given, but got rows in y")
+    for k, target in enumerate(targets):
+        if isinstance(target, list) or target % 1:
+            raise ValueError(
+                f"{reader} expected a class for each sample, a whole number, where class_weight is given, but got "
+                f"{describe(f'y[{k}]', target)}"
+            )
     counts = collections.Counter(targets)
     if isinstance(classes, str) and classes == "balanced":
         return {each: len(targets) / (len(counts) * count) for each, count in counts.items()}
