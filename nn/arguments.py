@@ -13,7 +13,7 @@ from chainrule.misspelt import NAMES, advice
 
 from .metrics import Metric, accuracy, check_two_classes
 from .module import Module
-from .optimisers import Adam, Optimiser
+from .optimisers import Adam, FullBatch, Optimiser, Together
 from .schedules import Schedule
 
 
@@ -53,7 +53,7 @@ def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -
 
 
 def _named(name: str) -> type[Optimiser]:
-    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser)}
+    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser) if kind not in (FullBatch, Together)}
     if name.lower() not in known:
         meant = advice(name.lower(), NAMES, known)
         raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}{meant}")

@@ -21,6 +21,8 @@ _FEW = 50  # rows
 class EagerSteps:
     """Build the graph of each batch, as a loop written by hand would."""
 
+    reason = ""
+
     def __init__(self, model: Module, recipe: Recipe, rows: list[Row], targets: list[Any]) -> None:
         self.model, self.recipe, self.optimiser = model, recipe, recipe.optimiser
         self.rows, self.targets = rows, targets

@@ -137,6 +137,8 @@ class Run:
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
+        if self.steps.reason:
+            history.compiled, history.reason = False, self.steps.reason
         self._call("on_end")
         return history
 
@@ -159,6 +161,8 @@ class Run:
             self.steps.read_again()
         if self.best.is_over:
             self.history.stopped = "patience"
+        elif kept is not None and self.state.optimiser.has_converged:
+            self.history.stopped = "converged"
         elif ended:
             self.history.stopped = "callback"
 
@@ -173,6 +177,7 @@ class Run:
         history.learning_rate.append(rate)
         self.measuring.into(history, self.steps)
         self.best.after((history.validation_loss or history.loss)[-1])
+        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
@@ -182,6 +187,8 @@ class Run:
         history.seconds.append(time.perf_counter() - start)
         self.is_between = True
         self._warn(losses)
+        if self.state.optimiser.has_converged:
+            history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
         if self.callbacks:
@@ -218,17 +225,20 @@ class Run:
                         f"{len(history.batch_loss) - start + 1}; lower the learning rate{self._scaling()}, or find "
                         "the operation by training inside chainrule.strict()"
                     )
-                self._answer()
+                if self.interrupt.asked:
+                    self._answer()
                 history.batch_loss.append(value)
-                self.bar.show(len(history.batch_loss), value, self.training.epoch)
-                self._answer()
+                if not self.bar.is_hidden:
+                    self.bar.show(len(history.batch_loss), value, self.training.epoch)
+                if self.interrupt.asked:
+                    self._answer()
         except (Exception, KeyboardInterrupt):
             self.steps.write_back()
             raise
 
     def _answer(self) -> None:
-        """Raise `KeyboardInterrupt` if it was asked for and the losses of all steps taken are noted."""
-        if self.interrupt.asked and self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
+        """Raise `KeyboardInterrupt`, which was asked for, if the losses of all steps taken are noted."""
+        if self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
             raise KeyboardInterrupt
 
     def _mean(self, losses: list[float], portions: Sequence[Sequence[int]]) -> float:

@@ -19,6 +19,9 @@ OPTIMISERS = [
     lambda parameters: nn.Adam(parameters, lr=0.05, amsgrad=True),
     nn.NAdam,
     nn.Rprop,
+    nn.LBFGS,
+    nn.LevenbergMarquardt,
+    lambda parameters: nn.SGD(parameters, lr=nn.plateau_schedule(0.9, patience=1)),
     lambda parameters: nn.Together(nn.SGD(parameters[:5], lr=0.1, momentum=0.9), nn.Adam(parameters[5:], lr=0.05)),
 ]
 
@@ -40,7 +43,7 @@ def test_eight_epochs_and_twelve_are_twenty(make, compiled, tmp_path):
         "metrics": ["r2"],
         "patience": 30,  # the parameters are those of the best epoch, which may lie in the first part
         "sample_weight": [1 + k % 3 for k in range(20)],
-        "clip_norm": 0.5,
+        "clip_norm": None if make in (nn.LBFGS, nn.LevenbergMarquardt) else 0.5,
         "record": 4,
         "compiled": compiled,
     }
@@ -154,6 +157,17 @@ def test_a_checkpoint_in_the_midst_of_an_epoch_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="save expected to be called after an epoch"):
         nn.fit(model_of(), ROWS, NUMBERS, callbacks=Hasty())
+
+
+def test_what_has_converged_stays_so(tmp_path):
+    pytest.importorskip("numpy")
+    path = tmp_path / "run"
+    options = {"optimiser": "lbfgs", "epochs": 90}
+    first, second = [nn.Neuron(1, activation=None, seed=seed) for seed in (0, 1)]
+    history = nn.fit(first, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], checkpoint=path, checkpoint_every=100, **options)
+    assert history.stopped == "converged"
+    same(nn.fit(second, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], resume_from=path, **options), history)
+    assert second.state_dict() == first.state_dict()
 
 
 def test_the_file_is_plain_json_and_whole(tmp_path):
