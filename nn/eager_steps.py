@@ -8,9 +8,11 @@ from typing import Any, final
 
 import chainrule
 from chainrule import Var
-from chainrule.data import Row
+from chainrule.data import Row, plain
 from chainrule.errors import describe
 
+from .blocks import drawing
+from .data import drawn
 from .module import Module
 from .recipe import Recipe
 
@@ -28,7 +30,7 @@ class EagerSteps:
         self.rows, self.targets = rows, targets
 
     def take(self, batch: Sequence[int]) -> float:
-        result = self._loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch], batch)
+        result = self._loss(self._outputs(batch), [self.targets[k] for k in batch], batch)
         if not isinstance(result, Var):
             raise TypeError(
                 f"fit expected model and loss to give one Var but got {describe('loss', result)}; compute both from "
@@ -38,6 +40,16 @@ class EagerSteps:
         result.backward()
         self._bound()
         return float(result.value)
+
+    def _outputs(self, batch: Sequence[int]) -> list[Any]:
+        count = self.recipe.draws
+        if not count:
+            return [self.model(self.rows[k]) for k in batch]
+        numbers, outputs = drawn(count * len(batch), self.recipe.source), []
+        for place, k in enumerate(batch):
+            with drawing(plain(numbers[place * count : (place + 1) * count])):
+                outputs.append(self.model(self.rows[k]))
+        return outputs
 
     def _loss(self, predictions: list[Any], targets: list[Any], batch: Sequence[int]) -> Any:
         if self.recipe.weights is None:

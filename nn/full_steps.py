@@ -51,6 +51,11 @@ class FullSteps:
         self.compiled_errors = chainrule.compile(self._errors_of, **options)
         self.compiled_slopes = chainrule.compile(chainrule.jacobian(self._errors_of), **options)
 
+    @property
+    def reason(self) -> str:
+        """Why the other steps are taken through graphs after all."""
+        return self.steps.reason
+
     # ---- what an optimiser asks for ----
 
     @property
@@ -104,11 +109,6 @@ class FullSteps:
         return [error for errors in each for error in errors]
 
     # ---- what is called ----
-
-    @property
-    def reason(self) -> str:
-        """Why the steps beneath went through graphs after all."""
-        return self.steps.reason
 
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
         """Take an iteration for each batch, and yield the loss before it."""

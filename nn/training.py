@@ -12,6 +12,7 @@ from chainrule.data import number_within
 from chainrule.errors import describe
 
 from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
+from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
 from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
@@ -167,6 +168,8 @@ def fit(
         clip_value=None if clip_value is None else number_within("fit", "clip_value", clip_value, zero=False),
         clip_norm=None if clip_norm is None else number_within("fit", "clip_norm", clip_norm, zero=False),
         threads=count_of("threads", threads),
+        draws=draws_of(model, rows[0]),
+        source=source,
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training

@@ -143,6 +143,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _learn(self, X: Any, targets: Any, sample_weight: Any, objective: Objective, incremental: bool) -> Self:
         settings = settings_of(self)
+        if settings.solver == "lm" and objective.out_activation != "identity":
+            raise ValueError(
+                f"{settings.kind} expected a solver other than 'lm', which minimises squared errors alone; 'lbfgs' "
+                "takes all samples at once, too"
+            )
         weights = None
         if sample_weight is not None:
             weights = _check_sample_weight(sample_weight, X, dtype=numpy.float64, ensure_non_negative=True)
@@ -187,8 +192,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 self._optimiser = mover(settings, list(weights_of(self.model_)), self.model_.parameters())
             epochs = 1 if incremental else settings.max_iter
             solver.stochastic(self._optimiser, size, source, epochs, kept, self._score)
+        elif settings.solver == "lm":
+            solver.least_squares()
         else:
-            solver.lbfgs(list(weights_of(self.model_)))
+            solver.lbfgs()
         self.loss_ = solver.loss()
 
     def _divided(self, settings: Settings, samples: Samples, source: Any) -> tuple[Samples, Samples]:

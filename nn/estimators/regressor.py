@@ -27,14 +27,15 @@ class MLPRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         hidden_layer_sizes: the number of neurons of each hidden layer.
         activation: theirs: a name or function as for `MLP`, or one of scikit-learn's names.
         loss: "squared_error", halved, or "poisson", half the deviance, for counts: then predictions are above 0.
-        solver: "adam", "sgd", "lbfgs" (all samples at once, by SciPy), "adamw", "rmsprop" or "adagrad".
+        solver: "adam", "sgd", "lbfgs" (all samples at once, by SciPy), "lm" (the same by `LevenbergMarquardt`, which
+            finds the least squared errors of small networks in few iterations), "adamw", "rmsprop" or "adagrad".
         alpha: how strongly weights, not biases, are drawn to 0: half of it times the sum of their squares, divided by
             the samples of a batch, is added to the loss.
         batch_size: how many samples one step takes; "auto" for 200, or all if they are fewer.
         learning_rate: with "sgd" "constant"; "invscaling", divided by the samples seen to the power `power_t`; or
             "adaptive", divided by 5 where training would stop, until it is 1e-6.
         learning_rate_init: the learning rate.
-        max_iter: the greatest number of epochs; of iterations with "lbfgs".
+        max_iter: the greatest number of epochs; of iterations with "lbfgs" and "lm".
         shuffle: whether each epoch takes the samples in another order.
         random_state: a whole number for the same result every time.
         tol, n_iter_no_change: stop after more than so many epochs without a loss lower by `tol`, or with early

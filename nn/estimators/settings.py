@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from chainrule.data import number_within, plain, whole_number
 
 STOCHASTIC = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
-FULL_BATCH = ("lbfgs",)
+FULL_BATCH = ("lbfgs", "lm")
 _RATES = ("constant", "invscaling", "adaptive")
 _ACTIVATIONS = {"identity": "linear", "logistic": "sigmoid"}  # scikit-learn's names
 

@@ -1,4 +1,4 @@
-"""Train the model of an estimator: epoch by epoch as scikit-learn counts them, or on all samples at once by L-BFGS."""
+"""Train the model of an estimator: epoch by epoch as scikit-learn counts them, or on all samples at once."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ from chainrule import NonFiniteError
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import shuffle
 
+from .. import losses
 from ..eager_steps import EagerSteps
+from ..full_steps import FullSteps
 from ..history import History
 from ..layers import MLP
-from ..optimisers import SGD, Optimiser
-from ..recipe import Recipe
+from ..optimisers import SGD, LevenbergMarquardt, Optimiser
+from ..recipe import Loss, Recipe
 from ..steps import Steps, choose_steps
 from .moves import Penalised
 from .objectives import Objective
@@ -107,9 +109,9 @@ class Solver:
             score: a function of scores, targets and weights; the higher the better.
         """
         settings, progress, samples = self.settings, self.progress, self.samples
-        steps = self._steps(optimiser, size, epochs)
+        steps = self._steps(self.objective.loss, optimiser, size, epochs)
         order, done = numpy.arange(len(samples.rows)), len(self.history.loss)
-        progress.n_iter = 0
+        progress.n_iter, self.history.stopped = 0, "epochs"
         try:
             for epoch in range(1, epochs + 1):
                 start = time.perf_counter()
@@ -131,18 +133,20 @@ class Solver:
                     optimiser.lr = settings.learning_rate_init / (progress.t + 1) ** settings.power_t
                 if progress.since > settings.n_iter_no_change:
                     if self._stops(optimiser):
+                        self.history.stopped = "patience"
                         break
                     progress.since = 0
                 if epoch == settings.max_iter:
                     self._warn(f"the loss still fell in the last of max_iter={epoch} epochs; raise max_iter")
         except KeyboardInterrupt:
+            self.history.stopped = "interrupt"
             warnings.warn(f"{settings.kind}: training was interrupted after {progress.n_iter} epochs", stacklevel=6)
         if progress.best_values is not None:
             self._assign(progress.best_values)
 
     def _epoch(self, steps: Steps, optimiser: Penalised, batches: Sequence[Any]) -> float:
         """Take a step for each batch; return the loss with the penalty, each batch's before its step."""
-        before, losses = optimiser.total(), []
+        before, found = optimiser.total(), list[float]()
         optimiser.expect((len(batch), self.samples.total(batch)) for batch in batches)
         try:
             for value in steps.run(batches):
@@ -151,12 +155,12 @@ class Solver:
                         f"{self.settings.kind} expected a finite loss but got {value!r} in epoch "
                         f"{len(self.history.loss) + 1}; scale the data, or lower learning_rate_init"
                     )
-                losses.append(value)
+                found.append(value)
         finally:
             steps.write_back()
-            self.history.batch_loss += [value / self.objective.divisor for value in losses]
+            self.history.batch_loss += [value / self.objective.divisor for value in found]
         counts = [len(batch) for batch in batches]
-        all_losses = math.fsum(value * count for value, count in zip(losses, counts, strict=True))
+        all_losses = math.fsum(value * count for value, count in zip(found, counts, strict=True))
         return (all_losses / self.objective.divisor + optimiser.total() - before) / sum(counts)
 
     def _validate(self, steps: Steps, held_out: Samples, score: Any) -> float:
@@ -183,14 +187,12 @@ class Solver:
 
     # ---- all samples at once ----
 
-    def lbfgs(self, weights: Sequence[Any]) -> None:
-        """Minimise by L-BFGS-B of SciPy, which scikit-learn takes, too; `weights` are the parameters with a penalty."""
+    def lbfgs(self) -> None:
+        """Minimise by L-BFGS-B of SciPy, which scikit-learn takes, too, so that `tol` and `max_fun` mean the same."""
         settings = self.settings
         everything = range(len(self.samples.rows))
-        steps = self._steps(SGD(self.parameters), len(everything), settings.max_iter)
-        penalised = set(map(id, weights))
-        share = settings.alpha / self.samples.total()
-        decays = numpy.array([share if id(each) in penalised else 0.0 for each in self.parameters])
+        steps = self._steps(self.objective.loss, SGD(self.parameters), len(everything), settings.max_iter)
+        decays = numpy.array(self._decays())
 
         def value_and_gradient(values: Any) -> tuple[float, Any]:
             self._assign(values)
@@ -201,12 +203,8 @@ class Solver:
             return loss + 0.5 * float(decays @ (values * values)), gradient
 
         def note(intermediate_result: Any) -> None:
-            self.history.loss.append(float(intermediate_result.fun))
-            self.history.learning_rate.append(math.nan)
-            if settings.verbose:
-                print(f"Iteration {len(self.history.loss)}, loss = {intermediate_result.fun:.8f}")
-            if settings.every and len(self.history.loss) % settings.every == 0:
-                self._record(len(self.history.loss))
+            penalty = 0.5 * float(decays @ intermediate_result.x**2)
+            self._note((float(intermediate_result.fun) - penalty) / self.objective.divisor + penalty)
 
         start = numpy.array([each.value for each in self.parameters])
         options = {"maxfun": settings.max_fun, "maxiter": settings.max_iter, "gtol": settings.tol}
@@ -217,8 +215,50 @@ class Solver:
         self.progress.n_iter = min(int(found.nit), settings.max_iter)
         if not math.isfinite(found.fun):
             raise NonFiniteError(f"{settings.kind} expected a finite loss but got {found.fun!r}; scale the data")
+        self.history.stopped = "epochs" if found.status == 1 else "converged"
         if found.status == 1:
             self._warn(f"lbfgs stopped after {found.nit} iterations (max_iter) or {found.nfev} losses (max_fun)")
+
+    def least_squares(self) -> None:
+        """Minimise squared errors by `LevenbergMarquardt`, whose loss is twice ours over the outputs."""
+        settings, half = self.settings, 0.5 * self.objective.outputs
+        everything, decays = range(len(self.samples.rows)), self._decays()
+        optimiser = LevenbergMarquardt(
+            self.parameters, weight_decay=[decay / half for decay in decays], tolerance=settings.tol / half
+        )
+        steps = self._steps(losses.mse, optimiser, len(everything), settings.max_iter)
+        recipe = self._recipe(losses.mse, optimiser, len(everything))
+        full = FullSteps(steps, self.model, recipe, optimiser, (self.samples.rows, self.samples.targets))
+        for iteration in range(1, settings.max_iter + 1):
+            pairs = zip(decays, self.parameters, strict=True)
+            penalty = 0.5 * math.fsum(decay * each.value**2 for decay, each in pairs)
+            (loss,) = full.run([everything])
+            full.write_back()
+            if not math.isfinite(loss):
+                raise NonFiniteError(f"{settings.kind} expected a finite loss but got {loss!r}; scale the data")
+            self._note(0.5 * loss + penalty)
+            self.progress.n_iter = iteration
+            if optimiser.has_converged:
+                break
+        self.history.stopped = "converged" if optimiser.has_converged else "epochs"
+        if not optimiser.has_converged:
+            self._warn(f"the loss still fell in the last of max_iter={settings.max_iter} iterations; raise max_iter")
+
+    def _note(self, loss: float) -> None:
+        """Write down an iteration."""
+        self.history.loss.append(loss)
+        self.history.learning_rate.append(1.0)
+        count = len(self.history.loss)
+        if self.settings.verbose:
+            print(f"Iteration {count}, loss = {loss:.8f}")
+        if self.settings.every and count % self.settings.every == 0:
+            self._record(count)
+
+    def _decays(self) -> list[float]:
+        """Return for each parameter what the penalty's derivative is a multiple of, over all samples."""
+        penalised = set(map(id, weights_of(self.model)))
+        share = self.settings.alpha / self.samples.total()
+        return [share if id(each) in penalised else 0.0 for each in self.parameters]
 
     # ---- both ----
 
@@ -231,12 +271,15 @@ class Solver:
         squares = math.fsum(weight.value**2 for weight in weights_of(self.model))
         return loss + 0.5 * self.settings.alpha * squares / self.samples.total()
 
-    def _steps(self, optimiser: Optimiser, size: int, epochs: int) -> Steps:
-        rows, targets, weights = self.samples
-        recipe = Recipe(self.objective.loss, optimiser, size, None if weights is None else weights.tolist())
-        eager = EagerSteps(self.model, recipe, rows.tolist(), targets.tolist())
-        steps, self.history.reason = choose_steps("auto", eager, epochs)
-        self.history.compiled = not self.history.reason
+    def _recipe(self, loss: Loss, optimiser: Optimiser, size: int) -> Recipe:
+        weights = self.samples.weights
+        return Recipe(loss, optimiser, size, None if weights is None else weights.tolist())
+
+    def _steps(self, loss: Loss, optimiser: Optimiser, size: int, epochs: int) -> Steps:
+        rows, targets, _ = self.samples
+        recipe = self._recipe(loss, optimiser, size)
+        steps, reason = choose_steps("auto", EagerSteps(self.model, recipe, rows.tolist(), targets.tolist()), epochs)
+        self.history.reason, self.history.compiled = reason, not reason
         return steps
 
     def _assign(self, values: Iterable[Any]) -> None:

@@ -78,7 +78,7 @@ def test_names_of_scikit_learn():
     same = [nn.MLPClassifier([2], name, max_iter=2, random_state=0).fit(X, y) for name in ("logistic", "sigmoid")]
     assert same[0].loss_ == same[1].loss_
     with pytest.raises(
-        ValueError, match="solver to be one of adam, adamw, sgd, rmsprop, adagrad, lbfgs but got 'bfgs'"
+        ValueError, match="solver to be one of adam, adamw, sgd, rmsprop, adagrad, lbfgs, lm but got 'bfgs'"
     ):
         nn.MLPClassifier(solver="bfgs").fit(X, y)
 

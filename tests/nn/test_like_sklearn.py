@@ -174,6 +174,45 @@ def test_all_samples_at_once_by_lbfgs():
 
 
 @ignoring
+def test_least_squares_of_small_networks_in_few_iterations():
+    X = numpy.linspace(-2.0, 2.0, 50)[:, None]
+    y = numpy.sin(3.0 * X[:, 0])
+    options = {"hidden_layer_sizes": [8], "activation": "tanh", "random_state": 0, "tol": 1e-9, "max_iter": 300}
+    few = nn.MLPRegressor(**options, solver="lm", alpha=1e-6).fit(X, y)
+    assert few.loss_ < 1e-5
+    assert few.loss_curve_[0] > few.loss_curve_[-1] >= few.loss_ > 0.0
+    assert few.history_.stopped == "converged" and few.n_iter_ == len(few.loss_curve_) < 300
+    # Of several outputs and weighted samples it is the same minimum that lbfgs finds.
+    X, y = diabetes()
+    several, weights = numpy.column_stack([y, X[:, 0] * y]), numpy.linspace(0.0, 2.0, len(X))
+    options |= {"hidden_layer_sizes": [2], "alpha": 20.0, "max_iter": 5000, "tol": 1e-8}
+    found = [nn.MLPRegressor(**options, solver=solver).fit(X, several, weights) for solver in ("lm", "lbfgs")]
+    for estimator in found:
+        start = estimator.loss_
+        for k, array in enumerate(estimator.coefs_):
+            for sign in (1e-4, -1e-4):
+                moved = estimator.coefs_
+                moved[k] = array + sign
+                nudged = nn.MLPRegressor(**options, solver="lm", warm_start=True)
+                vars(nudged).update(vars(pickle.loads(pickle.dumps(estimator))))
+                nudged.coefs_ = moved
+                squares = sum((part**2).sum() for part in moved)
+                errors = ((nudged.predict(X) - several) ** 2).sum(axis=1)
+                penalised = 0.5 * numpy.average(errors, weights=weights) + 10.0 * squares / weights.sum()
+                before = ((estimator.predict(X) - several) ** 2).sum(axis=1)
+                old = sum((part**2).sum() for part in estimator.coefs_)
+                assert penalised > 0.5 * numpy.average(before, weights=weights) + 10.0 * old / weights.sum()
+        errors = 0.5 * numpy.average(((estimator.predict(X) - several) ** 2).mean(axis=1), weights=weights)
+        penalty = 10.0 * sum((part**2).sum() for part in estimator.coefs_) / weights.sum()
+        assert start == pytest.approx(errors + penalty) == pytest.approx(estimator.loss_curve_[-1], rel=1e-6)
+    with pytest.warns(ConvergenceWarning, match="MLPRegressor has not converged: .* max_iter=2 iterations"):
+        nn.MLPRegressor(solver="lm", max_iter=2, tol=0, random_state=0).fit(X, y)
+    for kind, options in ((nn.MLPRegressor, {"loss": "poisson"}), (nn.MLPClassifier, {})):
+        with pytest.raises(ValueError, match=f"{kind.__name__} expected a solver other than 'lm'"):
+            kind(solver="lm", **options).fit(X, (y > 0).astype(int))
+
+
+@ignoring
 def test_parts_one_after_another_equal_theirs():
     X, y = load_iris(return_X_y=True)
     X = StandardScaler().fit_transform(X)
@@ -245,7 +284,7 @@ def test_classes_count_as_they_are_weighted():
 
 
 @ignoring
-@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs"])
+@pytest.mark.parametrize("solver", ["adam", "adamw", "sgd", "rmsprop", "adagrad", "lbfgs", "lm"])
 def test_the_loss_is_that_of_the_model_kept(solver):
     X, y = diabetes()
     weights = numpy.linspace(0.0, 2.0, len(X))
