@@ -70,7 +70,7 @@ LAYERS = {
     "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses/ metrics evaluating data tensors overview module activations
+        architecture predicting losses/ metrics evaluating data tensors overview inside module activations
         initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
         machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
         running training building saving chain converting export estimators/ __init__
