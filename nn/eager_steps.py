@@ -19,6 +19,8 @@ from .recipe import Recipe
 class EagerSteps:
     """Build the graph of each batch, as a loop written by hand would."""
 
+    reason = ""
+
     def __init__(self, model: Module, recipe: Recipe, rows: list[Row], targets: list[Any]) -> None:
         self.model, self.recipe, self.optimiser = model, recipe, recipe.optimiser
         self.rows, self.targets = rows, targets

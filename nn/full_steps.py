@@ -12,6 +12,7 @@ from chainrule import Var
 from chainrule.data import Row
 from chainrule.errors import describe, needing
 
+from .architecture import architecture
 from .data import Samples
 from .losses import mse
 from .machine_steps import MachineSteps
@@ -46,10 +47,27 @@ class FullSteps:
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
         self.batch: Sequence[int] = ()
-        self.is_compiled = isinstance(steps, MachineSteps)
-        options: dict[str, Any] = {"batch": ("x", "target", "share"), "threads": recipe.threads}
+        self._compile()
+
+    @property
+    def reason(self) -> str:
+        """Why steps are taken through graphs after all."""
+        return self.steps.reason
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether errors come from machine code."""
+        return isinstance(self.steps, MachineSteps) and not self.steps.reason
+
+    def _compile(self) -> None:
+        """Compile errors and their derivatives, which happens when they are first asked for."""
+        options: dict[str, Any] = {"batch": ("x", "target", "share"), "threads": self.recipe.threads}
         self.compiled_errors = chainrule.compile(self._errors_of, **options)
         self.compiled_slopes = chainrule.compile(chainrule.jacobian(self._errors_of), **options)
+        self.key = self._key()
+
+    def _key(self) -> Any:
+        return architecture(self.model, set(map(id, self.optimiser.parameters)))[0]
 
     # ---- what an optimiser asks for ----
 
@@ -122,8 +140,10 @@ class FullSteps:
         self.steps.write_back()
 
     def read_again(self) -> None:
-        """Continue from the current values of the parameters."""
+        """Continue from parameters and model as they are now, whatever a callback changed there."""
         self.steps.read_again()
+        if self._key() != self.key:
+            self._compile()
 
     def snapshot(self) -> Any:
         """Return the current values of the parameters, to keep."""

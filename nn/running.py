@@ -193,6 +193,8 @@ class Run:
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
+        if self.steps.reason:
+            history.compiled, history.reason = False, self.steps.reason
         self._call("on_end")
         return history
 

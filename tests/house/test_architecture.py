@@ -71,8 +71,9 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         architecture predicting losses/ metrics data tensors overview module activations initialise layers blocks/
-        schedules optimisers/ recipe history eager_steps machine_steps steps full_steps arguments callbacks checkpoints
-        patience progress running training building saving chain converting export estimators __init__
+        schedules optimisers/ recipe history eager_steps step_functions machine_steps steps full_steps arguments
+        callbacks checkpoints patience progress running training building saving chain converting export estimators
+        __init__
     """,
     "nn/blocks": "rows normalising recurrent sequences residual __init__",
     "nn/losses": "items numbers classes naming __init__",
