@@ -277,6 +277,29 @@ def test_models_are_saved_and_built_again(name, suffix, tmp_path):
     assert again.predict(rows) == model.predict(rows)
 
 
+def test_lists_of_parameters_are_tensors(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+
+    class Own(nn.Module):
+        def __init__(self):
+            self.norm, self.embedding = nn.LayerNorm(3), nn.Embedding(4, 2, seed=1)
+            self.ragged = [[Var(1.0)], [Var(2.0), Var(3.0)]]
+            self.mixed = [Var(1.0), [Var(2.0)]]
+            self.deep = [[[Var(1.0), Var(2.0)]]]
+            self.named = {"00": Var(1.0), "1000000000": Var(2.0)}
+
+    model = Own()
+    nn.save(model, tmp_path / "model.safetensors")
+    with safetensors.safe_open(tmp_path / "model.safetensors", "numpy") as file:
+        names = file.keys()
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    shapes = {name: shape for name, shape in found.items() if shape}
+    assert shapes == {"norm.weights": (3,), "norm.biases": (3,), "embedding.rows": (4, 2), "deep.0": (1, 2)}
+    again = shaken(Own())
+    nn.load(tmp_path / "model.safetensors", again)
+    assert again.state_dict() == model.state_dict()
+
+
 @pytest.mark.parametrize("name", ["embedding", "lstm", "attention"])
 def test_sizes_are_counted_before_anything_is_built(name, tmp_path):
     model, _ = model_and_rows(name)
