@@ -26,6 +26,7 @@ from .blocks import LSTM as LSTM
 from .blocks import RNN as RNN
 from .blocks import Attention as Attention
 from .blocks import Conv1d as Conv1d
+from .blocks import Dropout as Dropout
 from .blocks import Embedding as Embedding
 from .blocks import LayerNorm as LayerNorm
 from .blocks import PReLU as PReLU

@@ -153,6 +153,10 @@ class History:
         table = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         return "\n".join([repr(self), *(table if count else [])])
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
+
     def __repr__(self) -> str:
         epochs = len(self.loss)
         text = f"History of {epochs} epoch{'' if epochs == 1 else 's'}"

@@ -11,11 +11,13 @@ from chainrule import Var
 from chainrule.data import number_within
 from chainrule.errors import describe
 
-from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics, try_targets
+from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
+from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
-from .checkpoints import digest, read
+from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
+from .evaluating import try_targets
 from .full_steps import FullSteps
 from .history import History
 from .losses import find_loss
@@ -25,7 +27,8 @@ from .optimisers import FullBatch, Optimiser
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
-from .running import Measuring, Run, State
+from .resuming import State
+from .running import Measuring, Run
 from .schedules import Schedule
 from .steps import choose_steps
 
@@ -165,12 +168,15 @@ def fit(
         clip_value=None if clip_value is None else number_within("fit", "clip_value", clip_value, zero=False),
         clip_norm=None if clip_norm is None else number_within("fit", "clip_norm", clip_norm, zero=False),
         threads=count_of("threads", threads),
+        draws=draws_of(model, rows[0]),
+        source=source,
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
-    for part in (parts.training, seen):
-        try_targets(model, measure, *part)
-    try_metrics(measures, model, *seen)
+    first = model.predict(rows[:1])[0]
+    for part in filter(None, (parts.training, parts.held_out)):
+        try_targets(measure, first, part[1])
+    try_metrics(measures, first, seen[1])
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(
@@ -180,13 +186,13 @@ def fit(
         mover,
         parts.taken,
         {
-            "data": digest([*samples, *(parts.held_out or ())]),
             "loss": getattr(measure, "__name__", type(measure).__name__),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
             "steps_per_epoch": order.each,
         },
+        [*samples, *(parts.held_out or ())],
     )
     if kept is not None:
         state.resume(kept)

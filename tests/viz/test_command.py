@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
+import webbrowser
 
 import pytest
 from chainrule.data.files import write_whole
@@ -41,6 +43,14 @@ def test_a_file_may_follow_its_option_without_a_space(capsys, tmp_path, monkeypa
     for arguments in (["x*x", "x=2", "-op3.svg"], ["-op3.svg", "-offset*2", "offset=1"]):
         assert main(["draw", *arguments]) == 0
         assert capsys.readouterr().out == "wrote p3.svg\n"
+
+
+def test_playground(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["playground"]) == main(["playground", "-o", "a/b.html"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["wrote playground.html", f"wrote {os.path.join('a', 'b.html')}"]
+    assert (tmp_path / "playground.html").read_bytes() == (tmp_path / "a/b.html").read_bytes()
+    assert "a path ending in .html" in refuse(capsys, "playground", "-o", "page.png")
 
 
 def test_formula(capsys):
@@ -228,3 +238,21 @@ def test_devices_are_written_to(tmp_path):
     write_whole(tmp_path / "pipe", b"text")
     assert os.read(reader, 10) == b"text"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_pictures_are_styled_and_opened(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pygraphviz")
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    path = tmp_path / "graph.svg"
+    given = ["draw", "x/y", "x=1", "y=3", "-o", str(path), "--theme", "dark", "--direction", "TB", "--digits", "3"]
+    assert main([*given, "--open"]) == 0
+    assert opened == [path.as_uri()] and capsys.readouterr().out == f"wrote {path}\n"
+    picture = path.read_text("utf-8")
+    assert "0.333<" in picture and "0.3333" not in re.sub("<title>.*?</title>", "", picture)
+    assert 'fill="#14181f"' in picture
+    assert main(["draw", "x/y", "x=1", "y=3", "-o", str(path), "--digits", "99"]) == 2
+    assert "digits" in capsys.readouterr().err
+    assert main(["draw", "x", "x=1", "--theme", "pink"]) == 2
+    page = tmp_path / "steps.html"
+    assert main(["explain", "x*y", "x=1", "y=3", "-o", str(page), "--open"]) == 0 and opened[-1] == page.as_uri()

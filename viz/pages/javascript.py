@@ -39,7 +39,7 @@ EVALUATE = {
     "floor_divide": (
         "{ if (y === 0) return x / y; const r = x % y;"
         " const q = (x - r) / y - (r !== 0 && (r < 0) !== (y < 0) ? 1 : 0);"
-        " return r !== r ? NaN : q === 0 ? (x / y < 0 ? -0 : 0) : Math.round(q); }"
+        " return r !== r ? NaN : q === 0 ? (x / y) * 0 : Math.round(q); }"
     ),
     "abs": "Math.abs(x)",
     "sign": "Math.sign(x)",
