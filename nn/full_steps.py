@@ -40,6 +40,8 @@ class FullSteps:
         name = type(optimiser).__name__
         if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
             raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
+        if recipe.draws:
+            raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
         if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
             raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
         with needing(f"nn.{name}", "numpy"):

@@ -214,6 +214,12 @@ def test_what_fit_refuses(options, error, message):
         nn.fit(model_of(), ROWS, NUMBERS, epochs=2, **options)
 
 
+def test_dropout_is_refused():
+    model = nn.Sequential(nn.Layer(2, 4), nn.Dropout(0.5), nn.Layer(4, 1))
+    with pytest.raises(ValueError, match="fit expected no Dropout with LBFGS"):
+        nn.fit(model, ROWS, NUMBERS, optimiser="lbfgs", epochs=2)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [

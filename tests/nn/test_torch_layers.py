@@ -6,6 +6,7 @@ import random
 import chainrule
 import pytest
 from chainrule import Var, nn
+from chainrule.nn import predicting
 
 ROWS = [[0.3 * i - 0.7 * j + 0.1 * i * j for j in range(4)] for i in range(5)]
 
@@ -338,6 +339,17 @@ def test_rows_of_rows_are_predicted(outputs):
 
         again = numpy.array(compiled(numpy.array(rows)))
     assert flat(numpy.array(found).tolist()) == pytest.approx(flat(numpy.moveaxis(again, 2, 0).tolist()), rel=1e-12)
+
+
+@pytest.mark.parametrize("model", [nn.RNN(2, 3, sequence=True, seed=1), nn.Attention(2, seed=1)])
+def test_machine_code_predicts_rows_of_rows(model):
+    numpy = pytest.importorskip("numpy")
+    source = random.Random(5)
+    rows = [[source.uniform(-1, 1) for _ in range(4)] for _ in range(300)]
+    found = predicting.predicted_array(model, rows, at_once=True)
+    assert found is not None
+    wanted = [[[x.value for x in row] for row in model(sample)] for sample in rows]
+    assert found == pytest.approx(numpy.array(wanted), rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize(
