@@ -52,11 +52,6 @@ class FullSteps:
         self._compile()
 
     @property
-    def reason(self) -> str:
-        """Why steps are taken through graphs after all."""
-        return self.steps.reason
-
-    @property
     def is_compiled(self) -> bool:
         """Whether errors come from machine code."""
         return isinstance(self.steps, MachineSteps) and not self.steps.reason
@@ -70,6 +65,11 @@ class FullSteps:
 
     def _key(self) -> Any:
         return architecture(self.model, set(map(id, self.optimiser.parameters)))[0]
+
+    @property
+    def reason(self) -> str:
+        """Why the other steps are taken through graphs after all."""
+        return self.steps.reason
 
     # ---- what an optimiser asks for ----
 
