@@ -49,6 +49,7 @@ class FullSteps:
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
         self.batch: Sequence[int] = ()
+        self.columns: tuple[Array, Array, Array] | None = None
         self._compile()
 
     @property
@@ -114,9 +115,12 @@ class FullSteps:
         return _errors(model(x), target, share)
 
     def _columns(self) -> tuple[Array, Array, Array]:
-        chosen = [[part[k] for k in self.batch] for part in (self.rows, self.targets)]
-        rows, targets = [self.np.array(part, dtype=float) for part in chosen]
-        return rows, targets, self.np.sqrt(self.recipe.shares(self.batch))
+        """Return rows, targets and roots of shares of the batch, which is the same one each time as a rule."""
+        if self.columns is None:
+            chosen = [[part[k] for k in self.batch] for part in (self.rows, self.targets)]
+            rows, targets = [self.np.array(part, dtype=float) for part in chosen]
+            self.columns = rows, targets, self.np.sqrt(self.recipe.shares(self.batch))
+        return self.columns
 
     def _recorded(self) -> list[Var]:
         shares = [math.sqrt(share) for share in self.recipe.shares(self.batch)]
@@ -128,7 +132,8 @@ class FullSteps:
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
         """Take an iteration for each batch, and yield the loss before it."""
         for batch in batches:
-            self.batch = batch
+            if list(batch) != list(self.batch):
+                self.batch, self.columns = batch, None
             loss = self.optimiser.iterate(self)
             self.optimiser.steps += int(math.isfinite(loss))
             yield loss
