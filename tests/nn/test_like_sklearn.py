@@ -188,7 +188,6 @@ def test_least_squares_of_small_networks_in_few_iterations():
     options |= {"hidden_layer_sizes": [2], "alpha": 20.0, "max_iter": 5000, "tol": 1e-8}
     found = [nn.MLPRegressor(**options, solver=solver).fit(X, several, weights) for solver in ("lm", "lbfgs")]
     assert found[0].history_.stopped == found[1].history_.stopped == "converged"
-    assert found[0].n_iter_ < found[1].n_iter_
     for estimator in found:
         start = estimator.loss_
         for k, array in enumerate(estimator.coefs_):
