@@ -11,12 +11,13 @@ from chainrule import Var
 from chainrule.data import number_within
 from chainrule.errors import describe
 
-from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics, try_targets
+from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
 from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
 from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
+from .evaluating import try_targets
 from .full_steps import FullSteps
 from .history import History
 from .losses import find_loss
@@ -172,9 +173,10 @@ def fit(
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
+    first = model.predict(rows[:1])[0]
     for part in filter(None, (parts.training, parts.held_out)):
-        try_targets(model, measure, *part)
-    try_metrics(measures, model, *seen)
+        try_targets(measure, first, part[1])
+    try_metrics(measures, first, seen[1])
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(

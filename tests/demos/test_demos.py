@@ -53,11 +53,7 @@ import runpy, sys
 end = sys.argv.index("--")
 hidden = set(sys.argv[1:end])
 sys.argv[:] = sys.argv[end + 1:]
-class Hide:
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in hidden:
-            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
-sys.meta_path.insert(0, Hide())
+sys.modules.update(dict.fromkeys(hidden))
 sys.path[0] = sys.argv[0].rpartition("/")[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """

@@ -70,10 +70,10 @@ LAYERS = {
     "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses/ metrics data tensors overview module activations initialise layers
-        blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps
-        full_steps arguments callbacks checkpoints resuming patience progress interrupts running training
-        building saving chain converting export estimators/ __init__
+        architecture predicting losses/ metrics evaluating data tensors overview module activations
+        initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
+        machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
+        running training building saving chain converting export estimators/ __init__
     """,
     "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
     "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",

@@ -215,6 +215,8 @@ function expression_tab(changed) {
   }
   window.addEventListener("resize", () => { if (!element("expression").hidden) shown(); });
 
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (!element("expression").hidden) shown(); });
+
   return {
     shown,
     open(state) {

@@ -81,7 +81,9 @@ function tell_chain(box, chain, name, phase) {
     ]);
     const product = make("div", "factors", ...boxes, make("span", "times", "="), make("div", "factor result", make("span", "top", `dL/d${name}`), make("strong", "", show(chain.grad, 5)),
       make("span", "why", chain.grad > 0 ? "raising it raises the loss" : chain.grad < 0 ? "raising it lowers the loss" : "nothing changes")));
-    shown.push(part("2 Backward: the slopes on the way, multiplied", product, ...lines(chain.backward)));
+    const whole = part("The gradient: the slopes on the way, multiplied", product);
+    whole.classList.add("product");
+    shown.push(part("2 Backward: from the loss to this neuron", ...lines(chain.backward)), whole);
   }
   if (phase !== "forward" && phase !== "backward") shown.push(part("3 Update: a little against the gradient", ...lines(chain.update)));
   box.replaceChildren(...shown);

@@ -4,7 +4,7 @@ const PROBLEMS = [
   { name: "Two moons", data: "moons" },
   { name: "Circles", data: "circles", layer1: "4", layer2: "0" },
   { name: "AND gate", data: "and", layer1: "0", layer2: "0", loss: "squared", rate: "3", batch: "all" },
-  { name: "XOR gate", data: "xor", layer1: "2", layer2: "0", activation: "tanh", loss: "squared", rate: "1", batch: "all", speed: "5", seed: "2" },
+  { name: "XOR gate", data: "xor", layer1: "2", layer2: "0", activation: "sigmoid", loss: "squared", rate: "10", batch: "all" },
   { name: "Spiral", data: "spiral", noise: "0.05", layer3: "8", speed: "5" },
   { name: "Celsius", data: "celsius", noise: "0", samples: "100", layer1: "2", layer2: "0", activation: "linear", loss: "squared", batch: "all" },
   { name: "A wave", data: "wave", samples: "100", layer1: "8", layer2: "0", loss: "squared" },
@@ -39,7 +39,7 @@ function network_tab(changed) {
     const { network, set, sides } = training;
     field = fields_of(network, sides, side, set.is_classes, field);
     const notes = is_playing ? null : notes_of();
-    draw_scene(element("scene"), scene, network, field, side, chosen, set.labels, notes, kept);
+    draw_scene(element("scene"), { ...scene, is_back: phase === "backward" || phase === "update" }, network, field, side, chosen, set.labels, notes, kept);
     space = draw_map(element("map"), set, sides, field, side, is_playing ? -1 : sample, kept);
     if (frames % 6 === 0 || !is_playing) draw_curve(element("losses"), training.losses, "epoch", "loss");
     element("epochs").textContent = String(training.epochs);

@@ -85,6 +85,16 @@ function draw_scene(canvas, scene, network, field, side, chosen, labels, notes, 
   });
   pen.globalAlpha = 1;
   const picked = edges[chosen];
+  // On the way back: the lines through which the gradient has come to the weight.
+  for (const edge of scene.is_back && picked ? edges : []) {
+    if (edge.bias || edge.l <= picked.l || (edge.l === picked.l + 1 && edge.i !== picked.j)) continue;
+    path(edge);
+    pen.globalAlpha = edge.l === picked.l + 1 ? 0.8 : 0.3;
+    pen.strokeStyle = pink;
+    pen.lineWidth = 2;
+    pen.stroke();
+  }
+  pen.globalAlpha = 1;
   if (picked && !picked.bias) {
     const w = network.weights[picked.l][picked.at];
     path(picked);
