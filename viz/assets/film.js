@@ -1,5 +1,6 @@
 
 const film = JSON.parse(element("data").textContent);
+if (film.size) [element("picture").style.maxWidth, element("picture").style.height] = film.size.map((side) => `${side}px`);
 const isMap = film.names.length > 0;
 // Two digits are a score for a place, from -MOST to MOST with the border at 0.
 const MOST = 64 ** 2 / 2 - 1;
@@ -42,6 +43,13 @@ function plot(id, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String
   pen.fillStyle = colour("--page");
   pen.fillRect(0, 0, width, height);
   const box = { left: margin.left, top: margin.top, width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
+  if (film.even && id === "picture") {
+    const scale = Math.min(box.width / (x1 - x0), box.height / (y1 - y0));
+    box.left += (box.width - scale * (x1 - x0)) / 2;
+    box.top += (box.height - scale * (y1 - y0)) / 2;
+    box.width = scale * (x1 - x0);
+    box.height = scale * (y1 - y0);
+  }
   const at = (x, y) => [
     box.left + ((x - x0) / (x1 - x0)) * box.width,
     box.top + ((y1 - y) / (y1 - y0)) * box.height,
