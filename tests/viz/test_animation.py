@@ -210,7 +210,8 @@ def test_films_have_the_size_that_is_asked_for(tmp_path):
     image = pytest.importorskip("PIL.Image")
     history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=2, record=True)
     for size, wanted in ((None, (512, 352)), ((800, 450), (800, 450))):
-        assert image.open(viz.animate(history, tmp_path / "film.gif", size=size)).size == wanted
+        with image.open(viz.animate(history, tmp_path / "film.gif", size=size)) as film:
+            assert film.size == wanted
     assert '"size": [800, 450]' in viz.animate(history, tmp_path / "film.html", size=(800, 450)).read_text("utf-8")
     with pytest.raises(ValueError, match="width"):
         viz.animate(history, tmp_path / "film.gif", size=(10, 10))

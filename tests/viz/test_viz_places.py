@@ -290,3 +290,15 @@ def test_the_page_of_steps_has_these_places(tmp_path: Path) -> None:
     groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
     assert len(frames) == 1 + 2 + 4 and len([group for group in groups if group.get("id", "").startswith("v")]) > 20
     assert not re.search(r'<g id="op\d+"[^>]*><title>[^<]*</title><polygon', svg)
+
+
+def test_text_stays_in_its_card_where_graphviz_places_it() -> None:
+    values = [-0.000944278, 1e-300, -123456789.0, float("nan"), 1 / 3]
+    leaves = [Var(value, label=f"W{k}[{k},{k}] MMMM %") for k, value in enumerate(values)]
+    total = cr.sum([cr.sin(leaf) for leaf in leaves])
+    total.backward()
+    plan = plan_of(viz.to_svg(total))
+    assert len(plan.texts) > 15
+    for box, texts in plan.texts:
+        for text, covered in texts:
+            assert box.left <= covered.left and covered.right <= box.right + 0.5, f"{text!r} leaves its box"

@@ -228,10 +228,8 @@ class _Placing:
         size = self.sizes[shape]
         x, y = self._at(u, v)
         shape.style["pos"] = f"{x:.2f},{y:.2f}"
-        shape.style["width"], shape.style["height"] = f"{size.width / _INCH:.3f}", f"{size.height / _INCH:.3f}"
-        # What is wider than its text still begins at the left.
-        inner = round(size.width - _MARGIN.width)
-        shape.label = re.sub("<table ", f'<table width="{inner}" ', shape.label, count=1)
+        shape.style["height"] = f"{size.height / _INCH:.3f}"
+        _set_width(shape, size.width)
 
     def _join(self, tail: Shape, head: Shape, ends: list[Point]) -> None:
         """Draw the straight arrow between two shapes of an item."""
@@ -269,6 +267,18 @@ class _Placing:
     def _at(self, u: float, v: float) -> Point:
         """Return the place on paper, in points, upwards from the bottom."""
         return (v, -self.sign * u) if self.upright else (self.sign * u, -v)
+
+
+def give_room(shape: Shape) -> None:
+    """Make a card that Graphviz is to place wide enough for its text in any usual font."""
+    if not shape.is_operation:
+        _set_width(shape, _size(shape).width)
+
+
+def _set_width(shape: Shape, width: float) -> None:
+    shape.style["width"] = f"{width / _INCH:.3f}"
+    # What is wider than its text still begins at the left.
+    shape.label = re.sub("<table ", f'<table width="{round(width - _MARGIN.width)}" ', shape.label, count=1)
 
 
 def _size(shape: Shape) -> Size:
