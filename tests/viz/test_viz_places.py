@@ -246,6 +246,15 @@ def test_folded_networks_are_in_order_too(collapse: str) -> None:
     check(viz.to_svg(network(), collapse=collapse))
 
 
+def test_operations_are_filled_whatever_their_shape() -> None:
+    svg = ElementTree.fromstring(viz.to_svg(network()))
+    for group in svg.iter(f"{SVG}g"):
+        if group.get("class") == "node operation":
+            assert [shape.get("fill") for shape in (*group.iter(f"{SVG}ellipse"), *group.iter(f"{SVG}path"))] == [
+                "#566373"
+            ]
+
+
 def test_neurons_written_out_are_in_order() -> None:
     model = nn.MLP(2, [2, 1], activation="tanh", output_activation="tanh", seed=1)
     xs: list[Any] = [Var(0.5, "x1"), Var(-1.0, "x2")]
