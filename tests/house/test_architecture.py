@@ -64,7 +64,7 @@ LAYERS = {
     "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
         picture units highlight folding ranks cards measuring columns layered placing svg layout writer
-        network dot images notebook __init__
+        network dot themed images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript templates steps play __init__",
