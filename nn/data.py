@@ -184,6 +184,21 @@ def shuffled(count: int, source: random.Random) -> Sequence[int]:
     return positions
 
 
+def drawn(count: int, source: random.Random) -> Sequence[float]:
+    """Return so many numbers between 0 and 1, as ``source.random()`` gives them, where NumPy is loaded as an array.
+
+    >>> drawn(2, random.Random(0)) == [random.Random(0).random(), 0.7579544029403025]
+    True
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or count < _MANY:
+        return [source.random() for _ in range(count)]
+    # 27 and 26 bits of two words for each number.
+    words = numpy.frombuffer(source.randbytes(8 * count), "<u4").astype(numpy.uint64)
+    numbers: Sequence[float] = ((words[::2] >> 5 << 26) + (words[1::2] >> 6)) * 2.0**-53
+    return numbers
+
+
 def _chosen(samples: Samples, positions: Sequence[int]) -> Samples:
     rows, targets = samples
     return [rows[k] for k in positions], [targets[k] for k in positions]

@@ -32,7 +32,8 @@ class History:
         compiled: whether gradients and steps ran as machine code.
         reason: why they did not; empty where they did.
         stopped: why training ended: "epochs" where all were gone through, "patience", "callback" (one of them, or
-            ``after_epoch``, returned something true), "interrupt" (Ctrl-C), "not finite"; empty before that.
+            ``after_epoch``, returned something true), "converged" (as `nn.LBFGS` does), "interrupt" (Ctrl-C), "not
+            finite"; empty before that.
         threshold: the score between two classes, for which the loss is the same whichever is true; None where targets
             are no two classes.
         recorded: with `record`, the numbers of epochs after which the following were taken; the first is 0.
@@ -151,6 +152,10 @@ class History:
         widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
         table = ["  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in lines]
         return "\n".join([repr(self), *(table if count else [])])
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         epochs = len(self.loss)

@@ -13,7 +13,7 @@ from chainrule.data import to_float
 from chainrule.errors import describe
 
 from .activations import Activation, activation_name, activation_title, find_activation
-from .initialise import Initialiser, find_initialiser, random_source
+from .initialise import Initialiser, find_bias_initialiser, find_initialiser, random_source
 from .module import Module
 
 _LISTED_NEURONS = 4  # a wider layer is printed as a count
@@ -27,10 +27,11 @@ class Neuron(Module):
     Args:
         nin: the number of inputs.
         activation: the name of a one-argument function of chainrule, "linear" or None for none, or a function.
-        initialise: "uniform", "xavier", "he", "lecun", a function of (source, nin, nout), or None to choose by the
-            activation.
+        initialise: "uniform", "normal", "xavier", "xavier_normal", "he", "he_normal", "lecun", "zeros", "ones", a
+            function of (source, nin, nout), or None to choose by the activation.
         seed: a whole number for the same weights every time, or a `random.Random`.
         nout: how many neurons share the inputs, for initialisations that ask.
+        initialise_bias: where the bias starts: a number, a name or function as for `initialise`, or None for 0.
 
     >>> neuron = Neuron(2, activation="relu", seed=1)
     >>> neuron
@@ -47,13 +48,14 @@ class Neuron(Module):
         initialise: str | Initialiser | None = None,
         seed: int | random.Random | None = None,
         nout: int = 1,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         self.nin = _size(nin, "Neuron", "nin")
         self.activation = find_activation(activation)
         draw = find_initialiser(initialise, activation_name(self.activation))
         source = random_source(seed)
         self.weights = [Var(draw(source, self.nin, nout), label=f"w{k}") for k in range(1, self.nin + 1)]
-        self.bias = Var(0.0, label="b")
+        self.bias = Var(find_bias_initialiser(initialise_bias)(source, self.nin, nout), label="b")
 
     def __call__(self, x: Any) -> Any:
         """Return the output for one row of `nin` numbers or Vars."""
@@ -88,11 +90,14 @@ class Layer(Module):
         activation: str | Activation | None = "tanh",
         initialise: str | Initialiser | None = None,
         seed: int | random.Random | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         self.nin = _size(nin, "Layer", "nin")
         self.nout = _size(nout, "Layer", "nout")
         source = random_source(seed)
-        self.neurons = [Neuron(nin, activation, initialise, source, self.nout) for _ in range(self.nout)]
+        self.neurons = [
+            Neuron(nin, activation, initialise, source, self.nout, initialise_bias) for _ in range(self.nout)
+        ]
         self.label_parameters()
 
     def label_parameters(self, mark: str = "") -> None:
@@ -162,6 +167,7 @@ class MLP(Module):
         output_activation: that of the last layer.
         seed: a whole number for the same weights every time, or a `random.Random`.
         initialise: a name, a function of (source, nin, nout), or None to choose by the activation.
+        initialise_bias: a number, a name or function as for `initialise`, or None for 0.
 
     >>> model = MLP(2, [2, 1], activation="tanh", seed=1)
     >>> model
@@ -180,6 +186,7 @@ class MLP(Module):
         output_activation: str | Activation | None = None,
         seed: int | random.Random | None = None,
         initialise: str | Initialiser | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         if isinstance(nouts, str) or not isinstance(nouts, Iterable):
             raise TypeError(
@@ -192,7 +199,8 @@ class MLP(Module):
         activations = [activation] * (len(sizes) - 2) + [output_activation]
         self.nin, self.nout = sizes[0], sizes[-1]
         self.layers = [
-            Layer(sizes[k], sizes[k + 1], activations[k], initialise, source) for k in range(len(activations))
+            Layer(sizes[k], sizes[k + 1], activations[k], initialise, source, initialise_bias)
+            for k in range(len(activations))
         ]
         for number, layer in enumerate(self.layers, 1):
             layer.label_parameters(str(number))

@@ -11,6 +11,7 @@ from chainrule import TraceError, no_grad
 from chainrule.errors import needing
 from chainrule.graph import arrays_whole_from
 
+from .data import drawn
 from .eager_steps import EagerSteps
 from .predicting import predicted_array, repeats
 from .step_functions import step_functions
@@ -62,6 +63,7 @@ class MachineSteps:
         shape = self.most, self.size
         self.batches = [self.np.zeros((*shape, *part.shape[1:])) for part in (self.rows, self.targets)]
         self.shares: Any = self.np.zeros(shape)
+        self.drawn = [self.np.zeros((*shape, self.recipe.draws))] if self.recipe.draws else []
         self.unused = self.optimiser.scalars()  # for calls whose update is dropped: a schedule may end with the steps
         self._compile()
 
@@ -72,9 +74,11 @@ class MachineSteps:
 
         Errors: those of tracing; `ValueError` for a model that draws random numbers, and for a loss that is no mean.
         """
+        start = self.recipe.source.getstate()
         batch = range(min(self.size, max(2, _MOST_TRIED // max(1, len(self.values)))))
         wanted = [self.eager.take(batch), *[parameter.grad for parameter in self.optimiser.parameters]]
         self.optimiser.zero_grad()
+        self.recipe.source.setstate(start)  # for the same numbers, which are not used up
         self.key, self.functions = step_functions(self.model, self.recipe, self.unused)
         was_tried = self.functions.is_tried
         if not was_tried and not repeats(self.model, self.eager.rows[0], len(self.values)):
@@ -94,7 +98,9 @@ class MachineSteps:
 
     def _check_agreement(self, batch: Sequence[int], wanted: list[float]) -> None:
         """Compare a loss and its gradients with those of the graph."""
+        start = self.recipe.source.getstate()
         (_, gradients, _), losses = self._call([batch], [self.unused])
+        self.recipe.source.setstate(start)
         found = [float(losses[0]), *gradients.tolist()]
         size_of_data = max(1.0, abs(self.rows).max(), abs(self.targets).max())
         tolerance = _AGREEMENT * max(map(abs, wanted)) + _ROUNDING * size_of_data
@@ -113,12 +119,15 @@ class MachineSteps:
         """Return the loss over the samples at these positions, and keep its gradients."""
         if self.reason:
             return self.eager.take(batch)
+        start = self.recipe.source.getstate() if self.drawn else None
         (_, self.gradients, _), losses = self._call([batch], [self.unused])
         self.is_written = False
         if math.isfinite(losses[0]):
             return float(losses[0])
         # The graph may tell what was wrong: a class that has no score, say.
         self.write_back()
+        if start is not None:
+            self.recipe.source.setstate(start)
         return self.eager.take(batch)
 
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
@@ -144,9 +153,12 @@ class MachineSteps:
         if error is not None:
             yield from self._by_machine(batches[: len(scalars)]) if scalars else ()
             raise error
+        start = self.recipe.source.getstate() if self.drawn else None
         state, losses = self._call(batches, scalars)
         finite = self.np.isfinite(losses)
         good = len(batches) if finite.all() else int(finite.argmin())
+        if good < len(batches) and start is not None:
+            self.recipe.source.setstate(start)
         if 0 < good < len(batches):
             state, _ = self._call(batches[:good], scalars[:good])
         if good:
@@ -176,7 +188,7 @@ class MachineSteps:
         self._gather(batches)
         padded = self.np.zeros((self.most, len(scalars[0])))
         padded[: len(scalars)] = scalars
-        given = float(len(batches)), *self.batches, self.shares, padded, self.values, *self.memories
+        given = float(len(batches)), padded, *self.batches, self.shares, *self.drawn, self.values, *self.memories
         # Vars that the loss closes over are numbers here; the state is traced as a few arrays, whatever its size.
         with no_grad(), arrays_whole_from(_WHOLE):
             try:
@@ -199,10 +211,14 @@ class MachineSteps:
         positions = np.concatenate(full).astype(np.intp, copy=False).reshape(count, size)
         for part, batch in zip((self.rows, self.targets), self.batches, strict=True):
             np.take(part, positions, axis=0, out=batch[:count], mode="clip")
+        counted = np.arange(size) < lengths[:, None]
+        for part in self.drawn:
+            numbers = drawn(int(lengths.sum()) * self.recipe.draws, self.recipe.source)
+            part[:count][counted] = np.reshape(numbers, (-1, self.recipe.draws))
         if is_full and self.weights is None:
             self.shares[:count] = 1.0 / size
             return
-        weights = (np.arange(size) < lengths[:, None]) * (1.0 if self.weights is None else self.weights[positions])
+        weights = counted * (1.0 if self.weights is None else self.weights[positions])
         totals = weights.sum(axis=1, keepdims=True)
         self.shares[:count] = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0.0)
 

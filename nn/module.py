@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
@@ -11,8 +12,9 @@ from chainrule.data import held, plain, to_float
 from chainrule.errors import describe
 
 from .data import samples_of, weights_of
+from .evaluating import loss_of, many, measured, try_targets
 from .losses import find_loss
-from .metrics import Metric, border, find_metrics, loss_of, measured
+from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
 from .predicting import predicted_array, predictions
 from .tensors import spread
@@ -174,7 +176,8 @@ class Module:
         rows, targets = samples_of(X, y, "evaluate")
         measure, measures = find_loss(loss, "evaluate"), find_metrics(metrics, "evaluate")
         weights = weights_of(sample_weight, None, targets, "evaluate")
-        found = self.predict(rows)
+        found = self.predict(many(rows))
+        try_targets(measure, plain(found[:1])[0], targets)
         threshold = border(measure, targets, self)
         value = loss_of(measure, found, targets, weights)
         return {"loss": value, **measured(measures, targets, found, weights, threshold)}
@@ -356,6 +359,10 @@ class Module:
                 )
             parameters[name] = parameter
         return parameters
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         count = len(self.parameters())

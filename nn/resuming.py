@@ -83,3 +83,5 @@ class State:
         set_source_state(self.source, kept["source"])
         self.order.waiting = kept["waiting"]
         self.history.go_on(kept["history"])
+        for loss in self.history.validation_loss or self.history.loss:
+            self.optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew

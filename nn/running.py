@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import statistics
 import time
@@ -15,9 +16,10 @@ from chainrule import NonFiniteError
 from .callbacks import Callback, Training
 from .checkpoints import write
 from .data import Batches, Samples
+from .evaluating import loss_of, many, measured
 from .history import History
 from .interrupts import Interrupt
-from .metrics import Metric, loss_of, measured
+from .metrics import Metric
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
@@ -49,12 +51,22 @@ class Measuring:
     weights: Sequence[float] | None
     threshold: float | None
 
+    @functools.cached_property
+    def arrays(self) -> Samples:
+        """The samples, as arrays where they are many."""
+        rows, targets = self.samples
+        return many(rows), many(targets)
+
     def into(self, history: History, steps: Steps) -> None:
         """Append the measurements of an epoch."""
         if not self.is_held_out and not self.metrics:
             return
-        rows, targets = self.samples
-        predictions = steps.predict(rows)
+        rows, targets = self.arrays
+        if rows is self.samples[0]:
+            predictions = steps.predict(rows)
+        else:
+            steps.write_back()
+            predictions = history.model.predict(rows)
         if self.is_held_out:
             history.validation_loss.append(loss_of(self.loss, predictions, targets, self.weights))
         found = measured(self.metrics, targets, predictions, self.weights, self.threshold)
@@ -163,6 +175,7 @@ class Run:
         history.learning_rate.append(rate)
         self.measuring.into(history, self.steps)
         self.best.after((history.validation_loss or history.loss)[-1])
+        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
@@ -172,6 +185,8 @@ class Run:
         history.seconds.append(time.perf_counter() - start)
         self.is_between = True
         self._warn(losses)
+        if self.state.optimiser.has_converged:
+            history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
         if self.callbacks:

@@ -11,6 +11,7 @@ from typing import Any, final
 import chainrule
 
 from .architecture import Latest, architecture
+from .blocks import drawing
 from .module import Module
 from .optimisers import Optimiser
 from .recipe import Recipe
@@ -39,7 +40,7 @@ def step_functions(
     moving = {id(parameter): k for k, parameter in enumerate(recipe.optimiser.parameters)}
     structure, found = architecture(model, moving)
     order = tuple([moving[id(parameter)] for parameter in found])
-    bounds = recipe.l1, recipe.clip_value, recipe.clip_norm, recipe.threads
+    bounds = recipe.l1, recipe.clip_value, recipe.clip_norm, recipe.threads, recipe.draws
     key = structure, len(moving), order, architecture(recipe.loss)[0], rule(recipe.optimiser, scalars), bounds
     functions = None if fresh else _functions.get(key)
     if functions is None:
@@ -126,22 +127,24 @@ class StepFunctions:
 
         Args:
             count: at most the length of the batches.
-            arrays: rows, targets, shares and scalars of each batch, values, memories: one by one, which is quickest.
+            arrays: scalars, rows, targets, shares and, if any, random numbers of each batch, then values and memories:
+                one by one, which is quickest.
         """
-        *batches, values = arrays[:5]
-        state = values, values * 0.0, arrays[5:]
-        return chainrule.scan(self._step, state, tuple(batches), length=count)
+        of_batches = 5 if self.recipe.draws else 4
+        values, *memories = arrays[of_batches:]
+        return chainrule.scan(self._step, (values, values * 0.0, tuple(memories)), arrays[:of_batches], length=count)
 
     def _step(self, state: Any, batch: Any) -> Any:
         """Take one step over samples, each with a weight, with these scalars of the optimiser."""
-        (values, _, memories), (rows, targets, weights, scalars) = state, batch
+        (values, _, memories), (scalars, *samples) = state, batch
 
         def of_one(sample: Any, values: Any) -> Any:
-            x, target, weight = sample
-            return weight * self.recipe.loss([self._with(values)(x)], [target])
+            x, target, weight, *numbers = sample
+            with drawing(numbers[0]) if numbers else contextlib.nullcontext():
+                return weight * self.recipe.loss([self._with(values)(x)], [target])
 
         def total(values: Any) -> Any:
-            return chainrule.map(of_one, (rows, targets, weights), values, reduce="sum")
+            return chainrule.map(of_one, tuple(samples), values, reduce="sum")
 
         loss, gradients = chainrule.value_and_grad(total)(values)
         gradients = self._bounded(values, gradients)

@@ -1,4 +1,4 @@
-"""Draw the graph behind a `Var` (as DOT text, as an SVG, PNG or PDF file, in notebooks), and plot trainings.
+"""Draw the graph behind a `Var`, or a model (DOT text, SVG, PNG, PDF, in notebooks), and plot trainings.
 
 >>> from chainrule import Var, viz
 >>> x, y = Var(2.0, label="x"), Var(3.0, label="y")
@@ -8,9 +8,6 @@
 'digraph "Computation graph of 9 nodes" {'
 """
 
-from .drawing import draw as draw
-from .drawing import mimebundle as mimebundle
-from .drawing import render as render
 from .drawing import to_svg as to_svg
 from .formulas import chain as chain
 from .formulas import formula as formula
@@ -23,3 +20,7 @@ from .plots import plot_fit as plot_fit
 from .plots import plot_gradients as plot_gradients
 from .plots import plot_history as plot_history
 from .plots import plot_surface as plot_surface
+from .showing import draw as draw
+from .showing import mimebundle as mimebundle
+from .showing import render as render
+from .showing import show as show

@@ -9,18 +9,19 @@ import os
 import sys
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import chainrule
 from chainrule import MissingDependencyError, Var
 from chainrule.errors import describe
 
-from .drawing import render
 from .formulas import CONSTANTS, ExpressionError, chain, evaluate, formula, functions, number, variables
 from .pages import explain, playground
+from .showing import render, show
 
 _EXAMPLES = """examples:
-  chainrule draw "(x**2 + 3)**2 + y" x=2 y=3 -o graph.svg
+  chainrule draw "(x**2 + 3)**2 + y" x=2 y=3 -o graph.svg --open
   chainrule grad "x * sin(y)" x=2 y=0.5
   chainrule explain "tanh(w*x + b)" w=0.9 x=0.7 b=-0.2 -o steps.html
   chainrule formula "sqrt(x**2 + y**2)" x=3 y=4 --latex
@@ -32,7 +33,8 @@ An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 
 _SUFFIXES = (".svg", ".png", ".pdf", ".html")
 _CLOSED_PIPE = 128 + 13  # as shells tell of a program that SIGPIPE ended
-_OPTIONS = ("-h", "--help", "--version", "-o", "--output", "--latex")
+_OPTIONS = ("-h", "--help", "--version", "-o", "--output", "--latex", "--open")
+_OF_PICTURES = ("--theme", "--direction", "--digits")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -102,19 +104,20 @@ def _complain(message: str) -> int:
 def _marked(given: Sequence[str]) -> list[str]:
     """Put a space before an expression that begins with a minus: argparse would take it for an option."""
     marked, options_end = [], False
+    known = _OPTIONS + (_OF_PICTURES if "draw" in given[:1] else ())
     for text in given:
         if text == "--" and not options_end:
             options_end = True
-        elif text.startswith("-") and (options_end or not _is_option(text)):
+        elif text.startswith("-") and (options_end or not _is_option(text, known)):
             marked.append(f" {text}")
         else:
             marked.append(text)
     return marked
 
 
-def _is_option(text: str) -> bool:
+def _is_option(text: str, known: Sequence[str]) -> bool:
     # No expression ends like a file: -offset*2 is one, -offset.svg is none.
-    return text.partition("=")[0] in _OPTIONS or (text.startswith("-o") and text.endswith(_SUFFIXES))
+    return text.partition("=")[0] in known or (text.startswith("-o") and text.endswith(_SUFFIXES))
 
 
 def _answer(options: argparse.Namespace) -> str:
@@ -129,9 +132,10 @@ def _answer(options: argparse.Namespace) -> str:
     if options.command == "draw":
         if root.requires_grad:
             root.backward()
-        return f"wrote {render(root, options.output)}"
+        told = {name: getattr(options, name) for name in ("theme", "direction", "digits")}
+        return _written(render(root, options.output, **told), options.open)
     if options.command == "explain":
-        return f"wrote {explain(root, options.output)}"
+        return _written(explain(root, options.output), options.open)
     if options.command == "formula":
         if options.latex:
             return formula(root, "latex")
@@ -141,6 +145,12 @@ def _answer(options: argparse.Namespace) -> str:
     rows = {"value": root.value} | {f"d/d{name}": x.grad for name, x in values.items()}
     wide = max(map(len, rows))
     return "\n".join([f"{name.ljust(wide)}  {number(value).text}" for name, value in rows.items()])
+
+
+def _written(path: Path, is_shown: bool) -> str:
+    if is_shown:
+        show(path)
+    return f"wrote {path}"
 
 
 def _values(texts: list[str]) -> dict[str, Var]:
@@ -214,6 +224,13 @@ def _parser() -> argparse.ArgumentParser:
         if name in ("draw", "explain"):
             default = "graph.svg" if name == "draw" else "steps.html"
             command.add_argument("-o", "--output", metavar="FILE", default=default, help=f"default: {default}")
+            command.add_argument("--open", action="store_true", help="show it in the browser")
+        if name == "draw":
+            command.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
+            command.add_argument(
+                "--direction", choices=("LR", "RL", "TB", "BT"), default="LR", help="LR for left to right: the default"
+            )
+            command.add_argument("--digits", type=int, default=6, metavar="N", help="of the numbers; default: 6")
         if name == "formula":
             command.add_argument("--latex", action="store_true", help="write the formula in LaTeX")
     summary = "write a page on which expressions and networks run without Python"

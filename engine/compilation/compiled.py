@@ -225,6 +225,10 @@ class Compiled:
         target: Path = backend_module("c").write(path, plan.program, plan.flags, self.reduce)
         return target
 
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
+
     def __repr__(self) -> str:
         return f"<compiled {function_name(self.f)}: {len(self._plans)} programs, backend {self.backend}>"
 

@@ -17,6 +17,7 @@ numbers is one.
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -235,6 +236,10 @@ class Program:
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, str]:
+        bundle: dict[str, str] = importlib.import_module("chainrule.viz").mimebundle(self)
+        return bundle
 
     def __repr__(self) -> str:
         return f"<program {self.name}: {len(self.names)} inputs, {len(self.steps)} steps, {len(self.outputs)} outputs>"

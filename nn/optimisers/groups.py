@@ -87,6 +87,11 @@ class Together(Optimiser):
         for each in self.optimisers:
             each.memories = [tuple(next(left)[1 : 1 + len(memory)]) for memory in each.memories]
 
+    def measure(self, loss: float) -> None:
+        """Tell all optimisers the loss of an epoch."""
+        for each in self.optimisers:
+            each.measure(loss)
+
     def scalars(self) -> tuple[float, ...]:
         """Return the scalars of all optimisers, one after the other."""
         scalars = [each.scalars() for each in self.optimisers]

@@ -61,22 +61,24 @@ LAYERS = {
         transposing passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest
         __init__
     """,
-    "viz": "theme drawing/ formulas/ pages/ plots/ command __init__",
+    "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
-        picture units highlight folding ranks cards measuring columns layered placing svg layout writer dot
-        images notebook __init__
+        picture units highlight folding ranks cards measuring columns layered placing svg layout writer
+        network dot images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses metrics data tensors overview module activations initialise layers
-        blocks/ schedules optimisers/ recipe history eager_steps step_functions machine_steps steps
-        arguments callbacks checkpoints resuming patience progress interrupts running training building
-        saving chain converting export estimators __init__
+        architecture predicting losses/ metrics evaluating data tensors overview module activations
+        initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
+        machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
+        running training building saving chain converting export estimators/ __init__
     """,
-    "nn/blocks": "rows normalising recurrent sequences residual __init__",
-    "nn/optimisers": "optimiser descent squares moments groups __init__",
+    "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
+    "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",
+    "nn/losses": "items numbers classes naming __init__",
+    "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.

@@ -84,6 +84,26 @@ def test_callbacks_and_batches_under_way_are_resumed_too(compiled, tmp_path):
     assert again.state_dict() == straight.state_dict()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("share", [0.3, 0.6])  # 120 and 240 rows, whose losses are computed in other ways
+def test_what_was_predicted_before_makes_no_difference(share, compiled, tmp_path):
+    pytest.importorskip("numpy")
+    path, source = tmp_path / "run", random.Random(0)
+    rows = [[source.gauss(0, 1), source.gauss(0, 1)] for _ in range(400)]
+    targets = [math.sin(a) + b for a, b in rows]
+    options = {"validation": share, "metrics": ["rmse", "mae"], "seed": 1, "compiled": compiled}
+
+    def fresh():
+        return nn.MLP(2, [3, 1], seed=5, output_activation=lambda x: x + share)  # of an architecture of its own
+
+    straight, resumed = fresh(), fresh()
+    whole = nn.fit(straight, rows, targets, epochs=4, **options)
+    nn.fit(fresh(), rows, targets, epochs=2, checkpoint=path, **options)
+    straight.predict(rows)
+    same(nn.fit(resumed, rows, targets, epochs=4, resume_from=path, **options), whole)
+    assert resumed.state_dict() == straight.state_dict()
+
+
 def test_an_end_by_patience_is_resumed_as_an_end(tmp_path):
     path = tmp_path / "run"
     options = {"optimiser": nn.SGD, "lr": 1.9, "patience": 3, "batch_size": None, "compiled": False}

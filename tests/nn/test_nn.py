@@ -125,7 +125,7 @@ def test_one_input_is_singular():
         (lambda: nn.Neuron(2, activation="Var"), ValueError, "one-argument function of chainrule"),
         (lambda: nn.Neuron(2, activation="__name__"), ValueError, "one-argument function of chainrule"),
         (lambda: nn.Neuron(2, activation=3), TypeError, r"got activation=3 \(int\)"),
-        (lambda: nn.Neuron(2, initialise="kaiming"), ValueError, "initialise expected one of 'uniform', 'xavier'"),
+        (lambda: nn.Neuron(2, initialise="kaimin"), ValueError, "initialise expected one of 'uniform', 'normal'"),
         (lambda: nn.Neuron(2, initialise=3), TypeError, r"got initialise=3 \(int\)"),
         (lambda: nn.Sequential(nn.Layer(2, 1), 3), TypeError, "Sequential expected modules or functions"),
     ],

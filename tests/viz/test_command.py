@@ -2,9 +2,11 @@
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
+import webbrowser
 
 import pytest
 from chainrule.data.files import write_whole
@@ -236,3 +238,21 @@ def test_devices_are_written_to(tmp_path):
     write_whole(tmp_path / "pipe", b"text")
     assert os.read(reader, 10) == b"text"
     assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+
+
+def test_pictures_are_styled_and_opened(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("pygraphviz")
+    opened = []
+    monkeypatch.setattr(webbrowser, "open", lambda address: opened.append(address) or True)
+    path = tmp_path / "graph.svg"
+    given = ["draw", "x/y", "x=1", "y=3", "-o", str(path), "--theme", "dark", "--direction", "TB", "--digits", "3"]
+    assert main([*given, "--open"]) == 0
+    assert opened == [path.as_uri()] and capsys.readouterr().out == f"wrote {path}\n"
+    picture = path.read_text("utf-8")
+    assert "0.333<" in picture and "0.3333" not in re.sub("<title>.*?</title>", "", picture)
+    assert 'fill="#14181f"' in picture
+    assert main(["draw", "x/y", "x=1", "y=3", "-o", str(path), "--digits", "99"]) == 2
+    assert "digits" in capsys.readouterr().err
+    assert main(["draw", "x", "x=1", "--theme", "pink"]) == 2
+    page = tmp_path / "steps.html"
+    assert main(["explain", "x*y", "x=1", "y=3", "-o", str(page), "--open"]) == 0 and opened[-1] == page.as_uri()

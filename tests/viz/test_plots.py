@@ -161,6 +161,7 @@ def test_boundary_is_where_the_model_changes_its_mind(compiled):
     assert labels(ax) == ["0", "1", "border: score 1"]
 
 
+@pytest.mark.filterwarnings("ignore:MLPClassifier has not converged")
 def test_boundary_of_several_classes_and_of_estimators():
     rows, names = [[0, 0], [0, 1], [1, 0]], ["a", "b", "c"]
     ax = viz.plot_decision_boundary(lambda row: [1 - sum(row), row[1] - row[0], row[0] - row[1]], rows, names)

@@ -281,3 +281,12 @@ def test_what_leads_back_into_a_frame_is_left_to_graphviz() -> None:
 def test_all_formats_are_drawn_with_these_places(tmp_path: Path) -> None:
     for kind, start in (("png", b"\x89PNG"), ("pdf", b"%PDF-"), ("svg", b"<svg ")):
         assert viz.render(network(), tmp_path / f"network.{kind}").read_bytes().startswith(start)
+
+
+def test_the_page_of_steps_has_these_places(tmp_path: Path) -> None:
+    page = viz.explain(network(), tmp_path / "steps.html").read_text("utf-8")
+    (svg,) = re.findall("<svg.*</svg>", page, re.DOTALL)
+    frames = [title for title, _ in plan_of(svg).frames]
+    groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
+    assert len(frames) == 1 + 2 + 4 and len([group for group in groups if group.get("id", "").startswith("v")]) > 20
+    assert not re.search(r'<g id="op\d+"[^>]*><title>[^<]*</title><polygon', svg)

@@ -129,7 +129,12 @@ def caption(lines: Iterable[str], scale: Scale | None, theme: Theme) -> str | No
             '<td align="left"><table border="0" cellborder="0" cellspacing="0" cellpadding="3">'
             f"<tr>{''.join(cells)}</tr></table></td>"
         )
-    return _table(rows, spacing=1) if rows else None
+    return stacked(rows) if rows else None
+
+
+def stacked(cells: list[str]) -> str:
+    """Put cells of a caption below one another."""
+    return _table(cells, spacing=1)
 
 
 def explain_paths(picture: Picture, paths: Paths, name: str) -> list[str]:

@@ -15,6 +15,7 @@ from chainrule.errors import describe
 from ..theme import THEMES
 from .folding import LEVELS, Folding, fold
 from .highlight import find_start, follow
+from .network import draw_network, is_model
 from .picture import collector_paused, gather
 from .units import labelled_units, units_of
 from .writer import DIRECTIONS, Writer
@@ -35,16 +36,20 @@ def draw(
     theme: str = "light",
     digits: int = 6,
     module: Any = None,
+    by: str = "weight",
+    inputs: Any = None,
 ) -> graphviz.Digraph:
-    """Write the graph below `root` as DOT text.
+    """Write the graph below `root`, or a model as a network, as DOT text.
 
     Nodes are numbered by their place in the computation, so the same computation gives the same text in
     every run. What comes is a `graphviz.Digraph`: its ``source`` is the text, and nodes, edges and attributes
     can be added before it goes to `render`.
 
     Args:
-        root: the Var whose graph to draw; or a `Program`, or a compiled function. In a program a loop is one box;
-            what it runs is a program, too, and drawn by ``draw(program.steps[k].op.body)``.
+        root: the Var whose graph to draw, or a list, tuple or dict of several, nested at will; or a `Program`, or a
+            compiled function. In a program a loop is one box; what it runs is a program, too, and drawn by
+            ``draw(program.steps[k].op.body)``. Or a model of `nn`: its neurons by layer, its weights as lines, and for
+            two inputs what each neuron makes of them.
         direction: where the computation flows: "LR" for left to right, "RL", "TB" for top to bottom, "BT".
         show: what to write: any of "label", "value", "grad", and "partials", the local derivatives, at the edges.
         collapse: "neuron", "layer" or "module" folds each of these parts of a model to one node with counts. A
@@ -58,6 +63,8 @@ def draw(
         digits: how many digits numbers have, from 1 to 17; their tooltips have all.
         module: a model whose parameters are in the graph: its layers and neurons are framed and named. Those of
             `nn` are found without it, by their labels, unless two models with the same labels are in the graph.
+        by: of a model: whether lines show each "weight" or its "gradient".
+        inputs: of a model of two inputs: rows that the maps in its neurons reach over; None for -1 to 1.
 
     Errors: `TypeError` and `ValueError` for options that are none of these; `ValueError` for a graph above
     `max_nodes` with `collapse` None.
@@ -82,6 +89,12 @@ def draw(
     places = whole_number("draw", "digits", digits)
     if places > _ALL_DIGITS:
         raise ValueError(f"draw expected digits from 1 to {_ALL_DIGITS} but got {describe('digits', digits)}")
+    if is_model(root):
+        if highlight is not None or module is not None or collapse != "auto":
+            raise ValueError("draw expected no collapse, highlight or module for a model: draw the graph of its output")
+        return draw_network(root, by, direction, colours, places, inputs)
+    if by != "weight" or inputs is not None:
+        raise ValueError(f"draw expected by and inputs for a model only but got {describe('root', root)}")
     level = _level(collapse)
     with collector_paused():
         picture = gather(root)

@@ -16,7 +16,7 @@ from chainrule.operations import Reduction
 
 from .highlight import Paths
 from .picture import Node, Picture
-from .units import Path, Units
+from .units import UnitPath, Units
 
 Kind = Literal["value", "unit", "rest"]
 
@@ -72,7 +72,7 @@ class Box:
     kind: Kind
     place: int  # of the node that stands for the box
     node: Node
-    path: Path | None = None  # of the unit that the box is, or is drawn in
+    path: UnitPath | None = None  # of the unit that the box is, or is drawn in
     times: int = 0
     inputs: int = 0
     constants: int = 0
@@ -98,7 +98,7 @@ class Folding:
 
     groups: list[int]
     heads: list[int]
-    units: dict[int, Path]
+    units: dict[int, UnitPath]
     rest: int | None = None
     words: str = ""
 
@@ -153,6 +153,17 @@ def pairs_arguments(operation: Primitive | None) -> bool:
     return isinstance(operation, Reduction) and operation.iterables == 2
 
 
+def argument_order(operation: Primitive | None, count: int) -> list[int]:
+    """Return the order in which arguments stand: a factor, which may be a weight, below the one it goes with.
+
+    >>> from chainrule import PRIMITIVES
+    >>> argument_order(PRIMITIVES["dot"], 4), argument_order(PRIMITIVES["sum"], 3)
+    ([1, 3, 0, 2], [0, 1, 2])
+    """
+    half = count // 2 if pairs_arguments(operation) else 0
+    return [2 * (k % half) + (k < half) if half else k for k in range(count)]
+
+
 def _chains(picture: Picture, units: Units | None) -> list[int]:
     """Map each node to the last of its chain of like operations: of a + b + c + d, or - - - x."""
     nodes = picture.nodes
@@ -186,7 +197,7 @@ def _merge(picture: Picture, heads: list[int], units: Units | None, levels: int,
     owner = units.owner if units is not None and levels else None
     numbers: dict[object, int] = {}
     groups = [-1] * len(nodes)
-    found: dict[int, Path] = {}
+    found: dict[int, UnitPath] = {}
     gathered: dict[int, list[int]] = {}  # all that enters a row of like operations, by its last one
     for place, head in enumerate(heads):
         if head != place or head in gathered:
@@ -319,7 +330,7 @@ def _empty_box(place: int, own: int, node: Node, folding: Folding, units: Units 
     return Box("value", place, node, path=None if units is None else units.owner[place])
 
 
-def _around(one: Path | None, other: Path | None) -> Path | None:
+def _around(one: UnitPath | None, other: UnitPath | None) -> UnitPath | None:
     """Return the innermost unit that contains both; None if one of them is outside all units."""
     if one is None or other is None:
         return None

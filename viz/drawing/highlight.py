@@ -80,7 +80,7 @@ def follow(picture: Picture, start: int, most: int = 8) -> Paths:
         counts[place], slopes[place] = min(count, _MOST_COUNTED), slope
     total = min(sum(counts[root] for root in picture.roots), _MOST_COUNTED)
     routes, products = _routes(picture, start, counts) if total <= most else ([], [])
-    derivative = slopes[picture.roots[-1]]
+    derivative = sum([slopes[root] for root in picture.roots])
     return Paths(start, _reaching(picture, counts), total, derivative, routes, products)
 
 

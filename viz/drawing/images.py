@@ -13,6 +13,7 @@ from chainrule.errors import describe
 
 from .dot import draw
 from .layout import laid_out
+from .network import is_model
 
 FORMATS = ("svg", "png", "pdf")
 
@@ -34,18 +35,23 @@ def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     ...     render(Var(2.0) * Var(3.0), f"{folder}/product.svg").name
     'product.svg'
     """
-    if not isinstance(path, (str, os.PathLike)):
-        raise TypeError(f"render expected a str or path but got {describe('path', path)}")
-    target = Path(path)
-    picture_format = target.suffix[1:].lower()
-    if picture_format not in FORMATS:
-        allowed = ", ".join(f".{name}" for name in FORMATS)
-        raise ValueError(f"render expected a path ending in one of {allowed} but got {describe('path', str(path))}")
-    if target.is_dir():
-        raise IsADirectoryError(f"render expected the path of a file but got a folder, {describe('path', str(path))}")
-    picture = laid_out(_digraph("render", root, options), picture_format)
+    target = picture_target("render", path)
+    picture = laid_out(_digraph("render", root, options), target.suffix[1:].lower())
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, picture)
+    return target
+
+
+def picture_target(reader: str, path: Any) -> Path:
+    """Return where the function `reader` should write a picture; raise if that is not a path of such a file."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise TypeError(f"{reader} expected a str or path but got {describe('path', path)}")
+    target = Path(path)
+    if target.suffix[1:].lower() not in FORMATS:
+        allowed = ", ".join(f".{name}" for name in FORMATS)
+        raise ValueError(f"{reader} expected a path ending in one of {allowed} but got {describe('path', str(path))}")
+    if target.is_dir():
+        raise IsADirectoryError(f"{reader} expected the path of a file but got a folder, {describe('path', str(path))}")
     return target
 
 
@@ -61,10 +67,15 @@ def to_svg(root: Any, **options: Any) -> str:
 
 
 def _digraph(function: str, root: Any, options: dict[str, Any]) -> graphviz.Digraph:
-    if isinstance(root, Var) or hasattr(root, "steps") or hasattr(root, "program"):
+    if (
+        isinstance(root, Var | list | tuple | dict)
+        or is_model(root)
+        or hasattr(root, "steps")
+        or hasattr(root, "program")
+    ):
         return draw(root, **options)
     if not isinstance(root, graphviz.Digraph):
-        raise TypeError(f"{function} expected a Var or a graphviz.Digraph but got {describe('root', root)}")
+        raise TypeError(f"{function} expected a Var, a model or a graphviz.Digraph but got {describe('root', root)}")
     if options:
         got = ", ".join(options)
         raise TypeError(f"{function} expected no options with a graphviz.Digraph but got {got}; give them to draw")

@@ -1,8 +1,9 @@
-"""Show a `Var` as its graph in notebooks."""
+"""Show graphs and models in notebooks."""
 
 from __future__ import annotations
 
-import graphviz
+from typing import Any
+
 from chainrule import Var
 
 from .images import to_svg
@@ -13,7 +14,7 @@ from .picture import collect
 _LARGEST = 100_000
 
 
-def mimebundle(root: Var | graphviz.Digraph) -> dict[str, str]:
+def mimebundle(root: Any) -> dict[str, str]:
     """Return what a notebook shows for `root`: text always, and a picture where one can be made.
 
     A graph of more than 100,000 nodes, or a missing Graphviz, leaves the text; nothing is raised.

@@ -22,6 +22,7 @@ from chainrule.programs import Loop, Numbers, Place, View, number_names
 
 from ..theme import Role
 
+_DRAWN = "a Var, a list or dict of Vars, a model, a Program or a compiled function"
 _DIGITS = re.compile(r"\d+")
 
 
@@ -93,7 +94,7 @@ def collector_paused() -> Iterator[None]:
 
 
 def gather(source: Any) -> Picture:
-    """Return the picture of a Var, a `Program` or anything with a ``program``, such as a compiled function.
+    """Return the picture of a Var, of Vars in lists, tuples and dicts, of a `Program`, or what has a ``program``.
 
     Errors: `TypeError` for anything else.
 
@@ -101,13 +102,33 @@ def gather(source: Any) -> Picture:
     >>> gather(x * x).roots
     (1,)
     """
-    if isinstance(source, Var):
-        nodes, places = _walk(source, None)
-        return Picture(nodes, (len(nodes) - 1,), places, True)
+    if isinstance(source, Var | list | tuple | dict):
+        roots = list(roots_of(source))
+        if not roots or not all(isinstance(root, Var) for root in roots):
+            raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
+        nodes, places = _walk(roots, None)
+        return Picture(nodes, tuple(dict.fromkeys([places[id(root)] for root in roots])), places, True)
     program = getattr(source, "program", source)
     if not all(hasattr(program, part) for part in ("names", "constants", "steps", "outputs")):
-        raise TypeError(f"draw expected a Var, a Program or a compiled function but got {describe('root', source)}")
+        raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
     return _gather_program(program)
+
+
+def roots_of(source: Any) -> Iterator[Any]:
+    """Yield what lists, tuples and dicts hold, however deep, from the first to the last.
+
+    >>> list(roots_of({"a": [1, (2, 3)], "b": 4}))
+    [1, 2, 3, 4]
+    """
+    pending = [source]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, dict):
+            pending += reversed(list(item.values()))
+        elif isinstance(item, list | tuple):
+            pending += reversed(item)
+        else:
+            yield item
 
 
 def _gather_program(program: Any) -> Picture:
@@ -183,16 +204,16 @@ def collect(root: Var, max_nodes: int) -> list[Node]:
     >>> [(node.label, node.value, node.args) for node in collect(x * x + 1.0, max_nodes=10)]
     [('x', 3.0, ()), (None, 9.0, (0, 0)), (None, 1.0, ()), (None, 10.0, (1, 2))]
     """
-    return _walk(root, max_nodes)[0]
+    return _walk([root], max_nodes)[0]
 
 
-def _walk(root: Var, max_nodes: int | None) -> tuple[list[Node], dict[int, int]]:
-    """List the nodes below a Var and the place of each Var by id; plain numbers get a node for each use."""
+def _walk(roots: list[Any], max_nodes: int | None) -> tuple[list[Node], dict[int, int]]:
+    """List the nodes below Vars and the place of each Var by id; plain numbers get a node for each use."""
     order: list[Any] = []
     args: list[tuple[int, ...]] = []
     place: dict[int, int] = {}
     numbers: list[int] = []  # places of plain numbers whose users are not in the list yet, the latest user's last
-    stack: list[Any] = [root]
+    stack: list[Any] = roots[::-1]
     most = math.inf if max_nodes is None else max_nodes
     count = 0
     while stack:
@@ -220,17 +241,18 @@ def _walk(root: Var, max_nodes: int | None) -> tuple[list[Node], dict[int, int]]
         if count > most:
             raise ValueError(
                 f"draw expected a graph of at most {max_nodes} nodes but got more than {max_nodes} below "
-                f"{describe('root', root)}; draw a part of it, or raise the limit with max_nodes="
+                f"{describe('root', roots[0])}; draw a part of it, or raise the limit with max_nodes="
             )
-    return _nodes(order, args, root), place
+    return _nodes(order, args, roots), place
 
 
-def _nodes(order: list[Any], args: list[tuple[int, ...]], root: Var) -> list[Node]:
+def _nodes(order: list[Any], args: list[tuple[int, ...]], roots: list[Any]) -> list[Node]:
     """Make the node of each Var or plain number; column by column, which is faster for millions."""
+    asked = set(map(id, roots))
     ops = [item.op if type(item) is Var else None for item in order]
     wanted = [type(item) is Var and item.requires_grad for item in order]
     roles: list[Role] = [
-        ("input" if want else "constant") if op is None else "root" if item is root else "step"
+        ("input" if want else "constant") if op is None else "root" if id(item) in asked else "step"
         for item, op, want in zip(order, ops, wanted, strict=True)
     ]
     # A gradient assigned by hand shows too, though no sweep has come.

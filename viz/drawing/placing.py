@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .columns import Line, Part
 from .layered import arrange
 from .measuring import Size, label_size
-from .units import Path
+from .units import UnitPath
 
 _MARGIN = Size(12.0, 6.0)  # of a card, both sides together
 _ARROW_HEAD = 6.0
@@ -37,7 +37,7 @@ class Shape:
     name: str
     label: str
     style: dict[str, str]
-    frame: Path | None
+    frame: UnitPath | None
     item: int
     order: int = 0
     aside: bool = False
@@ -81,14 +81,14 @@ class _Item:
     after: Shape | None = None
 
 
-def placed(shapes: Sequence[Shape], arrows: Sequence[Arrow], frames: dict[Path, Frame], direction: str) -> bool:
+def placed(shapes: Sequence[Shape], arrows: Sequence[Arrow], frames: dict[UnitPath, Frame], direction: str) -> bool:
     """Set positions and sizes of all shapes, arrows and frames; return False where the frames have no order."""
     return _Placing(shapes, arrows, frames, direction).run()
 
 
 class _Placing:
     def __init__(
-        self, shapes: Sequence[Shape], arrows: Sequence[Arrow], frames: dict[Path, Frame], direction: str
+        self, shapes: Sequence[Shape], arrows: Sequence[Arrow], frames: dict[UnitPath, Frame], direction: str
     ) -> None:
         self.shapes, self.arrows, self.frames = shapes, arrows, frames
         self.upright = direction in ("TB", "BT")
@@ -151,7 +151,7 @@ class _Placing:
         """Make the cards of all parameters of a layer equally wide."""
         leaves = [shape for shape in self.shapes if shape.style.get("class") == "input" and shape.frame is not None]
         layers = {shape: (shape.frame or ())[:-1] for shape in leaves}
-        widest: dict[Path, float] = {}
+        widest: dict[UnitPath, float] = {}
         for shape, layer in layers.items():
             widest[layer] = max(widest.get(layer, 0.0), self.sizes[shape].width)
         for shape, layer in layers.items():
@@ -165,7 +165,7 @@ class _Placing:
                 width, height = self.sizes[shape]
                 long = max(height, _ARROW_ROOM * count)
                 self.sizes[shape] = Size(max(width, long), height) if self.upright else Size(width, max(height, long))
-                shape.style["shape"] = "box"
+                shape.style |= {"shape": "box", "style": shape.style.get("style", "rounded")}
 
     def _choose_beside(self) -> None:
         """Let numbers stand beside the operation of one or two arguments that alone takes them."""
@@ -179,7 +179,7 @@ class _Placing:
                 self.beside[arrow.tail] = arrow
                 taken.add(side)
 
-    def _frame_part(self, path: Path) -> Part:
+    def _frame_part(self, path: UnitPath) -> Part:
         long, across = self._turned(label_size(self.frames[path].style["label"], _TITLE_FONT))
         return Part(path, is_frame=True, title=(across + 4.0, long + 20.0), order=1 + self.frames[path].order)
 
@@ -273,7 +273,7 @@ class _Placing:
 
 def _size(shape: Shape) -> Size:
     """Return the size of a shape, from its style or from what it holds."""
-    if shape.is_round:
+    if shape.is_round or "fixedsize" in shape.style:
         return Size(float(shape.style["width"]) * _INCH, float(shape.style["height"]) * _INCH)
     size = label_size(shape.label, float(shape.style.get("fontsize", "12")))
     if shape.is_operation:

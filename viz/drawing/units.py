@@ -19,7 +19,7 @@ from .picture import Node, Picture
 # As nn labels parameters: w2[3,1] and b2[3].
 _PARAMETER = re.compile(r"(?:w(?=\d*\[\d+,)|b(?=\d*\[\d+\]))(\d*)\[([1-9]\d*)(?:,([1-9]\d*))?\]")
 
-Path = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
+UnitPath = tuple[str, ...]  # ("layers.0", "neurons.3"); empty for the model itself
 
 
 class Units:
@@ -40,11 +40,11 @@ class Units:
         picture: Picture,
         name: str,
         parameters: Iterable[tuple[str, str, int | None]],
-        activations: Callable[[Path], Container[Primitive]],
+        activations: Callable[[UnitPath], Container[Primitive]],
     ) -> None:
         self.name = name
-        self.parameters: dict[Path, list[str]] = {}
-        self.owner: list[Path | None] = [None] * len(picture.nodes)
+        self.parameters: dict[UnitPath, list[str]] = {}
+        self.owner: list[UnitPath | None] = [None] * len(picture.nodes)
         for dotted, label, place in parameters:
             path = path_of(dotted)
             self.parameters.setdefault(path, []).append(label)
@@ -53,7 +53,7 @@ class Units:
         self.depth = max(map(len, self.parameters), default=0)
         self._claim(picture, {path: activations(path) for path in self.parameters})
 
-    def _claim(self, picture: Picture, activations: dict[Path, Container[Primitive]]) -> None:
+    def _claim(self, picture: Picture, activations: dict[UnitPath, Container[Primitive]]) -> None:
         """Assign to each unit the operations on its parameters, those that join them, and then its activation.
 
         An operation joins a unit while parameters of the unit are still to come: the loss, which follows the last
@@ -77,10 +77,10 @@ class Units:
                 if nodes[arg].role == "constant" and nodes[arg].label is None:
                     owner[arg] = path  # such as the 1 that a bias is multiplied by
 
-    def _claimant(self, nodes: list[Node], args: tuple[int, ...]) -> Path | None:
+    def _claimant(self, nodes: list[Node], args: tuple[int, ...]) -> UnitPath | None:
         """Return the one unit whose parameters are among the arguments, or else to which all arguments belong."""
-        shared: Path | None = None
-        direct: Path | None = None
+        shared: UnitPath | None = None
+        direct: UnitPath | None = None
         same = True
         for arg in args:
             path = self.owner[arg]
@@ -95,7 +95,7 @@ class Units:
             shared = path
         return direct if direct is not None else shared if same else None
 
-    def folded(self, path: Path, levels: int) -> Path:
+    def folded(self, path: UnitPath, levels: int) -> UnitPath:
         """Return the unit that a node of `path` belongs to when the innermost `levels` levels fold."""
         return path[: max(0, self.depth - levels + 1)]
 
@@ -105,11 +105,11 @@ class Units:
             return sum(map(len, self.parameters.values()))
         return len({self.folded(path, levels) for path in self.parameters})
 
-    def within(self, path: Path) -> list[str]:
+    def within(self, path: UnitPath) -> list[str]:
         """Name the parameters of a unit and of all units in it."""
         return [name for own, names in self.parameters.items() if own[: len(path)] == path for name in names]
 
-    def title(self, path: Path) -> str:
+    def title(self, path: UnitPath) -> str:
         """Name a unit as its parameters are labelled, counting from 1: "neuron 4"."""
         if not path:
             return self.name
@@ -171,7 +171,7 @@ def labelled_units(picture: Picture) -> Units | None:
     return Units(picture, model, parameters, lambda path: activations)
 
 
-def path_of(name: str) -> Path:
+def path_of(name: str) -> UnitPath:
     """Split off the parameter itself, ``weights.1``, and pair each attribute that is left with its number."""
     parts: list[str] = []
     for part in name.split("."):
@@ -182,8 +182,8 @@ def path_of(name: str) -> Path:
     return tuple(parts[:-1])
 
 
-def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
-    """Return the operation that a unit applies last, according to its attribute ``activation``."""
+def part_at(module: Any, path: UnitPath) -> Any:
+    """Return the part of a model that a path names; None where there is none."""
     item = module
     for step in ".".join(path).split(".") if path else ():
         if isinstance(item, list | tuple):
@@ -192,5 +192,10 @@ def _activations(module: Any, path: Path) -> tuple[Primitive, ...]:
             item = item.get(step)
         else:
             item = getattr(item, step, None)
-    activation = getattr(item, "activation", None)
+    return item
+
+
+def _activations(module: Any, path: UnitPath) -> tuple[Primitive, ...]:
+    """Return the operation that a unit applies last, according to its attribute ``activation``."""
+    activation = getattr(part_at(module, path), "activation", None)
     return (activation,) if isinstance(activation, Primitive) else ()

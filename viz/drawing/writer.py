@@ -24,13 +24,13 @@ from .cards import (
     tooltip,
     unit_card,
 )
-from .folding import Box, Folding, boxes, pairs_arguments, takes_any_order
+from .folding import Box, Folding, argument_order, boxes, pairs_arguments, takes_any_order
 from .highlight import Paths
 from .layout import laid_out, mimebundle_of
 from .picture import Picture
 from .placing import Arrow, Frame, Shape, placed
 from .ranks import far_uses
-from .units import Path, Units
+from .units import UnitPath, Units
 
 DIRECTIONS = {"LR": "left to right", "RL": "right to left", "TB": "top to bottom", "BT": "bottom to top"}
 
@@ -105,7 +105,7 @@ class Writer:
         self.ends: list[str] = []  # the DOT name from which the edges of each box start
         self.shapes: list[Shape] = []
         self.arrows: list[Arrow] = []
-        self.frames: dict[Path, Frame] = {}
+        self.frames: dict[UnitPath, Frame] = {}
 
     def write(self, direction: str, highlight: Any) -> graphviz.Digraph:
         theme, count = self.theme, len(self.picture.nodes)
@@ -148,7 +148,7 @@ class Writer:
             drawing.edge(arrow.tail, arrow.head, _attributes=arrow.style or None)
         return drawing
 
-    def _nest(self, drawing: graphviz.Digraph, frames: dict[Path, graphviz.Digraph], upwards: bool) -> None:
+    def _nest(self, drawing: graphviz.Digraph, frames: dict[UnitPath, graphviz.Digraph], upwards: bool) -> None:
         """Nest frames inside one another, in the model's order.
 
         With `upwards` Graphviz lays the parts of a frame out from the bottom to the top, but for folded ones.
@@ -163,13 +163,13 @@ class Writer:
         for path in sorted(frames, key=lambda path: (-len(path), -place[path] if upwards else place[path])):
             (frames[path[:-1]] if path else drawing).subgraph(frames[path])
 
-    def _places(self, paths: Sequence[Path] | dict[Path, Any]) -> dict[Path, int]:
+    def _places(self, paths: Sequence[UnitPath] | dict[UnitPath, Any]) -> dict[UnitPath, int]:
         """Return the place of each unit in the model's order."""
         assert self.units is not None
         known = list(self.units.parameters)
         return {path: next(k for k, own in enumerate(known) if own[: len(path)] == path) for path in paths}
 
-    def _frame(self, box: Box) -> Path | None:
+    def _frame(self, box: Box) -> UnitPath | None:
         """Return the frame that a box belongs to, and note it; None for the drawing itself."""
         if self.units is None or box.path is None or box.kind == "rest":
             return None
@@ -232,11 +232,12 @@ class Writer:
         if end != entry:
             self.arrows.append(Arrow(entry, end, RESULT | lit))
 
-    def _edges(self, box: Box, entry: str, frame: Path | None) -> None:
+    def _edges(self, box: Box, entry: str, frame: UnitPath | None) -> None:
         """Add the edges into a box; a distant input is drawn again."""
         own = len(self.ends) - 1
         around = box.path if box.kind == "value" and box.path else ()
-        half = len(box.args) // 2 if box.times == 1 and pairs_arguments(box.node.op) else 0
+        pairs = box.times == 1 and pairs_arguments(box.node.op)
+        orders = argument_order(box.node.op if pairs else None, len(box.args))
         for position, (arg, span, bright) in enumerate(box.args):
             source = self.boxes[arg]
             style: dict[str, str] = {}
@@ -256,10 +257,8 @@ class Writer:
                 style["label"] = partial_label(span, self.digits)
             if bright:
                 style |= {"color": self.theme.path, "fontcolor": self.theme.path, "penwidth": "2.4"}
-            # A weight stands below the line of its input.
-            order = position if not half else 2 * (position % half) + (position < half)
             told_partial = "" if span is None else partial_sentence(span)
-            self.arrows.append(Arrow(tail, entry, style, order, told_partial, pairs=half > 0))
+            self.arrows.append(Arrow(tail, entry, style, orders[position], told_partial, pairs))
 
     def _fill(self, box: Box) -> dict[str, str]:
         if self.scale is None or box.grads is None:

@@ -14,13 +14,26 @@ from chainrule.data import whole_number, write_whole
 from chainrule.errors import describe
 from chainrule.graph import walk
 
-from ..drawing import order_of, to_svg
+from ..drawing import (
+    Arrow,
+    Frame,
+    Shape,
+    UnitPath,
+    argument_order,
+    gather,
+    labelled_units,
+    order_of,
+    pairs_arguments,
+    placed,
+    to_svg,
+)
 from ..formulas import Script, is_symbol, left_to_right, number
 from .javascript import library
 from .page import json_number, page_target, part, to_page
 from .templates import Template, rule_templates, text_template
 
 _NAME_ON_CARD = 15
+_FONT, _FIXED = "Helvetica,Arial,sans-serif", {"fixedsize": "true"}
 
 _SCRIPTS = ("numbers.js", "passes.js", "steps.js")
 
@@ -121,7 +134,7 @@ def to_html(root: Var, max_nodes: int = 300) -> str:
         title=f"{name}, step by step",
         heading=f'How <span class="name">{name}</span> and its gradients are computed',
         thing="step",
-        body=_BODY.format(picture=to_svg(_picture(nodes))),
+        body=_BODY.format(picture=to_svg(_picture(nodes, *_frames(root, vars_below, place, nodes)))),
         style=part("steps.css"),
         data=data,
         script="\n".join([program if not missing else "const rows = {};", *map(part, _SCRIPTS)]),
@@ -160,38 +173,75 @@ def _collect(root: Var, below: list[Var]) -> tuple[list[Node], dict[int, int]]:
     return nodes, place
 
 
-def _picture(nodes: list[Node]) -> graphviz.Digraph:
+def _picture(nodes: list[Node], frames: dict[UnitPath, Frame], owners: list[UnitPath | None]) -> graphviz.Digraph:
     """Lay out the graph with cards of one size; the page fills in names and numbers."""
-    picture = graphviz.Digraph(
-        "Computation graph",
-        graph_attr={"bgcolor": "transparent", "nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"},
-        node_attr={"fontname": "Helvetica,Arial,sans-serif", "fontsize": "12", "margin": "0", "fixedsize": "true"},
-        edge_attr={"arrowsize": "0.6"},
-    )
+    shapes: list[Shape] = []
+    arrows: list[Arrow] = []
     for place, node in enumerate(nodes):
+        pairs = pairs_arguments(node.operation)
         if node.operation is not None:
             wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
-            shape = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
+            ellipse = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
             order = order_of(node.operation, len(node.args))
-            picture.node(f"op{place}", "o", _attributes=shape | order)
+            shapes.append(Shape(f"op{place}", "o", _FIXED | ellipse | order, owners[place], place))
         if node.key is None and not node.editable and not node.wanted:
-            card = {
-                "class": "number",
-                "label": "1",
-                "width": str(max(0.4, 0.1 * len(node.name) + 0.1)),
-                "height": "0.3",
-            }
+            label, kind = "1", "number"
+            size = {"width": str(max(0.4, 0.1 * len(node.name) + 0.1)), "height": "0.3"}
         else:
+            label, size = r"n\nv\ng", {"width": "1.5", "height": "0.75"}
             kind = "result" if place == len(nodes) - 1 else "input" if node.key is None else "step"
-            card = {"class": kind, "label": r"n\nv\ng", "width": "1.5", "height": "0.75"}
-        picture.node(f"v{place}", _attributes={"shape": "box", "style": "rounded", "id": f"v{place}", **card})
+        style = _FIXED | {"shape": "box", "style": "rounded", "id": f"v{place}", "class": kind} | size
+        shapes.append(Shape(f"v{place}", label, style, owners[place], place, aside=kind == "number"))
+        orders = argument_order(node.operation, len(node.args))
         for arg in dict.fromkeys(node.args):
             for k, other in enumerate(node.args):
                 if other == arg:
-                    picture.edge(f"v{arg}", f"op{place}", _attributes={"id": f"a{place}.{k}"})
+                    name = {"id": f"a{place}.{k}"}
+                    arrows.append(Arrow(f"v{arg}", f"op{place}", name, orders[k], pairs=pairs))
         if node.key is not None:
-            picture.edge(f"op{place}", f"v{place}", _attributes={"id": f"r{place}", "weight": "8"})
+            arrows.append(Arrow(f"op{place}", f"v{place}", {"id": f"r{place}", "weight": "8"}))
+    fixed = bool(frames) and placed(shapes, arrows, frames, "LR")
+    layout = {"layout": "nop2"} if fixed else {"nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"}
+    picture = graphviz.Digraph(
+        "Computation graph",
+        graph_attr={"bgcolor": "transparent", "fontname": _FONT, "fontsize": "11"} | layout,
+        node_attr={"fontname": _FONT, "fontsize": "12", "margin": "0"},
+        edge_attr={"arrowsize": "0.6"},
+    )
+    if fixed:
+        drawn = {
+            path: graphviz.Digraph(f"cluster {k}", graph_attr=frame.style)
+            for k, (path, frame) in enumerate(frames.items())
+        }
+        for path in sorted(frames, key=len, reverse=True):
+            (drawn[path[:-1]] if path else picture).subgraph(drawn[path])
+    for shape in shapes:
+        picture.node(shape.name, shape.label, _attributes=shape.style)
+    for arrow in arrows:
+        picture.edge(arrow.tail, arrow.head, _attributes=arrow.style)
     return picture
+
+
+def _frames(
+    root: Var, below: list[Var], place: dict[int, int], nodes: list[Node]
+) -> tuple[dict[UnitPath, Frame], list[UnitPath | None]]:
+    """Return the frames of the layers and neurons of `nn` in a graph, and the one that each node is in."""
+    picture = gather(root)
+    units = labelled_units(picture)
+    owners: list[UnitPath | None] = [None] * len(nodes)
+    frames: dict[UnitPath, Frame] = {}
+    if units is None:
+        return frames, owners
+    for var in below:
+        owners[place[id(var)]] = path = units.owner[picture.places[id(var)]]
+        for around in [path[:length] for length in range(len(path) + 1)] if path is not None else ():
+            order = next(k for k, own in enumerate(units.parameters) if own[: len(around)] == around)
+            frames[around] = Frame({"label": units.title(around), "style": "rounded", "labeljust": "l"}, order)
+    for own, node in zip(owners, nodes, strict=True):
+        for arg in node.args:
+            if nodes[arg].operation is None and not nodes[arg].wanted and not nodes[arg].editable:
+                owners[arg] = own  # a number belongs to its user
+    return frames, owners
 
 
 def _plain(node: Node) -> dict[str, Any]:

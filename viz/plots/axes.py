@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from typing import Any
 
 from chainrule.errors import describe, needing
@@ -44,6 +45,14 @@ def axes_for(reader: str, ax: Axes | None, theme: str | None, size: tuple[float,
         chosen = THEMES[theme] if theme is not None else _theme_of(ax.figure)
     _dress(ax, chosen)
     return ax, chosen
+
+
+def figure_of(reader: str, plot: Callable[..., Axes], *args: Any, theme: str = "light", **options: Any) -> Any:
+    """Return a figure of its own with one plot, which nobody needs to close."""
+    figure = matplotlib(reader, "figure").Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure.set_facecolor(THEMES[theme].background if theme in THEMES else "white")
+    plot(*args, ax=figure.subplots(), theme=theme, **options)
+    return figure
 
 
 def series(theme: Theme) -> list[str]:
