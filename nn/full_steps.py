@@ -51,6 +51,11 @@ class FullSteps:
         self.compiled_errors = chainrule.compile(self._errors_of, **options)
         self.compiled_slopes = chainrule.compile(chainrule.jacobian(self._errors_of), **options)
 
+    @property
+    def reason(self) -> str:
+        """Why the other steps are taken through graphs after all."""
+        return self.steps.reason
+
     # ---- what an optimiser asks for ----
 
     @property

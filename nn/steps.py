@@ -20,8 +20,9 @@ _LEAST_WORK = 15_000  # parameters times samples beyond those
 class Steps(Protocol):
     """Compute gradients over some samples, and move the parameters by them."""
 
-    reason: str
-    """Why steps are taken through graphs after all, where a model that was changed cannot be compiled any more."""
+    @property
+    def reason(self) -> str:
+        """Why steps are taken through graphs after all, where a model that was changed cannot be compiled any more."""
 
     def take(self, batch: Sequence[int]) -> float:
         """Return the loss over the samples at these positions, and keep its gradients."""
