@@ -58,7 +58,7 @@ LAYERS = {
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
         memory module turning matrices products blocking columns in_line parts outer results writer
-        transposing passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest
+        transposing passing_on moves side_by_side rows_by_index beyond apart iterations sharing calls bodies nest
         __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
