@@ -169,7 +169,7 @@ def test_pictures_of_the_readme_are_those_of_the_gallery(tmp_path):
             for folder in (DEMOS / "pictures", tmp_path / "out")
         ]
         assert texts[0] == texts[1], path.name
-        for page in ("README.md", "demos/README.md"):
+        for page in ("demos/book/tour.md", "demos/README.md"):
             assert f"pictures/{path.name}" in (DEMOS.parent / page).read_text(encoding="utf-8"), path.name
 
 

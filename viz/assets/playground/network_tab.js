@@ -42,6 +42,8 @@ function network_tab(changed) {
     draw_scene(element("scene"), { ...scene, is_back: phase === "backward" || phase === "update" }, network, field, side, chosen, set.labels, notes, kept);
     space = draw_map(element("map"), set, sides, field, side, is_playing ? -1 : sample, kept);
     if (frames % 6 === 0 || !is_playing) draw_curve(element("losses"), training.losses, "epoch", "loss");
+    const is_back = phase === "backward" || phase === "update";
+    element("note").textContent = is_playing ? "" : is_back ? "∂ the loss by each neuron's sum, at the chosen sample" : "numbers: what each neuron gives for the chosen sample";
     element("epochs").textContent = String(training.epochs);
     element("loss").textContent = show(training.losses.at(-1), 4);
     if (frames % 12 === 0 || !is_playing) {
