@@ -341,9 +341,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument(
         "what",
-        choices=["eager", "compile", "loops", "scale", "gpt"],
+        choices=["eager", "compile", "loops", "scale", "gpt", "train"],
         help="what of chainrule is measured: recording and backward(), compiled functions, loops in them, whole "
-        "arrays, the training of a GPT",
+        "arrays, the training of a GPT, of small networks",
     )
     parser.add_argument("--repeats", type=int, default=7, help="turns of each engine, at least 5 (default: 7)")
     parser.add_argument("--only", nargs="+", help="workloads of eager, scale or gpt")

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from chainrule.data import whole_number
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
-from . import losses
 from .metrics import Metric, accuracy, check_two_classes
 from .module import Module
-from .optimisers import Adam, Optimiser
+from .optimisers import Adam, FullBatch, Optimiser, Together
 from .schedules import Schedule
-
-_MOST = 256  # different targets that are tried on a loss; of more, the least and the greatest
 
 
 def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -> Optimiser:
@@ -54,16 +53,18 @@ def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -
 
 
 def _named(name: str) -> type[Optimiser]:
-    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser)}
+    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser) if kind not in (FullBatch, Together)}
     if name.lower() not in known:
-        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}")
+        meant = advice(name.lower(), NAMES, known)
+        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}{meant}")
     return known[name.lower()]
 
 
 def _kinds(base: type[Optimiser]) -> Iterator[type[Optimiser]]:
-    """Yield the public classes of optimisers of this package."""
+    """Yield the public classes of optimisers of this package that are made of parameters."""
     for kind in base.__subclasses__():
-        if kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_"):
+        is_public = kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_")
+        if is_public and "parameters" in inspect.signature(kind).parameters:
             yield kind
         yield from _kinds(kind)
 
@@ -104,30 +105,10 @@ def progress_of(progress: Any) -> bool | None:
     return progress
 
 
-def try_targets(model: Module, loss: Callable[[Any, Any], Any], rows: Sequence[Any], targets: Sequence[Any]) -> None:
-    """Call a loss of ``nn`` with each different target, and one prediction: a class that has no score is refused.
-
-    Errors: those of the model and of the loss.
-    """
-    if getattr(loss, "func", loss) not in losses.BY_NAME.values():
-        return  # one of the user's own may ask for more than one sample
-    prediction = model.predict([rows[0]])[0]
-    for target in _different(targets):
-        loss([prediction], [target])
-
-
-def try_metrics(metrics: dict[str, Metric], model: Module, rows: Sequence[Any], targets: Sequence[Any]) -> None:
+def try_metrics(metrics: dict[str, Metric], prediction: Any, targets: Sequence[Any]) -> None:
     """Refuse targets that are no classes where accuracy is asked for.
 
     Errors: `ValueError`.
     """
-    if accuracy in metrics.values() and not isinstance(model.predict([rows[0]])[0], list):
+    if accuracy in metrics.values() and not isinstance(prediction, list):
         check_two_classes(targets)
-
-
-def _different(targets: Sequence[Any]) -> list[Any]:
-    if isinstance(targets[0], list):
-        found = list({tuple(target): target for target in targets}.values())
-        return found if len(found) <= _MOST else found[:1]
-    distinct = set(targets)
-    return sorted(distinct) if len(distinct) <= _MOST else [min(distinct), max(distinct)]

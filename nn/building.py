@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from chainrule.errors import describe
 
 from .activations import activation_name, find_activation, find_stage
-from .blocks import GRU, LSTM, RNN, Attention, Conv1d, Embedding, LayerNorm, PReLU, Residual, RMSNorm
+from .blocks import GRU, LSTM, RNN, Attention, Conv1d, Dropout, Embedding, LayerNorm, PReLU, Residual, RMSNorm
 from .layers import MLP, Layer, Neuron, Sequential
 from .module import Module
 
@@ -37,6 +37,7 @@ _KINDS = {
     "Layer": _Kind(Layer, ("nin", "nout"), ("activation",), lambda nin, nout: (nin + 1) * nout),
     "LayerNorm": _Kind(LayerNorm, ("size",), ("eps",), lambda size: 2 * size),
     "RMSNorm": _Kind(RMSNorm, ("size",), ("eps",), lambda size: size),
+    "Dropout": _Kind(Dropout, (), ("rate",), lambda: 0),
     "PReLU": _Kind(PReLU, ("count",), (), lambda count: count),
     "Embedding": _Kind(Embedding, ("count", "width"), ("flat",), lambda count, width: count * width),
     "RNN": _Kind(RNN, ("nin", "nout"), ("activation", "sequence"), lambda nin, nout: (nin + nout + 1) * nout),

@@ -10,6 +10,7 @@ from chainrule import Var
 from chainrule.errors import describe
 
 from .activations import activation_name, linear
+from .blocks import Dropout
 from .layers import MLP, Layer, Neuron, Sequential
 from .module import Module
 
@@ -81,6 +82,8 @@ def _links(stage: Any, name: str, reader: str) -> Iterator[Link]:
         field, stages = ("layers", stage.layers) if isinstance(stage, MLP) else ("stages", stage.stages)
         for k, part in enumerate(stages):
             yield from _links(part, f"{name}.{field}[{k}]" if name else f"{field}[{k}]", reader)
+    elif isinstance(stage, Dropout):
+        return  # which does nothing outside of training
     elif isinstance(stage, Module | Var):
         raise unknown(reader, name, stage)
     else:

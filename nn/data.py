@@ -142,8 +142,12 @@ def weights_of(weights: Any, classes: Any, targets: Sequence[Any], reader: str =
 
 
 def _class_weights(classes: Any, targets: Sequence[Any], reader: str) -> dict[Any, float]:
-    if any(isinstance(target, list) for target in targets):
-        raise ValueError(f"{reader} expected a class for each sample, where class_weight is given, but got rows in y")
+    for k, target in enumerate(targets):
+        if isinstance(target, list) or target % 1:
+            raise ValueError(
+                f"{reader} expected a class for each sample, a whole number, where class_weight is given, but got "
+                f"{describe(f'y[{k}]', target)}"
+            )
     counts = collections.Counter(targets)
     if isinstance(classes, str) and classes == "balanced":
         return {each: len(targets) / (len(counts) * count) for each, count in counts.items()}
@@ -161,23 +165,38 @@ def _class_weights(classes: Any, targets: Sequence[Any], reader: str) -> dict[An
 
 
 def shuffled(count: int, source: random.Random) -> Sequence[int]:
-    """Return the numbers below `count` in random order, the same with NumPy as without; sorting random keys is fastest.
+    """Return the numbers below `count` in random order, the same with NumPy as without: sorted by random keys.
 
     >>> sorted(shuffled(4, random.Random(0)))
     [0, 1, 2, 3]
     """
-    numpy = sys.modules.get("numpy")
-    if numpy is None or count < _MANY:
+    if count < _MANY:
         keys = [source.random() for _ in range(count)]
         return sorted(range(count), key=keys.__getitem__)
-    # The words that source.random() takes, 27 and 26 bits of two for each number.
-    words = numpy.frombuffer(source.getrandbits(64 * count).to_bytes(8 * count, "little"), "<u4").astype(numpy.uint64)
-    keys = ((words[::2] >> 5) << 26) + (words[1::2] >> 6)
-    order = numpy.argsort(keys)
-    if (numpy.diff(keys[order]) == 0).any():
-        order = numpy.argsort(keys, kind="stable")
-    positions: Sequence[int] = order
+    numpy = sys.modules.get("numpy")
+    if numpy is None:
+        numbers = [source.getrandbits(32) for _ in range(count)]
+        return sorted(range(count), key=numbers.__getitem__)
+    # By the lower half of each key, then by the upper: NumPy sorts 16 bits by counting.
+    words = numpy.frombuffer(source.randbytes(4 * count), "<u4")
+    order = numpy.argsort(words.astype(numpy.uint16), kind="stable")
+    positions: Sequence[int] = order[numpy.argsort((words >> 16).astype(numpy.uint16)[order], kind="stable")]
     return positions
+
+
+def drawn(count: int, source: random.Random) -> Sequence[float]:
+    """Return so many numbers between 0 and 1, as ``source.random()`` gives them, where NumPy is loaded as an array.
+
+    >>> drawn(2, random.Random(0)) == [random.Random(0).random(), 0.7579544029403025]
+    True
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or count < _MANY:
+        return [source.random() for _ in range(count)]
+    # 27 and 26 bits of two words for each number.
+    words = numpy.frombuffer(source.randbytes(8 * count), "<u4").astype(numpy.uint64)
+    numbers: Sequence[float] = ((words[::2] >> 5 << 26) + (words[1::2] >> 6)) * 2.0**-53
+    return numbers
 
 
 def _chosen(samples: Samples, positions: Sequence[int]) -> Samples:

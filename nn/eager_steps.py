@@ -8,23 +8,29 @@ from typing import Any, final
 
 import chainrule
 from chainrule import Var
-from chainrule.data import Row
+from chainrule.data import Row, plain
 from chainrule.errors import describe
 
+from .blocks import drawing
+from .data import drawn
 from .module import Module
 from .recipe import Recipe
+
+_FEW = 50  # rows
 
 
 @final
 class EagerSteps:
     """Build the graph of each batch, as a loop written by hand would."""
 
+    reason = ""
+
     def __init__(self, model: Module, recipe: Recipe, rows: list[Row], targets: list[Any]) -> None:
         self.model, self.recipe, self.optimiser = model, recipe, recipe.optimiser
         self.rows, self.targets = rows, targets
 
     def take(self, batch: Sequence[int]) -> float:
-        result = self._loss([self.model(self.rows[k]) for k in batch], [self.targets[k] for k in batch], batch)
+        result = self._loss(self._outputs(batch), [self.targets[k] for k in batch], batch)
         if not isinstance(result, Var):
             raise TypeError(
                 f"fit expected model and loss to give one Var but got {describe('loss', result)}; compute both from "
@@ -34,6 +40,16 @@ class EagerSteps:
         result.backward()
         self._bound()
         return float(result.value)
+
+    def _outputs(self, batch: Sequence[int]) -> list[Any]:
+        count = self.recipe.draws
+        if not count:
+            return [self.model(self.rows[k]) for k in batch]
+        numbers, outputs = drawn(count * len(batch), self.recipe.source), []
+        for place, k in enumerate(batch):
+            with drawing(plain(numbers[place * count : (place + 1) * count])):
+                outputs.append(self.model(self.rows[k]))
+        return outputs
 
     def _loss(self, predictions: list[Any], targets: list[Any], batch: Sequence[int]) -> Any:
         if self.recipe.weights is None:
@@ -71,4 +87,6 @@ class EagerSteps:
             parameter.value = value
 
     def predict(self, rows: list[Row]) -> Any:
-        return self.model.predict(rows)
+        # In portions too small for machine code, whatever was compiled before: one that is resumed measures the same.
+        portions = [rows[start : start + _FEW] for start in range(0, len(rows), _FEW)]
+        return [output for portion in portions for output in self.model.predict(portion)]

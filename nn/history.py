@@ -32,7 +32,8 @@ class History:
         compiled: whether gradients and steps ran as machine code.
         reason: why they did not; empty where they did.
         stopped: why training ended: "epochs" where all were gone through, "patience", "callback" (one of them, or
-            ``after_epoch``, returned something true), "interrupt" (Ctrl-C), "not finite"; empty before that.
+            ``after_epoch``, returned something true), "converged" (as `nn.LBFGS` does), "interrupt" (Ctrl-C), "not
+            finite"; empty before that.
         threshold: the score between two classes, for which the loss is the same whichever is true; None where targets
             are no two classes.
         recorded: with `record`, the numbers of epochs after which the following were taken; the first is 0.

@@ -6,20 +6,24 @@ first. Those of one number each, of two classes, are told apart by a border that
 
 from __future__ import annotations
 
-import inspect
+import itertools
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from chainrule import Var
 from chainrule.data import plain, to_float
 from chainrule.errors import describe
+from chainrule.misspelt import NAMES, advice
 
 from . import losses
 
 Metric = Callable[..., Any]
 
 _CLOSE = 1e-9
+_OFF = 1e-6  # from 1, of the sum of probabilities
+_MANY = 200  # samples that are taken as arrays
 
 
 def accuracy(targets: Any, predictions: Any, *, threshold: float | None = None, sample_weight: Any = None) -> float:
@@ -42,6 +46,10 @@ def accuracy(targets: Any, predictions: Any, *, threshold: float | None = None, 
     >>> accuracy([1, 0], [[0.1, 2.0], [3.0, 1.0]])
     1.0
     """
+    arrays = _arrays(targets, predictions)
+    hits: Any = None if arrays is None else _hits(*arrays, threshold)
+    if hits is not None:
+        return mean_of("accuracy", hits, sample_weight)
     wanted, found = _pairs("accuracy", targets, predictions)
     if isinstance(found[0], list):
         hits = [_is_hit(k, target, scores) for k, (target, scores) in enumerate(zip(wanted, found, strict=True))]
@@ -51,7 +59,7 @@ def accuracy(targets: Any, predictions: Any, *, threshold: float | None = None, 
         if threshold is None:
             threshold = 0.5 if all(0.0 <= number <= 1.0 for number in [*wanted, *found]) else 0.0
         hits = [(score > threshold) == (target > threshold) for target, score in zip(wanted, found, strict=True)]
-    return _mean("accuracy", hits, sample_weight)
+    return mean_of("accuracy", hits, sample_weight)
 
 
 def r2(targets: Any, predictions: Any, *, sample_weight: Any = None) -> float:
@@ -63,12 +71,11 @@ def r2(targets: Any, predictions: Any, *, sample_weight: Any = None) -> float:
     >>> r2([1.0, 2.0, 3.0], [1.0, 2.0, 4.0])
     0.5
     """
-    wanted, found = _pairs("r2", targets, predictions)
     shares = []
-    for t, p in _columns("r2", wanted, found):
-        mean = _mean("r2", t, sample_weight)
-        rest = _mean("r2", [(a - b) ** 2 for a, b in zip(t, p, strict=True)], sample_weight)
-        spread = _mean("r2", [(a - mean) ** 2 for a in t], sample_weight)
+    for t, p in _columns("r2", targets, predictions):
+        mean = mean_of("r2", t, sample_weight)
+        rest = mean_of("r2", _squares(t, p), sample_weight)
+        spread = mean_of("r2", _squares(t, mean), sample_weight)
         shares.append(1.0 - rest / spread if spread else float(rest == 0.0))
     return sum(shares) / len(shares)
 
@@ -79,11 +86,7 @@ def rmse(targets: Any, predictions: Any, *, sample_weight: Any = None) -> float:
     >>> rmse([1.0, 2.0], [4.0, 6.0]) == math.sqrt(12.5)
     True
     """
-    wanted, found = _pairs("rmse", targets, predictions)
-    squares = [
-        _mean("rmse", [(a - b) ** 2 for a, b in zip(t, p, strict=True)], sample_weight)
-        for t, p in _columns("rmse", wanted, found)
-    ]
+    squares = [mean_of("rmse", _squares(t, p), sample_weight) for t, p in _columns("rmse", targets, predictions)]
     return math.sqrt(sum(squares) / len(squares))
 
 
@@ -121,50 +124,9 @@ def _found(metric: Any, name: str, reader: str) -> Metric:
     if not isinstance(metric, str) or metric not in known:
         raise (ValueError if isinstance(metric, str) else TypeError)(
             f"{reader} expected a function of targets and predictions or one of {', '.join(known)} but got "
-            f"{describe(name, metric)}"
+            f"{describe(name, metric)}{advice(str(metric).lower(), NAMES, known)}"
         )
     return known[metric]
-
-
-def measured(
-    metrics: Mapping[str, Metric],
-    targets: Sequence[Any],
-    predictions: Sequence[Any],
-    weights: Sequence[float] | None = None,
-    threshold: float | None = None,
-) -> dict[str, float]:
-    """Return the value of each metric; those that take ``sample_weight`` get the weights, losses get them by sample.
-
-    >>> measured({"mae": losses.mae, "accuracy": accuracy}, [0, 1], [0.25, 0.5], threshold=0.5)
-    {'mae': 0.375, 'accuracy': 0.5}
-    """
-    found = {}
-    for name, metric in metrics.items():
-        if metric in losses.BY_NAME.values():
-            found[name] = loss_of(metric, predictions, targets, weights)
-            continue
-        options: dict[str, Any] = {"threshold": threshold} if metric is accuracy else {}
-        if weights is not None and _takes_weights(metric):
-            options["sample_weight"] = weights
-        found[name] = _as_float(name, metric(targets, predictions, **options))
-    return found
-
-
-def loss_of(
-    loss: Callable[[Any, Any], Any],
-    predictions: Sequence[Any],
-    targets: Sequence[Any],
-    weights: Sequence[float] | None = None,
-) -> float:
-    """Return a loss as a number; with weights, the mean of those of single samples.
-
-    >>> loss_of(losses.mse, [1.0, 2.0], [0.0, 0.0], [3.0, 1.0])
-    1.75
-    """
-    if weights is None:
-        return _as_float("loss", loss(predictions, targets))
-    each = [_as_float("loss", loss([p], [t])) for p, t in zip(predictions, targets, strict=True)]
-    return _mean("the loss", each, weights)
 
 
 def border(loss: Callable[[Any, Any], Any], targets: Sequence[Any], model: Any) -> float | None:
@@ -176,7 +138,11 @@ def border(loss: Callable[[Any, Any], Any], targets: Sequence[Any], model: Any) 
     >>> border(losses.mse, [0, 1, 1], None), border(losses.hinge, [-1, 1, 1], None)
     (0.5, 0.0)
     """
-    numbers = {target for target in targets if isinstance(target, int | float)}
+    numbers: set[float] = set()
+    for target in targets:
+        if isinstance(target, list) or len(numbers) > 2:
+            return None
+        numbers.add(target)
     last = _last_function(model)
     if len(numbers) == 2:
         pairs = [(min(numbers), max(numbers))]
@@ -195,8 +161,8 @@ def border(loss: Callable[[Any, Any], Any], targets: Sequence[Any], model: Any) 
 
 def _is_border(loss: Callable[[Any, Any], Any], low: float, high: float, score: float) -> bool:
     try:
-        here = [_as_float("loss", loss([score], [target])) for target in (low, high)]
-        above = [_as_float("loss", loss([score + 0.25 * (high - low)], [target])) for target in (low, high)]
+        here = [as_float("loss", loss([score], [target])) for target in (low, high)]
+        above = [as_float("loss", loss([score + 0.25 * (high - low)], [target])) for target in (low, high)]
     except (TypeError, ValueError, ArithmeticError, LookupError):
         return False  # a loss of other predictions or targets
     return math.isclose(*here, rel_tol=_CLOSE, abs_tol=_CLOSE) and above[1] < above[0]
@@ -223,17 +189,10 @@ def check_two_classes(targets: Sequence[Any]) -> None:
         )
 
 
-def _takes_weights(metric: Metric) -> bool:
-    try:
-        return "sample_weight" in inspect.signature(metric).parameters
-    except ValueError:  # a function that does not tell
-        return False
-
-
 def _is_hit(place: int, target: Any, scores: list[Any]) -> bool:
     if not scores:
         raise ValueError(f"accuracy expected at least one score but got {describe(f'predictions[{place}]', scores)}")
-    if isinstance(target, list) and len(target) == len(scores) > 1 and abs(sum(target) - 1.0) < 1e-6:
+    if isinstance(target, list) and len(target) == len(scores) > 1 and abs(sum(target) - 1.0) < _OFF:
         target = target.index(max(target))  # of probabilities, or of a 1 among zeros
     if isinstance(target, list) or target not in range(len(scores)):
         raise ValueError(
@@ -273,8 +232,51 @@ def _plain(item: Any) -> Any:
     return item
 
 
-def _columns(reader: str, wanted: list[Any], found: list[Any]) -> list[tuple[list[float], list[float]]]:
+def _arrays(targets: Any, predictions: Any) -> tuple[Any, Any] | None:
+    """Return both as arrays of numbers, where they are many; None for going through them one by one."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not all(hasattr(part, "__len__") and len(part) >= _MANY for part in (targets, predictions)):
+        return None
+    try:
+        pair = [numpy.asarray(part) for part in (targets, predictions)]
+    except (TypeError, ValueError):
+        return None  # going through them tells what is wrong
+    if len(pair[0]) != len(pair[1]) or any(part.dtype.kind not in "biuf" or part.ndim > 2 for part in pair):
+        return None
+    t, p = (part[:, 0] if part.shape[1:] == (1,) else part for part in pair)
+    return t, p
+
+
+def _hits(t: Any, p: Any, threshold: float | None) -> Any:
+    """Return where the class is predicted; None where targets and predictions do not go together."""
+    if p.ndim == 1:
+        low, high = t.min(), t.max()
+        if t.ndim != 1 or not ((t == low) | (t == high)).all():
+            return None
+        if threshold is None:
+            threshold = 0.5 if low >= 0 and high <= 1 and p.min() >= 0 and p.max() <= 1 else 0.0
+        return (p > threshold) == (t > threshold)
+    if t.ndim == 1:
+        return p.argmax(axis=1) == t if ((t % 1 == 0) & (t >= 0) & (t < p.shape[1])).all() else None
+    is_shares = t.shape == p.shape and (abs(t.sum(axis=1) - 1.0) < _OFF).all()
+    return p.argmax(axis=1) == t.argmax(axis=1) if is_shares else None
+
+
+def _squares(values: Any, others: Any) -> Any:
+    """Return the squared differences of two columns, or of one and a number."""
+    if not isinstance(values, list):
+        return (values - others) ** 2
+    pairs = zip(values, others if isinstance(others, list) else itertools.repeat(others, len(values)), strict=True)
+    return [(a - b) ** 2 for a, b in pairs]
+
+
+def _columns(reader: str, targets: Any, predictions: Any) -> list[tuple[Any, Any]]:
     """Return targets and predictions of each output."""
+    arrays = _arrays(targets, predictions)
+    if arrays is not None and arrays[0].shape == arrays[1].shape:
+        t, p = arrays
+        return [(t, p)] if t.ndim == 1 else list(zip(t.T, p.T, strict=True))
+    wanted, found = _pairs(reader, targets, predictions)
     rows = [[t if isinstance(t, list) else [t] for t in part] for part in (wanted, found)]
     width = len(rows[1][0])
     if any(len(row) != width for part in rows for row in part):
@@ -287,17 +289,29 @@ def _numbers(reader: str, name: str, values: Iterable[Any]) -> list[float]:
     return [v if type(v) is float else to_float(v, reader, f"{name}[{k}]") for k, v in enumerate(values)]
 
 
-def _mean(reader: str, values: Sequence[float], weights: Any) -> float:
+def mean_of(reader: str, values: Any, weights: Any) -> float:
+    """Return the mean of numbers, with weights or None; `reader` is named where these are wrong.
+
+    >>> mean_of("r2", [1.0, 2.0], [3, 1])
+    1.25
+    """
+    count = len(values)
+    total = values.sum() if hasattr(values, "sum") else sum(values)
     if weights is None:
-        return sum(values) / len(values)
+        return float(total / count)
     weights = _items(reader, "sample_weight", weights)
-    if len(weights) != len(values) or not sum(weights) > 0:
+    if len(weights) != count or not sum(weights) > 0:
         raise ValueError(
-            f"{reader} expected a weight for each of {len(values)} samples, not all 0, but got {len(weights)} of sum "
+            f"{reader} expected a weight for each of {count} samples, not all 0, but got {len(weights)} of sum "
             f"{sum(weights)}"
         )
-    return sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights)
+    return float(sum(weight * value for weight, value in zip(weights, values, strict=True)) / sum(weights))
 
 
-def _as_float(name: str, result: Any) -> float:
+def as_float(name: str, result: Any) -> float:
+    """Return a number or a Var as a float, checked.
+
+    >>> as_float("loss", Var(2.0))
+    2.0
+    """
     return float(result.value) if isinstance(result, Var) else to_float(result, "fit", name)

@@ -40,13 +40,14 @@ def predictions(model: Any, rows: list[Any]) -> list[Any]:
         return [_value(model(row)) for row in rows]
 
 
-def predicted_array(model: Any, rows: Any) -> Any:
+def predicted_array(model: Any, rows: Any, at_once: bool = False) -> Any:
     """Return the output of `model` for each row of a list or array as an array of doubles, computed by machine code.
 
-    None where there are few rows, and where machine code cannot be made of the model or gives something else.
+    None where there are few rows, unless they are wanted `at_once`, and where machine code cannot be made of the model
+    or gives something else.
     """
     count = len(rows)
-    if count < _FEW or not _has_numpy():
+    if not count or (count < _FEW and not at_once) or not _has_numpy():
         return None
     import numpy
 
@@ -61,7 +62,7 @@ def predicted_array(model: Any, rows: Any) -> Any:
         network = _networks[key] = _Network()
     if network.function is None:
         network.rows += count
-        if network.is_refused or network.rows < _WORTH_COMPILING:
+        if network.is_refused or (network.rows < _WORTH_COMPILING and not at_once):
             return None
     values = numpy.array([parameter.value for parameter in parameters])
     fresh = network.function is None
@@ -121,7 +122,7 @@ class _Network:
                 self.function = chainrule.compile(lambda values, x: own.with_parameters(values)(x), batch="x")
             with no_grad():
                 outputs = self.function(values, data)
-                found = numpy.stack(outputs, axis=1) if isinstance(outputs, list | tuple) else outputs
+                found = numpy.ascontiguousarray(numpy.moveaxis(numpy.asarray(outputs), _depth(outputs), 0))
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError):
             # A model that looks at numbers, say, or rows that are wrong: going through them tells which.
             self.function, self.is_trusted = None, False
@@ -141,6 +142,11 @@ _networks: Latest[_Network] = Latest(_KEPT)
 @cache
 def _has_numpy() -> bool:
     return importlib.util.find_spec("numpy") is not None
+
+
+def _depth(outputs: Any) -> int:
+    """Return in how many lists the arrays of a batch stand, one in the other: the place of the axis of rows."""
+    return 1 + _depth(outputs[0]) if isinstance(outputs, list | tuple) and outputs else 0
 
 
 def _same(found: Any, wanted: Any) -> bool:

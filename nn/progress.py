@@ -29,14 +29,13 @@ class Bar:
             mininterval=_PAUSE,
             disable=None if progress is None else not progress,
         )
+        self.is_hidden = bool(self.bar.disable)
         self.shown = done * each
         self.latest: tuple[int, float, int] | None = None
         self.due = 0.0
 
     def show(self, taken: int, loss: float, epoch: int) -> None:
         """Note how many steps were taken, the last loss and the epoch, counted from 0; show it if that is due."""
-        if self.bar.disable:
-            return
         self.latest = taken, loss, epoch
         if (now := time.monotonic()) >= self.due:
             self.due = now + _PAUSE

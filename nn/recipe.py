@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import chainrule
@@ -26,6 +27,8 @@ class Recipe:
         clip_value: the most that a derivative may be, up or down; None for no bound.
         clip_norm: the most that the norm of all derivatives may be, after `clip_value`; None for no bound.
         threads: how many threads machine code may take.
+        draws: how many random numbers the model takes for each sample (see `Dropout`).
+        source: where they come from.
     """
 
     loss: Loss
@@ -36,6 +39,8 @@ class Recipe:
     clip_value: float | None = None
     clip_norm: float | None = None
     threads: int = 1
+    draws: int = 0
+    source: random.Random = field(default_factory=random.Random, compare=False)
 
     def shares(self, batch: Sequence[int]) -> list[float]:
         """Return how much each sample of a batch adds to its loss; 0 for all where no sample counts."""

@@ -3,28 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
-import random
-import signal
 import statistics
-import threading
 import time
 import warnings
 from collections.abc import Mapping, Sequence
-from types import FrameType
-from typing import Any, ClassVar
+from typing import Any
 
 from chainrule import NonFiniteError
 
 from .callbacks import Callback, Training
-from .checkpoints import optimiser_state, set_optimiser_state, set_source_state, source_state, write
+from .checkpoints import write
 from .data import Batches, Samples
+from .evaluating import loss_of, many, measured
 from .history import History
-from .metrics import Metric, loss_of, measured
-from .optimisers import Optimiser
+from .interrupts import Interrupt
+from .metrics import Metric
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
+from .resuming import State
 from .steps import Steps
 
 _GROWTH = 1e6  # times the first loss, from which on it is warned of
@@ -52,81 +51,27 @@ class Measuring:
     weights: Sequence[float] | None
     threshold: float | None
 
+    @functools.cached_property
+    def arrays(self) -> Samples:
+        """The samples, as arrays where they are many."""
+        rows, targets = self.samples
+        return many(rows), many(targets)
+
     def into(self, history: History, steps: Steps) -> None:
         """Append the measurements of an epoch."""
         if not self.is_held_out and not self.metrics:
             return
-        rows, targets = self.samples
-        predictions = steps.predict(rows)
+        rows, targets = self.arrays
+        if rows is self.samples[0]:
+            predictions = steps.predict(rows)
+        else:
+            steps.write_back()
+            predictions = history.model.predict(rows)
         if self.is_held_out:
             history.validation_loss.append(loss_of(self.loss, predictions, targets, self.weights))
         found = measured(self.metrics, targets, predictions, self.weights, self.threshold)
         for name, value in found.items():
             history.metrics[name].append(value)
-
-
-@dataclasses.dataclass(frozen=True)
-class State:
-    """What a training is at, besides its steps and callbacks: what a checkpoint keeps and sets again.
-
-    Attributes:
-        source: of random numbers.
-        order: of the batches.
-        history: what was measured.
-        optimiser: what it remembers.
-        held_out: the positions of samples drawn to be held out; None where none were drawn.
-        same: what has to be the same when a training is resumed, by name.
-    """
-
-    source: random.Random
-    order: Batches
-    history: History
-    optimiser: Optimiser
-    held_out: Sequence[int] | None
-    same: Mapping[str, Any]
-
-    NAMES: ClassVar = (
-        "same",
-        "parameters",
-        "optimiser",
-        "source",
-        "waiting",
-        "held_out",
-        "history",
-        "best",
-        "callbacks",
-    )
-
-    def kept(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        parameters = self.history.model.state_dict()
-        return {
-            "same": dict(self.same),
-            "parameters": {"names": list(parameters), "values": list(parameters.values())},
-            "optimiser": optimiser_state(self.optimiser),
-            "source": source_state(self.source),
-            "waiting": [list(map(int, batch)) for batch in self.order.waiting],
-            "held_out": self.held_out,
-            "history": self.history.kept(),
-        }
-
-    def resume(self, kept: Mapping[str, Any]) -> None:
-        """Go on from what was kept.
-
-        Errors: `ValueError` where model, data or options are others; then nothing has been changed.
-        """
-        for name, value in self.same.items():
-            if kept["same"][name] != value:
-                raise ValueError(
-                    f"fit expected the {name} of the checkpoint given as resume_from, {kept['same'][name]!r}, but got "
-                    f"{value!r}"
-                )
-        model, parameters = self.history.model, kept["parameters"]
-        model.load_state_dict(dict(zip(parameters["names"], parameters["values"], strict=True)))
-        set_optimiser_state(self.optimiser, kept["optimiser"])
-        set_source_state(self.source, kept["source"])
-        self.order.waiting = kept["waiting"]
-        self.history.go_on(kept["history"])
 
 
 class Run:
@@ -164,10 +109,11 @@ class Run:
         self.measuring, self.best, self.callbacks, self.every, self.bar = measuring, best, callbacks, every, bar
         self.history = history
         self.of_batches = [each for each in callbacks if type(each).on_batch is not Callback.on_batch]
-        self.interrupt = _Interrupt()
+        self.interrupt = Interrupt()
         self.unheard = state.optimiser.steps - len(history.batch_loss)  # steps that an optimiser took elsewhere
         self.first = history.batch_loss[:_FIRST]
         self.has_warned = False
+        self.is_between = True  # two epochs
 
     def go(self, kept: Mapping[str, Any] | None) -> History:
         """Train, from the beginning or from what a checkpoint kept, and return the history."""
@@ -191,6 +137,8 @@ class Run:
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
+        if self.steps.reason:
+            history.compiled, history.reason = False, self.steps.reason
         self._call("on_end")
         return history
 
@@ -213,6 +161,8 @@ class Run:
             self.steps.read_again()
         if self.best.is_over:
             self.history.stopped = "patience"
+        elif kept is not None and self.state.optimiser.has_converged:
+            self.history.stopped = "converged"
         elif ended:
             self.history.stopped = "callback"
 
@@ -220,12 +170,14 @@ class Run:
         history, start, rate = self.history, time.perf_counter(), self.state.optimiser.lr
         portions, first = self.state.order.epoch(), len(history.batch_loss)
         self.best.before()
+        self.is_between = False
         self._go_through(portions)
         losses = history.batch_loss[first:]
         history.loss.append(self._mean(losses, portions[: len(losses)]))
         history.learning_rate.append(rate)
         self.measuring.into(history, self.steps)
         self.best.after((history.validation_loss or history.loss)[-1])
+        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
@@ -233,7 +185,10 @@ class Run:
         if is_recorded:
             self._record(epoch)
         history.seconds.append(time.perf_counter() - start)
+        self.is_between = True
         self._warn(losses)
+        if self.state.optimiser.has_converged:
+            history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
         if self.callbacks:
@@ -245,41 +200,45 @@ class Run:
             raise KeyboardInterrupt
 
     def _go_through(self, portions: Sequence[Sequence[int]]) -> None:
-        """Take one step for each batch of an epoch; the parameters are up to date if that is broken off."""
+        """Take one step for each batch of an epoch."""
         start = len(self.history.batch_loss)
-        try:
-            if not self.of_batches:
-                self._take(portions, start)
+        if not self.of_batches:
+            self._take(portions, start)
+            return
+        for portion in portions:
+            self._take([portion], start)
+            self.steps.write_back()
+            if self._call("on_batch", self.of_batches):
+                self.history.stopped = "callback"
+            self.steps.read_again()
+            if self.history.stopped:
                 return
-            for portion in portions:
-                self._take([portion], start)
-                self.steps.write_back()
-                if self._call("on_batch", self.of_batches):
-                    self.history.stopped = "callback"
-                self.steps.read_again()
-                if self.history.stopped:
-                    return
+
+    def _take(self, portions: Sequence[Sequence[int]], start: int) -> None:
+        """Take steps and note their losses; the parameters are up to date if that is broken off."""
+        history = self.history
+        try:
+            for value in self.steps.run(portions):
+                if not math.isfinite(value):
+                    raise NonFiniteError(
+                        f"fit expected a finite loss but got {value!r} in epoch {self.training.epoch + 1}, batch "
+                        f"{len(history.batch_loss) - start + 1}; lower the learning rate{self._scaling()}, or find "
+                        "the operation by training inside chainrule.strict()"
+                    )
+                if self.interrupt.asked:
+                    self._answer()
+                history.batch_loss.append(value)
+                if not self.bar.is_hidden:
+                    self.bar.show(len(history.batch_loss), value, self.training.epoch)
+                if self.interrupt.asked:
+                    self._answer()
         except (Exception, KeyboardInterrupt):
             self.steps.write_back()
             raise
 
-    def _take(self, portions: Sequence[Sequence[int]], start: int) -> None:
-        history = self.history
-        for value in self.steps.run(portions):
-            if not math.isfinite(value):
-                raise NonFiniteError(
-                    f"fit expected a finite loss but got {value!r} in epoch {self.training.epoch + 1}, batch "
-                    f"{len(history.batch_loss) - start + 1}; lower the learning rate{self._scaling()}, or find the "
-                    "operation by training inside chainrule.strict()"
-                )
-            self._answer()
-            history.batch_loss.append(value)
-            self.bar.show(len(history.batch_loss), value, self.training.epoch)
-            self._answer()
-
     def _answer(self) -> None:
-        """Raise `KeyboardInterrupt` if it was asked for and the losses of all steps taken are noted."""
-        if self.interrupt.asked and self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
+        """Raise `KeyboardInterrupt`, which was asked for, if the losses of all steps taken are noted."""
+        if self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
             raise KeyboardInterrupt
 
     def _mean(self, losses: list[float], portions: Sequence[Sequence[int]]) -> float:
@@ -313,6 +272,8 @@ class Run:
         return enough
 
     def _keep(self, path: Any) -> None:
+        if not self.is_between:
+            raise ValueError("save expected to be called after an epoch but got called in the midst of one")
         states = [[type(each).__name__, each.state()] for each in self.callbacks if each.state() is not None]
         write(path, {**self.state.kept(), "best": self.best.state(), "callbacks": states})
 
@@ -337,25 +298,3 @@ class Run:
             if reach > _LARGE:
                 found.append(f"{name} reaches {float(reach):.3g}")
         return f" or scale the data ({', '.join(found)}), as by (x - mean) / deviation" if found else ""
-
-
-class _Interrupt:
-    """Put Ctrl-C off to the end of a step, so that no step is taken by half; a second time, it acts at once."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        self.before: Any = None
-
-    def __enter__(self) -> None:
-        is_main = threading.current_thread() is threading.main_thread()
-        if is_main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            self.before = signal.signal(signal.SIGINT, self._note)
-
-    def __exit__(self, *error: object) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
-
-    def _note(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
-            raise KeyboardInterrupt
-        self.asked = True

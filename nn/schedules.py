@@ -17,6 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import final
 
 import chainrule
 from chainrule.data import number_within, whole_number
@@ -91,6 +92,102 @@ def warm_up(schedule: Schedule | float, steps: int) -> Schedule:
     return partial(_warmed_up, schedule, steps)
 
 
+def polynomial_schedule(first: float, last: float, steps: int, power: float = 2.0) -> Schedule:
+    """Go from `first` to `last` over `steps` steps, by a power of what is left of them, and stay there.
+
+    >>> rate = polynomial_schedule(1.0, 0.0, steps=10, power=2.0)
+    >>> rate(0), rate(5), rate(100)
+    (1.0, 0.25, 0.0)
+    """
+    name = "polynomial_schedule"
+    power = number_within(name, "power", power, zero=False)
+    return partial(_polynomial, *_ends(name, first, last), _steps(name, steps), power)
+
+
+def one_cycle_schedule(
+    greatest: float, steps: int, rise: float = 0.3, first: float | None = None, last: float | None = None
+) -> Schedule:
+    """Rise from `first` to the greatest rate, then fall to `last` over the rest of `steps`, both along half a cosine.
+
+    Args:
+        greatest: the rate at the top, which may be far above what would do for long.
+        steps: how many there are in all; the rate stays at `last` after them.
+        rise: the share of steps that go up, between 0 and 1.
+        first, last: where it begins and ends; None for a 25th of the greatest, and for a 10,000th of `first`.
+
+    Source: Smith and Topin 2018, "Super-Convergence: Very Fast Training of Neural Networks Using Large Learning Rates".
+
+    >>> rate = one_cycle_schedule(1.0, steps=100)
+    >>> rate(0), rate(30), round(rate(65), 6), rate(100)
+    (0.04, 1.0, 0.500002, 4e-06)
+    """
+    name = "one_cycle_schedule"
+    greatest, share = number_within(name, "greatest", greatest), number_within(name, "rise", rise, 1.0, zero=False)
+    first = greatest / 25.0 if first is None else number_within(name, "first", first)
+    last = first / 1e4 if last is None else number_within(name, "last", last)
+    return partial(_one_cycle, greatest, _steps(name, steps), share, first, last)
+
+
+def restart_schedule(first: float, last: float, steps: int, factor: int = 1) -> Schedule:
+    """Go from `first` to `last` along half a cosine over `steps` steps, and again, each time `factor` times as long.
+
+    Source: Loshchilov and Hutter 2017, "SGDR: Stochastic Gradient Descent with Warm Restarts".
+
+    >>> rate = restart_schedule(1.0, 0.0, steps=2, factor=2)
+    >>> [round(rate(step), 3) for step in range(8)]
+    [1.0, 0.5, 1.0, 0.854, 0.5, 0.146, 1.0, 0.962]
+    """
+    name = "restart_schedule"
+    factor = whole_number(name, "factor", factor)
+    return partial(_restarting, *_ends(name, first, last), _steps(name, steps), factor)
+
+
+@final
+class plateau_schedule:
+    """Multiply the rate by `factor` when the loss has not become lower for `patience` epochs.
+
+    `fit` tells it the loss of each epoch (of validation, if any); a loop by hand calls `measure` itself. The callback
+    `nn.ReduceOnPlateau` does the same to a rate that is already there.
+
+    Args:
+        first: the rate to begin with.
+        patience: how many epochs may pass without a loss lower by more than `tolerance`.
+        factor: between 0 and 1.
+        least: the rate is not reduced below it.
+        tolerance: what counts as lower, 0 or above.
+
+    >>> rate = plateau_schedule(1.0, patience=2, factor=0.1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.5):
+    ...     rate.measure(loss)
+    >>> rate(4)
+    0.1
+    """
+
+    def __init__(
+        self, first: float, patience: int = 10, factor: float = 0.5, least: float = 0.0, tolerance: float = 0.0
+    ) -> None:
+        name = "plateau_schedule"
+        self.rate = number_within(name, "first", first)
+        self.patience = whole_number(name, "patience", patience)
+        self.factor = number_within(name, "factor", factor, 1.0, zero=False)
+        self.least = number_within(name, "least", least)
+        self.tolerance = number_within(name, "tolerance", tolerance)
+        self.best, self.since = math.inf, 0
+
+    def __call__(self, step: int) -> float:
+        """Return the rate as it is now, whatever the number of steps."""
+        return self.rate
+
+    def measure(self, loss: float) -> None:
+        """Take note of the loss of an epoch."""
+        if loss < self.best - self.tolerance:
+            self.best, self.since = loss, 0
+            return
+        self.since += 1
+        if self.since >= self.patience:
+            self.rate, self.since = min(self.rate, max(self.least, self.rate * self.factor)), 0
+
+
 # What a schedule computes, with its own numbers first: a partial call is pickled, a function inside a function is not.
 
 
@@ -118,6 +215,26 @@ def _rising(rate: float, steps: int, step: int) -> float:
 
 def _warmed_up(schedule: Schedule, steps: int, step: int) -> float:
     return schedule(0) * (step + 1) / steps if step < steps else schedule(step - steps)
+
+
+def _polynomial(first: float, last: float, steps: int, power: float, step: int) -> float:
+    return last + (first - last) * max(0.0, 1.0 - step / steps) ** power
+
+
+def _one_cycle(greatest: float, steps: int, rise: float, first: float, last: float, step: int) -> float:
+    top = rise * steps
+    if step < top:
+        return first + (greatest - first) * math.sin(0.5 * math.pi * step / top) ** 2
+    left = (step - top) / (steps - top)
+    return last + (greatest - last) * (math.cos(0.5 * math.pi * left) ** 2 if left < 1.0 else 0.0)
+
+
+def _restarting(first: float, last: float, steps: int, factor: int, step: int) -> float:
+    if factor == 1:
+        return _cosine(first, last, steps, step % steps)
+    while step >= steps:
+        step, steps = step - steps, steps * factor
+    return _cosine(first, last, steps, step)
 
 
 def _ends(schedule: str, first: float, last: float) -> tuple[float, float]:

@@ -8,23 +8,21 @@ from typing import Any, Protocol
 from chainrule.data import Row
 
 from .eager_steps import EagerSteps
-from .machine_steps import MachineSteps
+from .machine_steps import UNTRACED, MachineSteps
 from .module import WIDE
-from .predicting import repeats
-
-# Sums in another order differ by rounding; what this module guards against differs by far more.
-_AGREEMENT = 1e-9
-_ROUNDING = 1e-12  # of numbers about the size of the data: where a model fits them, gradients are nothing else
 
 # Making machine code takes a parameter about as long as graphs take it for so many samples, and a tenth of a second.
 _SAMPLES_TO_COMPILE = 2_000
-_SAMPLES_TO_COMPILE_WIDE = 500  # where layers are loops
-_LEAST_WORK = 100_000  # parameters times samples
-_MOST_TRIED = 1_000_000  # parameters times samples that are tried in both ways
+_SAMPLES_TO_COMPILE_WIDE = 300  # where layers are loops
+_LEAST_WORK = 15_000  # parameters times samples beyond those
 
 
 class Steps(Protocol):
     """Compute gradients over some samples, and move the parameters by them."""
+
+    @property
+    def reason(self) -> str:
+        """Why steps are taken through graphs after all, where a model that was changed cannot be compiled any more."""
 
     def take(self, batch: Sequence[int]) -> float:
         """Return the loss over the samples at these positions, and keep its gradients."""
@@ -36,7 +34,7 @@ class Steps(Protocol):
         """Update the values and gradients of the parameters."""
 
     def read_again(self) -> None:
-        """Continue from the current values of the parameters."""
+        """Continue from parameters, optimiser and model as they are now, whatever a callback changed there."""
 
     def snapshot(self) -> Any:
         """Return the current values of the parameters, to keep."""
@@ -53,8 +51,7 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, epochs: int) -> tuple[
 
     Args:
         compiled: what `fit` was asked for.
-        eager: the steps by graphs. A batch, or fewer samples of a large model, is tried in both ways before machine
-            code is trusted.
+        eager: the steps by graphs, which machine code is tried against.
         epochs: how often all samples are gone through.
 
     Errors: those of the model and of the loss; where `compiled` is True, those of `compile` and `ValueError` for a loss
@@ -66,34 +63,9 @@ def choose_steps(compiled: bool | str, eager: EagerSteps, epochs: int) -> tuple[
     least = _SAMPLES_TO_COMPILE_WIDE if parameters >= WIDE else _SAMPLES_TO_COMPILE
     if compiled == "auto" and parameters * (samples - least) < _LEAST_WORK:
         return eager, f"graphs are done sooner: {parameters:,} parameters, {samples:,} samples in all epochs"
-    batch = list(range(min(eager.recipe.size, max(2, _MOST_TRIED // max(1, parameters)))))
-    wanted = [eager.take(batch), *(parameter.grad for parameter in eager.optimiser.parameters)]
-    eager.optimiser.zero_grad()
     try:
-        if not repeats(eager.model, eager.rows[0], parameters):
-            raise ValueError(
-                "fit(compiled=True) expected a model that gives the same for the same row but got another output in "
-                "another call; take compiled=False"
-            )
-        steps = MachineSteps(eager)
-        found = [steps.take(batch), *steps.gradients.tolist()]
-        size_of_data = max(1.0, abs(steps.rows).max(), abs(steps.targets).max())
-        _check_agreement(found, wanted, _AGREEMENT * max(map(abs, wanted)) + _ROUNDING * size_of_data)
-    except (TypeError, ValueError, ArithmeticError, AttributeError, LookupError, RuntimeError, ImportError) as error:
-        # Whatever a model does that graphs can follow and a trace cannot.
+        return MachineSteps(eager, must=compiled is True), ""
+    except UNTRACED as error:
         if compiled is True:
             raise
         return eager, f"{type(error).__name__}: {error}"
-    return steps, ""
-
-
-def _check_agreement(found: list[float], wanted: list[float], tolerance: float) -> None:
-    """Compare a loss and its gradients with those of the graph."""
-    # One that is nan on both sides is no disagreement: fit reports it.
-    if any(abs(a - b) > tolerance for a, b in zip(found, wanted, strict=True)):
-        raise ValueError(
-            "fit(compiled=True) expected a loss that is the mean over samples and depends on parameters through "
-            f"predictions alone, but over the first samples the compiled loss is {found[0]:.6g} and that of the graph "
-            f"{wanted[0]:.6g}, or their gradients differ; take compiled=False, or the weight_decay of an optimiser "
-            "for a penalty"
-        )

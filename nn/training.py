@@ -11,20 +11,24 @@ from chainrule import Var
 from chainrule.data import number_within
 from chainrule.errors import describe
 
-from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics, try_targets
+from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
+from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
-from .checkpoints import digest, read
+from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
+from .evaluating import try_targets
+from .full_steps import FullSteps
 from .history import History
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics
 from .module import Module
-from .optimisers import Optimiser
+from .optimisers import FullBatch, Optimiser
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
-from .running import Measuring, Run, State
+from .resuming import State
+from .running import Measuring, Run
 from .schedules import Schedule
 from .steps import choose_steps
 
@@ -67,14 +71,17 @@ def fit(
     Args:
         model: a `Module`; it is trained in place.
         X: samples: rows of numbers, in a list, array or data frame; plain numbers for a model of one input.
-        y: the target of each sample: a number, a row of numbers, or a class counted from 0 for cross_entropy.
-        loss: a function of predictions and targets, or the name of one of ``nn``: "mse", "mae", "huber", "hinge",
-            "binary_cross_entropy", "cross_entropy".
+        y: the target of each sample: a number, a row of numbers, or for cross_entropy a class counted from 0 or a row
+            of probabilities.
+        loss: a function of predictions and targets, or the name of one of ``nn``: "mse", "mae", "huber", "log_cosh",
+            "quantile", "poisson", "gaussian", "hinge", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+            "cross_entropy".
         optimiser: an optimiser, or what makes one of the list of parameters, such as ``nn.SGD``, or its name, such as
             "sgd"; default ``nn.Adam`` with a learning rate of 0.01. `optimizer` is another spelling.
         lr: the learning rate, or a schedule over the steps; None for that of the optimiser.
         epochs: how often to go through all samples, each time in another random order.
-        batch_size: how many samples one step takes; None for all, in their order.
+        batch_size: how many samples one step takes; None for all, in their order, which optimisers such as `nn.LBFGS`
+            take in any case.
         shuffle: whether the order is random; else it is that of the samples.
         steps_per_epoch: how many steps an epoch has, which go on through the samples where the last epoch ended; None
             for each sample once.
@@ -108,8 +115,9 @@ def fit(
             every so many.
         progress: whether to show a bar; "auto" for a bar on a terminal only.
 
-    Ctrl-C ends the training: the history so far is returned, and the parameters are those after the last step, or
-    with `patience` those of the best epoch. A loss that grows beyond a million times its first value is warned of.
+    Ctrl-C ends the training after the step that is under way (pressed again, at once): the history so far is returned,
+    and the parameters are those after the last step, or with `patience` those of the best epoch. A loss that grows
+    beyond a million times its first value is warned of.
 
     Errors: `TypeError` and `ValueError` for data of the wrong kind, before any step; `NonFiniteError` where the loss
     becomes nan or infinite: it has the history so far as ``history``, and the parameters are those of the best epoch;
@@ -142,14 +150,16 @@ def fit(
     rows, targets = parts.training
     weights, counting = _weights(sample_weight, class_weight, samples[1], parts)
     epochs = count_of("epochs", epochs, least=0)
+    mover = find_optimiser(optimiser if optimizer is None else optimizer, model, lr)
     size = len(rows) if batch_size is None else min(count_of("batch_size", batch_size), len(rows))
+    if isinstance(mover, FullBatch):
+        size = len(rows)
     each = None if steps_per_epoch is None else count_of("steps_per_epoch", steps_per_epoch)
     order = Batches(len(rows), size, source if shuffle else None, each)
     every = int(record) if isinstance(record, bool) else count_of("record", record)
     if patience is not None:
         patience = count_of("patience", patience)
     measures, measure = find_metrics(metrics, "fit"), find_loss(loss)
-    mover = find_optimiser(optimiser if optimizer is None else optimizer, model, lr)
     recipe = Recipe(
         measure,
         mover,
@@ -159,12 +169,15 @@ def fit(
         clip_value=None if clip_value is None else number_within("fit", "clip_value", clip_value, zero=False),
         clip_norm=None if clip_norm is None else number_within("fit", "clip_norm", clip_norm, zero=False),
         threads=count_of("threads", threads),
+        draws=draws_of(model, rows[0]),
+        source=source,
     )
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
-    for part in (parts.training, seen):
-        try_targets(model, measure, *part)
-    try_metrics(measures, model, *seen)
+    first = model.predict(rows[:1])[0]
+    for part in filter(None, (parts.training, parts.held_out)):
+        try_targets(measure, first, part[1])
+    try_metrics(measures, first, seen[1])
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(
@@ -174,19 +187,21 @@ def fit(
         mover,
         parts.taken,
         {
-            "data": digest([*samples, *(parts.held_out or ())]),
             "loss": getattr(measure, "__name__", type(measure).__name__),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
             "steps_per_epoch": order.each,
         },
+        [*samples, *(parts.held_out or ())],
     )
     if kept is not None:
         state.resume(kept)
         compiled = kept["history"]["compiled"] if compiled == "auto" else compiled
     steps, history.reason = choose_steps(compiled, EagerSteps(model, recipe, rows, targets), epochs)
     history.compiled = not history.reason
+    if isinstance(mover, FullBatch):
+        steps = FullSteps(steps, model, recipe, mover, parts.training)
     if every:
         history.rows, history.targets = parts.training
     best = Best(steps, patience, tolerance, parts.held_out is None)

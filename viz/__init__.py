@@ -12,6 +12,7 @@ from .drawing import to_svg as to_svg
 from .formulas import chain as chain
 from .formulas import formula as formula
 from .pages import explain as explain
+from .pages import playground as playground
 from .plots import animate as animate
 from .plots import plot_attention as plot_attention
 from .plots import plot_decision_boundary as plot_decision_boundary

@@ -17,7 +17,7 @@ from chainrule import MissingDependencyError, Var
 from chainrule.errors import describe
 
 from .formulas import CONSTANTS, ExpressionError, chain, evaluate, formula, functions, number, variables
-from .pages import explain
+from .pages import explain, playground
 from .showing import render, show
 
 _EXAMPLES = """examples:
@@ -25,6 +25,7 @@ _EXAMPLES = """examples:
   chainrule grad "x * sin(y)" x=2 y=0.5
   chainrule explain "tanh(w*x + b)" w=0.9 x=0.7 b=-0.2 -o steps.html
   chainrule formula "sqrt(x**2 + y**2)" x=3 y=4 --latex
+  chainrule playground -o playground.html
 
 An expression has numbers, names, + - * / // % **, pi, e, and these functions:
 """
@@ -121,6 +122,8 @@ def _is_option(text: str, known: Sequence[str]) -> bool:
 
 def _answer(options: argparse.Namespace) -> str:
     """Carry out the command and return what to print."""
+    if options.command == "playground":
+        return f"wrote {playground(options.output)}"
     values = _values(options.values)
     _check_names(options.expression, values)
     root = evaluate(options.expression, values)
@@ -199,7 +202,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EXAMPLES + _listed(functions()),
     )
     parser.add_argument("--version", action="version", version=f"chainrule {chainrule.__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="draw | grad | explain | formula")
+    commands = parser.add_subparsers(
+        dest="command", required=True, metavar="draw | grad | explain | formula | playground"
+    )
     about = {
         "draw": "draw the graph as SVG, PNG or PDF",
         "grad": "print the value and the derivative by each variable",
@@ -228,6 +233,10 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--digits", type=int, default=6, metavar="N", help="of the numbers; default: 6")
         if name == "formula":
             command.add_argument("--latex", action="store_true", help="write the formula in LaTeX")
+    summary = "write a page on which expressions and networks run without Python"
+    command = commands.add_parser("playground", help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
+    default = "playground.html"
+    command.add_argument("-o", "--output", metavar="FILE", default=default, help=f"default: {default}")
     return parser
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from ..backends import Layout, buffers
 from ..floats import Format
 from ..programs import Program
-from ..rewriting import narrowed, prepared, relax, remembered
+from ..rewriting import look_up, narrowed, prepared, relax, remembered
 from .choosing import BACKENDS, backend_module, choose, steps_of
 from .given_arrays import Given
 from .grouping import Grouping
@@ -62,6 +62,8 @@ class Plan:
     def _build(self, program: Program) -> Any:
         build = backend_module(BACKENDS[self.name]).build
         own = self.options.format
+        if self.name == "llvm" and not any(self.flags):
+            program = look_up(program)
         if self.name != "llvm" or self.steps < _LONG:
             return build(program, self.flags, self.reduce, self.options.threads, format=own)
         # The bar shows when this takes longer than two seconds.

@@ -96,6 +96,9 @@ def _target(item: Any, reader: str, name: str, position: int) -> float | Row:
 def _finite(number: Any, reader: str, place: str) -> float:
     if type(number) is bool:
         return int(number)
+    if isinstance(number, str) and place.startswith("y"):
+        advice = "number the classes 0, 1, 2 ..., or use MLPClassifier, which takes their names"
+        raise TypeError(f"{reader} expected numbers as targets but got {describe(place, number)}; {advice}")
     try:
         found = number if type(number) in _PLAIN else to_float(number, reader, place)
         finite = math.isfinite(found)

@@ -2,6 +2,7 @@
 
 from .fusing import fuse as fuse
 from .narrowing import narrowed as narrowed
+from .pipeline import look_up as look_up
 from .pipeline import prepared as prepared
 from .relaxing import relax as relax
 from .remembering import remembered as remembered

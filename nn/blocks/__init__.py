@@ -1,5 +1,8 @@
 """Layers beyond the dense one, as modules that graphs and machine code run alike."""
 
+from .dropout import Dropout as Dropout
+from .dropout import drawing as drawing
+from .dropout import draws_of as draws_of
 from .normalising import LayerNorm as LayerNorm
 from .normalising import PReLU as PReLU
 from .normalising import RMSNorm as RMSNorm

@@ -3,7 +3,10 @@
 from .descent import SGD as SGD
 from .descent import Lion as Lion
 from .descent import Rprop as Rprop
+from .full_batch import FullBatch as FullBatch
 from .groups import Together as Together
+from .lbfgs import LBFGS as LBFGS
+from .least_squares import LevenbergMarquardt as LevenbergMarquardt
 from .moments import Adam as Adam
 from .moments import Adamax as Adamax
 from .moments import AdamW as AdamW

@@ -87,11 +87,16 @@ class Together(Optimiser):
         for each in self.optimisers:
             each.memories = [tuple(next(left)[1 : 1 + len(memory)]) for memory in each.memories]
 
+    def measure(self, loss: float) -> None:
+        """Tell all optimisers the loss of an epoch."""
+        for each in self.optimisers:
+            each.measure(loss)
+
     def scalars(self) -> tuple[float, ...]:
         """Return the scalars of all optimisers, one after the other."""
         scalars = [each.scalars() for each in self.optimisers]
         ends = [0, *itertools.accumulate(map(len, scalars))]
-        self._spans = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self._spans = list(itertools.pairwise(ends))
         return tuple(itertools.chain.from_iterable(scalars))
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
@@ -110,7 +115,7 @@ class Together(Optimiser):
     def _by_one(self, k: int, value: Any, grad: Any, own: list[Any], scalars: tuple[Any, ...]) -> list[Any]:
         """Return the new value by one optimiser's rule, and the memory at its full length."""
         length = len(self.optimisers[k].memories[0])
-        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[self._spans[k]])
+        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[slice(*self._spans[k])])
         return [value, *kept, *own[length:]]
 
     def step(self) -> None:

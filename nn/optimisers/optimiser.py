@@ -43,6 +43,10 @@ class Optimiser:
     2.5
     """
 
+    _schedule: Schedule | None = None
+    has_converged = False
+    """Whether there is nothing left to do, which `fit` ends at; rules by gradient never say so."""
+
     def __init__(self, parameters: Iterable[Var], lr: float | Schedule, memory: Memory = ()) -> None:
         self.parameters = checked(parameters, type(self).__name__)
         self.steps = 0  # taken so far
@@ -61,6 +65,20 @@ class Optimiser:
         self._schedule = lr if callable(lr) else None
         if not callable(lr):
             self._lr = self._in_range("lr", lr)
+
+    def measure(self, loss: float) -> None:
+        """Tell the loss of an epoch to a schedule that asks for it, as `plateau_schedule` does.
+
+        >>> from chainrule.nn import plateau_schedule
+        >>> optimiser = Optimiser([Var(1.0)], lr=plateau_schedule(1.0, patience=1))
+        >>> optimiser.measure(2.0)
+        >>> optimiser.measure(2.0)
+        >>> optimiser.lr
+        0.5
+        """
+        measure = getattr(self._schedule, "measure", None)
+        if measure is not None:
+            measure(loss)
 
     def scalars(self) -> tuple[float, ...]:
         """Return the numbers that `update` is handed for the next step, read anew before each; here the learning rate.

@@ -251,3 +251,26 @@ def test_lists_of_names_hold_each_once_and_nothing_internal():
         names = dir(owner)
         assert len(names) == len(set(names)) and names == sorted(names)
         assert not {"gelu_slope", "strong_mul", "unit", "unpickled"} & set(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "meant"),
+    [
+        ({"loss": "MSE"}, "mse"),
+        ({"loss": "crossentropy"}, "cross_entropy"),
+        ({"loss": "bce"}, "binary_cross_entropy"),
+        ({"metrics": "Accuracy"}, "accuracy"),
+        ({"optimiser": "adams"}, "adam"),
+    ],
+)
+def test_names_that_fit_nearly_knows(arguments, meant):
+    with pytest.raises(ValueError, match=rf"; did you mean {meant}\?$"):
+        nn.fit(nn.MLP(1, [1]), [1.0, 2.0], [1.0, 2.0], epochs=1, **arguments)
+
+
+def test_classes_by_their_names():
+    for y in (["cat", "dog"], np.array(["cat", "dog"])):
+        with pytest.raises(
+            TypeError, match=r"y\[0\]='cat' \(str\); number the classes 0, 1, 2 \.\.\., or use MLPClass"
+        ):
+            nn.fit(nn.MLP(1, [2]), [[1.0], [2.0]], y, loss="cross_entropy", epochs=1)

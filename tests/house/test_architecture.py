@@ -30,8 +30,8 @@ LAYERS = {
         dependence unknown tracer traced_inputs tracing loop_powers long_sums wrapping __init__
     """,
     "engine/rewriting": """
-        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping separating
-        simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
+        weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up
+        separating simplifying unnesting hoisting relaxing narrowing of_loops pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing
@@ -67,16 +67,18 @@ LAYERS = {
         network dot themed images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
-    "viz/pages": "page javascript templates steps __init__",
+    "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses metrics data tensors overview module activations initialise layers
-        blocks/ schedules optimisers/ recipe history eager_steps machine_steps steps arguments callbacks
-        checkpoints patience progress running training building saving chain converting export estimators
-        __init__
+        architecture predicting losses/ metrics evaluating data tensors overview inside module activations
+        initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
+        machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
+        running training building saving chain converting export estimators/ __init__
     """,
-    "nn/blocks": "rows normalising recurrent sequences residual __init__",
-    "nn/optimisers": "optimiser descent squares moments groups __init__",
+    "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
+    "nn/optimisers": "optimiser descent squares moments groups full_batch lbfgs least_squares __init__",
+    "nn/losses": "items numbers classes naming __init__",
+    "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }
 LIMIT = 400
 # The table is a table; var.py is one class, with the functions that its operators share.

@@ -65,6 +65,56 @@ def test_weights_fill_their_range_and_biases_are_0(activation, initialise, bound
     assert all(neuron.bias.value == 0.0 for neuron in layer.neurons)
 
 
+@pytest.mark.parametrize(
+    ("initialise", "deviation"),
+    [
+        ("normal", math.sqrt(1 / 40)),
+        ("xavier_normal", math.sqrt(2 / 140)),
+        ("glorot_normal", math.sqrt(2 / 140)),
+        ("he_normal", math.sqrt(2 / 40)),
+        ("kaiming_normal", math.sqrt(2 / 40)),
+    ],
+)
+def test_normal_weights_have_their_deviation(initialise, deviation):
+    weights = weights_of(nn.Layer(40, 100, "relu", initialise, seed=0))
+    assert abs(sum(weights) / len(weights)) < 0.05 * deviation
+    assert math.sqrt(sum(w * w for w in weights) / len(weights)) == pytest.approx(deviation, rel=0.05)
+    assert max(map(abs, weights)) > 3 * deviation
+
+
+@pytest.mark.parametrize(("initialise", "value"), [("zeros", 0.0), ("ones", 1.0)])
+def test_weights_may_all_be_alike(initialise, value):
+    assert set(weights_of(nn.Layer(3, 4, initialise=initialise))) == {value}
+
+
+def test_biases_start_where_they_are_told():
+    def biases(**options):
+        return [neuron.bias.value for layer in nn.MLP(3, [4, 2], seed=1, **options).layers for neuron in layer.neurons]
+
+    assert biases() == biases(initialise_bias="zeros") == [0.0] * 6
+    assert biases(initialise_bias=0.25) == [0.25] * 6
+    assert biases(initialise_bias=lambda source, nin, nout: nin / nout) == [3 / 4] * 4 + [4 / 2] * 2
+    drawn = biases(initialise_bias="uniform")
+    assert len(set(drawn)) == 6
+    assert max(map(abs, drawn[:4])) <= 1 / math.sqrt(3)
+    assert nn.Neuron(2, initialise_bias=1).bias.value == 1.0
+    # Weights are those of the seed, whatever the biases are, where nothing is drawn for these.
+    assert weights_of(nn.Layer(3, 2, seed=1, initialise_bias=1.0)) == weights_of(nn.Layer(3, 2, seed=1))
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "message"),
+    [
+        ("zeroes", ValueError, "initialise_bias expected one of 'uniform', .* but got initialise_bias='zeroes'"),
+        (math.inf, ValueError, "initialise_bias expected a finite number but got it=inf"),
+        ([1.0], TypeError, "initialise_bias expected"),
+    ],
+)
+def test_wrong_biases_are_named(value, error, message):
+    with pytest.raises(error, match=message):
+        nn.Layer(2, 1, initialise_bias=value)
+
+
 def test_an_own_initialisation_sees_the_sizes():
     seen = []
 

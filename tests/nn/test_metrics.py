@@ -5,6 +5,8 @@ import random
 
 import pytest
 from chainrule import Var, nn
+from chainrule.nn.evaluating import loss_of
+from chainrule.nn.losses import find_loss
 from chainrule.nn.metrics import border
 from trained_models import ROWS, model_of
 
@@ -168,3 +170,61 @@ def test_evaluate_weighs_samples():
         model.evaluate(ROWS, targets, sample_weight=[1, 2])
     with pytest.raises(ValueError, match="evaluate expected a function or one of mse"):
         model.evaluate(ROWS, targets, "nse")
+
+
+def test_many_samples_are_measured_as_arrays_with_the_same_result():
+    numpy = pytest.importorskip("numpy")
+    source = random.Random(1)
+    few = 60
+    for width, loss in ((1, "mse"), (1, from_logits), (3, "cross_entropy"), (2, "mse")):
+        scores = [[source.gauss(0, 1) for _ in range(width)] for _ in range(4 * few)]
+        targets = [[source.gauss(0, 1) for _ in range(width)] for _ in range(4 * few)]
+        if loss != "mse":
+            targets = [source.randrange(max(2, width)) for _ in range(4 * few)]
+        elif width == 1:
+            targets = [k % 2 for k in range(4 * few)]
+        predictions = [row[0] for row in scores] if width == 1 else scores
+        metrics = [nn.rmse, nn.r2] if loss == "mse" else [nn.accuracy]
+        weights = [source.random() for _ in range(4 * few)]
+        for w in (None, weights):
+            for metric in metrics:
+                whole = metric(targets, predictions, sample_weight=w)
+                # Of parts, each too small for arrays, and as arrays that are given.
+                assert whole == pytest.approx(
+                    metric(numpy.array(targets), numpy.array(predictions), sample_weight=w), rel=1e-14
+                )
+                parts = [slice(k, k + few) for k in range(0, 4 * few, few)]
+                if metric is not nn.r2:
+                    shares = [sum(weights[p]) if w else few for p in parts]
+                    values = [
+                        metric(targets[p], predictions[p], sample_weight=None if w is None else w[p]) for p in parts
+                    ]
+                    power = 2 if metric is nn.rmse else 1
+                    mean = sum(s * v**power for s, v in zip(shares, values, strict=True)) / sum(shares)
+                    assert whole**power == pytest.approx(mean, rel=1e-12)
+        found = find_loss(loss)
+        wanted = sum(w * found([p], [t]) for w, p, t in zip(weights, predictions, targets, strict=True)) / sum(weights)
+        assert loss_of(found, predictions, targets, weights) == pytest.approx(wanted, rel=1e-12)
+        assert loss_of(found, predictions, targets) == pytest.approx(found(predictions, targets), rel=1e-12)
+
+
+def test_what_is_wrong_among_many_is_named_too():
+    pytest.importorskip("numpy")
+    rows, classes = [[1.0, 2.0]] * 300, [0] * 300
+    with pytest.raises(ValueError, match=r"class from 0 to 1, .* but got targets\[299\]=2"):
+        nn.accuracy([*classes[1:], 2], rows)
+    with pytest.raises(ValueError, match=r"two classes, .* but got 3 different targets"):
+        nn.accuracy([*classes[2:], 1, 2], [0.5] * 300)
+    with pytest.raises(TypeError, match=r"but got targets\[0\]='0'"):
+        nn.accuracy(["0"] * 300, [0.5] * 300)
+    with pytest.raises(ValueError, match="as many targets as predictions"):
+        nn.r2(classes[1:], [0.5] * 300)
+    model = model_of(outputs=2)
+    with pytest.raises(ValueError, match="class from 0 to 1, as there are 2 scores, but got target=2"):
+        model.evaluate(ROWS * 20, [0] * 399 + [2], "cross_entropy")
+    with pytest.raises(ValueError, match="predictions from 0 to 1"):
+        loss_of(nn.binary_cross_entropy, [0.5] * 299 + [1.5], classes)
+    assert model.evaluate(ROWS * 20, [0, 1] * 200, "cross_entropy", lambda t, p: type(t) is type(p) is list) == {
+        "loss": pytest.approx(model.evaluate(ROWS, [0, 1] * 10, "cross_entropy")["loss"], rel=1e-12),
+        "<lambda>": 1.0,
+    }

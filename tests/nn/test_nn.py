@@ -85,7 +85,7 @@ def test_the_number_of_inputs_is_checked(model, reader):
         model([1.0, 2.0])
     with pytest.raises(ValueError, match=f"^{reader} expected 3 inputs but got 1 in x=1.0"):
         model(1.0)
-    with pytest.raises(TypeError, match=rf"^{reader} expected a float or Var but got x\[1\]='2' \(str\)$"):
+    with pytest.raises(TypeError, match=rf"^{reader} expected a float or Var but got x\[1\]='2' \(str\); convert"):
         model([1.0, "2", 3.0])
     with pytest.raises(TypeError, match=f"^{reader} expected one row of 3 numbers or Vars but got several"):
         model([[1.0, 2.0, 3.0]] * 3)
@@ -125,7 +125,7 @@ def test_one_input_is_singular():
         (lambda: nn.Neuron(2, activation="Var"), ValueError, "one-argument function of chainrule"),
         (lambda: nn.Neuron(2, activation="__name__"), ValueError, "one-argument function of chainrule"),
         (lambda: nn.Neuron(2, activation=3), TypeError, r"got activation=3 \(int\)"),
-        (lambda: nn.Neuron(2, initialise="kaiming"), ValueError, "initialise expected one of 'uniform', 'xavier'"),
+        (lambda: nn.Neuron(2, initialise="kaimin"), ValueError, "initialise expected one of 'uniform', 'normal'"),
         (lambda: nn.Neuron(2, initialise=3), TypeError, r"got initialise=3 \(int\)"),
         (lambda: nn.Sequential(nn.Layer(2, 1), 3), TypeError, "Sequential expected modules or functions"),
     ],

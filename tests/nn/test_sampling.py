@@ -1,10 +1,11 @@
 """Which samples a step takes, in which order, and how much each counts."""
 
 import random
+import sys
 
 import pytest
 from chainrule import nn
-from chainrule.nn.data import Batches
+from chainrule.nn.data import Batches, shuffled
 from trained_models import NUMBERS, ROWS, model_of
 
 BOTH = pytest.mark.parametrize("compiled", [False, True])
@@ -120,3 +121,15 @@ def test_targets_out_of_range_are_refused_before_the_first_step(compiled, loss, 
     with pytest.raises(ValueError, match=message):
         nn.fit(model, ROWS, [1] * 20, validation=(ROWS, [1] * 19 + [wrong]), **options)
     assert steps.steps == 0 and model.state_dict() == before
+
+
+@pytest.mark.parametrize("count", [1_000, 4_097, 70_000])
+def test_orders_are_the_same_with_numpy_as_without(count, monkeypatch):
+    numpy = pytest.importorskip("numpy")
+    source, other = random.Random(1), random.Random(1)
+    found = [int(position) for position in shuffled(count, source)]
+    monkeypatch.delitem(sys.modules, "numpy")
+    assert shuffled(count, other) == found
+    monkeypatch.setitem(sys.modules, "numpy", numpy)
+    assert sorted(found) == list(range(count))
+    assert source.random() == other.random()

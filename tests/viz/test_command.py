@@ -45,6 +45,14 @@ def test_a_file_may_follow_its_option_without_a_space(capsys, tmp_path, monkeypa
         assert capsys.readouterr().out == "wrote p3.svg\n"
 
 
+def test_playground(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["playground"]) == main(["playground", "-o", "a/b.html"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["wrote playground.html", f"wrote {os.path.join('a', 'b.html')}"]
+    assert (tmp_path / "playground.html").read_bytes() == (tmp_path / "a/b.html").read_bytes()
+    assert "a path ending in .html" in refuse(capsys, "playground", "-o", "page.png")
+
+
 def test_formula(capsys):
     assert main(["formula", *EXAMPLE]) == 0
     out = capsys.readouterr().out

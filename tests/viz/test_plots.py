@@ -161,6 +161,7 @@ def test_boundary_is_where_the_model_changes_its_mind(compiled):
     assert labels(ax) == ["0", "1", "border: score 1"]
 
 
+@pytest.mark.filterwarnings("ignore:MLPClassifier has not converged")
 def test_boundary_of_several_classes_and_of_estimators():
     rows, names = [[0, 0], [0, 1], [1, 0]], ["a", "b", "c"]
     ax = viz.plot_decision_boundary(lambda row: [1 - sum(row), row[1] - row[0], row[0] - row[1]], rows, names)
@@ -172,6 +173,32 @@ def test_boundary_of_several_classes_and_of_estimators():
     classifier = nn.MLPClassifier([2], max_iter=5, random_state=0).fit(CORNERS, ["no", "yes", "yes", "no"])
     ax = viz.plot_decision_boundary(classifier, CORNERS, ["no", "yes", "yes", "no"], resolution=5)
     assert labels(ax) == ["no", "yes", "border: score 0.5"]
+
+
+@pytest.mark.parametrize(
+    ("loss", "activation", "low", "wanted"),
+    [
+        ("mse", None, 0, 0.5),
+        ("mse", "sigmoid", 0, 0.5),
+        ("mse", None, 1, 1.5),
+        ("hinge", None, -1, 0),
+        ("binary_cross_entropy", "sigmoid", 0, 0.5),
+        (lambda p, t: nn.binary_cross_entropy(p, t, from_logits=True), None, 0, 0),
+    ],
+)
+def test_boundary_stands_where_the_loss_does_not_care(loss, activation, low, wanted):
+    rows = [[k / 10 - 1.5 * (k < 10), (k * k % 7) / 7] for k in range(21)]
+    high = 1 if loss == "hinge" else low + 1
+    classes = [high if a > 0 else low for a, b in rows]
+    model = nn.MLP(2, [6, 1], output_activation=activation, seed=0)
+    history = nn.fit(model, rows, classes, loss=loss, lr=0.1, epochs=300, record=100, metrics="accuracy", seed=0)
+    assert history.metrics["accuracy"][-1] == 1.0
+    ax = viz.plot_decision_boundary(history, resolution=5)
+    assert labels(ax)[-1] == f"border: score {wanted:g}"
+    # Of a model alone: what tells the samples apart.
+    border = float(labels(viz.plot_decision_boundary(model, rows, classes, resolution=5))[-1].rpartition(" ")[2])
+    scores = model.predict(rows)
+    assert all((score > border) == (found == high) for score, found in zip(scores, classes, strict=True))
 
 
 def tables(ax):

@@ -15,80 +15,6 @@ const SHEETS = film.several ? film.names.length : 1;
 const HEIGHT = isMap ? frames[0].length / film.width / SHEETS : 0;
 let now = 0;
 
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-const channels = (name) => [1, 3, 5].map((k) => parseInt(colour(name).slice(k, k + 2), 16));
-const mix = (a, b, share) => a.map((x, k) => x + (b[k] - x) * share);
-
-// ---- axes ----
-
-// About so many round numbers from one end to the other.
-function ticks(low, high, count) {
-  const rough = (high - low) / count;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
-  const found = [];
-  for (let k = Math.ceil(low / step); k * step <= high; k += 1) found.push(Number((k * step).toPrecision(12)));
-  return found;
-}
-
-// Fit a canvas to its place on the page and to the pixels of the screen; return what draws in units of the data.
-function plot(id, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String) {
-  const canvas = element(id);
-  const { clientWidth: width, clientHeight: height } = canvas;
-  const ratio = window.devicePixelRatio || 1;
-  canvas.width = Math.round(width * ratio);
-  canvas.height = Math.round(height * ratio);
-  const pen = canvas.getContext("2d");
-  pen.scale(ratio, ratio);
-  pen.fillStyle = colour("--page");
-  pen.fillRect(0, 0, width, height);
-  const box = { left: margin.left, top: margin.top, width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
-  if (film.even && id === "picture") {
-    const scale = Math.min(box.width / (x1 - x0), box.height / (y1 - y0));
-    box.left += (box.width - scale * (x1 - x0)) / 2;
-    box.top += (box.height - scale * (y1 - y0)) / 2;
-    box.width = scale * (x1 - x0);
-    box.height = scale * (y1 - y0);
-  }
-  const at = (x, y) => [
-    box.left + ((x - x0) / (x1 - x0)) * box.width,
-    box.top + ((y1 - y) / (y1 - y0)) * box.height,
-  ];
-  pen.font = "13px Helvetica, Arial, sans-serif";
-  pen.lineWidth = 1;
-  pen.strokeStyle = colour("--grid");
-  pen.fillStyle = colour("--quiet");
-  pen.textAlign = "center";
-  pen.textBaseline = "top";
-  for (const x of ticks(x0, x1, Math.max(4, box.width / 80))) {
-    const [px] = at(x, y0);
-    pen.strokeRect(px, box.top, 0, box.height);
-    pen.fillText(String(x), px, box.top + box.height + 5);
-  }
-  pen.textAlign = "right";
-  pen.textBaseline = "middle";
-  for (const y of ticks(y0, y1, Math.max(3, box.height / 45))) {
-    const [, py] = at(x0, y);
-    pen.strokeRect(box.left, py, box.width, 0);
-    pen.fillText(write(y), box.left - 6, py);
-  }
-  pen.fillStyle = colour("--ink");
-  pen.textAlign = "center";
-  pen.textBaseline = "bottom";
-  pen.fillText(xlabel, box.left + box.width / 2, height - 4);
-  pen.save();
-  pen.translate(4, box.top + box.height / 2);
-  pen.rotate(-Math.PI / 2);
-  pen.textBaseline = "top";
-  pen.fillText(ylabel, 0, 0);
-  pen.restore();
-  pen.save();
-  pen.beginPath();
-  pen.rect(box.left, box.top, box.width, box.height);
-  pen.clip();
-  return { pen, at, box };
-}
-
 // ---- what is drawn ----
 
 // Where a colour comes a second time, another shape goes with it.
@@ -145,35 +71,9 @@ function shade({ pen, box }, frame) {
   pen.drawImage(small, box.left, box.top, box.width, box.height);
 }
 
-// The line where a number for each place is 0: straight across each cell between places.
-function border({ pen, box }, frame, sheet) {
-  const point = (i, j) => [box.left + (i / (film.width - 1)) * box.width, box.top + (1 - j / (HEIGHT - 1)) * box.height];
-  pen.beginPath();
-  for (let j = 0; j < HEIGHT - 1; j += 1) {
-    for (let i = 0; i < film.width - 1; i += 1) {
-      const corners = [[i, j], [i + 1, j], [i + 1, j + 1], [i, j + 1]];
-      const crossings = [];
-      corners.forEach(([a, b], k) => {
-        const [c, d] = corners[(k + 1) % 4];
-        const [from, to] = [number(frame, a, b, sheet), number(frame, c, d, sheet)];
-        if ((from < 0) === (to < 0)) return;
-        const share = from / (from - to);
-        crossings.push(point(a + (c - a) * share, b + (d - b) * share));
-      });
-      for (let k = 0; k + 1 < crossings.length; k += 2) {
-        pen.moveTo(...crossings[k]);
-        pen.lineTo(...crossings[k + 1]);
-      }
-    }
-  }
-  pen.strokeStyle = colour("--ink");
-  pen.lineWidth = 2;
-  pen.stroke();
-}
-
 function paint_map(space, frame) {
   shade(space, frame);
-  for (let sheet = 0; sheet < SHEETS; sheet += 1) border(space, frame, sheet);
+  for (let sheet = 0; sheet < SHEETS; sheet += 1) border(space, film.width, HEIGHT, (i, j) => number(frame, i, j, sheet));
   space.pen.strokeStyle = colour("--page");
   space.pen.lineWidth = 1;
   for (const [x, y, kind] of film.samples) {
@@ -182,20 +82,11 @@ function paint_map(space, frame) {
   }
 }
 
-function line({ pen, at }, xs, ys, name, width) {
-  pen.beginPath();
-  xs.forEach((x, k) => { if (ys[k] !== null) pen.lineTo(...at(x, ys[k])); });
-  pen.strokeStyle = colour(name);
-  pen.lineWidth = width;
-  pen.lineJoin = "round";
-  pen.stroke();
-}
-
 function paint_curve(space, values) {
   space.pen.strokeStyle = colour("--page");
   space.pen.fillStyle = colour("--line");
   for (const [x, y] of film.samples) mark(space.pen, space.at(x, y), 0, film.samples.length > 300 ? 2 : 4);
-  line(space, film.places, values, "--one", 3);
+  stroke(space, film.places, values, "--one", 3);
 }
 
 // Losses may spread over decades: where they do, their logarithms are drawn.
@@ -209,8 +100,8 @@ function paint_losses() {
   const margin = 0.08 * (ends[1] - ends[0]) || 1;
   const sides = [[0, 1.02 * film.epochs.at(-1)], [ends[0] - margin, ends[1] + margin]];
   const write = (y) => (isLog ? String(Number((10 ** y).toPrecision(1))) : String(y));
-  const space = plot("losses", sides, ["epoch", "loss"], { left: 62, right: 12, top: 8, bottom: 42 }, write);
-  line(space, film.epochs, film.losses.map(height), "--quiet", 2);
+  const space = plot(element("losses"), sides, ["epoch", "loss"], { left: 62, right: 12, top: 8, bottom: 42 }, write);
+  stroke(space, film.epochs, film.losses.map(height), "--quiet", 2);
   if (film.losses[now] === null) return;
   space.pen.fillStyle = colour("--one");
   space.pen.strokeStyle = colour("--page");
@@ -218,7 +109,7 @@ function paint_losses() {
 }
 
 function paint() {
-  const space = plot("picture", film.sides, film.labels, { left: 62, right: 12, top: 12, bottom: 46 });
+  const space = plot(element("picture"), film.sides, film.labels, { left: 62, right: 12, top: 12, bottom: 46 }, String, film.even);
   (isMap ? paint_map : paint_curve)(space, frames[now]);
   space.pen.restore();
   space.pen.strokeStyle = colour("--line");

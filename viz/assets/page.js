@@ -1,12 +1,16 @@
 const element = (id) => document.getElementById(id);
 
-// Go through `count` pictures by buttons, keys and a slider: `paint(k)` shows one and returns what it is called;
-// `period` is the time from one to the next, in milliseconds. Return the function that goes to a picture.
-function player(count, paint, period) {
+// Go through `total` pictures by buttons, keys and a slider: `paint(k)` shows one and returns what it is called;
+// `period` is the time from one to the next, in milliseconds. Return the function that goes to a picture, of another
+// number of them where that is given.
+function player(total, paint, period) {
+  let count = total;
   let now = 0;
   let timer = null;
 
-  function go(to) {
+  function go(to, of = count) {
+    count = of;
+    element("slider").max = count - 1;
     now = Math.max(0, Math.min(count - 1, to));
     const heading = paint(now);
     element("slider").value = now;
@@ -41,15 +45,15 @@ function player(count, paint, period) {
   };
 
   document.addEventListener("keydown", (event) => {
-    const { tagName, type } = event.target;
     if (!(event.key in moves) || event.ctrlKey || event.altKey || event.metaKey || event.shiftKey) return;
-    // A text field keeps its keys, a focused button its space.
-    if ((tagName === "INPUT" && type === "text") || (tagName === "BUTTON" && event.key === " ")) return;
+    // Fields keep their keys, a focused button its space; on a page with tabs another one may be shown.
+    if (event.target.closest("input:not(#slider), select, textarea, summary, [role=tab]")) return;
+    if (event.target.tagName === "BUTTON" && event.key === " ") return;
+    if (element("slider").closest("[hidden]")) return;
     event.preventDefault();
     if (event.key !== " " && timer !== null) stop();
     moves[event.key]();
   });
-  element("slider").max = count - 1;
   element("slider").addEventListener("input", (event) => go(Number(event.target.value)));
   for (const [id, key] of Object.entries({ first: "Home", back: "ArrowLeft", play: " ", next: "ArrowRight", last: "End" })) {
     element(id).addEventListener("click", moves[key]);

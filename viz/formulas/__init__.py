@@ -2,6 +2,7 @@
 
 from .chain_rule import chain as chain
 from .expression import CONSTANTS as CONSTANTS
+from .expression import LISTS as LISTS
 from .expression import ExpressionError as ExpressionError
 from .expression import evaluate as evaluate
 from .expression import functions as functions

@@ -30,8 +30,8 @@ _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Pow: operator.pow,
 }
 CONSTANTS = {"pi": 3.141592653589793, "e": 2.718281828459045, "inf": float("inf"), "nan": float("nan")}
-# Functions without a row of their own: those that give one number, and those that give several.
-_LISTS = ("softmax", "log_softmax")
+# Functions without a row of their own: those that give several numbers, and those that give one.
+LISTS = ("softmax", "log_softmax")
 _COMPOSITES = ("hardtanh", "prod", "selu")
 
 
@@ -132,7 +132,7 @@ class _Reader:
         name = node.func.id
         if name not in functions():
             others = {other: own for other, own in FUNCTIONS.items() if own in functions()}
-            if name in _LISTS:
+            if name in LISTS:
                 raise self._error(f"{name} does not give one number, so that it cannot be used here", node.func)
             raise self._error(f"{name} is not a function of chainrule{advice(name, others, functions())}", node.func)
         if node.keywords:

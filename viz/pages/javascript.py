@@ -39,7 +39,7 @@ EVALUATE = {
     "floor_divide": (
         "{ if (y === 0) return x / y; const r = x % y;"
         " const q = (x - r) / y - (r !== 0 && (r < 0) !== (y < 0) ? 1 : 0);"
-        " return r !== r ? NaN : q === 0 ? (x / y < 0 ? -0 : 0) : Math.round(q); }"
+        " return r !== r ? NaN : q === 0 ? (x / y) * 0 : Math.round(q); }"
     ),
     "abs": "Math.abs(x)",
     "sign": "Math.sign(x)",
@@ -144,6 +144,7 @@ EVALUATE = {
         "{ const s = x + y; if (Math.abs(s) < Infinity || s !== s) return x / s;"
         " return Math.abs(x) === Infinity ? (Math.abs(y) === Infinity ? 0.5 : 1) : (0.5 * x) / (0.5 * x + 0.5 * y); }"
     ),
+    "share": "x * (1 / (x + y))",
     "unit": (
         "{ if (x === 0 && y === 0) return x; if (Math.abs(x) === Infinity)"
         " return y !== y ? NaN : Math.sign(x) * (Math.abs(y) === Infinity ? Math.SQRT1_2 : 1);"

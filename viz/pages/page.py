@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Sequence
 from importlib import resources
@@ -39,17 +40,35 @@ def to_page(*, title: str, heading: str, thing: str, body: str, style: str, data
         data: what the script finds as JSON in the element ``data``; texts may hold anything.
         script: JavaScript that calls ``player`` of page.js.
     """
-    return _PAGE.format(
+    return document(
         title=title,
-        heading=heading,
-        thing=thing,
-        Thing=thing.capitalize(),
-        body=body,
         style=part("page.css") + style,
-        # Spelled out, so that no label can end the script element that holds it.
-        data=json.dumps(data).replace("<", r"\u003c"),
+        body=_STEPS.format(heading=heading, controls=controls(thing), body=body),
+        data=data,
         script=part("page.js") + script,
     )
+
+
+def controls(thing: str) -> str:
+    """Return the buttons and the slider that ``player`` of page.js listens to, as HTML."""
+    return _CONTROLS.format(thing=thing, Thing=thing.capitalize())
+
+
+def document(*, title: str, style: str, body: str, data: Any, script: str) -> str:
+    """Return a page of HTML that asks for nothing: style, data and script are in it."""
+    return _PAGE.format(
+        title=title,
+        style=style,
+        body=body,
+        # Spelled out, so that no label can end the script element that holds it.
+        data=json.dumps(data).replace("<", r"\u003c"),
+        script=script,
+    )
+
+
+def json_number(value: float) -> float | str:
+    """Return a number for JSON, which has no infinities and no nan: they become text."""
+    return value if math.isfinite(value) else str(value)
 
 
 def part(name: str) -> str:
@@ -71,20 +90,6 @@ script-src 'unsafe-inline'; img-src data:">
 </head>
 <body>
 <main>
-<header>
-<h1>{heading}</h1>
-<p class="keys">Step with <kbd>←</kbd> <kbd>→</kbd>, jump with <kbd>Home</kbd> <kbd>End</kbd>, \
-play with <kbd>Space</kbd>.</p>
-</header>
-<nav aria-label="{Thing}s">
-<button id="first" aria-label="First {thing}" title="First {thing} (Home)">|◀</button>
-<button id="back" aria-label="One {thing} back" title="One {thing} back (←)">◀</button>
-<button id="play" aria-label="Play" title="Play (Space)" aria-pressed="false">▶ Play</button>
-<button id="next" aria-label="One {thing} on" title="One {thing} on (→)">▶</button>
-<button id="last" aria-label="Last {thing}" title="Last {thing} (End)">▶|</button>
-<input id="slider" type="range" min="0" value="0" aria-label="{Thing}">
-<span id="count"></span>
-</nav>
 {body}
 <noscript><p>This page computes with JavaScript, which is switched off.</p></noscript>
 </main>
@@ -95,3 +100,21 @@ play with <kbd>Space</kbd>.</p>
 </body>
 </html>
 """
+
+_STEPS = """<header>
+<h1>{heading}</h1>
+<p class="keys">Step with <kbd>←</kbd> <kbd>→</kbd>, jump with <kbd>Home</kbd> <kbd>End</kbd>, \
+play with <kbd>Space</kbd>.</p>
+</header>
+{controls}
+{body}"""
+
+_CONTROLS = """<nav aria-label="{Thing}s">
+<button id="first" aria-label="First {thing}" title="First {thing} (Home)">|◀</button>
+<button id="back" aria-label="One {thing} back" title="One {thing} back (←)">◀</button>
+<button id="play" aria-label="Play" title="Play (Space)" aria-pressed="false">▶ Play</button>
+<button id="next" aria-label="One {thing} on" title="One {thing} on (→)">▶</button>
+<button id="last" aria-label="Last {thing}" title="Last {thing} (End)">▶|</button>
+<input id="slider" type="range" min="0" value="0" aria-label="{Thing}">
+<span id="count"></span>
+</nav>"""

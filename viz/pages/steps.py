@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +29,7 @@ from ..drawing import (
 )
 from ..formulas import Script, is_symbol, left_to_right, number
 from .javascript import library
-from .page import page_target, part, to_page
+from .page import json_number, page_target, part, to_page
 from .templates import Template, rule_templates, text_template
 
 _NAME_ON_CARD = 15
@@ -258,17 +257,13 @@ def _plain(node: Node) -> dict[str, Any]:
     return {
         "name": node.name,
         "short": short,
-        "value": _number(node.value),
+        "value": json_number(node.value),
         "wanted": node.wanted,
         "editable": node.editable,
         "key": node.key,
         "symbol": node.symbol,
         "args": node.args,
-        "partials": [_number(partial) for partial in node.partials],
+        "partials": [json_number(partial) for partial in node.partials],
         "text": node.text,
         "rules": node.rules,
     }
-
-
-def _number(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)

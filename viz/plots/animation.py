@@ -42,7 +42,8 @@ def animate(
             stepped through by keys, buttons and a slider, follows the reader's dark mode and needs no network.
         max_frames: how many frames to show at most, evenly chosen, the first and the last among them.
         fps: how many of them in a second.
-        threshold: the score at the border of two classes; None for 0.5 where all scores lie from 0 to 1, else 0.
+        threshold: the score at the border of two classes; None for that of the history, which knows the loss; where
+            it does not, for 0.5 where all scores lie from 0 to 1, else 0.
         scale: for a curve, what one unit of the input and one of the output is in the units of the axes.
         xlabel, ylabel: what stands at the axes, with units.
         theme: "light" or "dark", for a GIF.

@@ -234,9 +234,9 @@ def write_html(film: Film, fps: int, theme: str, size: tuple[int, int] | None) -
         heading=html.escape(f"{kind}, epoch by epoch"),
         thing="picture",
         body=_BODY,
-        style=part("film.css"),
+        style=part("plots.css") + part("film.css"),
         data=data,
-        script=part("film.js"),
+        script=part("axes.js") + part("film.js"),
     )
     return page.encode()
 

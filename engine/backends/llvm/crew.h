@@ -33,6 +33,7 @@
 #endif
 
 #define CREW_SPINS 4096      /* pauses before a thread lets others run where it stands */
+#define CREW_STUBBORN 300000 /* nanoseconds in which a helper that has nothing to do keeps its processor */
 #define CREW_SLEEPY 2000000  /* nanoseconds of waiting after which it sleeps between two looks */
 #define CREW_PERIOD 50000000 /* nanoseconds after which who waits looks at something else */
 
@@ -46,6 +47,7 @@ typedef struct crew_job {
 static crew_job *crew_posted; /* under the gate */
 static long crew_gate;        /* 1 while a thread is inside, for some instructions */
 static long crew_open;        /* how many jobs are posted */
+static long crew_from;        /* the processor that the last job came from */
 static long crew_waiting;     /* threads that linger */
 static long crew_coming;      /* threads that were called and are not there yet */
 
@@ -78,6 +80,9 @@ static long crew_post(crew_job *job, long wanted)
     job->next = crew_posted;
     crew_posted = job;
     crew_leave();
+#ifdef __linux__
+    crew_from = sched_getcpu();
+#endif
     CREW_ADD(&crew_open, 1);
     return wanted - CREW_READ(&crew_waiting) - CREW_READ(&crew_coming);
 }
@@ -140,27 +145,45 @@ static int crew_help(void)
     return 1;
 }
 
+/* Go to another processor than the one from which the last job came: woken threads may stay there for long. */
+static void crew_step_aside(void)
+{
+#ifdef __linux__
+    cpu_set_t all, others;
+    int here = sched_getcpu();
+    if (here != CREW_READ(&crew_from) || here < 0 || sched_getaffinity(0, sizeof(all), &all))
+        return;
+    others = all;
+    CPU_CLR(here, &others);
+    if (CPU_COUNT(&others) && !sched_setaffinity(0, sizeof(others), &others))
+        sched_setaffinity(0, sizeof(all), &all); /* it is free to come back */
+#endif
+}
+
 /* Help with jobs until none has come for so many nanoseconds. */
 static void crew_linger(long long patience)
 {
-    long long until = 0, now;
+    long long start = 0, passed;
     long k = 0;
     CREW_ADD(&crew_waiting, 1);
     CREW_ADD(&crew_coming, -1);
     for (;;) {
         if (CREW_READ(&crew_open) && crew_help()) {
-            until = 0;
+            k = 0;
             continue;
         }
-        if (++k % 64 == 0) {
-            now = crew_now();
-            if (!until)
-                until = now + patience;
-            if (now >= until || now < until - patience)
-                break;
-            CREW_YIELD(); /* whoever is here, too, goes first */
-        }
         CREW_PAUSE();
+        if (++k % 64)
+            continue;
+        if (k == 64) {
+            start = crew_now();
+            crew_step_aside();
+        }
+        passed = crew_now() - start;
+        if (passed < 0 || passed >= patience)
+            break;
+        if (passed >= CREW_STUBBORN)
+            CREW_YIELD();
     }
     CREW_ADD(&crew_waiting, -1);
 }

@@ -93,6 +93,7 @@ cdef enum:
     UNITS = 32  # of a result, in which threads look for a nan themselves
     WATCH = 64  # bytes of a watch, of which it uses some
     PERIOD = 50_000_000  # nanoseconds between two looks at signals
+    SEARCHED = 16_384  # numbers in which a thread looks for a nan at once
     PATIENCE = 1_000_000  # nanoseconds in which a helper waits for the next job
 
 MOST_ARGUMENTS = MOST
@@ -273,6 +274,45 @@ cdef struct LoopJob:
     void *watch
     char *frames  # of helpers, so many bytes each, with the watch at the start
     size_t size
+
+
+cdef struct Search:
+    # Numbers in which several threads look for a nan.
+    Job job
+    const char *numbers
+    Py_ssize_t size
+    int width
+    long parts, next
+    bint found
+
+
+cdef void work_on_search(Job *posted, long worker) noexcept nogil:
+    """Look through parts until none is left."""
+    cdef Search *job = <Search *> posted
+    cdef Py_ssize_t first
+    cdef long place
+    while not job.found:
+        place = crew_add(&job.next, 1)
+        if place >= job.parts:
+            break
+        first = place * SEARCHED
+        if has_nan(job.numbers + first * job.width, min(SEARCHED, job.size - first), job.width):
+            job.found = True
+
+
+cdef bint any_nan(const char *numbers, Py_ssize_t size, int width, long helpers) noexcept nogil:
+    """Look for a nan, with helpers that wait for work."""
+    cdef Search job
+    if not helpers or size < 4 * SEARCHED:
+        return has_nan(numbers, size, width)
+    job.job.work, job.numbers, job.size, job.width = work_on_search, numbers, size, width
+    job.parts, job.next, job.found = <long> ((size + SEARCHED - 1) // SEARCHED), 0, False
+    crew_post(&job.job, helpers)
+    work_on_search(&job.job, 0)
+    crew_withdraw(&job.job)
+    while not crew_left(&job.job):
+        pass
+    return job.found
 
 
 cdef void work_on_batch(Job *posted, long worker) noexcept nogil:
@@ -512,7 +552,7 @@ cdef class Entry:
                     with nogil:
                         self.run(addresses, n, place.buf, memory.start)
                         if self.exact is not None:
-                            doubtful = has_nan(place.buf, size, self.width)
+                            doubtful = any_nan(<char *> place.buf, size, self.width, self.helpers)
                     if self.calls_back:
                         running.work = before
                     if memory.flag:
@@ -533,6 +573,7 @@ cdef class Entry:
         """Have threads share a batch; tell whether there is a nan in the results."""
         cdef BatchJob job
         cdef Work memory
+        cdef Py_ssize_t size
         cdef int k
         each, parts, copies = self.split(n)
         memory = self.large.pop() if self.large else Work(self.work, copies, self.helpers)
@@ -556,5 +597,6 @@ cdef class Entry:
         if self.exact is None or job.count:
             return job.doubtful
         with nogil:
-            job.doubtful = has_nan(out, self.outputs * n if self.per_sample else self.outputs, self.width)
+            size = self.outputs * n if self.per_sample else self.outputs
+            job.doubtful = any_nan(out, size, self.width, self.helpers)
         return job.doubtful

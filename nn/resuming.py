@@ -1,0 +1,87 @@
+"""Say what a training is at, as plain data for a checkpoint, and go on from there: `State`."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import random
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from .checkpoints import digest, optimiser_state, set_optimiser_state, set_source_state, source_state
+from .data import Batches
+from .history import History
+from .optimisers import Optimiser
+
+
+@dataclasses.dataclass
+class State:
+    """What a training is at, besides its steps and callbacks: what a checkpoint keeps and sets again.
+
+    Attributes:
+        source: of random numbers.
+        order: of the batches.
+        history: what was measured.
+        optimiser: what it remembers.
+        held_out: the positions of samples drawn to be held out; None where none were drawn.
+        same: what has to be the same when a training is resumed, by name.
+        data: the samples, of which a checkpoint keeps a digest.
+    """
+
+    source: random.Random
+    order: Batches
+    history: History
+    optimiser: Optimiser
+    held_out: Sequence[int] | None
+    same: Mapping[str, Any]
+    data: Sequence[Sequence[Any]]
+
+    NAMES: ClassVar = (
+        "same",
+        "parameters",
+        "optimiser",
+        "source",
+        "waiting",
+        "held_out",
+        "history",
+        "best",
+        "callbacks",
+    )
+
+    @functools.cached_property
+    def digest(self) -> str:
+        """The fingerprint of the data, made once."""
+        return digest(self.data)
+
+    def kept(self) -> dict[str, Any]:
+        """Return it as plain data."""
+        parameters = self.history.model.state_dict()
+        return {
+            "same": {"data": self.digest, **self.same},
+            "parameters": {"names": list(parameters), "values": list(parameters.values())},
+            "optimiser": optimiser_state(self.optimiser),
+            "source": source_state(self.source),
+            "waiting": [list(map(int, batch)) for batch in self.order.waiting],
+            "held_out": self.held_out,
+            "history": self.history.kept(),
+        }
+
+    def resume(self, kept: Mapping[str, Any]) -> None:
+        """Go on from what was kept.
+
+        Errors: `ValueError` where model, data or options are others; then nothing has been changed.
+        """
+        for name, value in {"data": self.digest, **self.same}.items():
+            if kept["same"][name] != value:
+                raise ValueError(
+                    f"fit expected the {name} of the checkpoint given as resume_from, {kept['same'][name]!r}, but got "
+                    f"{value!r}"
+                )
+        model, parameters = self.history.model, kept["parameters"]
+        model.load_state_dict(dict(zip(parameters["names"], parameters["values"], strict=True)))
+        set_optimiser_state(self.optimiser, kept["optimiser"])
+        set_source_state(self.source, kept["source"])
+        self.order.waiting = kept["waiting"]
+        self.history.go_on(kept["history"])
+        for loss in self.history.validation_loss or self.history.loss:
+            self.optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew
