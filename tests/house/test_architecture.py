@@ -63,7 +63,7 @@ LAYERS = {
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
-        picture units highlight folding ranks cards measuring columns layered placing svg layout writer
+        picture units highlight folding ranks cards measuring columns rows layered placing svg layout writer
         network dot themed images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
