@@ -161,6 +161,8 @@ class Run:
             self.steps.read_again()
         if self.best.is_over:
             self.history.stopped = "patience"
+        elif kept is not None and self.state.optimiser.has_converged:
+            self.history.stopped = "converged"
         elif ended:
             self.history.stopped = "callback"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import html
 import io
 import os
 import tempfile
@@ -40,7 +42,18 @@ def mimebundle(root: Any) -> dict[str, Any]:
     """Return what `chainrule.viz.drawing.mimebundle` returns, or the plot of a training."""
     if not is_history(root):
         return drawing.mimebundle(root)
-    return drawing.mimebundle_of(repr(root), lambda: _plotted(root, "svg", {}).decode())
+    bundle = drawing.mimebundle_of(repr(root), lambda: _plotted(root, "svg", {}).decode())
+    if "image/svg+xml" in bundle:
+        light, dark = (
+            base64.b64encode(_plotted(root, "svg", {"theme": theme})).decode() for theme in ("light", "dark")
+        )
+        start = "data:image/svg+xml;base64,"
+        # Shown first where a notebook knows HTML: with a text for those who do not see, and no white box on dark pages.
+        bundle["text/html"] = (
+            f'<picture><source media="(prefers-color-scheme: dark)" srcset="{start}{dark}">'
+            f'<img src="{start}{light}" alt="{html.escape(repr(root))}, plotted epoch by epoch"></picture>'
+        )
+    return bundle
 
 
 def show(root: Any, **options: Any) -> Path:

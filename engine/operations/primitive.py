@@ -285,6 +285,9 @@ class Reduction(Primitive):
         if len(args) != self.iterables:
             wanted = "an iterable" if self.iterables == 1 else f"{self.iterables} iterables"
             raise TypeError(f"{self.name} expected {wanted} of numbers but got {len(args)} arguments")
+        first, last = args[0], args[len(args) - 1]
+        if type(first) is list and type(last) is list and 0 < len(first) == len(last) and axis is None and not keepdims:
+            return self.apply((*first, *last) if len(args) == 2 else tuple(first))  # without the checks of all else
         for arg in args:
             if (
                 type(arg) is not list

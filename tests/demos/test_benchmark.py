@@ -177,6 +177,15 @@ def test_whole_arrays_are_compared_and_timed(tmp_path):
         assert title in done.stdout
 
 
+def test_trainings_are_compared_and_timed(tmp_path):
+    pytest.importorskip("llvmlite")
+    pytest.importorskip("sklearn")
+    done = run("train", "--quick", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for title in ("An epoch of 700 x 5", "NumPy by hand", "two moons", "wine: fit of 89 samples", "predictions of 300"):
+        assert title in done.stdout
+
+
 def test_steps_of_a_gpt_are_compared_and_timed(tmp_path):
     pytest.importorskip("llvmlite")
     pytest.importorskip("names")

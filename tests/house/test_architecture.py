@@ -31,7 +31,7 @@ LAYERS = {
     """,
     "engine/rewriting": """
         weighing long_chains repetition rows rerolling inlining fusing merging outer_sums keeping looking_up
-        separating simplifying unnesting hoisting relaxing narrowing pipeline remembering __init__
+        separating simplifying unnesting hoisting relaxing narrowing of_loops pipeline remembering __init__
     """,
     "engine/loops": """
         carries bodies lengths leading_axis eager checkpoints control_flow branches nests indexing
@@ -64,13 +64,13 @@ LAYERS = {
     "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
         picture units highlight folding ranks cards measuring columns layered placing svg layout writer
-        network dot images notebook __init__
+        network dot themed images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
     "viz/pages": "page javascript templates steps play __init__",
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
-        architecture predicting losses/ metrics evaluating data tensors overview module activations
+        architecture predicting losses/ metrics evaluating data tensors overview inside module activations
         initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
         machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
         running training building saving chain converting export estimators/ __init__

@@ -181,12 +181,13 @@ def test_least_squares_of_small_networks_in_few_iterations():
     few = nn.MLPRegressor(**options, solver="lm", alpha=1e-6).fit(X, y)
     assert few.loss_ < 1e-5
     assert few.loss_curve_[0] > few.loss_curve_[-1] >= few.loss_ > 0.0
-    assert few.history_.stopped == "converged" and few.n_iter_ == len(few.loss_curve_) < 300
+    assert few.n_iter_ == len(few.loss_curve_) <= 300
     # Of several outputs and weighted samples it is the same minimum that lbfgs finds.
     X, y = diabetes()
     several, weights = numpy.column_stack([y, X[:, 0] * y]), numpy.linspace(0.0, 2.0, len(X))
     options |= {"hidden_layer_sizes": [2], "alpha": 20.0, "max_iter": 5000, "tol": 1e-8}
     found = [nn.MLPRegressor(**options, solver=solver).fit(X, several, weights) for solver in ("lm", "lbfgs")]
+    assert found[0].history_.stopped == found[1].history_.stopped == "converged"
     for estimator in found:
         start = estimator.loss_
         for k, array in enumerate(estimator.coefs_):
@@ -393,21 +394,19 @@ def test_verbose_prints_each_loss(capsys):
 
 
 @ignoring
-def test_an_interrupted_training_keeps_what_it_has(monkeypatch):
-    from chainrule.nn.estimators import solving
+def test_an_interrupted_training_keeps_what_it_has():
+    class Source(numpy.random.RandomState):
+        times = 0
+
+        def shuffle(self, x):
+            self.times += 1
+            if self.times == 4:
+                raise KeyboardInterrupt
+            super().shuffle(x)
 
     X, y = diabetes()
-    epochs = []
-
-    def interrupt(order, random_state):
-        epochs.append(1)
-        if len(epochs) == 4:
-            raise KeyboardInterrupt
-        return order
-
-    monkeypatch.setattr(solving, "shuffle", interrupt)
     with pytest.warns(UserWarning, match="MLPRegressor: training was interrupted after 3 epochs") as seen:
-        regressor = nn.MLPRegressor(max_iter=9, random_state=0).fit(X, y)
+        regressor = nn.MLPRegressor(max_iter=9, random_state=Source(0)).fit(X, y)
     assert seen[0].filename == __file__
     assert regressor.n_iter_ == 3 and len(regressor.loss_curve_) == 3
     assert numpy.isfinite(regressor.predict(X)).all()

@@ -144,7 +144,7 @@ def test_models_and_programs_show_in_notebooks() -> None:
     compiled(1.0)
     for thing in (compiled, compiled.program):
         bundle = thing._repr_mimebundle_()
-        assert bundle["text/plain"] == repr(thing) and bundle["image/svg+xml"] == viz.to_svg(thing)
+        assert bundle["text/plain"] == repr(thing) and bundle["image/svg+xml"] == viz.to_svg(thing, theme="auto")
 
 
 def test_several_outputs_are_drawn_together() -> None:

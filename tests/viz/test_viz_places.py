@@ -246,6 +246,15 @@ def test_folded_networks_are_in_order_too(collapse: str) -> None:
     check(viz.to_svg(network(), collapse=collapse))
 
 
+def test_operations_are_filled_whatever_their_shape() -> None:
+    svg = ElementTree.fromstring(viz.to_svg(network()))
+    for group in svg.iter(f"{SVG}g"):
+        if group.get("class") == "node operation":
+            assert [shape.get("fill") for shape in (*group.iter(f"{SVG}ellipse"), *group.iter(f"{SVG}path"))] == [
+                "#566373"
+            ]
+
+
 def test_neurons_written_out_are_in_order() -> None:
     model = nn.MLP(2, [2, 1], activation="tanh", output_activation="tanh", seed=1)
     xs: list[Any] = [Var(0.5, "x1"), Var(-1.0, "x2")]
@@ -290,3 +299,15 @@ def test_the_page_of_steps_has_these_places(tmp_path: Path) -> None:
     groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
     assert len(frames) == 1 + 2 + 4 and len([group for group in groups if group.get("id", "").startswith("v")]) > 20
     assert not re.search(r'<g id="op\d+"[^>]*><title>[^<]*</title><polygon', svg)
+
+
+def test_text_stays_in_its_card_where_graphviz_places_it() -> None:
+    values = [-0.000944278, 1e-300, -123456789.0, float("nan"), 1 / 3]
+    leaves = [Var(value, label=f"W{k}[{k},{k}] MMMM %") for k, value in enumerate(values)]
+    total = cr.sum([cr.sin(leaf) for leaf in leaves])
+    total.backward()
+    plan = plan_of(viz.to_svg(total))
+    assert len(plan.texts) > 15
+    for box, texts in plan.texts:
+        for text, covered in texts:
+            assert box.left <= covered.left and covered.right <= box.right + 0.5, f"{text!r} leaves its box"

@@ -20,6 +20,7 @@ _ARROW_HEAD = 6.0
 _TO_CARD = 20.0  # from an operation to its result
 _TO_ASIDE = 14.0  # from an operation to a number beside it
 _FEW, _ARROW_ROOM = 4, 9.0  # arrows that land on a circle, and what each takes where there are more
+_OUTLINE = 4.0  # between two outlines
 _INCH = 72.0
 _TITLE_FONT, _LABEL_FONT = 11.0, 10.0
 _LABEL_MARGIN = 4.0
@@ -165,7 +166,7 @@ class _Placing:
                 width, height = self.sizes[shape]
                 long = max(height, _ARROW_ROOM * count)
                 self.sizes[shape] = Size(max(width, long), height) if self.upright else Size(width, max(height, long))
-                shape.style |= {"shape": "box", "style": shape.style.get("style", "rounded")}
+                shape.style["shape"] = "box"
 
     def _choose_beside(self) -> None:
         """Let numbers stand beside the operation of one or two arguments that alone takes them."""
@@ -228,10 +229,9 @@ class _Placing:
         size = self.sizes[shape]
         x, y = self._at(u, v)
         shape.style["pos"] = f"{x:.2f},{y:.2f}"
-        shape.style["width"], shape.style["height"] = f"{size.width / _INCH:.3f}", f"{size.height / _INCH:.3f}"
-        # What is wider than its text still begins at the left.
-        inner = round(size.width - _MARGIN.width)
-        shape.label = re.sub("<table ", f'<table width="{inner}" ', shape.label, count=1)
+        second = _second_outline(shape)
+        shape.style["height"] = f"{(size.height - second) / _INCH:.3f}"
+        _set_width(shape, size.width - second)
 
     def _join(self, tail: Shape, head: Shape, ends: list[Point]) -> None:
         """Draw the straight arrow between two shapes of an item."""
@@ -271,6 +271,18 @@ class _Placing:
         return (v, -self.sign * u) if self.upright else (self.sign * u, -v)
 
 
+def give_room(shape: Shape) -> None:
+    """Make a card that Graphviz is to place wide enough for its text in any usual font."""
+    if not shape.is_operation:
+        _set_width(shape, _size(shape).width - _second_outline(shape))
+
+
+def _set_width(shape: Shape, width: float) -> None:
+    shape.style["width"] = f"{width / _INCH:.3f}"
+    # What is wider than its text still begins at the left.
+    shape.label = re.sub("<table ", f'<table width="{round(width - _MARGIN.width)}" ', shape.label, count=1)
+
+
 def _size(shape: Shape) -> Size:
     """Return the size of a shape, from its style or from what it holds."""
     if shape.is_round or "fixedsize" in shape.style:
@@ -278,4 +290,10 @@ def _size(shape: Shape) -> Size:
     size = label_size(shape.label, float(shape.style.get("fontsize", "12")))
     if shape.is_operation:
         return Size(size.width + 2 * 0.12 * _INCH, float(shape.style["height"]) * _INCH)
-    return Size(size.width + _MARGIN.width, size.height + _MARGIN.height)
+    second = _second_outline(shape)
+    return Size(size.width + _MARGIN.width + second, size.height + _MARGIN.height + second)
+
+
+def _second_outline(shape: Shape) -> float:
+    """Return what a second outline around a shape takes, both sides together."""
+    return 2 * _OUTLINE if shape.style.get("peripheries") == "2" else 0.0
