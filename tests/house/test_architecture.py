@@ -352,6 +352,11 @@ def test_files_are_short_and_say_what_they_are_for(folder):
         assert path.stem != "utils"
 
 
+def test_scripts_and_styles_of_pages_are_short():
+    for path in (ROOT / "viz/assets").rglob("*.*"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LIMIT, f"{path} has more than {LIMIT} lines"
+
+
 @pytest.mark.parametrize("folder", ["engine", "viz"])
 def test_traits_of_rows_are_columns_and_no_sets_of_names(folder):
     # Which rows a backend has instructions for is the backend's to say.
