@@ -181,7 +181,7 @@ class _Placing:
                 self.straight.add(shape)
 
     def _choose_beside(self) -> None:
-        """Let numbers stand beside the operation of one or two arguments that alone takes them."""
+        """Place numbers beside the operation of one or two arguments that alone takes them."""
         uses = Counter([arrow.tail for arrow in self.arrows])
         entering = Counter([arrow.head for arrow in self.arrows])
         taken: set[tuple[str, bool]] = set()
