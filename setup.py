@@ -16,7 +16,7 @@ from setuptools.command.build_ext import build_ext
 NOTE = "not_compiled.txt"
 
 
-HEADERS = ("graph/nodes.h", "backends/llvm/crew.h")
+HEADERS = ("graph/nodes.h", "graph/slopes.h", "backends/llvm/crew.h")
 
 
 def extensions() -> list[Extension]:

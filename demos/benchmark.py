@@ -309,17 +309,28 @@ def print_header(quick: bool) -> None:
 
 
 def draw(path: Path, results: dict[str, dict[str, float]]) -> None:
-    """Save a bar chart for each workload."""
+    """Save a chart for each workload: dots, since a logarithmic axis has no zero for bars to start at."""
+    from chainrule.viz.theme import LIGHT
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 1 + 2 * len(results)), layout="constrained")
+    ours, others = LIGHT.cards["root"]["color"], LIGHT.cards["input"]["color"]
+    figure = Figure(figsize=(9, 1 + 2 * len(results)), layout="constrained", facecolor=LIGHT.background)
+    figure.suptitle("chainrule beside other engines: less is better", color=LIGHT.ink)
     for axes, (workload, found) in zip(figure.subplots(len(results), squeeze=False).flat, results.items(), strict=True):
         numbers = {name: max(number, 1e-3) for name, number in found.items()}  # which a logarithm can show
-        colours = ["tab:orange" if name.startswith("chainrule") else "tab:gray" for name in numbers]
-        bars = axes.barh(list(numbers), list(numbers.values()), color=colours)
-        axes.bar_label(bars, [short(number) for number in numbers.values()], padding=3)
+        colours = [ours if name.startswith("chainrule") else others for name in numbers]
+        axes.hlines(
+            list(numbers), 0, 1, transform=axes.get_yaxis_transform(), color=LIGHT.line, alpha=0.35, linewidth=0.8
+        )
+        axes.scatter(list(numbers.values()), list(numbers), color=colours, s=64, zorder=3)
+        for name, number in numbers.items():
+            place = {"xytext": (9, 0), "textcoords": "offset points", "va": "center", "color": LIGHT.ink}
+            axes.annotate(short(number), (number, name), **place)
         axes.set(xscale="log", title=workload, xlabel="bytes per operation" if workload == "memory" else "ms per step")
-        axes.margins(x=0.15)
+        axes.margins(x=0.15, y=0.15)
+        axes.tick_params(which="both", color=LIGHT.line, labelcolor=LIGHT.ink)
+        for spine in axes.spines.values():
+            spine.set_color(LIGHT.line)
         axes.invert_yaxis()
     path.parent.mkdir(exist_ok=True)
     figure.savefig(path, dpi=150)

@@ -12,6 +12,7 @@ with needed("matplotlib"):
 
 POINTS = 100
 ITERATIONS = 2000
+FILMED = 40  # iterations, in which most happens
 LEARNING_RATE = 0.1
 
 # Gradient descent needs inputs and outputs of about the size of 1. With degrees as they are, the loss is 850 times
@@ -53,7 +54,7 @@ def line_of(model: nn.Module, scale: tuple[float, float] = SCALE) -> tuple[float
 def train(
     model: nn.Module, celsius: list[float], scale: tuple[float, float] = SCALE, lr: float = LEARNING_RATE
 ) -> nn.History:
-    """Descend the mean squared error over all points; keep the parameters of every tenth iteration."""
+    """Descend the mean squared error over all points; keep the parameters of every iteration."""
     return nn.fit(
         model,
         [c / scale[0] for c in celsius],
@@ -62,7 +63,7 @@ def train(
         lr=lr,
         epochs=ITERATIONS,
         batch_size=None,
-        record=10,
+        record=1,
         progress=scale == SCALE,
     )
 
@@ -127,8 +128,9 @@ def show(celsius: list[float]) -> None:
     print(f"so 100 °C, far outside the examples, are {slope * 100 + shift:.1f} °F")
     folder = Path("out")
     draw(folder / "celsius.png", history)
-    # What happens, happens early: the first 300 iterations.
-    history.parameters, history.recorded = history.parameters[:31], history.recorded[:31]
+    # What happens, happens early.
+    shown = FILMED + 1
+    history.parameters, history.recorded = history.parameters[:shown], history.recorded[:shown]
     films = [viz.animate(history, folder / f"celsius.{kind}", scale=SCALE, **LABELS) for kind in ("gif", "html")]
     print(f"pictures: {folder / 'celsius.png'}; the training as a film: {films[0]}, {films[1]}")
 

@@ -114,6 +114,16 @@ def network() -> list[Path]:
     return both("network", network_loss())
 
 
+def model() -> list[Path]:
+    """Draw a trained model itself: weights as lines, and what each neuron makes of both inputs; then its gradients."""
+    corners, targets = [[0, 0], [0, 1], [1, 0], [1, 1]], [0, 1, 1, 0]
+    xor = nn.MLP(2, [4, 3, 1], output_activation="sigmoid", seed=2)
+    nn.fit(xor, corners, targets, loss="binary_cross_entropy", lr=0.05, epochs=150, seed=0)
+    xor.zero_grad()
+    nn.binary_cross_entropy([xor(row) for row in corners], targets).backward()
+    return both("model", xor, inputs=corners) + both("model_gradients", xor, inputs=corners, by="gradient")
+
+
 def folded() -> list[Path]:
     """Draw the network folded: each neuron, each layer, and the whole to one box."""
     names = {"neuron": "neurons", "layer": "layers", "module": "module"}
@@ -241,7 +251,7 @@ def films(frames: int) -> list[Path]:
 
 
 SMALL = (
-    product, expression, formats, paths, reductions, extremes, labels, neuron, network, folded, batch, program,
+    product, expression, formats, paths, reductions, extremes, labels, neuron, network, model, folded, batch, program,
     compiled, page, plots, films,
 )  # fmt: skip
 LARGE = (chain, summary)

@@ -88,7 +88,7 @@ def set_source_state(source: random.Random, state: Any) -> None:
 def optimiser_state(optimiser: Optimiser) -> dict[str, Any]:
     """Return what an optimiser is at: its numbers, what it remembers, and the same of optimisers within it.
 
-    Schedules and parameters are not among it: these are what `fit` is called with again.
+    Parameters and functions, such as schedules, are not among it: these are what `fit` is called with again.
     """
     found: dict[str, Any] = {}
     for name, value in vars(optimiser).items():

@@ -16,7 +16,7 @@ from . import losses
 from .metrics import Metric, accuracy, as_float, mean_of, r2, rmse
 
 _MANY = 200  # samples whose loss is computed as machine code
-_MOST = 256  # different targets that are tried on a loss; of more, the least and the greatest
+_MOST = 32  # different targets that are tried on a loss; of more, the least and the greatest
 
 _Loss = Callable[[Any, Any], Any]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +147,53 @@ def _expm1(graph: _Graph, x: str) -> str:
     return graph.add("Div", graph.add("Mul", t, 2.0), graph.add("Sub", 1.0, t))
 
 
+def _selu(graph: _Graph, x: str) -> str:
+    below = graph.add("Mul", _expm1(graph, _negative(graph, x)), -chainrule.selu(-math.inf) / chainrule.selu(1.0))
+    return graph.add("Mul", graph.add("Add", graph.add("Max", x, 0.0), below), chainrule.selu(1.0))
+
+
+# (1 + 2z) exp(z**2) erfc(z) as a polynomial in t = (z - 3.75) / (z + 3.75), to 4e-16 for all z above 0: the form of
+# Shepherd and Laframboise 1981, "Chebyshev Approximation of (1 + 2x) exp(x^2) erfc x", computed anew by mpmath.
+_CENTRE = 3.75
+_TAIL = (
+    1.2375126308378264,
+    -0.1402405985855061,
+    0.003585415485781718,
+    0.08227673848712364,
+    -0.10880393015455231,
+    0.09230432122630407,
+    -0.058693398387769276,
+    0.028362276757789878,
+    -0.009746581194305737,
+    0.0017556295098350434,
+    0.0002937214295671746,
+    -0.00029016629854870584,
+    5.162601622259853e-05,
+    2.2410019228612918e-05,
+    -1.1399726074447365e-05,
+    -1.0083452170479683e-06,
+    1.6959958079430478e-06,
+    -2.7749611122883763e-08,
+    -2.143069227582364e-07,
+    8.526359817483033e-09,
+    1.7552176307433927e-08,
+)
+
+
+def _gelu(graph: _Graph, x: str) -> str:
+    # max(x, 0) - a * normal_cdf(-a) with a = |x|: runtimes have no erf of doubles. Beyond 100 the tail is 0.
+    a = graph.add("Min", graph.add("Abs", x), 100.0)
+    z = graph.add("Mul", a, math.sqrt(0.5))
+    t = graph.add("Sub", 1.0, graph.add("Div", 2.0 * _CENTRE, graph.add("Add", z, _CENTRE)))
+    value = graph.constant(_TAIL[-1])
+    for coefficient in reversed(_TAIL[:-1]):
+        value = graph.add("Add", graph.add("Mul", value, t), coefficient)
+    falling = graph.add("Exp", graph.add("Neg", graph.add("Mul", z, z)))
+    divisor = graph.add("Add", graph.add("Mul", z, 4.0), 2.0)
+    tail = graph.add("Div", graph.add("Mul", value, falling), divisor)
+    return graph.add("Sub", graph.add("Max", x, 0.0), graph.add("Mul", a, tail))
+
+
 _ONNX: dict[str, _Write] = {
     "linear": lambda graph, x: x,
     "relu": lambda graph, x: graph.add("Max", x, 0.0),
@@ -159,6 +207,8 @@ _ONNX: dict[str, _Write] = {
     "leaky_relu": _joined(lambda graph, x: graph.add("Mul", x, 0.01)),
     "elu": _joined(_expm1),
     "celu": _joined(_expm1),
+    "selu": _selu,
+    "gelu": _gelu,
     "silu": lambda graph, x: graph.add("Mul", x, graph.add("Sigmoid", x)),
     "mish": lambda graph, x: graph.add("Mul", x, graph.add("Tanh", _softplus(graph, x))),
     "softsign": lambda graph, x: graph.add("Div", x, graph.add("Add", graph.add("Abs", x), 1.0)),

@@ -12,6 +12,7 @@ from chainrule import Var
 from chainrule.data import Row
 from chainrule.errors import describe, needing
 
+from .architecture import architecture
 from .data import Samples
 from .losses import mse
 from .machine_steps import MachineSteps
@@ -25,7 +26,7 @@ Array = Any
 
 @final
 class FullSteps:
-    """Let an optimiser take one iteration for each batch, with losses and gradients that other steps compute.
+    """Run one iteration of an optimiser for each batch, with losses and gradients that other steps compute.
 
     Args:
         steps: through graphs or as machine code; the parameters are theirs.
@@ -39,6 +40,8 @@ class FullSteps:
         name = type(optimiser).__name__
         if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
             raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
+        if recipe.draws:
+            raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
         if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
             raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
         with needing(f"nn.{name}", "numpy"):
@@ -46,10 +49,23 @@ class FullSteps:
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
         self.batch: Sequence[int] = ()
-        self.is_compiled = isinstance(steps, MachineSteps)
-        options: dict[str, Any] = {"batch": ("x", "target", "share"), "threads": recipe.threads}
+        self.columns: tuple[Array, Array, Array] | None = None
+        self._compile()
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether errors come from machine code."""
+        return isinstance(self.steps, MachineSteps) and not self.steps.reason
+
+    def _compile(self) -> None:
+        """Compile errors and their derivatives, which happens when they are first asked for."""
+        options: dict[str, Any] = {"batch": ("x", "target", "share"), "threads": self.recipe.threads}
         self.compiled_errors = chainrule.compile(self._errors_of, **options)
         self.compiled_slopes = chainrule.compile(chainrule.jacobian(self._errors_of), **options)
+        self.key = self._key()
+
+    def _key(self) -> Any:
+        return architecture(self.model, set(map(id, self.optimiser.parameters)))[0]
 
     @property
     def reason(self) -> str:
@@ -99,9 +115,12 @@ class FullSteps:
         return _errors(model(x), target, share)
 
     def _columns(self) -> tuple[Array, Array, Array]:
-        chosen = [[part[k] for k in self.batch] for part in (self.rows, self.targets)]
-        rows, targets = [self.np.array(part, dtype=float) for part in chosen]
-        return rows, targets, self.np.sqrt(self.recipe.shares(self.batch))
+        """Return rows, targets and roots of shares of the batch, which is the same one each time as a rule."""
+        if self.columns is None:
+            chosen = [[part[k] for k in self.batch] for part in (self.rows, self.targets)]
+            rows, targets = [self.np.array(part, dtype=float) for part in chosen]
+            self.columns = rows, targets, self.np.sqrt(self.recipe.shares(self.batch))
+        return self.columns
 
     def _recorded(self) -> list[Var]:
         shares = [math.sqrt(share) for share in self.recipe.shares(self.batch)]
@@ -113,7 +132,8 @@ class FullSteps:
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
         """Take an iteration for each batch, and yield the loss before it."""
         for batch in batches:
-            self.batch = batch
+            if list(batch) != list(self.batch):
+                self.batch, self.columns = batch, None
             loss = self.optimiser.iterate(self)
             self.optimiser.steps += int(math.isfinite(loss))
             yield loss
@@ -127,8 +147,10 @@ class FullSteps:
         self.steps.write_back()
 
     def read_again(self) -> None:
-        """Continue from the current values of the parameters."""
+        """Continue from parameters and model as they are now, whatever a callback changed there."""
         self.steps.read_again()
+        if self._key() != self.key:
+            self._compile()
 
     def snapshot(self) -> Any:
         """Return the current values of the parameters, to keep."""

@@ -13,6 +13,7 @@ from chainrule.errors import describe
 
 from .data import samples_of, weights_of
 from .evaluating import loss_of, many, measured, try_targets
+from .inside import on_array, walk
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
@@ -77,25 +78,10 @@ class Module:
         >>> [name for name, _ in Layer(2, 2).named_modules()]
         ['', 'neurons.0', 'neurons.1']
         """
-        return ((name, item) for name, item in self._walk() if isinstance(item, Module))
+        return ((name, item) for name, item in walk(self) if isinstance(item, Module))
 
     def _named_leaves(self) -> Iterator[tuple[str, Var]]:
-        return ((name, item) for name, item in self._walk() if isinstance(item, Var))
-
-    def _walk(self) -> Iterator[tuple[str, object]]:
-        """Yield everything inside that is no computed Var, each once, with its dotted name."""
-        # What was seen is also held, so that no id is given out twice during the walk.
-        seen: dict[int, object] = {}
-        stack: list[tuple[str, object]] = [("", self)]
-        while stack:
-            name, item = stack.pop()
-            if id(item) in seen or (isinstance(item, Var) and not item.is_leaf):
-                continue
-            seen[id(item)] = item
-            yield name, item
-            if not isinstance(item, Var):
-                parts = [(f"{name}.{key}" if name else str(key), part) for key, part in _parts(item)]
-                stack.extend(reversed(parts))
+        return ((name, item) for name, item in walk(self) if isinstance(item, Var))
 
     def parameters(self) -> list[Var]:
         """Return each parameter once, in order of definition.
@@ -228,7 +214,7 @@ class Module:
             parameter.requires_grad = False
 
     def unfreeze(self) -> None:
-        """Let the parameters be trained again that `freeze` froze, of this module and those inside it."""
+        """Make the parameters that `freeze` froze trainable again, of this module and those inside it."""
         own = {id(leaf) for _, leaf in self._named_leaves()}
         for _, module in list(self.named_modules()):
             for parameter in vars(module).pop("_frozen", ()):
@@ -258,33 +244,8 @@ class Module:
                 f"with_parameters expected {len(parameters)} values, one for each parameter, but got {len(values)}"
             )
         # What a deep copy finds in its memo, it takes for copied already.
-        memo = self._on_array(parameters, values) if whole else dict(zip(map(id, parameters), values, strict=True))
+        memo = on_array(self, parameters, values) if whole else dict(zip(map(id, parameters), values, strict=True))
         return copy.deepcopy(self, memo)
-
-    def _on_array(self, parameters: Sequence[Var], values: Any) -> dict[int, Any]:
-        """Return what takes the place of each parameter, and of modules that take all of theirs as one array."""
-        places = {id(parameter): k for k, parameter in enumerate(parameters)}
-        found: dict[int, Any] = {}
-        seen: dict[int, object] = {}
-        stack: list[object] = [self]
-        while stack:
-            item = stack.pop()
-            if id(item) in seen:
-                continue
-            seen[id(item)] = item
-            if isinstance(item, Var):
-                if id(item) in places:
-                    found[id(item)] = values[places[id(item)]]
-                continue
-            if hasattr(item, "on_array"):
-                own = [places[id(parameter)] for parameter in item.parameters()]  # type: ignore[attr-defined]
-                if own == list(range(own[0], own[0] + len(own))):
-                    made = item.on_array(values[own[0] : own[0] + len(own)])
-                    if made is not None:
-                        found[id(item)] = made
-                        continue
-            stack.extend([part for _, part in _parts(item)])
-        return found
 
     def state_dict(self) -> dict[str, float]:
         """Return the value of every parameter by name: plain data, to keep or to write to a file.
@@ -367,22 +328,6 @@ class Module:
     def __repr__(self) -> str:
         count = len(self.parameters())
         return f"{type(self).__name__} of {count} parameter{'' if count == 1 else 's'}"
-
-
-def _parts(item: object) -> Iterable[tuple[object, object]]:
-    """Name the parts of anything that can hold parameters; other objects have none."""
-    if isinstance(item, Module):
-        return vars(item).items()
-    if isinstance(item, dict):
-        return item.items()
-    if isinstance(item, list | tuple):
-        return enumerate(item)
-    kind = getattr(getattr(item, "dtype", None), "kind", None)
-    if kind == "O" and hasattr(item, "tolist"):
-        # A NumPy array of Vars; one without axes gives its only item, which is a part of no list.
-        nested = item.tolist()
-        return enumerate(nested) if isinstance(nested, list) else [(0, nested)]
-    return ()
 
 
 def _faults(missing: list[str], unexpected: list[str]) -> Iterator[tuple[str, list[str]]]:

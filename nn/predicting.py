@@ -122,7 +122,7 @@ class _Network:
                 self.function = chainrule.compile(lambda values, x: own.with_parameters(values)(x), batch="x")
             with no_grad():
                 outputs = self.function(values, data)
-                found = numpy.stack(outputs, axis=1) if isinstance(outputs, list | tuple) else outputs
+                found = numpy.ascontiguousarray(numpy.moveaxis(numpy.asarray(outputs), _depth(outputs), 0))
         except (TypeError, ValueError, AttributeError, LookupError, RuntimeError):
             # A model that looks at numbers, say, or rows that are wrong: going through them tells which.
             self.function, self.is_trusted = None, False
@@ -142,6 +142,11 @@ _networks: Latest[_Network] = Latest(_KEPT)
 @cache
 def _has_numpy() -> bool:
     return importlib.util.find_spec("numpy") is not None
+
+
+def _depth(outputs: Any) -> int:
+    """Return in how many lists the arrays of a batch stand, one in the other: the place of the axis of rows."""
+    return 1 + _depth(outputs[0]) if isinstance(outputs, list | tuple) and outputs else 0
 
 
 def _same(found: Any, wanted: Any) -> bool:

@@ -1,8 +1,9 @@
-"""Pack parameters by name into a safetensors file, a layer's as two tensors, and read them again."""
+"""Pack parameters by name into a safetensors file, those of a layer or a list as tensors, and read them again."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import math
 import re
 from collections.abc import Mapping
@@ -11,13 +12,15 @@ from typing import Any
 from chainrule.errors import needing
 
 _OF_NEURON = re.compile(r"(.*?)neurons\.(\d+)\.(?:weights\.(\d+)|bias)", re.DOTALL)
+_OF_LIST = re.compile(r"(.+?)\.(0|[1-9]\d*)(?:\.(0|[1-9]\d*))?", re.DOTALL)
 
 
 def packed(state: Mapping[str, float], kept: Mapping[str, str]) -> bytes:
     """Return the bytes of a file: `state` as tensors, and `kept`, the metadata.
 
     The parameters of a layer "layers.0" become "layers.0.weight", a row for each neuron, and "layers.0.bias", as
-    PyTorch names them; every other parameter is a tensor without axes. Needs safetensors and NumPy.
+    PyTorch names them; those of a list, or of a list of equally long lists, become a tensor with one axis or two; every
+    other parameter is a tensor without axes. Needs safetensors and NumPy.
     """
     numpy, safetensors = _packages("nn.save")
     tensors = {name: numpy.array(value, dtype=numpy.float64) for name, value in grouped(state).items()}
@@ -49,10 +52,12 @@ def unpacked(path: Any) -> tuple[dict[str, str], dict[str, float]]:
 
 
 def grouped(state: Mapping[str, float]) -> dict[str, Any]:
-    """Return the same with the parameters of each layer as a list of rows and a list of biases.
+    """Return the same with the parameters of each layer as a list of rows and a list of biases, and of lists as lists.
 
     >>> grouped({"neurons.0.weights.0": 1.0, "neurons.0.weights.1": 2.0, "neurons.0.bias": 3.0, "scale": 4.0})
     {'weight': [[1.0, 2.0]], 'bias': [3.0], 'scale': 4.0}
+    >>> grouped({"rows.0.0": 1.0, "rows.0.1": 2.0, "shifts.0": 3.0, "shifts.1": 4.0})
+    {'rows': [[1.0, 2.0]], 'shifts': [3.0, 4.0]}
     """
     layers: dict[str, dict[tuple[int, int], str]] = {}
     for name in state:
@@ -71,7 +76,36 @@ def grouped(state: Mapping[str, float]) -> dict[str, Any]:
         found[f"{prefix}weight"] = [[state[names[j, i]] for i in range(nin)] for j in range(nout)]
         found[f"{prefix}bias"] = [state[names[j, -1]] for j in range(nout)]
         grown.update(names.values())
-    return found | {name: value for name, value in state.items() if name not in grown}
+    return found | _lists({name: value for name, value in state.items() if name not in grown})
+
+
+def _lists(state: Mapping[str, float]) -> dict[str, Any]:
+    """Return the same with the parameters of each list, or list of equally long lists, together."""
+    lists: dict[str, dict[tuple[int, ...], float]] = {}
+    for name, value in state.items():
+        match = _OF_LIST.fullmatch(name)
+        if match:
+            prefix, *places = match.groups()
+            lists.setdefault(prefix, {})[tuple(int(place) for place in places if place is not None)] = value
+    found: dict[str, Any] = {}
+    for prefix, values in lists.items():
+        axes = set(map(len, values))
+        # "weight" and "bias" are those of layers.
+        if len(axes) > 1 or prefix in state or prefix.rpartition(".")[2] in ("weight", "bias"):
+            continue
+        sizes = [max(place[axis] for place in values) + 1 for axis in range(axes.pop())]
+        if math.prod(sizes) != len(values):
+            continue
+        # As many different places as there are, so each of them is there.
+        rows = [values[place] for place in itertools.product(*map(range, sizes))]
+        width = sizes[-1]
+        found[prefix] = rows if len(sizes) == 1 else [rows[k : k + width] for k in range(0, len(rows), width)]
+    kept = {}
+    for name, value in state.items():
+        match = _OF_LIST.fullmatch(name)
+        if match is None or match[1] not in found:
+            kept[name] = value
+    return found | kept
 
 
 def spread(key: str, value: Any, state: dict[str, float]) -> None:
@@ -87,6 +121,10 @@ def spread(key: str, value: Any, state: dict[str, float]) -> None:
         return
     rows = isinstance(value[0], list)
     prefix, dot, field = key.rpartition(".")
+    if field not in ("weight", "bias"):
+        for j, item in enumerate(value):
+            state.update({f"{key}.{j}.{i}": number for i, number in enumerate(item)} if rows else {f"{key}.{j}": item})
+        return
     if field != ("weight" if rows else "bias"):
         raise ValueError(f"tensor {key!r} is neither a layer's weight nor its bias")
     for j, item in enumerate(value):

@@ -115,8 +115,9 @@ def fit(
             every so many.
         progress: whether to show a bar; "auto" for a bar on a terminal only.
 
-    Ctrl-C ends the training: the history so far is returned, and the parameters are those after the last step, or
-    with `patience` those of the best epoch. A loss that grows beyond a million times its first value is warned of.
+    Ctrl-C ends the training after the step that is under way (pressed again, at once): the history so far is returned,
+    and the parameters are those after the last step, or with `patience` those of the best epoch. A loss that grows
+    beyond a million times its first value is warned of.
 
     Errors: `TypeError` and `ValueError` for data of the wrong kind, before any step; `NonFiniteError` where the loss
     becomes nan or infinite: it has the history so far as ``history``, and the parameters are those of the best epoch;

@@ -25,9 +25,8 @@ def build(out: Path, builder: str = "html", pages: list[str] | None = None) -> i
     source = out / "source"
     shutil.rmtree(source, ignore_errors=True)
     shutil.copytree(HERE, source, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    shutil.copy2(HERE / "conf.py", source)
-    pictures = source / "pictures"
-    shutil.copytree(HERE.parent / "pictures", pictures)
+    shutil.copy2(HERE / "conf.py", source)  # pages lead to ../pictures, here as in the repository
+    shutil.copytree(HERE.parent / "pictures", out / "pictures", dirs_exist_ok=True)
     write_reference(source / "reference")
     arguments = [
         "-b",

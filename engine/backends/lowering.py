@@ -357,6 +357,7 @@ DEFINITIONS: dict[str, Callable[..., Any]] = {
     "strong_mul": _strong_mul,
     "strong_sub": lambda x, y: where(equal(x, y), 0.0, x - y),
     "fraction": _fraction,
+    "share": lambda x, y: x * (1.0 / (x + y)),
     "unit": _unit,
     "one_minus_square": lambda x: (1.0 - x) * (1.0 + x),
     "degrees": lambda x: x * (180.0 / pi),

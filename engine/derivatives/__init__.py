@@ -2,7 +2,6 @@
 
 from . import loop_rules as loop_rules  # gives loops their derivatives
 from . import loop_series as loop_series  # gives loops their series
-from . import sparse_arrays as sparse_arrays  # gives whole arrays their sparse derivatives
 from .checkpointing import checkpoint as checkpoint
 from .checkpointing import run_again as run_again
 from .expanding import taylor as taylor

@@ -103,7 +103,8 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     sources = [x for x, flag in zip(inputs, active, strict=True) if flag]
     targets = [values[body.outputs[k]] for k in (*moving, *seeded)]
     outputs = reverse(between(sources, targets), [*ahead, *seeds], True)
-    kept = _expensive(body, values, outputs, since, _EXPENSIVE_IN_SCAN if moving else EXPENSIVE, loop.length)
+    least = _EXPENSIVE_IN_SCAN if moving else EXPENSIVE
+    kept = _expensive(body, values, outputs, since, least, loop.length, body.outputs[carry : carry + loop.stacked])
     own = [*inputs[: carry + rows], *[values[k] for k in kept], *seeds[: len(stacked)]]
     every = [*ahead, *own, *inputs[carry + rows :], *seeds[len(stacked) :]]
     structures = values_in_tuple(map(shape_of, every)), values_in_tuple(map(shape_of, outputs))
@@ -111,7 +112,7 @@ def _reverse_of(loop: Loop, active: Flags, given: Flags) -> tuple[Loop, Flags, t
     kind = loop.kind if loop.kind in (CALL, COUNTED) else SCAN if moving else MAP
     sums = 0 if kind == CALL else sum(active[carry + rows :])
     width = 0 if kind == CALL else len(own)
-    backwards = kind in (SCAN, COUNTED) and not loop.backwards
+    backwards = bool(moving) and not loop.backwards  # iterations that hand nothing on may as well run forwards
     return Loop(kind, program, loop.length, len(moving), width, sums, backwards), active, kept
 
 
@@ -145,9 +146,18 @@ def _effort(op: Loop) -> int:
 
 
 def _expensive(
-    body: Program, values: Sequence[Any], outputs: Sequence[Any], since: int, least: int, length: int
+    body: Program,
+    values: Sequence[Any],
+    outputs: Sequence[Any],
+    since: int,
+    least: int,
+    length: int,
+    stacked: Sequence[int],
 ) -> tuple[int, ...]:
-    """List the values of a body that its derivative, traced since then, uses and that take many operations."""
+    """List the values of a body that its derivative, traced since then, uses and that take many operations.
+
+    A function such as exp is many where its values are `stacked` anyhow.
+    """
     used: set[int] = set()
     seen: set[int] = set()
     stack = [item for item in outputs if isinstance(item, (Tracer, ArrayTracer))]
@@ -172,7 +182,7 @@ def _expensive(
         elif isinstance(op, Structural):
             wanted = False
         else:
-            wanted = total >= least
+            wanted = total >= least or (not op.cheap and first in stacked)
         if own and wanted:
             kept += own
             total = 0

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from ..data import Places, Sparse
-from ..programs import Gather, Numbers, Part, Scatter, Shape, Tracer, View, contiguous, size_of, whole
+from ..data import Places, Sparse, is_symbolic
+from ..graph import Var
+from ..programs import ArrayTracer, Gather, Numbers, Part, Scatter, Shape, Tracer, View, contiguous, size_of, whole
 from .moved_inputs import from_moved
 from .patterns import pattern_by_number, shape_of_node
-from .sparsity import colour, use_sparse_arrays
+from .sparsity import colour, sparse_jacobian
 from .sweeps import Recorded, forward, placed, reverse
 
 _BITS = 62  # of one integer that NumPy holds
@@ -302,4 +303,12 @@ def _regular(places: Any, shape: Shape) -> Part | None:
     return Part(int(start), shape, tuple(strides)) if apart and (grid == start + expected).all() else None
 
 
-use_sparse_arrays(sparse_arrays)
+def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any], mode: str | None = None) -> Any:
+    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
+    if any(type(node) is ArrayTracer for node in (*graph.inputs, *graph.results)):
+        return sparse_arrays(graph, function == "hessian", mode)
+    if any(map(is_symbolic, inputs)):
+        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian", mode=mode)[0]
+    if any(type(node) is not Var or node.op is not None for node in inputs):
+        raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
+    return sparse_jacobian(graph, symmetric=function == "hessian", mode=mode)[0]

@@ -8,22 +8,12 @@ numbers: a program has the same places at each call.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from ..data import Places, Sparse, is_symbolic, scipy_sparse
-from ..graph import Var
-from ..programs import ArrayTracer
+from ..data import Places, Sparse, scipy_sparse
 from .patterns import pattern
 from .sweeps import Recorded, forward, reverse
-
-_sparse_arrays: Callable[[Recorded, bool, str | None], Sparse]  # sparse_arrays.py gives it
-
-
-def use_sparse_arrays(compute: Callable[[Recorded, bool, str | None], Sparse]) -> None:
-    """Set what computes sparse derivatives of whole arrays: another module, which imports this one."""
-    global _sparse_arrays
-    _sparse_arrays = compute
 
 
 def colour(rows: Sequence[Sequence[int]], columns: int) -> list[int]:
@@ -86,14 +76,3 @@ def sparse_jacobian(
     filled = Places.of_rows((height, width), rows)
     numbers = [entries[place] for place in filled]
     return Sparse(filled, numbers) if symbolic else filled.array(numbers), sweeps
-
-
-def sparse_rows(function: str, graph: Recorded, inputs: Sequence[Any], mode: str | None = None) -> Any:
-    """Return the sparse Jacobian of a graph of floats or traced numbers; `TypeError` if an input is a Var."""
-    if any(type(node) is ArrayTracer for node in (*graph.inputs, *graph.results)):
-        return _sparse_arrays(graph, function == "hessian", mode)
-    if any(map(is_symbolic, inputs)):
-        return sparse_jacobian(graph, symbolic=True, symmetric=function == "hessian", mode=mode)[0]
-    if any(type(node) is not Var or node.op is not None for node in inputs):
-        raise TypeError(f"{function} with sparse=True expected arguments of floats but got Vars; nest without sparse")
-    return sparse_jacobian(graph, symmetric=function == "hessian", mode=mode)[0]

@@ -11,6 +11,7 @@ With ``has_aux=True`` the function returns (result, aux); aux comes back beside 
 
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 from ..data import NUMBER, blocks, flatten, in_tuples, unflatten
@@ -19,7 +20,6 @@ from ..graph import Var, begin, gradients, inside, is_tracing, recording
 from ..programs import arranged_values, made_of_function
 from .dense_arrays import arranged_blocks, dense_arrays, holds_whole_arrays, mirrored_blocks
 from .running import Function, Places, Run, check_places, name_of, run_recorded
-from .sparsity import sparse_rows
 from .sweeps import between, forward, is_node, matrix_of, reverse, second_order, settle
 
 __all__ = ["grad", "hessian", "hvp", "jacobian", "jvp", "value_and_grad", "vjp"]
@@ -122,7 +122,7 @@ def jacobian(
             run, is_whole = _run_for_matrix("jacobian", f, args, argnums, named, has_aux, sparse)
             graph = between(run.inputs, run.results)
             if sparse:
-                return run.with_aux((sparse_rows("jacobian", graph, run.inputs, mode),), outside)
+                return run.with_aux((_sparse_rows("jacobian", graph, run.inputs, mode),), outside)
             if is_whole:
                 found = [settle(row, run.inputs, outside) for row in dense_arrays(graph, mode)]
                 return run.with_aux((arranged_blocks(run.result, run.argument, found),), outside)
@@ -158,7 +158,7 @@ def hessian(f: Function, argnums: Places = 0, *, sparse: bool = False, has_aux: 
                 )
             second = second_order(run.inputs, run.results)
             if sparse:
-                return run.with_aux((sparse_rows("hessian", second, run.inputs),), outside)
+                return run.with_aux((_sparse_rows("hessian", second, run.inputs),), outside)
             if is_whole:
                 found = [settle(row, run.inputs, outside) for row in dense_arrays(second, "forward")]
                 symmetric = mirrored_blocks(found, [leaf.shape for leaf in run.argument.leaves()])
@@ -289,3 +289,8 @@ def _numbers(run: Run) -> list[float] | None:
     if type(root) is not Var:
         return None if is_node(root) else [0.0] * len(run.inputs)
     return gradients(root, run.inputs) if all(type(node) is Var and node.is_leaf for node in run.inputs) else None
+
+
+def _sparse_rows(*given: Any) -> Any:
+    # Most programs never ask for one, and an import would wait for what it takes.
+    return importlib.import_module(".sparse_arrays", __package__).sparse_rows(*given)

@@ -98,12 +98,17 @@ def pow(x: float, y: float) -> float:
         return math.copysign(inf, x) if odd else inf
 
 
-def power_slope(x: float, y: float) -> float:
-    """Return the derivative of ``x**y`` by `x` where `y` - 1 may be rounded, as the row's rule does; nan if that is to.
+_EVEN, _PARTS = 2.0**24, 2.0**23  # as the rule of powers has them: y - 1 is exact of so many parts of 1, up to there
 
-    >>> power_slope(8.0, 1 / 3), power_slope(-8.0, 0.7)
-    (0.08333333333333333, nan)
+
+def power_slope(x: float, y: float) -> float:
+    """Return the derivative of ``x**y`` by `x` as the row's rule does; nan if that is to. `slopes.h` has it for graphs.
+
+    >>> power_slope(3.0, 2.0), power_slope(8.0, 1 / 3), power_slope(-8.0, 0.7)
+    (6.0, 0.08333333333333333, nan)
     """
+    if 1.0 <= y <= _EVEN or (-_EVEN < y < 1.0 and y * _PARTS % 1.0 == 0.0):
+        return y * pow(x, y - 1.0)
     if x != 0.0 and math.fabs(y) <= 0.5:
         power = pow(x, y)
         return y * power / x if math.fabs(power) < inf else nan

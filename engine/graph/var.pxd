@@ -11,13 +11,16 @@ cdef extern from "math.h" nogil:
     double c_sqrt "sqrt" (double)
     double c_tanh "tanh" (double)
 
+cdef extern from "slopes.h" nogil:
+    double c_power_slope "power_slope" (double, double)
+
 cdef extern from "nodes.h":
     object new_node "node_new" (double value, object op, object a, object b, double da, double db)
     int install_nodes "node_install" (object type) except -1
     double _CLOSED "NODE_CLOSED"
 
 cdef int _watched
-cdef double _INF, _NAN, _EVEN, _PARTS
+cdef double _INF, _NAN
 cdef double _FRESH, _LAST_DIGIT
 cdef double _birth
 cdef Var _NOTHING

@@ -53,6 +53,7 @@ if not cython.compiled:  # else var.pxd declares these; the functions are C's ow
     from ..floats.ieee import exp as c_exp
     from ..floats.ieee import log as c_log
     from ..floats.ieee import pow as c_pow
+    from ..floats.ieee import power_slope as c_power_slope
     from ..floats.ieee import sin as c_sin
     from ..floats.ieee import sqrt as c_sqrt
     from ..floats.ieee import tanh as c_tanh
@@ -76,7 +77,6 @@ _reduce: Callable[[Any], Any]
 _lift: Callable[[Any], Any]  # closures.py gives it, and what follows
 _check_reading: Callable[[Any], None]
 _INF, _NAN = ieee.inf, ieee.nan
-_EVEN, _PARTS = 2.0**24, 2.0**23  # as the rule of powers has them: y - 1 is exact of so many parts of 1, up to there
 _LAST_DIGIT = 2.0**948  # of numbers from _CLOSED on
 _new = object.__new__
 _EXACT = 2**53  # integers below it are floats exactly
@@ -389,10 +389,7 @@ class Var:
             at_zero = self._value == 0.0 and self._op is not None
             if at_zero and (found := power_of_root(_POW, (self, number))) is not None:
                 return found
-            if 1.0 <= number <= _EVEN or (-_EVEN < number < 1.0 and number * _PARTS % 1.0 == 0.0):
-                slope = number * c_pow(self._value, number - 1.0)
-            else:
-                slope = ieee.power_slope(self._value, number)
+            slope = c_power_slope(self._value, number)
             if -_INF < slope < _INF:
                 return _binary(_POW, c_pow(self._value, number), self, _NOTHING, slope, number)
         return _operator(_POW, self, other)

@@ -119,7 +119,7 @@ def _log_softmax_of_line(xs: Any) -> Any:
 
 def _long_softmax(xs: Any) -> Any:
     weights = _weights(_below(xs))
-    return map(lambda item: table.fraction(item[0], item[1] + item[2]), (weights, *_others(weights)))
+    return map(lambda item: table.share(item[0], item[1] + item[2]), (weights, *_others(weights)))
 
 
 def _long_log_softmax(xs: Any) -> Any:

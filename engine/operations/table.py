@@ -90,6 +90,7 @@ __all__ = [
     "rsqrt",
     "sech_square",
     "sigmoid",
+    "share",
     "sign",
     "silu",
     "silu_slope",
@@ -347,6 +348,8 @@ strong_sub = primitive("strong_sub", "−", evaluate=lambda x, y: 0.0 if x == y 
     exact=lambda mp, x, y: x - y, doc="Return x - y, and 0 also where both are the same infinity.")
 fraction = primitive("fraction", "x/(x+y)", evaluate=ieee.fraction, partials=lambda z, x, y: (fraction(y, x) / (x + y), -z / (x + y)),
     domain=(POSITIVE, POSITIVE), exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y).")
+share = primitive("share", "x/(x+y)", evaluate=lambda x, y: x * ieee.div(1.0, x + y), partials=lambda z, x, y: (y * (r := 1.0 / (x + y)) * r, -x * r * r),
+    domain=(Interval(1e-20, 1e20),) * 2, exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y), of numbers whose sum is neither tiny nor huge.")
 unit = primitive("unit", "unit", evaluate=ieee.unit, domain=(R, R), smooth=lambda x, y: x != 0 or y != 0,
     partials=lambda z, x, y: (
         where(hypot(x, y) == 0, 0.0, strong_mul(unit(y, x), unit(y, x) / hypot(x, y))),
@@ -448,9 +451,7 @@ def _directions(r: Scalar, xs: Sequence[Scalar]) -> list[Scalar]:
     are 0. Two infinities count as equal.
     """
     great = [abs(x) >= 0.9 * r for x in xs]
-    top: Scalar = r
-    for flag, x in zip(great, xs, strict=True):
-        top = where(flag, x, top)
+    top = reduce(lambda top, one: where(*one, top), zip(great, xs, strict=True), r)
     parts = [where(flag, 1.0, square(x / top)) for flag, x in zip(great, xs, strict=True)]
     share = rsqrt(sum(parts))
     # At the origin all of them are great, of sign 0.
@@ -461,14 +462,13 @@ def shares(*xs: Scalar) -> list[Scalar]:
     """Return exp(x) over their sum for each x, right even where rounding loses log(sum) beside x."""
     top = stop_gradient(reduce(maximum, xs))
     weights = [exp(strong_sub(x, top)) for x in xs]
-    return [fraction(weight, rest) for weight, rest in zip(weights, sums_of_others(weights), strict=True)]
+    return [*map(share, weights, sums_of_others(weights))]
 
 
 def sums_of_others(weights: Sequence[Scalar]) -> list[Scalar]:
     """Return for each number the sum of all others, without subtraction."""
-    before = list(accumulate(weights, initial=0.0))
-    after = list(accumulate(reversed(weights), initial=0.0))[::-1]
-    return [left + right for left, right in zip(before, after[1:], strict=False)]
+    after = [*accumulate(reversed(weights), initial=0.0)][-2::-1]
+    return [left + right for left, right in zip(accumulate(weights, initial=0.0), after, strict=False)]
 
 
 # ---- definitions too long for a line ----

@@ -347,16 +347,19 @@ def copied(value: Any) -> Any:
 class LoopNode(Tracer):
     """A loop in a trace; each of its results is a node that has it as argument."""
 
-    __slots__ = ("loop",)
+    __slots__ = ("found", "loop")
 
     def __init__(self, loop: Loop, args: Sequence[Any]) -> None:
         super().__init__("", loop, tuple(as_values(args, loop.argument_shapes)))
         self.loop = loop
+        self.found: dict[int, Any] = {}  # the nodes of results, by their places
 
     def result_of(self, place: int) -> Any:
-        """Return the node of the result at a place (see `Loop.result_at`)."""
-        loop = self.loop
-        return result(loop.shapes[loop.result_at(place)], loop, (self,), place)
+        """Return the node of the result at a place (see `Loop.result_at`): the same each time."""
+        if place not in self.found:
+            loop = self.loop
+            self.found[place] = result(loop.shapes[loop.result_at(place)], loop, (self,), place)
+        return self.found[place]
 
     def results(self) -> list[Any]:
         """Return all results."""

@@ -1,8 +1,8 @@
 """Rewrite programs, one file per pass: recover loops, unnest them, share, fold, hoist and simplify steps."""
 
 from .fusing import fuse as fuse
-from .looking_up import look_up as look_up
 from .narrowing import narrowed as narrowed
+from .pipeline import look_up as look_up
 from .pipeline import prepared as prepared
 from .relaxing import relax as relax
 from .remembering import remembered as remembered

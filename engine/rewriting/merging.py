@@ -1,6 +1,7 @@
 """Run maps over the same rows as one: a value and its gradient read their numbers once, and share what both compute.
 
-So do short scans of numbers over any rows: none has to wait for each of its additions while others could be made.
+So do maps of counted length, which are scans that carry nothing, where they count by the same number. And so do short
+scans of numbers over any rows: none has to wait for each of its additions while others could be made.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..programs import MAP, SCAN, Builder, Loop, Program, Shape, Step, values_in_tuple
+from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Program, Shape, Step, values_in_tuple
 from .inlining import body_of, inlined
 
 Key = tuple[int, ...]  # of an argument: its value, and of what is carried also whose it is
@@ -87,13 +88,14 @@ def _waits(program: Program) -> list[int]:
 def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
     """Return the loops to run as one by each of them: they wait for none of each other."""
     found: dict[int, list[int]] = {}
-    alike: dict[tuple[str, int, int, bool], list[list[int]]] = {}
+    alike: dict[tuple[str, int, int, bool, int], list[list[int]]] = {}
     loops: dict[int, tuple[int, set[int]]] = {}  # how long each is, and its rows
     for place, (op, args) in enumerate(program.steps):
-        if not isinstance(op, Loop) or not op.rows or not (op.kind == MAP or _is_short(op)):
+        if not isinstance(op, Loop) or not op.rows or not (_is_map(op) or _is_short(op)):
             continue
+        count = args[op.carry + op.rows] if op.kind == COUNTED else -1
         size, rows = loops[place] = len(op.body), set(args[op.carry : op.carry + op.rows])
-        groups = alike.setdefault((op.kind, waits[place], op.length, op.backwards), [])
+        groups = alike.setdefault((op.kind, waits[place], op.length, op.backwards, count), [])
         for members in groups:
             total = size + sum([loops[k][0] for k in members])
             if op.kind == SCAN and total > _SMALL:
@@ -105,6 +107,11 @@ def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
         else:
             groups.append([place])
     return found
+
+
+def _is_map(op: Loop) -> bool:
+    """Return whether no iteration takes what another gives, whether all run or only some."""
+    return op.kind == MAP or (op.kind == COUNTED and not op.carry)
 
 
 def _is_short(op: Loop) -> bool:

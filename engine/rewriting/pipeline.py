@@ -18,18 +18,15 @@ one then runs where one is.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
+from typing import Any
 
 from ..programs import Program
 from .fusing import fuse
 from .hoisting import hoist
-from .keeping import keep
-from .merging import merge
-from .outer_sums import outer_sums_apart
 from .rerolling import recognise
-from .separating import separate
 from .simplifying import optimise, values_only
-from .unnesting import restructure
 
 
 def prepared(traced: Program, batched: Sequence[bool]) -> Program:
@@ -47,7 +44,20 @@ def prepared(traced: Program, batched: Sequence[bool]) -> Program:
         v3 = x × v2
         return v3
     """
-    found = fuse(recognise(traced, alone=not any(batched)))
-    shared = optimise(merge(restructure(found)) if found.has_loops else found)
-    values = separate(values_only(outer_sums_apart(shared)))
-    return hoist(values if any(batched) else optimise(keep(values)), batched)
+    found, is_batch = fuse(recognise(traced, alone=not any(batched))), any(batched)
+    if found.has_loops or found.has_arrays:
+        values = _of_loops().of_loops(found, is_batch)
+    else:
+        values = values_only(optimise(found))
+    return hoist(values, batched) if is_batch else optimise(values)
+
+
+def look_up(program: Program) -> Program:
+    """Return the program with maps that read short rows by index where they take their numbers."""
+    found: Program = _of_loops().look_up(program) if program.has_loops else program
+    return found
+
+
+def _of_loops() -> Any:
+    # The first small program does not wait for passes that do nothing for it.
+    return importlib.import_module(".of_loops", __package__)

@@ -19,7 +19,7 @@ from ..layers import MLP
 from .moves import Penalised, mover
 from .objectives import Objective
 from .settings import STOCHASTIC, Settings, batch_size_of, settings_of
-from .solving import Progress, Samples, Solver, weights_of
+from .solving import Progress, Samples, Solver, scores_of, weights_of
 
 
 def is_stochastic(estimator: Any) -> bool:
@@ -43,8 +43,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _keep(self, parameters: Mapping[str, Any]) -> None:
         """Set the parameters, as they came, as attributes of the same names."""
-        for name in self._get_param_names():
-            setattr(self, name, parameters[name])
+        self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
 
     # ---- attributes ----
 
@@ -230,7 +229,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Return what the network gives for each row: a number, or a row of several."""
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=numpy.float64, reset=False)
-        return self.model_.predict(_dense(X))
+        return scores_of(self.model_, _dense(X), self.history_.compiled)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

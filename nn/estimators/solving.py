@@ -12,14 +12,15 @@ import numpy
 import scipy.optimize
 from chainrule import NonFiniteError
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import shuffle
 
 from .. import losses
 from ..eager_steps import EagerSteps
 from ..full_steps import FullSteps
 from ..history import History
 from ..layers import MLP
+from ..machine_steps import MachineSteps
 from ..optimisers import SGD, LevenbergMarquardt, Optimiser
+from ..predicting import predicted_array
 from ..recipe import Loss, Recipe
 from ..steps import Steps, choose_steps
 from .moves import Penalised
@@ -51,9 +52,9 @@ class Progress:
         self.best_loss = None if early_stopping else math.inf
         self.scores: list[float] | None = [] if early_stopping else None
         self.best_score = -math.inf if early_stopping else None
-        self.best_values: list[float] | None = None
+        self.best_values: Any = None
 
-    def note(self, loss: float, score: float | None, tol: float, values: Callable[[], list[float]]) -> None:
+    def note(self, loss: float, score: float | None, tol: float, values: Callable[[], Any]) -> None:
         """Count the epochs since loss or score were better by `tol`."""
         if self.scores is not None and self.best_score is not None and score is not None:
             self.scores.append(score)
@@ -116,7 +117,9 @@ class Solver:
             for epoch in range(1, epochs + 1):
                 start = time.perf_counter()
                 if settings.shuffle:
-                    order = shuffle(order, random_state=source)
+                    places = numpy.arange(len(order))
+                    source.shuffle(places)  # as scikit-learn's shuffle does
+                    order = order[places]
                 self.history.learning_rate.append(optimiser.lr)
                 loss = self._epoch(steps, optimiser, [order[k : k + size] for k in range(0, len(order), size)])
                 progress.n_iter = epoch
@@ -125,9 +128,10 @@ class Solver:
                 if settings.verbose:
                     print(f"Iteration {epoch}, loss = {loss:.8f}")
                 found = None if held_out is None else self._validate(steps, held_out, score)
-                progress.note(loss, found, settings.tol, lambda: [each.value for each in self.parameters])
+                progress.note(loss, found, settings.tol, steps.snapshot)
                 self.history.seconds.append(time.perf_counter() - start)
                 if settings.every and (done + epoch) % settings.every == 0:
+                    steps.write_back()
                     self._record(done + epoch)
                 if settings.solver == "sgd" and settings.learning_rate == "invscaling":
                     optimiser.lr = settings.learning_rate_init / (progress.t + 1) ** settings.power_t
@@ -141,27 +145,26 @@ class Solver:
         except KeyboardInterrupt:
             self.history.stopped = "interrupt"
             warnings.warn(f"{settings.kind}: training was interrupted after {progress.n_iter} epochs", stacklevel=6)
+        finally:
+            steps.write_back()
         if progress.best_values is not None:
             self._assign(progress.best_values)
 
     def _epoch(self, steps: Steps, optimiser: Penalised, batches: Sequence[Any]) -> float:
         """Take a step for each batch; return the loss with the penalty, each batch's before its step."""
-        before, found = optimiser.total(), list[float]()
+        before, found = _penalties(steps, optimiser), list[float]()
         optimiser.expect((len(batch), self.samples.total(batch)) for batch in batches)
-        try:
-            for value in steps.run(batches):
-                if not math.isfinite(value):
-                    raise NonFiniteError(
-                        f"{self.settings.kind} expected a finite loss but got {value!r} in epoch "
-                        f"{len(self.history.loss) + 1}; scale the data, or lower learning_rate_init"
-                    )
-                found.append(value)
-        finally:
-            steps.write_back()
-            self.history.batch_loss += [value / self.objective.divisor for value in found]
+        for value in steps.run(batches):
+            if not math.isfinite(value):
+                raise NonFiniteError(
+                    f"{self.settings.kind} expected a finite loss but got {value!r} in epoch "
+                    f"{len(self.history.loss) + 1}; scale the data, or lower learning_rate_init"
+                )
+            found.append(value)
+        self.history.batch_loss += [value / self.objective.divisor for value in found]
         counts = [len(batch) for batch in batches]
         all_losses = math.fsum(value * count for value, count in zip(found, counts, strict=True))
-        return (all_losses / self.objective.divisor + optimiser.total() - before) / sum(counts)
+        return (all_losses / self.objective.divisor + _penalties(steps, optimiser) - before) / sum(counts)
 
     def _validate(self, steps: Steps, held_out: Samples, score: Any) -> float:
         found = numpy.array(steps.predict(held_out.rows))
@@ -263,7 +266,7 @@ class Solver:
 
     def loss(self) -> float:
         """Return the loss of the model as it is over all samples, with the penalty where there is one."""
-        scores = numpy.asarray(self.model.predict(self.samples.rows))
+        scores = scores_of(self.model, self.samples.rows, self.history.compiled)
         loss = self.objective.measured(scores, self.samples.targets, self.samples.weights)
         if self.settings.solver == "adamw":
             return loss
@@ -293,6 +296,19 @@ class Solver:
 
     def _warn(self, text: str) -> None:
         warnings.warn(f"{self.settings.kind} has not converged: {text}", ConvergenceWarning, stacklevel=7)
+
+
+def _penalties(steps: Steps, optimiser: Penalised) -> float:
+    """Return the penalties of all steps so far, which machine code has without writing them back."""
+    if isinstance(steps, MachineSteps) and not steps.reason and not optimiser.apart:
+        return float(steps.memories[1].sum())
+    return optimiser.total()
+
+
+def scores_of(model: MLP, rows: Any, compiled: bool) -> Any:
+    """Return the output for each row, by machine code also of few rows where the model was trained so."""
+    found = predicted_array(model, rows, at_once=compiled)
+    return numpy.asarray(model.predict(rows)) if found is None else found
 
 
 def weights_of(model: MLP) -> Iterator[Any]:

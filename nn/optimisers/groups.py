@@ -15,7 +15,7 @@ from .optimiser import Memory, Optimiser, checked
 
 @final
 class Together(Optimiser):
-    """Let several optimisers take each step together, each with parameters of its own.
+    """Combine optimisers that take each step together, each with parameters of its own.
 
     Args:
         optimisers: two or more, of different parameters, each with rates and rules as it likes.
@@ -88,7 +88,7 @@ class Together(Optimiser):
             each.memories = [tuple(next(left)[1 : 1 + len(memory)]) for memory in each.memories]
 
     def measure(self, loss: float) -> None:
-        """Tell all optimisers the loss of an epoch."""
+        """Report the loss of an epoch to all optimisers."""
         for each in self.optimisers:
             each.measure(loss)
 
@@ -96,7 +96,7 @@ class Together(Optimiser):
         """Return the scalars of all optimisers, one after the other."""
         scalars = [each.scalars() for each in self.optimisers]
         ends = [0, *itertools.accumulate(map(len, scalars))]
-        self._spans = [slice(*pair) for pair in itertools.pairwise(ends)]
+        self._spans = list(itertools.pairwise(ends))
         return tuple(itertools.chain.from_iterable(scalars))
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
@@ -115,10 +115,10 @@ class Together(Optimiser):
     def _by_one(self, k: int, value: Any, grad: Any, own: list[Any], scalars: tuple[Any, ...]) -> list[Any]:
         """Return the new value by one optimiser's rule, and the memory at its full length."""
         length = len(self.optimisers[k].memories[0])
-        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[self._spans[k]])
+        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[slice(*self._spans[k])])
         return [value, *kept, *own[length:]]
 
     def step(self) -> None:
-        """Let each optimiser take its step."""
+        """Take the step of each optimiser."""
         for each in self.optimisers:
             each.step()

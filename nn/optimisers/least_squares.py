@@ -19,7 +19,7 @@ class LevenbergMarquardt(FullBatch):
     """Solve in each iteration the least squares that errors are near the parameters, damped so that moves stay near.
 
     For the loss "mse" and up to some thousand parameters: few iterations reach what gradients need thousands of steps
-    for. The equations are solved by a QR factorisation, which keeps twice the digits of the normal equations.
+    for. The normal equations are solved, and corrected by what the Jacobian itself leaves of the errors.
 
     Args:
         parameters, weight_decay, tolerance: those of `FullBatch`.
@@ -45,7 +45,7 @@ class LevenbergMarquardt(FullBatch):
     ) -> None:
         super().__init__(parameters, weight_decay, tolerance)
         self.damping = self._in_range("damping", damping, zero=False)
-        self.current: float | None = None  # the damping of the next iteration
+        self.current = 0.0  # the damping of the next iteration; 0 before the first
         self.growth = 2.0  # by which it grows next
 
     def iterate(self, problem: Problem) -> float:
@@ -63,12 +63,11 @@ class LevenbergMarquardt(FullBatch):
         self.has_converged = bool(2.0 * np.abs(gradient).max() <= self.tolerance)
         if self.has_converged:
             return loss
-        if self.current is None:
+        if not self.current:
             self.current = self.damping * float((slopes * slopes).sum(axis=0).max())
-        factor, triangle = np.linalg.qr(slopes)
-        wanted = -(factor.T @ errors)
+        products = slopes.T @ slopes
         for _ in range(_TRIALS):
-            move = self._solved(triangle, wanted)
+            move = self._solved(slopes, products, gradient)
             if float(np.abs(move).max()) <= _GRAIN * float(np.abs(start).max()):
                 break
             after = self._total(problem, start + move, roots)
@@ -83,14 +82,21 @@ class LevenbergMarquardt(FullBatch):
         self.has_converged = True  # no descent is left that rounding would show
         return loss
 
-    def _solved(self, triangle: Array, wanted: Array) -> Array:
-        """Return the move that minimises the squares of ``triangle @ move - wanted`` and of the damped move."""
-        np, count = self._np, triangle.shape[1]
-        damped = np.concatenate([triangle, math.sqrt(self.current or 0.0) * np.eye(count)])
-        factor, triangle = np.linalg.qr(damped)
-        return np.linalg.solve(triangle, factor[: len(wanted)].T @ wanted)
+    def _solved(self, slopes: Array, products: Array, gradient: Array) -> Array:
+        """Return the move that minimises the squares of ``errors + slopes @ move`` and of the damped move."""
+        np, damping = self._np, self.current
+        damped = products + damping * np.eye(len(products))
+        try:
+            move = np.linalg.solve(damped, -gradient)
+            # What the products of slopes have lost to rounding, the slopes themselves give back.
+            rest = gradient + slopes.T @ (slopes @ move) + damping * move
+            return move - np.linalg.solve(damped, rest)
+        except np.linalg.LinAlgError:
+            return np.full_like(gradient, math.inf)  # too far
 
     def _total(self, problem: Problem, values: Array, roots: Array) -> float:
+        if not self._np.isfinite(values).all():
+            return math.inf
         problem.move(values)
         try:
             errors = problem.errors()

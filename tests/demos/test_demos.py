@@ -160,7 +160,7 @@ def test_demo_runs(script, tmp_path):
 
 def test_pictures_of_the_readme_are_those_of_the_gallery(tmp_path):
     stored = sorted((DEMOS / "pictures").glob("*.svg"))
-    command = [sys.executable, str(DEMOS / "gallery.py"), "--only", "paths", "network", "folded", "compiled"]
+    command = [sys.executable, str(DEMOS / "gallery.py"), "--only", "paths", "network", "folded", "compiled", "model"]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=300)
     for path in stored:
         # The layout depends on the fonts of the machine, the texts do not.
@@ -169,7 +169,7 @@ def test_pictures_of_the_readme_are_those_of_the_gallery(tmp_path):
             for folder in (DEMOS / "pictures", tmp_path / "out")
         ]
         assert texts[0] == texts[1], path.name
-        for page in ("README.md", "demos/README.md"):
+        for page in ("demos/book/tour.md", "demos/README.md"):
             assert f"pictures/{path.name}" in (DEMOS.parent / page).read_text(encoding="utf-8"), path.name
 
 

@@ -21,7 +21,6 @@ HOOKS = {
     "use_long_forms": ("programs/tracer", "programs/long_sums", ""),
     "use_loop_powers": ("programs/tracer", "programs/loop_powers", ""),
     "use_loop_rules": ("derivatives/sweeps", "derivatives/loop_rules", ""),
-    "use_sparse_arrays": ("derivatives/sparsity", "derivatives/sparse_arrays", ""),
     "use_loop_series": ("derivatives/series", "derivatives/loop_series", ""),
 }
 # What else a file calls when it is loaded, for its own sake: others go on as if it had not.

@@ -7,6 +7,8 @@ import random
 
 import pytest
 from chainrule import nn
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from trained_models import NUMBERS, ROWS, model_of
 
 OPTIMISERS = [
@@ -19,6 +21,9 @@ OPTIMISERS = [
     lambda parameters: nn.Adam(parameters, lr=0.05, amsgrad=True),
     nn.NAdam,
     nn.Rprop,
+    nn.LBFGS,
+    nn.LevenbergMarquardt,
+    lambda parameters: nn.SGD(parameters, lr=nn.plateau_schedule(0.9, patience=1)),
     lambda parameters: nn.Together(nn.SGD(parameters[:5], lr=0.1, momentum=0.9), nn.Adam(parameters[5:], lr=0.05)),
 ]
 
@@ -40,7 +45,7 @@ def test_eight_epochs_and_twelve_are_twenty(make, compiled, tmp_path):
         "metrics": ["r2"],
         "patience": 30,  # the parameters are those of the best epoch, which may lie in the first part
         "sample_weight": [1 + k % 3 for k in range(20)],
-        "clip_norm": 0.5,
+        "clip_norm": None if make in (nn.LBFGS, nn.LevenbergMarquardt) else 0.5,
         "record": 4,
         "compiled": compiled,
     }
@@ -104,6 +109,22 @@ def test_what_was_predicted_before_makes_no_difference(share, compiled, tmp_path
     assert resumed.state_dict() == straight.state_dict()
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("patience", [None, 9])
+def test_dropout_leaves_out_the_same_numbers(compiled, patience, tmp_path):
+    path = tmp_path / "run"
+
+    def fresh(seed):
+        return nn.Sequential(nn.Layer(2, 6, seed=seed), nn.Dropout(0.4), nn.Layer(6, 1, None, seed=seed))
+
+    straight, resumed = fresh(0), fresh(1)
+    options = {"batch_size": 6, "patience": patience, "compiled": compiled}
+    whole = nn.fit(straight, ROWS, NUMBERS, epochs=7, seed=1, **options)
+    nn.fit(fresh(0), ROWS, NUMBERS, epochs=3, seed=1, checkpoint=path, **options)
+    same(nn.fit(resumed, ROWS, NUMBERS, epochs=7, seed=2, resume_from=path, **options), whole)
+    assert resumed.state_dict() == straight.state_dict()
+
+
 def test_an_end_by_patience_is_resumed_as_an_end(tmp_path):
     path = tmp_path / "run"
     options = {"optimiser": nn.SGD, "lr": 1.9, "patience": 3, "batch_size": None, "compiled": False}
@@ -154,6 +175,17 @@ def test_a_checkpoint_in_the_midst_of_an_epoch_is_refused(tmp_path):
 
     with pytest.raises(ValueError, match="save expected to be called after an epoch"):
         nn.fit(model_of(), ROWS, NUMBERS, callbacks=Hasty())
+
+
+def test_what_has_converged_stays_so(tmp_path):
+    pytest.importorskip("numpy")
+    path = tmp_path / "run"
+    options = {"optimiser": "lbfgs", "epochs": 90}
+    first, second = [nn.Neuron(1, activation=None, seed=seed) for seed in (0, 1)]
+    history = nn.fit(first, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], checkpoint=path, checkpoint_every=100, **options)
+    assert history.stopped == "converged"
+    same(nn.fit(second, [0.0, 1.0, 2.0], [1.0, 3.0, 5.0], resume_from=path, **options), history)
+    assert second.state_dict() == first.state_dict()
 
 
 def test_the_file_is_plain_json_and_whole(tmp_path):
@@ -224,3 +256,46 @@ def test_a_source_of_random_numbers_of_your_own_goes_on_too(tmp_path):
     nn.fit(model_of(), ROWS, NUMBERS, epochs=2, seed=source, checkpoint=path, **options)
     same(nn.fit(resumed, ROWS, NUMBERS, epochs=4, seed=other, resume_from=path, **options), whole)
     assert other.getstate()[2] is not None and math.isfinite(other.gauss(0, 1))
+
+
+NAMES = ["sgd", "rmsprop", "adagrad", "adam", "adamw", "nadam", "adamax", "adadelta", "rprop", "lion"]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    options=st.fixed_dictionaries(
+        {
+            "optimiser": st.sampled_from(NAMES),
+            "loss": st.sampled_from(["mse", "mae", "huber"]),
+            "batch_size": st.sampled_from([None, 1, 3, 7]),
+            "shuffle": st.booleans(),
+            "steps_per_epoch": st.sampled_from([None, 1, 4]),
+            "validation": st.sampled_from([None, 0.2, (ROWS[:4], NUMBERS[:4])]),
+            "sample_weight": st.sampled_from([None, [1 + k % 2 for k in range(20)]]),
+            "l1": st.sampled_from([0.0, 0.01]),
+            "clip_value": st.sampled_from([None, 0.1]),
+            "patience": st.sampled_from([None, 2]),
+            "record": st.sampled_from([False, True, 2]),
+            "compiled": st.booleans(),
+            "seed": st.integers(0, 9),
+        }
+    ),
+    first=st.integers(0, 6),
+    reducing=st.booleans(),
+)
+def test_any_training_goes_on_as_if_it_had_not_stopped(options, first, reducing, tmp_path):
+    path = tmp_path / "run"
+    path.unlink(missing_ok=True)
+
+    def trained(model, **others):
+        callbacks = [nn.ReduceOnPlateau(patience=1), nn.MaxNorm(2.0)] if reducing else []
+        return nn.fit(model, ROWS, NUMBERS, callbacks=callbacks, **{**options, **others})
+
+    straight, resumed = model_of(), model_of(seed=8)
+    whole = trained(straight, epochs=6)
+    trained(model_of(), epochs=first, checkpoint=path)
+    if first:
+        same(trained(resumed, epochs=6, resume_from=path), whole)
+        assert resumed.state_dict() == straight.state_dict()
+    else:
+        assert not path.exists()

@@ -11,6 +11,8 @@ pytest.importorskip("numpy")
 ROWS = [[k / 10 - 1, (7 * k % 20) / 10 - 1, (3 * k % 11) / 5 - 1] for k in range(22)]
 NUMBERS = [0.5 * a - 2 * b + a * c for a, b, c in ROWS]
 CLASSES = [(k * k + 1) % 3 for k in range(22)]
+SHARES = [[0.25 * (c == 0), 0.5 * (c > 0) + 0.75 * (c == 0), 0.5 * (c > 0)] for c in CLASSES]
+MORE_LOSSES = ["log_cosh", "quantile", "poisson", "gaussian", "binary_cross_entropy_with_logits"]
 TRUTHS = [float(number > 0.1) for number in NUMBERS]
 
 
@@ -67,9 +69,9 @@ OPTIMISERS = [
 @st.composite
 def trainings(draw):
     """Return what makes a model anew, its samples, and the options of `fit`."""
-    loss = draw(st.sampled_from(["mse", "mae", "huber", "binary_cross_entropy", "cross_entropy"]))
+    loss = draw(st.sampled_from(["mse", "mae", "huber", "binary_cross_entropy", "cross_entropy", *MORE_LOSSES]))
     sizes = draw(st.lists(st.integers(1, 6), max_size=2))
-    nouts = [*sizes, 3 if loss == "cross_entropy" else 1]
+    nouts = [*sizes, {"cross_entropy": 3, "gaussian": 2}.get(loss, 1)]
     activation = draw(st.sampled_from(["tanh", "sigmoid", "softplus", "gelu", cr.sin]))
     output = "sigmoid" if loss == "binary_cross_entropy" else None
     seed = draw(st.integers(0, 5))
@@ -82,7 +84,9 @@ def trainings(draw):
             model = nn.Sequential(nn.Dropout(dropout), model)
         return Gated(model) if wrap else model
 
-    targets = {"cross_entropy": CLASSES, "binary_cross_entropy": TRUTHS}.get(loss, NUMBERS)
+    targets = {"cross_entropy": draw(st.sampled_from([CLASSES, SHARES]))}.get(loss, NUMBERS)
+    if loss in ("binary_cross_entropy", "binary_cross_entropy_with_logits", "poisson"):
+        targets = TRUTHS
     options = {
         "loss": loss,
         "optimiser": draw(st.sampled_from(OPTIMISERS)),

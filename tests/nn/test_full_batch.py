@@ -134,6 +134,26 @@ def test_a_training_goes_on_where_it_stopped(kind, compiled, tmp_path):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_what_a_callback_changes_in_the_model_counts(kind):
+    class Scaled(nn.Module):
+        def __init__(self):
+            self.inner, self.scale = model_of(), 1.0
+
+        def __call__(self, x):
+            return self.scale * self.inner(x)
+
+    models = [Scaled(), Scaled()]
+    for model, compiled in zip(models, (False, True), strict=True):
+
+        def change(history, model=model):
+            model.scale = 2.0 if len(history.loss) >= 2 else 1.0
+
+        history = nn.fit(model, ROWS, NUMBERS, optimiser=kind, epochs=5, compiled=compiled, after_epoch=change)
+        assert history.compiled is compiled
+    assert models[1].state_dict() == pytest.approx(models[0].state_dict(), rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_patience_callbacks_and_pickles_work(kind):
     model = model_of()
     seen = []
@@ -192,6 +212,12 @@ def test_a_loss_that_is_not_finite_is_named(kind):
 def test_what_fit_refuses(options, error, message):
     with pytest.raises(error, match=message):
         nn.fit(model_of(), ROWS, NUMBERS, epochs=2, **options)
+
+
+def test_dropout_is_refused():
+    model = nn.Sequential(nn.Layer(2, 4), nn.Dropout(0.5), nn.Layer(4, 1))
+    with pytest.raises(ValueError, match="fit expected no Dropout with LBFGS"):
+        nn.fit(model, ROWS, NUMBERS, optimiser="lbfgs", epochs=2)
 
 
 @pytest.mark.parametrize(

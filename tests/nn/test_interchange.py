@@ -122,7 +122,7 @@ def test_export_c_asks_for_an_example_where_it_needs_one(tmp_path):
     assert "predict" in nn.export_c(Line(), tmp_path / "line.c", [1.0, 2.0]).read_text()
 
 
-@pytest.mark.parametrize("activation", BOTH)
+@pytest.mark.parametrize("activation", [*BOTH, "selu", "gelu"])
 def test_onnx_computes_the_same(activation, tmp_path):
     runtime = pytest.importorskip("onnxruntime")
     pytest.importorskip("onnx")
@@ -131,6 +131,21 @@ def test_onnx_computes_the_same(activation, tmp_path):
         session = runtime.InferenceSession(nn.export_onnx(model, tmp_path / f"{number}.onnx"))
         [found] = session.run(None, {"X": ROWS})
         np.testing.assert_allclose(found, predicted(model), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["selu", "gelu"])
+def test_onnx_computes_units_over_their_whole_range(name, tmp_path):
+    runtime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnx")
+    model = nn.Layer(1, 1, activation=name)
+    model.load_state_dict({"neurons.0.weights.0": 1.0, "neurons.0.bias": 0.0})
+    session = runtime.InferenceSession(nn.export_onnx(model, tmp_path / "unit.onnx"))
+    x = np.concatenate([np.linspace(-37.0, 37.0, 1001), np.linspace(-1e-3, 1e-3, 11), [-1e300, -150.0, 1e-300, 1e300]])
+    [found] = session.run(None, {"X": x[:, None]})
+    wanted = [getattr(cr, name)(each) for each in x.tolist()]
+    np.testing.assert_allclose(found[:, 0], wanted, rtol=1e-12, atol=0.0)
+    [ends] = session.run(None, {"X": np.array([[-np.inf], [np.inf], [np.nan]])})
+    np.testing.assert_allclose(ends[:, 0], [getattr(cr, name)(each) for each in (-np.inf, np.inf, np.nan)], rtol=1e-12)
 
 
 @pytest.mark.parametrize("activation", [*BOTH, "selu", "gelu"])

@@ -1,6 +1,7 @@
 """What a model says of itself: summary, outputs of layers, weights as arrays; what freezing and partial loading do."""
 
 import copy
+import math
 import pickle
 
 import chainrule as cr
@@ -108,6 +109,22 @@ def test_frozen_layers_stay_and_come_back(compiled):
     model.unfreeze()
     nn.fit(model, ROWS, NUMBERS, epochs=3, compiled=compiled)
     assert all(model.state_dict()[name] != value for name, value in after.items())
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_frozen_layer_of_a_wide_model_stays(compiled):
+    model = nn.MLP(50, [30, 50, 1], seed=0)
+    model.layers[0].freeze()
+    assert len(model.parameters()) < 2500 < len(model.state_dict())
+    wider = nn.MLP(50, [30, 90, 1], seed=0)  # whose layers are loops, also beside one that is frozen
+    for each, frozen in ((model, 0), (wider, 0), (wider, 2)):
+        each.unfreeze()
+        each.layers[frozen].freeze()
+        before = each.state_dict()
+        rows = [[math.sin(j + k) for j in range(50)] for k in range(4)]
+        nn.fit(each, rows, [0.1, 0.2, 0.3, 0.4], epochs=2, batch_size=None, compiled=compiled)
+        changed = {name.split(".")[1] for name, value in each.state_dict().items() if value != before[name]}
+        assert changed == {"0", "1", "2"} - {str(frozen)}
 
 
 def test_unfreezing_leaves_what_was_constant_from_the_start():

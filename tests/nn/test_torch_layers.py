@@ -6,6 +6,7 @@ import random
 import chainrule
 import pytest
 from chainrule import Var, nn
+from chainrule.nn import predicting
 
 ROWS = [[0.3 * i - 0.7 * j + 0.1 * i * j for j in range(4)] for i in range(5)]
 
@@ -277,6 +278,29 @@ def test_models_are_saved_and_built_again(name, suffix, tmp_path):
     assert again.predict(rows) == model.predict(rows)
 
 
+def test_lists_of_parameters_are_tensors(tmp_path):
+    safetensors = pytest.importorskip("safetensors")
+
+    class Own(nn.Module):
+        def __init__(self):
+            self.norm, self.embedding = nn.LayerNorm(3), nn.Embedding(4, 2, seed=1)
+            self.ragged = [[Var(1.0)], [Var(2.0), Var(3.0)]]
+            self.mixed = [Var(1.0), [Var(2.0)]]
+            self.deep = [[[Var(1.0), Var(2.0)]]]
+            self.named = {"00": Var(1.0), "1000000000": Var(2.0)}
+
+    model = Own()
+    nn.save(model, tmp_path / "model.safetensors")
+    with safetensors.safe_open(tmp_path / "model.safetensors", "numpy") as file:
+        names = file.keys()
+        found = {name: tuple(file.get_slice(name).get_shape()) for name in names}
+    shapes = {name: shape for name, shape in found.items() if shape}
+    assert shapes == {"norm.weights": (3,), "norm.biases": (3,), "embedding.rows": (4, 2), "deep.0": (1, 2)}
+    again = shaken(Own())
+    nn.load(tmp_path / "model.safetensors", again)
+    assert again.state_dict() == model.state_dict()
+
+
 @pytest.mark.parametrize("name", ["embedding", "lstm", "attention"])
 def test_sizes_are_counted_before_anything_is_built(name, tmp_path):
     model, _ = model_and_rows(name)
@@ -315,6 +339,17 @@ def test_rows_of_rows_are_predicted(outputs):
 
         again = numpy.array(compiled(numpy.array(rows)))
     assert flat(numpy.array(found).tolist()) == pytest.approx(flat(numpy.moveaxis(again, 2, 0).tolist()), rel=1e-12)
+
+
+@pytest.mark.parametrize("model", [nn.RNN(2, 3, sequence=True, seed=1), nn.Attention(2, seed=1)])
+def test_machine_code_predicts_rows_of_rows(model):
+    numpy = pytest.importorskip("numpy")
+    source = random.Random(5)
+    rows = [[source.uniform(-1, 1) for _ in range(4)] for _ in range(300)]
+    found = predicting.predicted_array(model, rows, at_once=True)
+    assert found is not None
+    wanted = [[[x.value for x in row] for row in model(sample)] for sample in rows]
+    assert found == pytest.approx(numpy.array(wanted), rel=1e-12, abs=1e-14)
 
 
 @pytest.mark.parametrize(

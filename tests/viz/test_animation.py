@@ -188,7 +188,13 @@ def test_border_on_the_page_is_where_scores_change_sign(load):
     address = page.evaluate("document.getElementById('picture').toDataURL()")
     picture = image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))).convert("RGB")
     # Along the diagonal from the lowest to the highest score, a fourth from each end.
-    low, high = (picture.getpixel((x * picture.width // 4, (4 - x) * picture.height // 4)) for x in (1, 3))
+    low, high = (
+        # The square in the middle: both axes have the same unit.
+        picture.getpixel(
+            (picture.width // 2 + (x - 2) * picture.height // 6, picture.height // 2 - (x - 2) * picture.height // 6)
+        )
+        for x in (1, 3)
+    )
     assert low[2] > low[0], "scores below the border are blue"
     assert high[0] > high[2], "scores above it orange"
 
@@ -198,3 +204,14 @@ def test_hostile_labels_stay_text(load):
     page = load(CURVE, {"xlabel": hostile})
     assert data_of_page(page)["labels"][0] == hostile
     assert page.locator("img").count() == 0
+
+
+def test_films_have_the_size_that_is_asked_for(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=2, record=True)
+    for size, wanted in ((None, (512, 352)), ((800, 450), (800, 450))):
+        with image.open(viz.animate(history, tmp_path / "film.gif", size=size)) as film:
+            assert film.size == wanted
+    assert '"size": [800, 450]' in viz.animate(history, tmp_path / "film.html", size=(800, 450)).read_text("utf-8")
+    with pytest.raises(ValueError, match="width"):
+        viz.animate(history, tmp_path / "film.gif", size=(10, 10))

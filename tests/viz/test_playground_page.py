@@ -160,6 +160,25 @@ def test_a_network_by_keyboard_alone(load):
     assert page.is_visible("#expression") and page.is_hidden("#network")
 
 
+def test_every_frame_is_an_epoch(load):
+    """Of 2-8-8-1 and 200 samples: drawing and training have time in each frame that the browser shows."""
+    page = load("network")
+    assert (
+        page.get_attribute("#scene", "aria-label").startswith("A network 2-8-8-1")
+        and page.inner_text("#of") == "of 200"
+    )
+    found = page.evaluate(
+        """async () => {
+          const epochs = () => Number(document.getElementById("epochs").textContent);
+          document.getElementById("train").click();
+          const start = epochs();
+          for (let k = 0; k < 30; k += 1) await new Promise(requestAnimationFrame);
+          return epochs() - start;
+        }"""
+    )
+    assert 29 <= found <= 31
+
+
 def test_lines_and_samples_can_be_clicked(load):
     page = load("network?layer1=3&layer2=2", viewport={"width": 1280, "height": 900})
     wanted, x, y = page.evaluate(

@@ -302,3 +302,29 @@ def test_attention_is_read_from_above():
 def test_what_cannot_be_plotted_is_named(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_legends_cover_nothing_that_is_drawn():
+    """In a free corner where there is one, else below the axes; computed again from the drawn figure."""
+    from matplotlib.figure import Figure
+
+    falling = [1.0 / (k + 1) for k in range(40)]
+    everywhere = [float(k % 2) for k in range(40)]
+    for losses, inside in ((falling, True), (everywhere, False)):
+        figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+        ax = viz.plot_history(
+            {"loss": losses, "validation_loss": [1.1 * loss + 0.01 for loss in losses]}, ax=figure.subplots()
+        )
+        figure.draw_without_rendering()
+        box = ax.get_legend().get_window_extent()
+        points = [point for line in ax.lines[:2] for point in ax.transData.transform(line.get_xydata())]
+        assert not any(box.x0 <= x <= box.x1 and box.y0 <= y <= box.y1 for x, y in points)
+        assert (box.y0 > ax.get_window_extent().y0) == inside and box.y0 >= 0
+
+
+def test_rings_are_round():
+    rows = [[0.0, 0.0], [2.0, 0.0], [0.0, 2.0], [2.0, 2.0]]
+    ax = viz.plot_decision_boundary(lambda row: row[0] - 1, rows, [0, 1, 0, 1])
+    assert ax.get_aspect() == 1.0
+    ax = viz.plot_decision_boundary(lambda row: row[0] - 1, [[a, 10 * b] for a, b in rows], [0, 1, 0, 1])
+    assert ax.get_aspect() == "auto"

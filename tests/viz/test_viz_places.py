@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import re
@@ -246,6 +247,15 @@ def test_folded_networks_are_in_order_too(collapse: str) -> None:
     check(viz.to_svg(network(), collapse=collapse))
 
 
+def test_operations_are_filled_whatever_their_shape() -> None:
+    svg = ElementTree.fromstring(viz.to_svg(network()))
+    for group in svg.iter(f"{SVG}g"):
+        if group.get("class") == "node operation":
+            assert [shape.get("fill") for shape in (*group.iter(f"{SVG}ellipse"), *group.iter(f"{SVG}path"))] == [
+                "#566373"
+            ]
+
+
 def test_neurons_written_out_are_in_order() -> None:
     model = nn.MLP(2, [2, 1], activation="tanh", output_activation="tanh", seed=1)
     xs: list[Any] = [Var(0.5, "x1"), Var(-1.0, "x2")]
@@ -290,3 +300,47 @@ def test_the_page_of_steps_has_these_places(tmp_path: Path) -> None:
     groups = ElementTree.fromstring(svg).iter(f"{SVG}g")
     assert len(frames) == 1 + 2 + 4 and len([group for group in groups if group.get("id", "").startswith("v")]) > 20
     assert not re.search(r'<g id="op\d+"[^>]*><title>[^<]*</title><polygon', svg)
+
+
+def test_text_stays_in_its_card_where_graphviz_places_it() -> None:
+    values = [-0.000944278, 1e-300, -123456789.0, float("nan"), 1 / 3]
+    leaves = [Var(value, label=f"W{k}[{k},{k}] MMMM %") for k, value in enumerate(values)]
+    total = cr.sum([cr.sin(leaf) for leaf in leaves])
+    total.backward()
+    plan = plan_of(viz.to_svg(total))
+    assert len(plan.texts) > 15
+    for box, texts in plan.texts:
+        for text, covered in texts:
+            assert box.left <= covered.left and covered.right <= box.right + 0.5, f"{text!r} leaves its box"
+
+
+def layers(count: int) -> Var:
+    """Compute tanh(w * ... + b) again and again, as demos/layers.py does."""
+    f: Any = 0.7
+    for k in range(1, count + 1):
+        f = cr.tanh(Var(0.9, f"w{k}") * f + Var(-0.2, f"b{k}"))
+        f.label = f"f{k}"
+    f.backward()
+    return f
+
+
+def test_a_long_drawing_is_cut_into_rows() -> None:
+    short, long = viz.draw(layers(1)), viz.draw(layers(4))
+    assert "layout" not in short.source and "layout=nop2" in long.source
+    plan = check(viz.to_svg(long))
+    assert len(plan.curves) == len([line for line in long.body if "->" in line])
+    width = max(box.right for _, box in plan.cards) - min(box.left for _, box in plan.cards)
+    assert width <= 1.2 * 1200
+    boxes = [plan.at(f"f{k}") for k in (1, 2, 3, 4)]
+    assert any(later.top > box.bottom + 50 for box, later in itertools.pairwise(boxes))
+    # From one to the next it goes on to the right, or down into the next row.
+    assert all(later.left > box.right or later.top > box.bottom for box, later in itertools.pairwise(boxes))
+    # From top to bottom there is all the room a page has.
+    assert "layout" not in viz.draw(layers(4), direction="TB").source
+
+
+def test_what_cannot_be_cut_is_left_to_graphviz() -> None:
+    x, y = Var(0.5, "x"), Var(0.25, "y")
+    for _ in range(10):
+        x, y = cr.sin(cr.exp(x)), cr.exp(cr.sin(y))
+    assert "layout" not in viz.draw(x * y).source

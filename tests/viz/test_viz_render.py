@@ -269,10 +269,10 @@ def test_broken_dot_gives_way_to_pygraphviz(tmp_path: Path, monkeypatch: pytest.
 def test_notebook_shows_text_and_picture() -> None:
     z = example()
     bundle = viz.mimebundle(z)
-    assert bundle == {"text/plain": repr(z), "image/svg+xml": viz.to_svg(z)}
+    assert bundle == {"text/plain": repr(z), "image/svg+xml": viz.to_svg(z, theme="auto")}
     assert z._repr_mimebundle_() == bundle
     assert z._repr_svg_() == bundle["image/svg+xml"]
-    assert viz.draw(z)._repr_mimebundle_()["image/svg+xml"] == bundle["image/svg+xml"]
+    assert viz.draw(z)._repr_mimebundle_()["image/svg+xml"] == viz.to_svg(z)
 
 
 @pytest.mark.usefixtures("no_renderer")
@@ -288,3 +288,31 @@ def test_no_arrow_goes_round_a_card_to_keep_an_order_that_does_not_matter() -> N
     svg = parsed(x * y + cr.sin(x))
     above, below = (float(next(shape(svg, name).iter(f"{SVG}text")).get("y") or "nan") for name in ("v0", "v1"))
     assert above < below
+
+
+@needs_renderer
+def test_pictures_in_notebooks_follow_the_theme_of_the_page() -> None:
+    z = example()
+    z.backward()
+    both, light, dark = (viz.to_svg(z, theme=theme) for theme in ("auto", "light", "dark"))
+    assert ElementTree.fromstring(both).get("class") == "chainrule"
+    style = re.search("<style>(.*?)</style>", both, re.DOTALL)
+    assert style is not None
+    colours = {}
+    for theme, rule in (("light", r"^svg.chainrule {(.*?)}"), ("dark", r"dark\) { svg.chainrule {(.*?)}")):
+        rules = re.search(rule, style[1], re.MULTILINE)
+        assert rules is not None
+        colours[theme] = dict(re.findall("(--[0-9a-f-]+):(#[0-9a-f]{6});", rules[1]))
+    # Whoever knows no variables sees the light picture; with those of one theme it is the picture of that theme.
+    plain = re.sub(' style="[^"]*"', "", both.replace(style[0], "").replace(' class="chainrule"', "", 1))
+    assert plain == light
+    for theme, picture in (("light", light), ("dark", dark)):
+        shapes = re.findall("<(?:path|polygon|ellipse|text)[^>]*>", both.replace(style[0], ""))
+        wanted = re.findall("<(?:path|polygon|ellipse|text)[^>]*>", picture)
+        assert len(shapes) == len(wanted) > 30
+        for shape, other in zip(shapes, wanted, strict=True):
+            painted = dict(re.findall('(fill|stroke)="([^"]*)"', shape))
+            painted |= {
+                what: colours[theme][name] for what, name in re.findall(r"(fill|stroke):var\((--[^)]*)\)", shape)
+            }
+            assert painted == dict(re.findall('(fill|stroke)="([^"]*)"', other))

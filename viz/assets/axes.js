@@ -23,7 +23,7 @@ function ticks(low, high, count) {
 }
 
 // Fit a canvas to its place on the page and to the pixels of the screen; return what draws in units of the data.
-function plot(canvas, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String) {
+function plot(canvas, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = String, even = false) {
   const { clientWidth: width, clientHeight: height } = canvas;
   const ratio = window.devicePixelRatio || 1;
   canvas.width = Math.round(width * ratio);
@@ -33,6 +33,13 @@ function plot(canvas, [[x0, x1], [y0, y1]], [xlabel, ylabel], margin, write = St
   pen.fillStyle = colour("--page");
   pen.fillRect(0, 0, width, height);
   const box = { left: margin.left, top: margin.top, width: width - margin.left - margin.right, height: height - margin.top - margin.bottom };
+  if (even) {
+    const scale = Math.min(box.width / (x1 - x0), box.height / (y1 - y0));
+    box.left += (box.width - scale * (x1 - x0)) / 2;
+    box.top += (box.height - scale * (y1 - y0)) / 2;
+    box.width = scale * (x1 - x0);
+    box.height = scale * (y1 - y0);
+  }
   const at = (x, y) => [
     box.left + ((x - x0) / (x1 - x0)) * box.width,
     box.top + ((y1 - y) / (y1 - y0)) * box.height,

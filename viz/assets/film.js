@@ -1,5 +1,6 @@
 
 const film = JSON.parse(element("data").textContent);
+if (film.size) [element("picture").style.maxWidth, element("picture").style.height] = film.size.map((side) => `${side}px`);
 const isMap = film.names.length > 0;
 // Two digits are a score for a place, from -MOST to MOST with the border at 0.
 const MOST = 64 ** 2 / 2 - 1;
@@ -108,7 +109,7 @@ function paint_losses() {
 }
 
 function paint() {
-  const space = plot(element("picture"), film.sides, film.labels, { left: 62, right: 12, top: 12, bottom: 46 });
+  const space = plot(element("picture"), film.sides, film.labels, { left: 62, right: 12, top: 12, bottom: 46 }, String, film.even);
   (isMap ? paint_map : paint_curve)(space, frames[now]);
   space.pen.restore();
   space.pen.strokeStyle = colour("--line");

@@ -14,6 +14,7 @@ from chainrule.errors import describe
 from .dot import draw
 from .layout import laid_out
 from .network import is_model
+from .themed import follow_reader
 
 FORMATS = ("svg", "png", "pdf")
 
@@ -58,11 +59,14 @@ def picture_target(reader: str, path: Any) -> Path:
 def to_svg(root: Any, **options: Any) -> str:
     """Return the graph below `root` as an SVG element to put into a page.
 
-    Arguments and errors are those of `render`, without the path.
+    Arguments and errors are those of `render`, without the path. ``theme="auto"`` gives colours that follow the page,
+    light or dark, as pictures in notebooks do.
 
     >>> to_svg(Var(2.0) * Var(3.0))[:5]
     '<svg '
     """
+    if options.get("theme") == "auto" and not isinstance(root, graphviz.Digraph):
+        return follow_reader(lambda theme: _digraph("to_svg", root, options | {"theme": theme}))
     return laid_out(_digraph("to_svg", root, options), "svg").decode()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import graphviz
 from chainrule import Var
 
 from .images import to_svg
@@ -27,6 +28,6 @@ def mimebundle(root: Any) -> dict[str, str]:
     def svg() -> str:
         if isinstance(root, Var):
             collect(root, _LARGEST)
-        return to_svg(root)
+        return to_svg(root) if isinstance(root, graphviz.Digraph) else to_svg(root, theme="auto")
 
     return mimebundle_of(repr(root), svg)

@@ -36,6 +36,10 @@ def tidy(source: str) -> str:
     for group in list(root.iter("g")):
         _retitle(group)
     _lift_title(root)
+    for area in root.iter("polygon"):
+        # Neighbouring cells of a map would show a seam.
+        if area.get("stroke") == "none":
+            area.attrib["shape-rendering"] = "crispEdges"
     for text in root.iter("text"):
         # Graphviz keeps spaces by writing no-break spaces, which a search of the page does not find.
         text.attrib["xml:space"] = "preserve"

@@ -28,7 +28,7 @@ from .folding import Box, Folding, argument_order, boxes, pairs_arguments, takes
 from .highlight import Paths
 from .layout import laid_out, mimebundle_of
 from .picture import Picture
-from .placing import Arrow, Frame, Shape, placed
+from .placing import Arrow, Frame, Shape, give_room, placed
 from .ranks import far_uses
 from .units import UnitPath, Units
 
@@ -123,7 +123,9 @@ class Writer:
         described = [f"Computed {DIRECTIONS[direction]} from {inputs:,} input{'' if inputs == 1 else 's'}.", *lines]
         for number, box in enumerate(self.boxes):
             self._add(number, box)
-        fixed = bool(self.frames) and placed(self.shapes, self.arrows, self.frames, direction)
+        fixed = placed(self.shapes, self.arrows, self.frames, direction)
+        for shape in self.shapes if not fixed else ():
+            give_room(shape)
         drawing = Drawing(
             f"Computation graph of {count} node{'s' * (count > 1)}",
             filename="graph.gv",

@@ -131,6 +131,7 @@ _SPELLED: dict[str, Callable[..., Any]] = {
     "fraction": lambda x, y: x / (x + y),
     "one_minus_square": lambda x: 1 - x**2,
     "rsqrt": lambda x: 1 / PRIMITIVES["sqrt"](x),
+    "share": lambda x, y: x / (x + y),
     "sech_square": lambda x: 1 / PRIMITIVES["cosh"](x) ** 2,
     "unit": lambda x, y: x / PRIMITIVES["hypot"](x, y),
 }

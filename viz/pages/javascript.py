@@ -144,6 +144,7 @@ EVALUATE = {
         "{ const s = x + y; if (Math.abs(s) < Infinity || s !== s) return x / s;"
         " return Math.abs(x) === Infinity ? (Math.abs(y) === Infinity ? 0.5 : 1) : (0.5 * x) / (0.5 * x + 0.5 * y); }"
     ),
+    "share": "x * (1 / (x + y))",
     "unit": (
         "{ if (x === 0 && y === 0) return x; if (Math.abs(x) === Infinity)"
         " return y !== y ? NaN : Math.sign(x) * (Math.abs(y) === Infinity ? Math.SQRT1_2 : 1);"

@@ -181,7 +181,14 @@ def _picture(nodes: list[Node], frames: dict[UnitPath, Frame], owners: list[Unit
         pairs = pairs_arguments(node.operation)
         if node.operation is not None:
             wide = str(max(0.42, 0.1 * len(node.symbol) + 0.25))
-            ellipse = {"shape": "ellipse", "width": wide, "height": "0.42", "class": "operation", "id": f"op{place}"}
+            ellipse = {
+                "shape": "ellipse",
+                "style": "rounded",
+                "width": wide,
+                "height": "0.42",
+                "class": "operation",
+                "id": f"op{place}",
+            }
             order = order_of(node.operation, len(node.args))
             shapes.append(Shape(f"op{place}", "o", _FIXED | ellipse | order, owners[place], place))
         if node.key is None and not node.editable and not node.wanted:
@@ -200,7 +207,7 @@ def _picture(nodes: list[Node], frames: dict[UnitPath, Frame], owners: list[Unit
                     arrows.append(Arrow(f"v{arg}", f"op{place}", name, orders[k], pairs=pairs))
         if node.key is not None:
             arrows.append(Arrow(f"op{place}", f"v{place}", {"id": f"r{place}", "weight": "8"}))
-    fixed = bool(frames) and placed(shapes, arrows, frames, "LR")
+    fixed = placed(shapes, arrows, frames, "LR")
     layout = {"layout": "nop2"} if fixed else {"nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"}
     picture = graphviz.Digraph(
         "Computation graph",

@@ -30,6 +30,7 @@ def animate(
     xlabel: str | None = None,
     ylabel: str | None = None,
     theme: str = "light",
+    size: tuple[int, int] | None = None,
 ) -> Path:
     """Write an animation of a model's outputs from epoch to epoch, and return its path.
 
@@ -46,6 +47,7 @@ def animate(
         scale: for a curve, what one unit of the input and one of the output is in the units of the axes.
         xlabel, ylabel: what stands at the axes, with units.
         theme: "light" or "dark", for a GIF.
+        size: width and height in pixels; None for 512 by 352 in a GIF, and for all the room there is on a page.
 
     Errors: `ValueError` for other suffixes, for models of more than two inputs and for histories without parameters.
 
@@ -60,6 +62,9 @@ def animate(
     writers: dict[str, Callable[..., bytes]] = {".gif": write_gif, ".html": write_html}
     target = page_target("animate", path, tuple(writers))
     most, speed = whole_number("animate", "max_frames", max_frames, 2), whole_number("animate", "fps", fps)
+    if size is not None:
+        wide, high = size
+        size = whole_number("animate", "width", wide, 100), whole_number("animate", "height", high, 100)
     width = len(history.rows[0])
     if width not in (1, 2):
         raise ValueError(f"animate expected a model of one or two inputs but got rows of {width} numbers")
@@ -68,7 +73,7 @@ def animate(
         film = _film_of_curve(history, chosen, scale, xlabel or "input", ylabel or "output")
     else:
         film = _film_of_map(history, chosen, threshold, xlabel or "first input", ylabel or "second input")
-    content = writers[target.suffix.lower()](film, speed, theme)
+    content = writers[target.suffix.lower()](film, speed, theme, size)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_whole(target, content)
     return target
@@ -134,6 +139,7 @@ def _film_of_map(history: Any, chosen: list[int], threshold: float | None, xlabe
         reach=reach,
         xlabel=xlabel,
         ylabel=ylabel,
+        is_even=grid.is_even,
         **_times(history, chosen),
     )
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import itertools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +15,10 @@ from ..theme import DARK, LIGHT, THEMES, Theme, mix
 Axes = Any
 
 MARKERS = "osD^vPX*"
-"""Tell classes apart where colours do not."""
+"""Distinguish classes where colours do not."""
+
+_CORNERS = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
+_BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 4, "edgecolor": "none"}
 
 MOST_CLASSES = 12  # as many as there are colours, twice over; the second time with other markers
 
@@ -62,11 +67,46 @@ def series(theme: Theme) -> list[str]:
 
 
 def legend(ax: Axes, theme: Theme, **options: Any) -> None:
-    """Add a legend where the data leave room."""
+    """Add a legend in a corner that the data leave free; where there is none, below the axes."""
+    if not options:
+        corner = _free_corner(ax)
+        options = {"loc": corner} if corner else _BELOW
     ax.legend(
-        **{"loc": "best", "facecolor": theme.background, "edgecolor": theme.line, "framealpha": 0.9} | options,
-        labelcolor=theme.ink,
+        **{"facecolor": theme.background, "edgecolor": theme.line, "framealpha": 0.9} | options, labelcolor=theme.ink
     )
+
+
+def _free_corner(ax: Axes) -> str | None:
+    """Return a corner in which a legend covers nothing that is drawn."""
+    labels = ax.get_legend_handles_labels()[1]
+    box = ax.get_window_extent()
+    font = 10.0 * ax.figure.dpi / 72
+    width = (0.65 * max(map(len, labels), default=0) + 4.5) * font / box.width
+    height = (1.5 * len(labels) + 1.2) * font / box.height
+    ax.get_xlim(), ax.get_ylim()  # from here on they fit the data
+    points: list[tuple[float, float]] = []
+    for line in ax.lines:
+        # What has its own transform runs across the axes, such as the line of the best epoch.
+        points += _along((line.get_transform() - ax.transAxes).transform(line.get_xydata()).tolist())
+    scattered = matplotlib("plot", "collections").PathCollection
+    for drawn in ax.collections:
+        if not isinstance(drawn, scattered):
+            return None  # what fills areas leaves no room
+        points += (ax.transData - ax.transAxes).transform(drawn.get_offsets()).tolist()
+    for corner, (left, low) in _CORNERS.items():
+        x, y = left * (1 - width), low * (1 - height)
+        if not any(x <= px <= x + width and y <= py <= y + height for px, py in points):
+            return corner
+    return None
+
+
+def _along(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return points along a line, close enough that none of its parts is missed."""
+    found = places[:1]
+    for (x, y), (to_x, to_y) in itertools.pairwise(places):
+        steps = min(50, 1 + int(50 * max(abs(to_x - x), abs(to_y - y)))) if math.isfinite(to_x + to_y + x + y) else 1
+        found += [(x + (to_x - x) * k / steps, y + (to_y - y) * k / steps) for k in range(1, steps + 1)]
+    return found
 
 
 def colourbar(ax: Axes, shades: Any, label: str, theme: Theme, **options: Any) -> Any:

@@ -14,6 +14,7 @@ from ..theme import Theme, mix
 from .axes import MARKERS, MOST_CLASSES, Axes, axes_for, colourbar, legend, matplotlib, series, shades_between
 from .outputs import Replay, check_recorded, is_history, outputs_of
 
+_EVEN = 1.3  # the ratio of two sides that may be the same thing, twice
 _LEVELS = 16  # shades from one end of the scores to the other
 
 
@@ -95,6 +96,8 @@ def plot_decision_boundary(
         )
     ax.plot([], [], color=theme_.ink, linewidth=1.6, label=border)
     ax.set(xlabel=xlabel, ylabel=ylabel, xlim=grid.sides[0], ylim=grid.sides[1])
+    if grid.is_even:
+        ax.set_aspect("equal")
     ax.grid(visible=False)
     legend(ax, theme_)
     return ax
@@ -152,6 +155,16 @@ class Grid:
             sides.append((min(column) - margin, max(column) + margin))
         across, upward = ([low + (high - low) * k / (resolution - 1) for k in range(resolution)] for low, high in sides)
         return cls((sides[0], sides[1]), across, upward)
+
+    @property
+    def is_even(self) -> bool:
+        """Whether both sides are about as long, so that rings should be round.
+
+        >>> Grid.around([[0.0, 0.0], [10.0, 1.0]], 2).is_even, Grid.around([[0.0, 0.0], [1.0, 1.1]], 2).is_even
+        (False, True)
+        """
+        across, upward = (high - low for low, high in self.sides)
+        return max(across, upward) <= _EVEN * min(across, upward)
 
     def rows(self) -> list[Row]:
         """Return all points, lowest first."""

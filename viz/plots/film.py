@@ -18,6 +18,7 @@ from ..theme import Theme, mix
 from .axes import MARKERS, axes_for, legend, matplotlib, series, shades_between
 
 _DPI = 80
+_SIZE = (512, 352)  # of a GIF, in pixels
 _COLOURS = 96  # of a frame of a GIF
 _SHADES = 18  # of a map: an even number, so that the border is where a shade ends
 _HOLD = 2.0  # seconds that the last frame of a GIF stays
@@ -39,6 +40,7 @@ class Film:
         level, reach: for a map of two classes, the score at the border and how far from it colours differ.
         epochs, losses: for each frame, how many epochs were over, and the loss of the last of them.
         xlabel, ylabel: what stands at the axes.
+        is_even: whether one unit is as long upward as across.
     """
 
     rows: list[Row]
@@ -52,6 +54,7 @@ class Film:
     losses: list[float | None]
     xlabel: str
     ylabel: str
+    is_even: bool = False
 
     @property
     def is_map(self) -> bool:
@@ -64,9 +67,9 @@ class Film:
         return "before training" if loss is None else f"epoch {epoch} of {self.epochs[-1]}, loss {loss:.3g}"
 
 
-def write_gif(film: Film, fps: int, theme: str) -> bytes:
+def write_gif(film: Film, fps: int, theme: str, size: tuple[int, int] | None) -> bytes:
     """Return the film as a GIF that repeats, and rests on its last frame."""
-    figure = matplotlib("animate", "figure").Figure(figsize=(6.4, 4.4), dpi=_DPI)
+    figure = matplotlib("animate", "figure").Figure(figsize=[side / _DPI for side in size or _SIZE], dpi=_DPI)
     canvas = matplotlib("animate", "backends.backend_agg").FigureCanvasAgg(figure)
     Image = importlib.import_module("PIL.Image")  # matplotlib needs it too
     ax, theme_ = axes_for("animate", figure.add_subplot(), theme)
@@ -128,7 +131,7 @@ def _map(ax: Any, film: Film, theme: Theme) -> Any:
         [[0.0]],
         extent=(across[0], across[-1], upward[0], upward[-1]),
         origin="lower",
-        aspect="auto",
+        aspect="equal" if film.is_even else "auto",
         interpolation="nearest" if several else "bilinear",
         cmap=matplotlib("animate", "colors").ListedColormap(tints)
         if several
@@ -200,13 +203,15 @@ def leads(rows: list[list[list[float]]]) -> list[list[list[float]]]:
     ]
 
 
-def write_html(film: Film, fps: int, theme: str) -> bytes:
+def write_html(film: Film, fps: int, theme: str, size: tuple[int, int] | None) -> bytes:
     """Return the film as a page; its colours follow the reader's dark mode, whatever the theme."""
     kind = "The border between classes" if film.is_map else "The curve through the data"
     sides = [[film.places[0][0], film.places[0][-1]], _upward(film)]
     across, upward = map(_rounding, sides)
-    data = {
+    data: dict[str, Any] = {
         "fps": fps,
+        "size": size,
+        "even": film.is_even,
         "labels": [film.xlabel, film.ylabel],
         "names": film.names,
         "epochs": film.epochs,

@@ -22,7 +22,7 @@ def map_of(body, length):
     return max((loop for loop, _ in program.steps if hasattr(loop, "body")), key=lambda loop: loop.sums)
 
 
-@given(nests(depth=0), st.integers(1, 7), st.integers(1, 5), st.lists(moderate, min_size=60, max_size=60))
+@given(nests(depth=0), st.integers(1, 7), st.integers(1, 4), st.lists(moderate, min_size=60, max_size=60))
 def test_blocks_compute_the_same(nest, length, most, numbers):
     loop = map_of(lambda row, shared: nest(row[0], row[1], shared[2]) * cr.dot([*row, row[0]], shared), length)
     found = blocked(loop, most, 32)
@@ -46,6 +46,19 @@ def test_what_cannot_be_blocked_stays():
     for program in (few, scan, outer):
         loop = next(op for op, _ in program.steps if op.name in ("map", "scan"))
         assert blocked(loop, 2, 32) is loop
+
+
+@pytest.mark.parametrize(("terms", "together"), [(1, 8), (5, 4)])
+def test_only_a_few_iterations_of_long_bodies_run_as_one(terms, together):
+    def row(x, s):
+        found = [x * number for number in s]
+        for _ in range(1, terms):
+            found = [cr.sin(number) * x for number in found]
+        return found
+
+    program = cr.trace(lambda xs, s: cr.map(row, xs, s), [1.0] * 16, [2.0] * 4)
+    loop = next(op for op, _ in program.steps if op.name == "map")
+    assert blocked(loop, 16, 32).length == 16 // together
 
 
 @pytest.mark.parametrize("length", range(1, 10))

@@ -92,3 +92,25 @@ def test_long_logsumexp_alone_and_in_a_batch(count, batch):
         np.testing.assert_allclose(found[0][k], xs[k].max() + np.log(powers.sum()), 1e-13)
         np.testing.assert_allclose(found[1][k], powers / powers.sum(), 1e-11)
     assert found[0][3] == np.inf
+
+
+def test_what_a_scan_stacks_is_not_copied_where_its_body_reads_it_too():
+    def f(xs, w):
+        def cell(c, x, w):
+            ys = cr.map(lambda a, x: cr.tanh(a * x), w, x * c)
+            return c * 0.5 + cr.dot(ys, w), ys
+
+        total, rows = cr.scan(cell, 1.0, xs, w)
+        return cr.scan(lambda c, ys, w: (c * 0.5 + cr.dot(ys, w), None), total, rows, w, reverse=True)[0]
+
+    w, xs = np.linspace(-1.0, 1.0, 300), np.linspace(0.1, 2.0, 40).reshape(8, 5)
+    compiled = cr.compile(f, batch=("xs",), backend="llvm")
+    expected, rows = np.ones(8), []
+    for column in xs.T:
+        rows.append(np.tanh(w * (column * expected)[:, None]))
+        expected = expected * 0.5 + rows[-1] @ w
+    for row in rows[::-1]:
+        expected = expected * 0.5 + row @ w
+    np.testing.assert_allclose(compiled(xs, w), expected, 1e-12)
+    copies = [line for line in compiled.source("llvm").splitlines() if "call void @llvm.memcpy" in line]
+    assert not any(f"i64 {8 * 300 * lanes}" in line for line in copies for lanes in (2, 4, 8, 16, 32))

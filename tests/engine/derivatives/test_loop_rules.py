@@ -75,3 +75,21 @@ def test_what_inner_loops_compute_is_kept_where_parts_of_it_are_used():
     loop = [op for op, _ in program.steps if isinstance(op, Loop)][-1]
     assert sum(map(size_of, loop.body.shapes[loop.carry : loop.carry + loop.rows])) == 16 + 32
     np.testing.assert_allclose(np.array(program(w, xs), float), cr.grad(f)(w, xs), 1e-11, 1e-12)
+
+
+def test_functions_that_a_loop_stacks_are_not_computed_again():
+    def row(xs):
+        powers = cr.map(cr.exp, xs)
+        return cr.scan(lambda total, power: (total + power * total, None), 1.0, powers)[0] * powers[0]
+
+    def f(rows):
+        return cr.map(row, rows, reduce="sum")
+
+    rows = np.linspace(-1.0, 1.0, 600).reshape(2, 300)
+    program = trace(cr.grad(f), rows)
+    assert str(program).count("map exp") == 1
+    powers = np.exp(rows)
+    total = np.prod(1.0 + powers, axis=1, keepdims=True)
+    expected = total * powers[:, :1] * powers / (1.0 + powers)
+    expected[:, 0] += total[:, 0] * powers[:, 0]
+    np.testing.assert_allclose(np.array(program(rows), float), expected, 1e-11)

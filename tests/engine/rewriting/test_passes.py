@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from chainrule import PRIMITIVES, Var, trace
 from chainrule.graph.backward import walk
-from chainrule.programs import builder, dependence
+from chainrule.programs import COUNTED, Loop, builder, dependence
 from chainrule.rewriting import hoisting, prepared, relaxing, simplifying
 from chainrule.testing import expressions
 from helpers import computing
@@ -217,3 +217,33 @@ def test_short_scans_of_one_length_run_as_one():
         np.testing.assert_allclose(rows[0], before[0] * xs, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(rows[1], before[1] * ys, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(rows[2], (before[2] * xs[::-1])[::-1], rtol=1e-9, atol=1e-12)
+
+
+def test_maps_of_one_counted_length_run_as_one():
+    def long(x, w):
+        return cr.exp(0.1 * cr.sum([cr.sin(w * x + k) for k in range(30)]))
+
+    def loss(xs, count, w):
+        ys = cr.map(long, xs, w, length=count)
+        return cr.map(long, ys, w, length=count, reduce="sum")
+
+    def f(w, xs, counts):
+        return cr.value_and_grad(lambda w: cr.map(lambda item, w: loss(*item, w), (xs, counts), w, reduce="sum"))(w)
+
+    xs, counts = np.random.default_rng(0).normal(size=(6, 5)), np.array([5.0, 0.0, 3.0, 1.0, 9.0, -2.0])
+    program = prepared(cr.trace(f, 0.3, xs, counts), [False] * 3)
+    inner = next(op for op, _ in program.steps if op.name == "map").body
+    # The value and what the derivative keeps of it are computed by the same two loops.
+    loops = [op for op, _ in inner.steps if isinstance(op, Loop) and op.kind == COUNTED]
+    assert [op.body.name.startswith("reverse") for op in loops] == [False, False, True, True]
+
+    def plain(w):
+        total = 0.0
+        for row, count in zip(xs.tolist(), counts, strict=True):
+            for x in row[: max(0, int(count))]:
+                total = total + long(long(x, w), w)
+        return total
+
+    expected = cr.value_and_grad(plain)(0.3)
+    for backend in ("python", "numpy", "llvm"):
+        assert cr.compile(f, backend=backend)(0.3, xs, counts) == pytest.approx(expected, rel=1e-11)

@@ -50,8 +50,8 @@ function expression_tab(changed) {
     const svg = graph_of(graph.nodes, is_down);
     // As large as there is room for, but never too small to be read: then the frame scrolls.
     const [wide, high] = ["width", "height"].map((side) => Number(svg.getAttribute(side)));
-    const room = is_down ? (frame.clientWidth - 12) / wide : Math.min((frame.clientWidth - 12) / wide, (frame.clientHeight - 12) / high);
-    const scale = Math.max(0.75, Math.min(1.8, room));
+    const height = is_down ? 0.7 * window.innerHeight : frame.clientHeight;
+    const scale = Math.max(0.7, Math.min(1.8, (frame.clientWidth - 12) / wide, (height - 12) / high));
     svg.setAttribute("width", round(wide * scale));
     svg.setAttribute("height", round(high * scale));
     frame.replaceChildren(svg);

@@ -13,7 +13,7 @@ function chain_of(network, labels, target, weight, rate) {
   const is_bias = i === sizes[l];
   const came_in = is_bias ? 1 : outputs[l][i];
   const slope = curves[l].slope(outputs[l + 1][j], sums[l][j]);
-  const grad = inner[l][j] * came_in;
+  const grad = inner[l][j] * came_in + 0; // a zero without its sign
   // Four digits, so that lines stay short.
   const brief = (x) => (x < 0 ? `(${show(x, 4)})` : show(x, 4));
   const { text, slope: loss_rule } = LOSSES[network.kind];

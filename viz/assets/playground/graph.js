@@ -10,7 +10,7 @@ function shape(name, attributes, ...children) {
   return made;
 }
 
-const CARD = { width: 112, height: 64 };
+const CARD = { width: 106, height: 64 };
 const round = (x) => Math.round(10 * x) / 10;
 
 // A curve through points that leaves and arrives along the direction of the graph.
@@ -106,7 +106,7 @@ function painted(frame, { nodes, values, partials, steps }, now, grads) {
       const is_shown = back.has(k) && nodes[arg].wanted;
       slope.classList.toggle("shown", is_shown);
       if (!is_shown) return;
-      const text = `× ${show(partials[k][place], 4)}`;
+      const text = `× ${show(partials[k][place], 3)}`;
       slope.querySelector("text").textContent = text;
       const wide = 7.2 * text.length + 10;
       for (const [key, value] of [["x", -wide / 2], ["width", wide]]) slope.querySelector("rect").setAttribute(key, value);

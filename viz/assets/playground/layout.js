@@ -2,7 +2,7 @@
 // node as near as can be to the middle of its neighbours. `boxes` have a width and a height, `edges` are pairs of
 // places; the answer has the middle of each box, the points of each edge, and the size of the whole.
 
-const GAP = { layer: 64, node: 20, through: 14 };
+const GAP = { layer: 54, node: 20, through: 14 };
 
 function laid_out(boxes, edges, is_down) {
   const wide = is_down ? "height" : "width"; // the size along the direction of the graph

@@ -42,6 +42,8 @@ function network_tab(changed) {
     draw_scene(element("scene"), { ...scene, is_back: phase === "backward" || phase === "update" }, network, field, side, chosen, set.labels, notes, kept);
     space = draw_map(element("map"), set, sides, field, side, is_playing ? -1 : sample, kept);
     if (frames % 6 === 0 || !is_playing) draw_curve(element("losses"), training.losses, "epoch", "loss");
+    const is_back = phase === "backward" || phase === "update";
+    element("note").textContent = is_playing ? "" : is_back ? "∂ the loss by each neuron's sum, at the chosen sample" : "numbers: what each neuron gives for the chosen sample";
     element("epochs").textContent = String(training.epochs);
     element("loss").textContent = show(training.losses.at(-1), 4);
     if (frames % 12 === 0 || !is_playing) {
@@ -131,7 +133,7 @@ function network_tab(changed) {
     for (const option of form.elements.loss.options) option.disabled = !training.set.is_classes && option.value !== "squared";
     if (!training.set.is_classes) form.elements.loss.value = "squared";
     for (const name of ["noise", "samples"]) form.elements[name].disabled = training.set.is_fixed === true;
-    element("map-title").textContent = training.set.is_classes ? `${training.set.names[0]} or ${training.set.names[1]}?` : "The curve it has learnt";
+    element("map-title").textContent = training.set.is_classes ? `${training.set.names[0]} or ${training.set.names[1]}?` : `The ${training.sizes[0] === 2 ? "surface" : "curve"} it has learnt`;
     element("scene").setAttribute("aria-label", `A network ${training.sizes.join("-")}; weights are chosen in the field below`);
     element("message").textContent = "";
     if (form.elements.data.value === "own" && own === null) element("message").textContent = "Paste your own data below, under Own data; until then these are the two moons.";

@@ -5,7 +5,7 @@ const TITLES = 22; // height of the words above the columns
 // Where everything stands, for a canvas of this width and about `room` pixels high.
 function scene_of(sizes, width, room) {
   const most = Math.max(...sizes);
-  const side = Math.max(26, Math.min(56, width / (2.1 * sizes.length), room / most - 20));
+  const side = Math.max(26, Math.min(84, width / (2.1 * sizes.length), room / most - 20));
   const step = side + 20; // a number has room below each neuron
   const height = TITLES + most * step + 6;
   const left = 8;

@@ -31,6 +31,7 @@ from ....programs import (
 _SHARED = 4  # numbers that iterations share, at least: else there is nothing to gain
 _FEW = 4  # iterations that always go side by side, and results from which on a body holds several already
 _PRODUCTS = 4  # rows of a product of two matrices that go side by side, by as many columns or a few more
+_FLAT = 64  # operations side by side where there are no loops among them: numbers of more leave the registers
 _MOST = 600  # operations side by side where there are loops among them,
 _MOST_AROUND = 4_800  # and where these do nearly all of the work: so many times what stands around them
 _MOSTLY = 50
@@ -61,8 +62,10 @@ def blocked(loop: Loop, most: int, sums: int) -> Loop:
     if any(given[loop.stacked :]) and not loop.body.has_loops:
         return loop
     most = max(min(most, _FEW), most // max(1, len(given) // _FEW))
-    if loop.body.has_loops:
-        own = max(1, operations(loop.body))
+    own = max(1, operations(loop.body))
+    if not loop.body.has_loops:
+        most = min(most, max(_FEW, _FLAT // own))
+    else:
         is_around = loop.work >= _MOSTLY * own * loop.length
         most = min(most, max(1, sums // _sums_inside(loop.body)), (_MOST_AROUND if is_around else _MOST) // own)
     count = max(k for k in range(1, max(1, most) + 1) if loop.length % k == 0)

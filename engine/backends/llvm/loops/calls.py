@@ -42,7 +42,7 @@ class LoopCall:
         # Sums of all iterations should stay in registers.
         if self.lanes > 1:
             room = machine.registers * machine.lanes // self.lanes
-            op = blocked(op, room // 2, room)
+            op = blocked(op, room // 4, room)
         elif not self.across and op.body.has_loops:
             op = blocked(op, machine.registers // 4, machine.registers)
         self.op, self.first = op, first
@@ -225,6 +225,10 @@ class LoopCall:
         found: dict[int, Result] = {}
         if not self.packed:
             found = {value: wanted for value in values if (wanted := self._wanted(value)) is not None}
+            for value in values:
+                if value not in found and (spot := self._output(value)) is not None:
+                    found[value] = spot, False
+                    parent.homes[value] = spot
             # Where the map that takes it writes over it.
             found.update({value: (spot, False) for value in values if (spot := parent.homes.get(value)) is not None})
         if op.kind == COUNTED:
@@ -280,6 +284,15 @@ class LoopCall:
         if (sink.adds and parent.dead) or sink.spot.varies != parent.differs[value]:
             return None
         return sink.spot, sink.adds
+
+    def _output(self, value: int) -> Spot | None:
+        """Return where a result goes out, if it does so once: later steps may read it there, too."""
+        parent = self.parent
+        sinks = parent.sinks.get(value, ())
+        if len(sinks) != 1 or sinks[0].late or sinks[0].adds or value in parent.homes:
+            return None
+        spot = sinks[0].spot
+        return None if spot.lane or spot.wide != parent.differs[value] else spot
 
     # ---- as seen by the loop's functions ----
 

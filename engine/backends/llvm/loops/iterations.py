@@ -181,11 +181,13 @@ class Iterations:
             sums.append(in_order(f"%r{count}", own, sink.spot.shape, width, wide=True))
             own += width * size_in(sink.spot)
         every = [Sink(lane(sink.spot), sink.adds) for sink in sinks[: op.stacked]]
-        every += [Sink(spot, True) for spot in sums]
+        # What the only turn gives is the sum.
+        is_only = op.length == lanes
+        every += [Sink(spot, not is_only) for spot in sums]
 
         places = list(map(lane, inputs))
         text = f"%f = getelementptr i8, ptr %frame, i64 {-(-own // 64) * 64}\n"
-        if own:
+        if own and not is_only:
             text += f"call void @llvm.memset.p0.i64(ptr %frame, i8 0, i64 {own}, i1 false)\n"
         own = -(-own // 64) * 64
         last, adds = op.length - lanes, any(sink.adds for sink in every)
