@@ -24,7 +24,7 @@ _WHOLE = 32  # parameters that are traced as an array
 # A call takes a fraction of a second, after which Ctrl-C and callbacks are heard: so many steps, numbers of samples in
 # them, and parameters times samples.
 _MOST, _MOST_NUMBERS, _MOST_WORK = 256, 1 << 18, 1 << 27
-_MOST_TRIED = 50_000  # parameters times samples that are tried in both ways; two samples in any case
+_MOST_TRIED = 10_000  # parameters times samples that are tried in both ways; two samples in any case
 
 # Sums in another order differ by rounding; what agreement guards against differs by far more.
 _AGREEMENT = 1e-9

@@ -288,7 +288,7 @@ class Run:
 
     def _warn(self, losses: list[float]) -> None:
         """Warn, once, of a loss that has grown very much; single samples may be met at first by chance."""
-        self.first = self.first or losses[:_FIRST]
+        self.first = (self.first + losses)[:_FIRST]
         first, greatest = statistics.median_low(self.first), max(losses)
         if not self.has_warned and greatest > _GROWTH * max(abs(first), _LEAST_LOSS):
             self.has_warned = True

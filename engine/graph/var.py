@@ -164,7 +164,7 @@ class Var:
 
     @grad.setter
     def grad(self, grad: Any) -> None:
-        self._grad = to_float(grad, "grad", "grad")
+        self._grad = grad if type(grad) is float else to_float(grad, "grad", "grad")
         self._mark = _FRESH if self._mark < _CLOSED else 2.0 * _CLOSED
 
     @property

@@ -198,8 +198,7 @@ class Solver:
         decays = numpy.array(self._decays())
 
         def value_and_gradient(values: Any) -> tuple[float, Any]:
-            self._assign(values)
-            steps.read_again()
+            steps.go_back(values.tolist())
             loss = steps.take(everything)
             steps.write_back()
             gradient = numpy.array([each.grad for each in self.parameters]) + decays * values
