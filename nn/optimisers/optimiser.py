@@ -164,10 +164,10 @@ def checked(parameters: Iterable[Var], reader: str) -> list[Var]:
     if not found:
         raise ValueError(f"{reader} expected at least one parameter but got none")
     for position, parameter in enumerate(found):
-        got = describe(f"parameters[{position}]", parameter)
         if not isinstance(parameter, Var):
-            raise TypeError(f"{reader} expected Vars but got {got}")
+            raise TypeError(f"{reader} expected Vars but got {describe(f'parameters[{position}]', parameter)}")
         if not parameter.is_leaf or not parameter.requires_grad:
+            got = describe(f"parameters[{position}]", parameter)
             raise ValueError(f"{reader} expected leaf Vars that require gradients but got {got}")
     if len({id(parameter) for parameter in found}) < len(found):
         raise ValueError(f"{reader} expected each parameter once but got one twice")
