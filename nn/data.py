@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from chainrule.data import Row, number_within, plain, rows_of, targets_of, to_float
@@ -134,7 +134,10 @@ def weights_of(weights: Any, classes: Any, targets: Sequence[Any], reader: str =
     """
     found = None
     if weights is not None:
-        found = [number_within(reader, f"sample_weight[{k}]", w) for k, w in enumerate(plain(weights, reader))]
+        items = plain(weights, reader)
+        if isinstance(items, str) or not isinstance(items, Iterable):
+            raise TypeError(f"{reader} expected a weight for each sample but got {describe('sample_weight', weights)}")
+        found = [number_within(reader, f"sample_weight[{k}]", weight) for k, weight in enumerate(items)]
         if len(found) != len(targets):
             raise ValueError(
                 f"{reader} expected a weight for each of {len(targets)} samples but got {len(found)} in sample_weight"

@@ -304,6 +304,7 @@ def test_zero_epochs_change_nothing():
         (ROWS, NUMBERS, {"progress": "yes"}, ValueError, "True, False or 'auto' but got progress='yes'"),
         (ROWS, NUMBERS, {"steps_per_epoch": 0}, ValueError, "steps_per_epoch=0"),
         (ROWS, NUMBERS, {"sample_weight": [1.0]}, ValueError, "each of 20 samples but got 1 in sample_weight"),
+        (ROWS, NUMBERS, {"sample_weight": 3}, TypeError, "a weight for each sample but got sample_weight=3"),
         (ROWS, NUMBERS, {"sample_weight": [-1.0] * 20}, ValueError, r"sample_weight\[0\]=-1.0"),
         (ROWS, NUMBERS, {"sample_weight": [0.0] * 20}, ValueError, "at least one sample that counts"),
         (ROWS, [0, 1] * 10, {"class_weight": {0: 1.0}}, ValueError, "a weight for each class .* without 1"),
