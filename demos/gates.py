@@ -153,7 +153,7 @@ def draw_graph(model: nn.Module) -> Path:
 
 
 def learn_at_any_depth() -> None:
-    """Do the same for deeper networks with `nn.fit`."""
+    """Repeat it for deeper networks with `nn.fit`."""
     print("\nXOR by nn.fit, with 1, 2 and 4 hidden layers of three neurons:")
     for depth in (1, 2, 4):
         model = nn.MLP(2, [3] * depth + [1], activation="tanh", output_activation="sigmoid", seed=1)

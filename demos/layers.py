@@ -44,7 +44,7 @@ def by_hand() -> dict[str, float]:
 
 
 def by_backward(picture: str, page: str) -> dict[str, float]:
-    """Let the engine multiply the same links; draw them, and write a page that steps through them."""
+    """Multiply the same links by the engine; draw them, and write a page that steps through them."""
     parameters = {name: Var(value, label=name) for name, value in VALUES.items()}
     functions = compose(**parameters)
     for number, function in enumerate(functions):

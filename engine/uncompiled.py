@@ -1,4 +1,4 @@
-"""Stand in for Cython where it is not installed: what the engine's source reads of the module `cython`."""
+"""Replace Cython where it is not installed: what the engine's source reads of the module `cython`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell models apart by what they compute, parameters aside: what was compiled for one serves all that are alike."""
+"""Identify models by what they compute, parameters aside: what was compiled for one serves all that are alike."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 @final
 class _Self:
-    """Be equal to what is the same object alone, which is kept so that its id is not given out again."""
+    """Compare equal by identity alone; the object is kept so that its id is not given out again."""
 
     def __init__(self, item: object) -> None:
         self.item = item

@@ -98,6 +98,7 @@ class Batches:
         self.count, self.size, self.source = count, size, source
         self.each = -(-count // size) if each is None else each
         self.waiting: list[Sequence[int]] = []
+        self.fixed: list[Sequence[int]] = []
 
     def epoch(self) -> list[Sequence[int]]:
         """Return the batches of the next epoch."""
@@ -108,8 +109,13 @@ class Batches:
 
     def once(self) -> list[Sequence[int]]:
         """Return batches that hold each sample once."""
-        mixed = self.source is not None and self.size < self.count
-        order = shuffled(self.count, self.source) if mixed and self.source else list(range(self.count))
+        if self.source is not None and self.size < self.count:
+            return self._divided(shuffled(self.count, self.source))
+        # The same objects each time, so that who copied their samples sees it.
+        self.fixed = self.fixed or self._divided(list(range(self.count)))
+        return self.fixed
+
+    def _divided(self, order: Sequence[int]) -> list[Sequence[int]]:
         return [order[start : start + self.size] for start in range(0, self.count, self.size)]
 
 

@@ -26,7 +26,7 @@ Array = Any
 
 @final
 class FullSteps:
-    """Let an optimiser take one iteration for each batch, with losses and gradients that other steps compute.
+    """Run one iteration of an optimiser for each batch, with losses and gradients that other steps compute.
 
     Args:
         steps: through graphs or as machine code; the parameters are theirs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import operator
 from collections.abc import Iterator, Sequence
 from typing import Any, final
 
@@ -64,6 +65,7 @@ class MachineSteps:
         self.batches = [self.np.zeros((*shape, *part.shape[1:])) for part in (self.rows, self.targets)]
         self.shares: Any = self.np.zeros(shape)
         self.drawn = [self.np.zeros((*shape, self.recipe.draws))] if self.recipe.draws else []
+        self.gathered: Sequence[Sequence[int]] = []
         self.unused = self.optimiser.scalars()  # for calls whose update is dropped: a schedule may end with the steps
         self._compile()
 
@@ -203,6 +205,9 @@ class MachineSteps:
 
     def _gather(self, batches: Sequence[Sequence[int]]) -> None:
         """Copy samples to where code reads them, and how much each adds to the loss of its batch."""
+        if len(batches) == len(self.gathered) and all(map(operator.is_, batches, self.gathered)) and not self.drawn:
+            return  # they are there, as where all samples are one batch
+        self.gathered = batches
         count, size, np = len(batches), self.size, self.np
         lengths = np.array(list(map(len, batches)))
         is_full = bool((lengths == size).all())
@@ -211,13 +216,13 @@ class MachineSteps:
         positions = np.concatenate(full).astype(np.intp, copy=False).reshape(count, size)
         for part, batch in zip((self.rows, self.targets), self.batches, strict=True):
             np.take(part, positions, axis=0, out=batch[:count], mode="clip")
+        if is_full and self.weights is None and not self.drawn:
+            self.shares[:count] = 1.0 / size
+            return
         counted = np.arange(size) < lengths[:, None]
         for part in self.drawn:
             numbers = drawn(int(lengths.sum()) * self.recipe.draws, self.recipe.source)
             part[:count][counted] = np.reshape(numbers, (-1, self.recipe.draws))
-        if is_full and self.weights is None:
-            self.shares[:count] = 1.0 / size
-            return
         weights = counted * (1.0 if self.weights is None else self.weights[positions])
         totals = weights.sum(axis=1, keepdims=True)
         self.shares[:count] = np.divide(weights, totals, out=np.zeros_like(weights), where=totals > 0.0)

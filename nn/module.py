@@ -214,7 +214,7 @@ class Module:
             parameter.requires_grad = False
 
     def unfreeze(self) -> None:
-        """Let the parameters be trained again that `freeze` froze, of this module and those inside it."""
+        """Make the parameters that `freeze` froze trainable again, of this module and those inside it."""
         own = {id(leaf) for _, leaf in self._named_leaves()}
         for _, module in list(self.named_modules()):
             for parameter in vars(module).pop("_frozen", ()):

@@ -1,4 +1,4 @@
-"""Say what one step of `fit` does: the loss, the optimiser, and what is made of gradients before they are used."""
+"""What one step of `fit` does: the loss, the optimiser, and what is made of gradients before they are used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Say what a training is at, as plain data for a checkpoint, and go on from there: `State`."""
+"""The state of a training as plain data, to write a checkpoint and to continue from one: `State`."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from chainrule import NonFiniteError
+from chainrule.data import plain
 
 from .callbacks import Callback, Training
 from .checkpoints import write
@@ -20,6 +21,7 @@ from .evaluating import loss_of, many, measured
 from .history import History
 from .interrupts import Interrupt
 from .metrics import Metric
+from .module import Module
 from .patience import Best
 from .progress import Bar
 from .recipe import Loss, Recipe
@@ -57,21 +59,24 @@ class Measuring:
         rows, targets = self.samples
         return many(rows), many(targets)
 
-    def into(self, history: History, steps: Steps) -> None:
-        """Append the measurements of an epoch."""
+    def of(self, model: Module, steps: Steps) -> tuple[list[float], dict[str, float]]:
+        """Return the loss over held-out samples, in a list that is empty where there are none, and the metrics."""
         if not self.is_held_out and not self.metrics:
-            return
+            return [], {}
         rows, targets = self.arrays
         if rows is self.samples[0]:
             predictions = steps.predict(rows)
         else:
             steps.write_back()
-            predictions = history.model.predict(rows)
-        if self.is_held_out:
-            history.validation_loss.append(loss_of(self.loss, predictions, targets, self.weights))
-        found = measured(self.metrics, targets, predictions, self.weights, self.threshold)
-        for name, value in found.items():
-            history.metrics[name].append(value)
+            predictions = model.predict(rows)
+        try:
+            loss = [loss_of(self.loss, predictions, targets, self.weights)] if self.is_held_out else []
+            return loss, measured(self.metrics, targets, predictions, self.weights, self.threshold)
+        except (ValueError, ArithmeticError) as error:
+            found = [item if isinstance(item, list) else [item] for item in plain(predictions)]
+            if all(math.isfinite(number) for row in found for number in row):
+                raise
+            raise NonFiniteError(f"fit expected finite predictions but got others after a step: {error}") from error
 
 
 class Run:
@@ -173,9 +178,13 @@ class Run:
         self.is_between = False
         self._go_through(portions)
         losses = history.batch_loss[first:]
+        held_out, metrics = self.measuring.of(history.model, self.steps)
+        # All at once, so that an epoch that is broken off is not there at all.
         history.loss.append(self._mean(losses, portions[: len(losses)]))
         history.learning_rate.append(rate)
-        self.measuring.into(history, self.steps)
+        history.validation_loss += held_out
+        for name, value in metrics.items():
+            history.metrics[name].append(value)
         self.best.after((history.validation_loss or history.loss)[-1])
         self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
         epoch = self.training.epoch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import functools
 import html
 import io
@@ -42,16 +43,17 @@ def mimebundle(root: Any) -> dict[str, Any]:
     """Return what `chainrule.viz.drawing.mimebundle` returns, or the plot of a training."""
     if not is_history(root):
         return drawing.mimebundle(root)
-    bundle = drawing.mimebundle_of(repr(root), lambda: _plotted(root, "svg", {}).decode())
-    if "image/svg+xml" in bundle:
+    bundle = {"text/plain": repr(root)}
+    with contextlib.suppress(ImportError, ValueError):  # without matplotlib, or an epoch, the text is all
         light, dark = (
-            base64.b64encode(_plotted(root, "svg", {"theme": theme})).decode() for theme in ("light", "dark")
+            base64.b64encode(_plotted(root, "png", {"theme": theme})).decode() for theme in ("light", "dark")
         )
-        start = "data:image/svg+xml;base64,"
+        bundle["image/png"] = light
         # Shown first where a notebook knows HTML: with a text for those who do not see, and no white box on dark pages.
+        told = f"{html.escape(repr(root))}, plotted epoch by epoch"
         bundle["text/html"] = (
-            f'<picture><source media="(prefers-color-scheme: dark)" srcset="{start}{dark}">'
-            f'<img src="{start}{light}" alt="{html.escape(repr(root))}, plotted epoch by epoch"></picture>'
+            f'<picture><source media="(prefers-color-scheme: dark)" srcset="data:image/png;base64,{dark}">'
+            f'<img src="data:image/png;base64,{light}" alt="{told}"></picture>'
         )
     return bundle
 

@@ -1,4 +1,4 @@
-"""Say what a workload of `benchmark.py scale` has: arguments, contenders, bars."""
+"""What a workload of `benchmark.py scale` has: arguments, contenders, bars."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Hold the workloads of `benchmark.py scale`, each written as one would who knows NumPy, and by hand for its peers.
+"""The workloads of `benchmark.py scale`, each written as one would who knows NumPy, and by hand for its peers.
 
 A contender is a method that returns a call, which compiles at its first time, or None where its tool is not installed.
 Results are compared part by part, in order. Formulas of benchmarks that others published are written anew here.

@@ -1,4 +1,4 @@
-"""Tell which arguments of a `Place` may meet others, so that they have to be added, not stored."""
+"""Find which arguments of a `Place` may overlap others, so that they have to be added, not stored."""
 
 from __future__ import annotations
 

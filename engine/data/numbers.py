@@ -115,6 +115,6 @@ def is_symbolic(x: Any) -> bool:
 
 
 def is_unknown(x: Any) -> bool:
-    """Tell whether code may not branch on `x`: a traced number, or a Var that the traced function closes over."""
+    """Return whether code may not branch on `x`: a traced number, or a Var that the traced function closes over."""
     # Comparisons of such a Var are traced.
     return type(x) is not float and (is_symbolic(x) or is_symbolic(x == x))

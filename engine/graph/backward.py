@@ -283,7 +283,7 @@ def _propagate(order: Any) -> Any:
 
 
 def _propagate_strictly(order: list[Var]) -> None:
-    """Do what `_propagate` does, but raise where a gradient first becomes nan or inf."""
+    """Propagate as `_propagate` does, but raise where a gradient first becomes nan or inf."""
     for item in reversed(order):
         node: Var = item
         row: Any = node._op

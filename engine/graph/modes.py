@@ -364,7 +364,7 @@ class recording:
 
 
 class lenient:
-    """Let numbers inside a derivative rule be infinite even within `strict`; the block's value says if that is on."""
+    """Allow infinities inside a derivative rule even within `strict`; the block's value says whether that is on."""
 
     __slots__ = ("_block",)
 

@@ -28,7 +28,7 @@ current = _Runs()
 
 
 class holding:
-    """Say that a function runs on some nodes, for threads that it starts: copies made there are connected, too.
+    """Record that a function runs on some nodes, for threads that it starts: copies made there are connected, too.
 
     Nothing tells who started a thread. But whoever has these nodes in hand, or what was computed of them, is the
     function's own.

@@ -1,4 +1,4 @@
-"""Know NumPy's functions that are no ufuncs for whole traced arrays: sums along axes, products, parts put together.
+"""NumPy's functions that are not ufuncs, for whole traced arrays: sums along axes, products, parts put together.
 
 What can't be done whole is done with the array's numbers, by the code that serves arrays of numbers (see
 operations/arrays.py): the results are the same.

@@ -1,4 +1,4 @@
-"""Let functions of NumPy's that are no ufuncs serve Arrays: choices, orders, quantiles, norms and moments.
+"""NumPy's functions that are not ufuncs, for Arrays: choices, orders, quantiles, norms and moments.
 
 Who needs Arrays imports this module, which has what arrays.py has.
 """

@@ -1,4 +1,4 @@
-"""Tell `inspect.signature` what compiled classes and rows take."""
+"""Signatures of compiled classes and of rows, for `inspect.signature`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OPTION = inspect.Parameter.KEYWORD_ONLY
 
 
 class Arguments:
-    """Tell `inspect.signature` a compiled class's arguments, which its constructor cannot tell, and those of rows.
+    """Give `inspect.signature` the arguments of a compiled class, which its constructor does not show, and of rows.
 
     Given are the names, those by keyword alone after a "*", and as keywords the names that have defaults.
     """

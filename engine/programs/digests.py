@@ -1,4 +1,4 @@
-"""Tell programs apart by what they do, in any process: by a digest."""
+"""Identify programs by what they do, in any process, with a digest."""
 
 from __future__ import annotations
 

@@ -114,7 +114,7 @@ def _doubled(names: Sequence[str], sizes: Sequence[int]) -> list[str]:
 
 
 def _is_root(x: Any) -> bool:
-    """Tell of a traced number whether it is a root, or comes out of loops as one."""
+    """Return whether a traced number is a root, or comes out of loops as one."""
     root = chosen(unscaled(x)[1])[1]
     if not isinstance(root, Tracer):
         return False
@@ -124,7 +124,7 @@ def _is_root(x: Any) -> bool:
 
 
 def _is_array_of_roots(array: Any) -> bool:
-    """Tell of a traced array whether a root can be in it; what was found is kept, since each number of it asks."""
+    """Return whether a traced array can contain a root; the answer is kept, since each of its numbers asks."""
     if type(array) is not ArrayTracer or array.op is None:
         return False
     if array.holds_roots is None:
@@ -146,7 +146,7 @@ def _is_root_of(loop: Loop, args: Sequence[Any], place: int) -> bool:
 
 
 def _gives_root(loop: Loop, column: int, is_root: Callable[[int], bool]) -> bool:
-    """Tell of an output of a loop's body whether it can be a root; `is_root` tells of the loop's arguments."""
+    """Return whether an output of a loop's body can be a root; `is_root` answers for the loop's arguments."""
     if column >= loop.carry + loop.stacked:
         return False
     seen: set[int] = set()

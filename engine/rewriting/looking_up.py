@@ -1,4 +1,4 @@
-"""Let maps look up the numbers that they take from a table by index, so that these are not stored first.
+"""Look numbers of a table up by index inside the map that reads them, so that they are not stored first.
 
 What a gather of short rows reads, and maps take column by column, would be written and read once more. Inside the map
 it stays in registers, and threads that share the map share the reading. Rows that a map takes as a whole stay as they
@@ -31,7 +31,7 @@ class _Rows(NamedTuple):
 
 
 class _Column(NamedTuple):
-    """Say what an array of numbers is: one of each row that a gather reads, whose value has this number."""
+    """Describe an array as one number of each row that a gather reads, whose value has this number."""
 
     gather: int
     place: int

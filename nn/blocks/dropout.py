@@ -91,7 +91,7 @@ _draws: ContextVar[_Draws | None] = ContextVar("draws", default=None)
 
 @contextmanager
 def drawing(numbers: Sequence[Any]) -> Iterator[_Draws]:
-    """Let every `Dropout` that is called meanwhile decide by these numbers, in the order of calls."""
+    """Make every `Dropout` that is called meanwhile decide by these numbers, in the order of calls."""
     draws = _Draws(numbers)
     token = _draws.set(draws)
     try:

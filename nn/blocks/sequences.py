@@ -131,7 +131,7 @@ class Conv1d(Module):
 
 @final
 class Attention(Module):
-    """Let every row of a sequence ask all of them, and take from each as much as its answer fits the question.
+    """Attend from every row of a sequence to all of them, weighted by how well key and query agree.
 
     Args:
         size: how many numbers a row has, and a row of the result.

@@ -1,4 +1,4 @@
-"""Say what an estimator minimises: a loss of scores for machine code, the same for arrays, and what scores mean."""
+"""What an estimator minimises: a loss of scores for machine code, the same for arrays, and what scores mean."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from .optimiser import Memory, Optimiser, checked
 
 @final
 class Together(Optimiser):
-    """Let several optimisers take each step together, each with parameters of its own.
+    """Combine optimisers that take each step together, each with parameters of its own.
 
     Args:
         optimisers: two or more, of different parameters, each with rates and rules as it likes.
@@ -88,7 +88,7 @@ class Together(Optimiser):
             each.memories = [tuple(next(left)[1 : 1 + len(memory)]) for memory in each.memories]
 
     def measure(self, loss: float) -> None:
-        """Tell all optimisers the loss of an epoch."""
+        """Report the loss of an epoch to all optimisers."""
         for each in self.optimisers:
             each.measure(loss)
 
@@ -119,6 +119,6 @@ class Together(Optimiser):
         return [value, *kept, *own[length:]]
 
     def step(self) -> None:
-        """Let each optimiser take its step."""
+        """Take the step of each optimiser."""
         for each in self.optimisers:
             each.step()

@@ -67,7 +67,7 @@ class Optimiser:
             self._lr = self._in_range("lr", lr)
 
     def measure(self, loss: float) -> None:
-        """Tell the loss of an epoch to a schedule that asks for it, as `plateau_schedule` does.
+        """Report the loss of an epoch to a schedule that asks for it, as `plateau_schedule` does.
 
         >>> from chainrule.nn import plateau_schedule
         >>> optimiser = Optimiser([Var(1.0)], lr=plateau_schedule(1.0, patience=1))

@@ -160,7 +160,7 @@ def test_demo_runs(script, tmp_path):
 
 def test_pictures_of_the_readme_are_those_of_the_gallery(tmp_path):
     stored = sorted((DEMOS / "pictures").glob("*.svg"))
-    command = [sys.executable, str(DEMOS / "gallery.py"), "--only", "paths", "network", "folded", "compiled"]
+    command = [sys.executable, str(DEMOS / "gallery.py"), "--only", "paths", "network", "folded", "compiled", "model"]
     subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, timeout=300)
     for path in stored:
         # The layout depends on the fonts of the machine, the texts do not.

@@ -58,12 +58,12 @@ LAYERS = {
     "engine/backends/llvm/straight": "ordering registers segments __init__",
     "engine/backends/llvm/loops": """
         memory module turning matrices products blocking columns in_line parts outer results writer
-        transposing passing_on moves rows_by_index beyond apart iterations sharing calls bodies nest
+        transposing passing_on moves side_by_side rows_by_index beyond apart iterations sharing calls bodies nest
         __init__
     """,
     "viz": "theme drawing/ formulas/ pages/ plots/ showing command __init__",
     "viz/drawing": """
-        picture units highlight folding ranks cards measuring columns layered placing svg layout writer
+        picture units highlight folding ranks cards measuring columns rows layered placing svg layout writer
         network dot themed images notebook __init__
     """,
     "viz/formulas": "notation rules writing chain_rule expression __init__",
@@ -350,6 +350,11 @@ def test_files_are_short_and_say_what_they_are_for(folder):
         assert len(text.splitlines()) <= limit, f"{path} has more than {limit} lines"
         assert ast.get_docstring(ast.parse(text)), f"{path} opens with no docstring"
         assert path.stem != "utils"
+
+
+def test_scripts_and_styles_of_pages_are_short():
+    for path in (ROOT / "viz/assets").rglob("*.*"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= LIMIT, f"{path} has more than {LIMIT} lines"
 
 
 @pytest.mark.parametrize("folder", ["engine", "viz"])

@@ -285,6 +285,29 @@ def test_a_loss_that_becomes_nan_late_leaves_the_best_parameters(compiled, patie
     assert nn.mse(model.predict(X), y) <= min(history.loss) * (1 + 1e-9)
 
 
+@BOTH
+@pytest.mark.parametrize("copies", [1, 200])
+def test_predictions_that_are_not_finite_end_the_training_too(compiled, copies):
+    class Leaping(nn.Optimiser):
+        """A rule whose sixth step leaves the range of doubles."""
+
+        def scalars(self):
+            return self.lr, 0.0 if self.steps < 5 else math.inf
+
+        def update(self, value, grad, memory, lr, leap):
+            return value - lr * grad + leap, memory
+
+    model = nn.Neuron(1, activation="sigmoid", initialise=lambda source, nin, nout: 0.5)
+    optimiser, pair = Leaping(model.parameters(), 0.1), ([0.0, 1.0] * copies, [0, 1] * copies)
+    options = {"loss": "binary_cross_entropy", "batch_size": 1, "record": True, "seed": 0, "compiled": compiled}
+    with pytest.raises(cr.NonFiniteError, match=r"finite predictions .* after a step: binary_cross_entropy") as caught:
+        nn.fit(model, [0.0, 1.0], [0, 1], optimiser=optimiser, validation=pair, metrics="mae", **options)
+    history = caught.value.history
+    lists = (history.loss, history.validation_loss, history.metrics["mae"], history.learning_rate, history.seconds)
+    assert [len(each) for each in lists] == [2] * 5
+    assert model.state_dict() == history.parameters[1 + history.best_epoch]
+
+
 def test_an_error_inside_strict_has_the_history_too():
     model = nn.Neuron(1, activation=lambda x: cr.sqrt(x), initialise=lambda source, nin, nout: 1.0)
     start = model.state_dict()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import webbrowser
 from pathlib import Path
@@ -170,7 +171,12 @@ def test_trainings_are_plotted(tmp_path: Path) -> None:
     starts = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
     for kind, start in starts.items():
         assert viz.render(history, tmp_path / "new" / f"loss.{kind}", theme="dark").read_bytes().startswith(start)
-    assert "<svg" in history._repr_mimebundle_()["image/svg+xml"]
+    bundle = history._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/png"]).startswith(starts["png"])
+    assert (
+        'alt="History of 5 epochs, loss' in bundle["text/html"] and "prefers-color-scheme: dark" in bundle["text/html"]
+    )
+    assert list(nn.History(history.model)._repr_mimebundle_()) == ["text/plain"]
     with pytest.raises(ValueError, match=r"ending in one of \.svg, \.png, \.pdf"):
         viz.render(history, tmp_path / "loss.gif")
 

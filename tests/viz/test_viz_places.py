@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 import re
@@ -311,3 +312,35 @@ def test_text_stays_in_its_card_where_graphviz_places_it() -> None:
     for box, texts in plan.texts:
         for text, covered in texts:
             assert box.left <= covered.left and covered.right <= box.right + 0.5, f"{text!r} leaves its box"
+
+
+def layers(count: int) -> Var:
+    """Compute tanh(w * ... + b) again and again, as demos/layers.py does."""
+    f: Any = 0.7
+    for k in range(1, count + 1):
+        f = cr.tanh(Var(0.9, f"w{k}") * f + Var(-0.2, f"b{k}"))
+        f.label = f"f{k}"
+    f.backward()
+    return f
+
+
+def test_a_long_drawing_is_cut_into_rows() -> None:
+    short, long = viz.draw(layers(1)), viz.draw(layers(4))
+    assert "layout" not in short.source and "layout=nop2" in long.source
+    plan = check(viz.to_svg(long))
+    assert len(plan.curves) == len([line for line in long.body if "->" in line])
+    width = max(box.right for _, box in plan.cards) - min(box.left for _, box in plan.cards)
+    assert width <= 1.2 * 1200
+    boxes = [plan.at(f"f{k}") for k in (1, 2, 3, 4)]
+    assert any(later.top > box.bottom + 50 for box, later in itertools.pairwise(boxes))
+    # From one to the next it goes on to the right, or down into the next row.
+    assert all(later.left > box.right or later.top > box.bottom for box, later in itertools.pairwise(boxes))
+    # From top to bottom there is all the room a page has.
+    assert "layout" not in viz.draw(layers(4), direction="TB").source
+
+
+def test_what_cannot_be_cut_is_left_to_graphviz() -> None:
+    x, y = Var(0.5, "x"), Var(0.25, "y")
+    for _ in range(10):
+        x, y = cr.sin(cr.exp(x)), cr.exp(cr.sin(y))
+    assert "layout" not in viz.draw(x * y).source

@@ -6,7 +6,6 @@ from .folding import pairs_arguments as pairs_arguments
 from .images import picture_target as picture_target
 from .images import render as render
 from .images import to_svg as to_svg
-from .layout import mimebundle_of as mimebundle_of
 from .notebook import mimebundle as mimebundle
 from .picture import gather as gather
 from .placing import Arrow as Arrow

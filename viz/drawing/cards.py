@@ -193,7 +193,7 @@ def partial_label(span: Span, digits: int = 6) -> str:
 
 
 def partial_sentence(span: Span) -> str:
-    """Tell the partial of an edge on which there is no room for it."""
+    """Show the partial of an edge on which there is no room for it."""
     return f"partial derivative {_span(span)}"
 
 

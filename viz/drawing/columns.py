@@ -121,7 +121,7 @@ class Band:
 
 
 def spread(links: list[Link], head: Part) -> None:
-    """Let arrows land on a node one below the other."""
+    """Make arrows arrive at a node one below the other."""
     reach = 0.75 * head.round if head.round else min(head.above, head.below) - 5
     step = min(2 * reach / (len(links) - 1), 10.0) if len(links) > 1 else 0.0
     for k, link in enumerate(links):
@@ -129,7 +129,7 @@ def spread(links: list[Link], head: Part) -> None:
 
 
 def part_ways(slot: Slot, part: Part) -> None:
-    """Let lines with labels leave a node one below the other, where it is high enough."""
+    """Make lines with labels leave a node one below the other, where it is high enough."""
     labelled = [link for link in slot.after if any(line.label for line in link.lines) and link.right.part is not None]
     if len(labelled) < 2 or len(labelled) < len(slot.after):
         return

@@ -8,7 +8,7 @@ title, and a line past several columns has a lane of its own in each.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Container, Hashable, Iterable, Sequence
 
 from .columns import (
     APART,
@@ -28,6 +28,7 @@ from .columns import (
     spread,
     weight_of,
 )
+from .rows import Rows
 
 _ARROW = 22.0  # the least band with arrow heads
 _STEEP = 0.16  # of the way that lines go across, as width of their band
@@ -45,6 +46,40 @@ def arrange(root: Part, lines: Sequence[Line]) -> bool:
     >>> a.u < a.u + a.along < b.u, line.points[0] == (a.u + 50, a.v), line.points[-1] == (b.u, b.v)
     (True, True, True)
     """
+    around, frames = _opened(root)
+    laid = _laid(root, frames, around, lines)
+    if laid is None:
+        return False
+    for part in frames:  # outermost first
+        for inner in part.parts:
+            inner.u, inner.v = inner.u + part.u, inner.v + part.v
+    for line in lines:
+        (line.points,) = _pieces(line, around, laid, set())
+    return True
+
+
+def arrange_in_rows(root: Part, lines: Sequence[Line], longest: float) -> bool:
+    """Place the nodes of a drawing without frames in rows that are not much longer; False where one row is enough.
+
+    So it is where the drawing cannot be cut.
+    """
+    around, frames = _opened(root)
+    laid = _laid(root, frames, around, lines)
+    if laid is None or root.along <= longest:
+        return False
+    rows = Rows(laid[root].columns, laid[root].bands, longest)
+    if rows.longest > 1.2 * longest:
+        return False
+    for line in lines:
+        line.points = rows.joined(_pieces(line, around, laid, rows.cuts))
+        line.label_at = None if line.label_at is None else rows.at(line.label_at)
+    for part in root.parts:
+        part.u, part.v = rows.at((part.u, part.v))
+    return True
+
+
+def _opened(root: Part) -> tuple[dict[Hashable, list[Part]], list[Part]]:
+    """Return all parts with the frames around each, the outermost first, and all frames in this order."""
     around: dict[Hashable, list[Part]] = {}
     pending = [(root, [root])]
     frames: list[Part] = []
@@ -54,18 +89,19 @@ def arrange(root: Part, lines: Sequence[Line]) -> bool:
         if part.is_frame:
             frames.append(part)
             pending += [(inner, [*chain, inner]) for inner in part.parts]
+    return around, frames
+
+
+def _laid(
+    root: Part, frames: list[Part], around: dict[Hashable, list[Part]], lines: Sequence[Line]
+) -> dict[Part, _Frame] | None:
     laid: dict[Part, _Frame] = {}
     for part in reversed(frames):
         laid[part] = _Frame(part, around, lines)
         if not laid[part].ranked():
-            return False
+            return None
         laid[part].place(is_root=part is root)
-    for part in frames:  # outermost first
-        for inner in part.parts:
-            inner.u, inner.v = inner.u + part.u, inner.v + part.v
-    for line in lines:
-        _draw(line, around, laid)
-    return True
+    return laid
 
 
 class _Frame:
@@ -295,14 +331,17 @@ class _Frame:
         return all(other is link or abs(other.out - link.out) >= room for other in link.left.after)
 
 
-def _draw(line: Line, around: dict[Hashable, list[Part]], laid: dict[Part, _Frame]) -> None:
-    """Follow a line out of the frames of its tail and into those of its head."""
+def _pieces(
+    line: Line, around: dict[Hashable, list[Part]], laid: dict[Part, _Frame], cuts: Container[int]
+) -> list[list[tuple[float, float]]]:
+    """Follow a line out of the frames of its tail and into those of its head; after a column in `cuts` begin anew."""
     tail, head = around[line.tail], around[line.head]
     shared = 0
     while tail[shared] is head[shared]:
         shared += 1
     through = [*reversed(tail[shared:-1]), *head[shared - 1 : -1]]
     first = laid[through[0]].links[line][0]
+    pieces = []
     points = [(tail[-1].u + tail[-1].along, through[0].v + first.start)]
     for frame in through:
         own = laid[frame]
@@ -313,7 +352,10 @@ def _draw(line: Line, around: dict[Hashable, list[Part]], laid: dict[Part, _Fram
             if own._carries(link, line) and line.label is not None:
                 line.label_at = (begin + 2 + line.label[0] / 2, start - 2 - line.label[1] / 2)
             _level(points, flat)
-            if abs(arrival - start) < 0.5 and link.right.part is None:
+            if link.left.column in cuts:
+                pieces.append(points)
+                points = [(end + _landing(link), arrival)]
+            elif abs(arrival - start) < 0.5 and link.right.part is None:
                 _level(points, end)
             else:
                 landing = _landing(link)
@@ -321,7 +363,7 @@ def _draw(line: Line, around: dict[Hashable, list[Part]], laid: dict[Part, _Fram
                 points += [(middle, start), (middle, arrival), (end + landing, arrival)]
                 if landing:
                     points[-2] = (middle + landing / 2, arrival)
-    line.points = points
+    return [*pieces, points]
 
 
 def _level(points: list[tuple[float, float]], u: float) -> None:

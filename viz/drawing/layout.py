@@ -1,4 +1,4 @@
-"""Have Graphviz lay out DOT text: by ``dot`` where it is on the PATH, else by pygraphviz.
+"""Lay out DOT text with Graphviz: by ``dot`` where it is on the PATH, else by pygraphviz.
 
 Both run as another process. pygraphviz carries Graphviz as a library, which writes its warnings straight to
 the terminal and would take the whole session along if it crashed.

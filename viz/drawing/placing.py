@@ -11,7 +11,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 from .columns import Line, Part
-from .layered import arrange
+from .layered import arrange, arrange_in_rows
 from .measuring import Size, label_size
 from .units import UnitPath
 
@@ -21,6 +21,8 @@ _TO_CARD = 20.0  # from an operation to its result
 _TO_ASIDE = 14.0  # from an operation to a number beside it
 _FEW, _ARROW_ROOM = 4, 9.0  # arrows that land on a circle, and what each takes where there are more
 _OUTLINE = 4.0  # between two outlines
+_LONGEST = 1200.0  # of a row
+_FEWEST, _MOST = 12, 150  # shapes that are tried in rows
 _INCH = 72.0
 _TITLE_FONT, _LABEL_FONT = 11.0, 10.0
 _LABEL_MARGIN = 4.0
@@ -83,7 +85,12 @@ class _Item:
 
 
 def placed(shapes: Sequence[Shape], arrows: Sequence[Arrow], frames: dict[UnitPath, Frame], direction: str) -> bool:
-    """Set positions and sizes of all shapes, arrows and frames; return False where the frames have no order."""
+    """Set positions and sizes of all shapes, arrows and frames; return False where that is left to Graphviz.
+
+    So it is where the frames have no order, and without frames where Graphviz needs no rows.
+    """
+    if not frames and (direction != "LR" or not _FEWEST <= len(shapes) <= _MOST):
+        return False
     return _Placing(shapes, arrows, frames, direction).run()
 
 
@@ -96,6 +103,7 @@ class _Placing:
         self.sign = -1.0 if direction in ("RL", "BT") else 1.0
         self.named = {shape.name: shape for shape in shapes}
         self.sizes = {shape: _size(shape) for shape in shapes}
+        self.straight: set[Shape] = set()  # operations of a straight end
         self._widen()
         self._heighten()
         self.items: dict[Hashable, _Item] = {}
@@ -127,7 +135,11 @@ class _Placing:
             for arrow in self.arrows
             if self.named[arrow.tail].item != self.named[arrow.head].item and arrow.tail not in self.beside
         }
-        if not arrange(root, list(lines.values())):
+        if self.frames:
+            done = arrange(root, list(lines.values()))
+        else:
+            done = arrange_in_rows(root, list(lines.values()), _LONGEST)
+        if not done:
             return False
         for item in self.items.values():
             self._set_item(item)
@@ -166,10 +178,10 @@ class _Placing:
                 width, height = self.sizes[shape]
                 long = max(height, _ARROW_ROOM * count)
                 self.sizes[shape] = Size(max(width, long), height) if self.upright else Size(width, max(height, long))
-                shape.style["shape"] = "box"
+                self.straight.add(shape)
 
     def _choose_beside(self) -> None:
-        """Let numbers stand beside the operation of one or two arguments that alone takes them."""
+        """Place numbers beside the operation of one or two arguments that alone takes them."""
         uses = Counter([arrow.tail for arrow in self.arrows])
         entering = Counter([arrow.head for arrow in self.arrows])
         taken: set[tuple[str, bool]] = set()
@@ -192,7 +204,7 @@ class _Placing:
         item = _Item(Part(number, along, half, half, order=shapes[0].order), shapes)
         if shapes[0].is_operation:
             radius = sizes[0][0] / 2
-            item.part.round = radius if shapes[0].is_round else 0.0
+            item.part.round = radius if shapes[0].is_round and shapes[0] not in self.straight else 0.0
             for name, arrow in self.beside.items():
                 if arrow.head != shapes[0].name:
                     continue
@@ -229,6 +241,8 @@ class _Placing:
         size = self.sizes[shape]
         x, y = self._at(u, v)
         shape.style["pos"] = f"{x:.2f},{y:.2f}"
+        if shape in self.straight:
+            shape.style["shape"] = "box"
         second = _second_outline(shape)
         shape.style["height"] = f"{(size.height - second) / _INCH:.3f}"
         _set_width(shape, size.width - second)

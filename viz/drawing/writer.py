@@ -123,7 +123,7 @@ class Writer:
         described = [f"Computed {DIRECTIONS[direction]} from {inputs:,} input{'' if inputs == 1 else 's'}.", *lines]
         for number, box in enumerate(self.boxes):
             self._add(number, box)
-        fixed = bool(self.frames) and placed(self.shapes, self.arrows, self.frames, direction)
+        fixed = placed(self.shapes, self.arrows, self.frames, direction)
         for shape in self.shapes if not fixed else ():
             give_room(shape)
         drawing = Drawing(

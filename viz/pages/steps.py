@@ -207,7 +207,7 @@ def _picture(nodes: list[Node], frames: dict[UnitPath, Frame], owners: list[Unit
                     arrows.append(Arrow(f"v{arg}", f"op{place}", name, orders[k], pairs=pairs))
         if node.key is not None:
             arrows.append(Arrow(f"op{place}", f"v{place}", {"id": f"r{place}", "weight": "8"}))
-    fixed = bool(frames) and placed(shapes, arrows, frames, "LR")
+    fixed = placed(shapes, arrows, frames, "LR")
     layout = {"layout": "nop2"} if fixed else {"nodesep": "0.15", "rankdir": "LR", "ranksep": "0.25"}
     picture = graphviz.Digraph(
         "Computation graph",

@@ -15,7 +15,7 @@ from ..theme import DARK, LIGHT, THEMES, Theme, mix
 Axes = Any
 
 MARKERS = "osD^vPX*"
-"""Tell classes apart where colours do not."""
+"""Distinguish classes where colours do not."""
 
 _CORNERS = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
 _BELOW = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": 4, "edgecolor": "none"}

@@ -182,14 +182,14 @@ cdef class Work:
         return self.theirs.start
 
     def share(self, part, long parts, long long each, long long n, out, bint sums, bint calls_back):
-        """Have threads run the parts of a batch, each so many samples."""
+        """Run the parts of a batch in threads, each so many samples."""
         cdef BatchJob job
         job.part, job.parts, job.each, job.n = <Part> <uintptr_t> part, parts, each, n
         job.out, job.sums, job.count = <char *> <uintptr_t> out, sums, 0
         share_batch(&job, self, calls_back)
 
     cpdef stop(self):
-        """Have the code end that runs on this memory."""
+        """Stop the code that runs on this memory."""
         self.flag = 1
 
     cpdef fail(self, error):
@@ -225,7 +225,7 @@ cdef class Callback:
 
 
 cdef int look(Watch *watch) noexcept nogil:
-    """Have Python run the handlers of signals, which it does in the main thread only; tell whether the call is to end."""
+    """Run Python's signal handlers, which only the main thread does; return whether the call is to end."""
     cdef timespec now
     cdef long long time
     if PyThread_get_thread_ident() != main_thread:
@@ -393,7 +393,7 @@ cdef share_job(Job *job, Work memory):
 
 
 cdef share_batch(BatchJob *job, Work memory, bint calls_back):
-    """Have threads share the parts of a batch."""
+    """Share the parts of a batch between threads."""
     job.job.work = work_calling_back if calls_back else work_on_batch
     job.start, job.flag = memory.start, &memory.flag
     job.next, job.doubtful, job.memory = 0, False, <void *> memory
@@ -403,7 +403,7 @@ cdef share_batch(BatchJob *job, Work memory, bint calls_back):
 cdef void share(
     Watch *watch, LoopPart part, void *context, long long parts, void *frame, long long size
 ) noexcept with gil:
-    """Have threads share the parts of a loop."""
+    """Share the parts of a loop between threads."""
     cdef Work memory = <Work> watch.work
     cdef LoopJob job
     try:
@@ -417,7 +417,7 @@ cdef void share(
 
 
 cdef enter(Work work):
-    """Say for which call this thread works; return for which it did, since what is called back may call, too."""
+    """Set the call for which this thread works; return the one before, since what is called back may call, too."""
     before = getattr(running, "work", None)
     running.work = work
     return before
@@ -570,7 +570,7 @@ cdef class Entry:
         return self.read(out, n)
 
     cdef bint share(self, void **addresses, Py_ssize_t n, char *out) except -1:
-        """Have threads share a batch; tell whether there is a nan in the results."""
+        """Share a batch between threads; return whether there is a nan in the results."""
         cdef BatchJob job
         cdef Work memory
         cdef Py_ssize_t size

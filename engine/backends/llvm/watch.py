@@ -1,4 +1,4 @@
-"""Let machine code be stopped: every few thousand operations, loops check whether their call was told to end.
+"""Make machine code interruptible: every few thousand operations, loops check whether their call was told to end.
 
 Each worker's memory begins with a watch: how many operations are left until the next look; the address of the call's
 flag, which is 1 once it is to end; the address of a function that may raise the flag, since it is Python that can tell

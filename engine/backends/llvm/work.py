@@ -54,7 +54,7 @@ class Work:
             raise self.errors[0]
 
     def share(self, part: int, parts: int, each: int, n: int, out: int, sums: bool, calls_back: bool) -> None:
-        """Have threads run the parts of a batch, each so many samples; what they call back works for this call."""
+        """Run the parts of a batch in threads, each so many samples; what they call back works for this call."""
         code, integer = ctypes.CFUNCTYPE(None)(part), ctypes.c_int64
         places, numbers = itertools.count(), itertools.count()
 

@@ -70,6 +70,12 @@ function fields_of(network, sides, side, is_classes, kept) {
   return field;
 }
 
+// The colour of a number from -1 to 1, for numbers in the plane.
+function tint(x) {
+  const share = Math.max(-1, Math.min(1, x));
+  return `rgb(${mix(channels("--middle"), channels(share < 0 ? "--low" : "--high"), Math.abs(share)).map(Math.round)})`;
+}
+
 // Data as circles and squares, so that colour is not all that tells.
 function draw_samples(space, set, chosen) {
   const { pen, at } = space;
@@ -84,8 +90,9 @@ function draw_samples(space, set, chosen) {
     pen.beginPath();
     if (kind === 0) pen.arc(...place, size, 0, 2 * Math.PI);
     else pen.rect(place[0] - 0.88 * size, place[1] - 0.88 * size, 1.76 * size, 1.76 * size);
-    pen.fillStyle = colour(row.length === 1 ? "--line" : !set.is_classes ? "--quiet" : kind === 0 ? "--one" : "--two");
-    pen.strokeStyle = colour(k === chosen ? "--ink" : "--page");
+    if (set.is_classes) pen.fillStyle = colour(kind === 0 ? "--one" : "--two");
+    else pen.fillStyle = row.length === 1 ? colour("--line") : tint(set.targets[k]);
+    pen.strokeStyle = colour(k === chosen || (!set.is_classes && row.length === 2) ? "--ink" : "--page");
     pen.lineWidth = k === chosen ? 3 : 1;
     pen.fill();
     pen.stroke();

@@ -133,7 +133,7 @@ function network_tab(changed) {
     for (const option of form.elements.loss.options) option.disabled = !training.set.is_classes && option.value !== "squared";
     if (!training.set.is_classes) form.elements.loss.value = "squared";
     for (const name of ["noise", "samples"]) form.elements[name].disabled = training.set.is_fixed === true;
-    element("map-title").textContent = training.set.is_classes ? `${training.set.names[0]} or ${training.set.names[1]}?` : "The curve it has learnt";
+    element("map-title").textContent = training.set.is_classes ? `${training.set.names[0]} or ${training.set.names[1]}?` : `The ${training.sizes[0] === 2 ? "surface" : "curve"} it has learnt`;
     element("scene").setAttribute("aria-label", `A network ${training.sizes.join("-")}; weights are chosen in the field below`);
     element("message").textContent = "";
     if (form.elements.data.value === "own" && own === null) element("message").textContent = "Paste your own data below, under Own data; until then these are the two moons.";

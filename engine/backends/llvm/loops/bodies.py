@@ -7,6 +7,7 @@ the one before, moved on; what stands elsewhere is packed first.
 
 from __future__ import annotations
 
+import bisect
 import itertools
 from collections.abc import Collection, Iterator, Sequence
 
@@ -23,6 +24,7 @@ from .module import Module, Written
 from .parts import order_of, overlaps
 from .passing_on import PassedOn
 from .rows_by_index import gather, scatter
+from .side_by_side import FEWEST, exponentials, exponentials_together, next_to
 from .writer import Run, Writer
 
 CHUNK = 200  # steps in a function
@@ -33,6 +35,8 @@ class Body(Writer):
     """Write the functions that run a program once, or once for every lane; loops inside need ``%watch``, too."""
 
     def __init__(self, module: Module, run: Run) -> None:
+        if run.lanes == 1:
+            run = run._replace(program=exponentials_together(module, run.program))
         super().__init__(module, run)
         self._many_functions = sum(op.name == "exp" for op, _ in run.program.steps) > _FEW
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
@@ -76,7 +80,7 @@ class Body(Writer):
         body._temporary = self._temporary  # others write into the same function
         body.copy, body.takes = copy, takes
         body.held = {spot: f"%sum.{k}{copy}" for k, spot in enumerate(sums)}
-        body.doubtful = {run.program.outputs[place] for place in doubtful}
+        body.doubtful = {body.program.outputs[place] for place in doubtful}
         if reserved:
             body.room.block(reserved)
         text, found = "\n".join(in_blocks(*body._functions())), list(body.held.values())
@@ -108,8 +112,10 @@ class Body(Writer):
                     moves.clear(self, spot)
             self._conditions: dict[tuple[int, bool], str] = {}
             while place < len(program.steps) and chunk_of[place] == chunk:
-                self._step(place)
-                place += 1
+                several = self._several(place, chunk_of)
+                if not several:
+                    self._step(place)
+                place += several or 1
             if chunk == final:
                 self._finish()
             yield self.lines
@@ -139,6 +145,27 @@ class Body(Writer):
 
     # ---- steps ----
 
+    def _several(self, place: int, chunk_of: Sequence[int]) -> int:
+        """Write exponentials of single numbers that follow one another, if these are some; return how many."""
+        program, end = self.program, bisect.bisect(chunk_of, self._chunk)
+        count = next_to(program, place, end) if self.lanes == 1 else 0
+        if count < FEWEST or not self.module.machine.fused:
+            return 0
+        values = program.firsts[place : place + count]
+        operands = [self.operand(program.steps[k].args[0], False) for k in range(place, place + count)]
+        names = [f"%v{value}{self.copy}" for value in values]
+        self.lines += exponentials(self.module, operands, names, self.temporary())
+        for value in values:
+            self._is_known(value)
+        return count
+
+    def _is_known(self, value: int) -> None:
+        """Send what a step has computed where it is wanted."""
+        self.known[value] = f"%v{value}{self.copy}"
+        self._out(value, late=False)
+        if self._last.get(value, -1) > self._chunk:
+            self.keep(value)
+
     def _step(self, place: int) -> None:
         (op, args), value = self.program.steps[place], self.program.firsts[place]
         if isinstance(op, Loop):
@@ -167,10 +194,7 @@ class Body(Writer):
             self.lines.append(template.format(*operands, v=f"{value}{self.copy}"))
         if name in COMPARISONS:
             self._conditions[value, differs] = f"%c{value}{self.copy}"
-        self.known[value] = f"%v{value}{self.copy}"
-        self._out(value, late=False)
-        if self._last.get(value, -1) > self._chunk:
-            self.keep(value)
+        self._is_known(value)
 
     def _arrange(self, op: Structural, args: Sequence[int], value: int) -> None:
         """Write an operation that moves numbers, or find where they stand already."""

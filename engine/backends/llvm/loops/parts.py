@@ -1,4 +1,4 @@
-"""Tell which parts of an array that is put together meet others."""
+"""Find which parts of an assembled array overlap others."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from .writer import Writer
 
 
 class PassedOn:
-    """Let what is put into an array that only goes out be written where the array goes: this changes `sinks`.
+    """Write what is put into an array that only goes out directly where the array goes: this changes `sinks`.
 
     Attributes:
         absorbed: the arrays that are not needed any more.
@@ -57,7 +57,7 @@ class PassedOn:
             self.absorbed.add(value)
 
     def _write_over(self, op: Loop, args: Sequence[int], first: int) -> None:
-        """Let rows that a map alone takes stand where it writes a result row by row, so that they need no memory."""
+        """Keep rows that only a map reads where it writes a result row by row, so that they need no memory."""
         # The last vector of iterations may begin among those before it: it would find results instead of rows.
         if op.kind != MAP or self.writer.lanes > 1 or op.length % (4 * self.writer.module.machine.lanes):
             return
@@ -72,7 +72,7 @@ class PassedOn:
                 self.writer.homes[value] = targets.pop()
 
     def _join_sinks(self, value: int, views: Sequence[tuple[int, Part]]) -> None:
-        """Let an array that only goes out, part by part, be written where it goes, if that is one place."""
+        """Write an array that only goes out, part by part, directly where it goes, if that is one place."""
         shape, own = self.program.value_shapes[value], views[0][1].shape
         found = {part.start: (k, part) for k, part in views}
         size = size_of(own)

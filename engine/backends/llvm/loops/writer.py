@@ -249,7 +249,7 @@ class Writer(ABC):
 
     @contextlib.contextmanager
     def all_lanes(self) -> Iterator[None]:
-        """Let all lanes add in what is written now: it goes to no sum over the lanes."""
+        """Make all lanes add in what is written now: it goes to no sum over the lanes."""
         dead, self.dead = self.dead, 0
         yield
         self.dead = dead
