@@ -8,12 +8,16 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import chainrule
 import numpy
 import scipy.optimize
+import scipy.special
 from chainrule import NonFiniteError
 from sklearn.exceptions import ConvergenceWarning
 
 from .. import losses
+from ..activations import linear
+from ..chain import Dense, chain_of
 from ..eager_steps import EagerSteps
 from ..full_steps import FullSteps
 from ..history import History
@@ -305,10 +309,28 @@ def _penalties(steps: Steps, optimiser: Penalised) -> float:
     return optimiser.total()
 
 
+_ON_ARRAYS: dict[Any, Callable[[Any], Any]] = {
+    linear: lambda x: x,
+    chainrule.relu: lambda x: numpy.maximum(x, 0.0),
+    chainrule.tanh: numpy.tanh,
+    chainrule.sigmoid: scipy.special.expit,
+}
+
+
 def scores_of(model: MLP, rows: Any, compiled: bool) -> Any:
-    """Return the output for each row, by machine code also of few rows where the model was trained so."""
-    found = predicted_array(model, rows, at_once=compiled)
-    return numpy.asarray(model.predict(rows)) if found is None else found
+    """Return the output for each row: by products of arrays where scikit-learn has the activations, too.
+
+    Others go through machine code, also few rows where the model was `compiled` for training.
+    """
+    layers = chain_of(model, "predict")
+    if any(not isinstance(layer, Dense) or layer.activation not in _ON_ARRAYS for layer in layers):
+        found = predicted_array(model, rows, at_once=compiled)
+        return numpy.asarray(model.predict(rows)) if found is None else found
+    with numpy.errstate(all="ignore"):
+        for layer in layers:
+            if isinstance(layer, Dense):
+                rows = _ON_ARRAYS[layer.activation](rows @ numpy.array(layer.weights).T + layer.biases)
+    return rows[:, 0] if rows.shape[1] == 1 else rows
 
 
 def weights_of(model: MLP) -> Iterator[Any]:

@@ -7,7 +7,7 @@ import pytest
 numpy = pytest.importorskip("numpy")
 pytest.importorskip("sklearn")
 
-from chainrule import NonFiniteError, nn  # noqa: E402
+from chainrule import NonFiniteError, nn, no_grad  # noqa: E402
 from scipy import sparse  # noqa: E402
 from sklearn import neural_network as theirs  # noqa: E402
 from sklearn.datasets import load_diabetes, make_moons, make_multilabel_classification  # noqa: E402
@@ -170,6 +170,24 @@ def test_history_keeps_what_record_asks_for():
     assert history.model is regressor.model_
     assert len(history.learning_rate) == len(history.seconds) == len(history.validation_loss) == 6
     assert nn.MLPRegressor([3], max_iter=2, random_state=0).fit(X, y).history_.recorded == []
+
+
+@ignoring
+@pytest.mark.parametrize("activation", ["identity", "relu", "tanh", "logistic", "softplus", lambda x: x * abs(x)])
+def test_predictions_are_those_of_the_model(activation):
+    X, y = diabetes()
+    for targets in (y, numpy.column_stack([y, X[:, 0]])):
+        regressor = nn.MLPRegressor([5, 3], activation, max_iter=3, random_state=0).fit(X, targets)
+        X[0] = 1e300
+        with no_grad():
+            outputs = [regressor.model_(row) for row in X]
+        wanted = numpy.array([[o.value for o in row] if isinstance(row, list) else row.value for row in outputs])
+        assert numpy.asarray(regressor.predict(X)) == pytest.approx(wanted, rel=1e-12, nan_ok=True)
+        X[0] = 0.0
+        assert regressor.predict(X[:1]) == pytest.approx(regressor.model_.predict(X[:1]), rel=1e-12)
+        assert regressor.predict(X[:1]).shape == targets[:1].shape
+    regressor.model_.layers[0] = nn.Layer(10, 5, seed=1)  # what is changed in the model counts
+    assert regressor.predict(X) == pytest.approx(regressor.model_.predict(X), rel=1e-12)
 
 
 @ignoring
