@@ -23,7 +23,7 @@ comparisons: dict[str, Callable[[Any, Any], Any]] = {
 # Rows that only rules of derivatives are made of: named in listings, but in no list of what there is.
 PARTS = frozenset(
     ("exp_remainder", "fraction", "gelu_slope", "one_minus_square", "sech_square")
-    + ("silu_slope", "sinc_derivative", "strong_mul", "strong_sub", "unit")
+    + ("share", "silu_slope", "sinc_derivative", "strong_mul", "strong_sub", "unit")
 )
 _ALSO = {"fabs": "abs"}  # a second name that NumPy has for a row
 
