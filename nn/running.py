@@ -29,7 +29,7 @@ from .resuming import State
 from .steps import Steps
 
 _GROWTH = 1e6  # times the first loss, from which on it is warned of
-_FIRST = 10  # steps whose losses tell the first value, by their median
+_FIRST = 10  # steps whose losses tell the first value, by their median, where a batch is not of all samples
 _LEAST_LOSS = 1e-6  # a first loss below it counts as this
 _LARGE = 100.0  # data that reach beyond it are better scaled
 
@@ -116,7 +116,6 @@ class Run:
         self.of_batches = [each for each in callbacks if type(each).on_batch is not Callback.on_batch]
         self.interrupt = Interrupt()
         self.unheard = state.optimiser.steps - len(history.batch_loss)  # steps that an optimiser took elsewhere
-        self.first = history.batch_loss[:_FIRST]
         self.has_warned = False
         self.is_between = True  # two epochs
 
@@ -287,10 +286,14 @@ class Run:
         write(path, {**self.state.kept(), "best": self.best.state(), "callbacks": states})
 
     def _warn(self, losses: list[float]) -> None:
-        """Warn, once, of a loss that has grown very much; single samples may be met at first by chance."""
-        self.first = (self.first + losses)[:_FIRST]
-        first, greatest = statistics.median_low(self.first), max(losses)
-        if not self.has_warned and greatest > _GROWTH * max(abs(first), _LEAST_LOSS):
+        """Warn, once, of a loss that has grown very much; that of a few samples may be next to 0 at first by chance."""
+        order = self.state.order
+        count = 1 if order.size == order.count else _FIRST
+        seen = self.history.batch_loss[:count]
+        if self.has_warned or len(seen) < count:
+            return
+        first, greatest = statistics.median_low(seen), max(losses)
+        if greatest > _GROWTH * max(abs(first), _LEAST_LOSS):
             self.has_warned = True
             warnings.warn(
                 f"the loss grew from {first:.3g} to {greatest:.3g} in epoch {self.training.epoch}: the training "

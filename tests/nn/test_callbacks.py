@@ -318,6 +318,13 @@ def test_an_error_inside_strict_has_the_history_too():
     assert model.state_dict() == start  # no epoch was finished
 
 
+def test_a_sample_that_is_met_by_chance_makes_no_warning():
+    model = nn.Neuron(1, activation=None, initialise=lambda source, nin, nout: 1.0)
+    options = {"batch_size": 1, "shuffle": False, "optimiser": "sgd", "lr": 1e-9, "compiled": False}
+    history = nn.fit(model, [1.0, 1.0, 1.0], [1.0, 9.0, 8.0], epochs=9, steps_per_epoch=1, **options)
+    assert history.batch_loss[0] == 0.0 < history.batch_loss[1]
+
+
 def test_a_growing_loss_is_warned_of_once():
     model = nn.Neuron(1, activation=None, seed=0)
     with pytest.warns(RuntimeWarning) as caught:
