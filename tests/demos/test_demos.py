@@ -53,7 +53,14 @@ import runpy, sys
 end = sys.argv.index("--")
 hidden = set(sys.argv[1:end])
 sys.argv[:] = sys.argv[end + 1:]
-sys.modules.update(dict.fromkeys(hidden))
+class Finder:
+    def __init__(self, finder):
+        self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] in hidden else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = map(Finder, sys.meta_path)
 sys.path[0] = sys.argv[0].rpartition("/")[0]
 runpy.run_path(sys.argv[0], run_name="__main__")
 """
