@@ -92,7 +92,8 @@ def trainings(draw):
         "optimiser": draw(st.sampled_from(OPTIMISERS)),
         "epochs": draw(st.integers(1, 4)),
         "batch_size": draw(st.sampled_from([1, 5, 8, None])),
-        "l1": draw(st.sampled_from([0.0, 0.01])),
+        # Steps of equal sizes may end at 0 or a rounding beside it, where the slope of l1 jumps.
+        "l1": 0.0 if loss in ("mae", "quantile") else draw(st.sampled_from([0.0, 0.01])),
         "clip_value": draw(st.sampled_from([None, 0.1])),
         "clip_norm": draw(st.sampled_from([None, 0.2])),
         "shuffle": draw(st.booleans()),
