@@ -50,6 +50,7 @@ class FullSteps:
         self.rows, self.targets = samples
         self.batch: Sequence[int] = ()
         self.columns: tuple[Array, Array, Array] | None = None
+        self.known: Any = None  # to the optimiser
         self._compile()
 
     @property
@@ -133,7 +134,7 @@ class FullSteps:
         """Take an iteration for each batch, and yield the loss before it."""
         for batch in batches:
             if list(batch) != list(self.batch):
-                self.batch, self.columns = batch, None
+                self.batch, self.columns, self.known = batch, None, None
             loss = self.optimiser.iterate(self)
             self.optimiser.steps += int(math.isfinite(loss))
             yield loss
@@ -149,6 +150,7 @@ class FullSteps:
     def read_again(self) -> None:
         """Continue from parameters and model as they are now, whatever a callback changed there."""
         self.steps.read_again()
+        self.known = None
         if self._key() != self.key:
             self._compile()
 

@@ -235,3 +235,52 @@ def test_dropout_is_refused():
 def test_wrong_calls(call, error, message):
     with pytest.raises(error, match=message):
         call(Var(1.0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_function_is_minimised_anew(kind):
+    x = Var(3.0)
+    optimiser = kind([x])
+    for wanted in (1.0, 7.0, -2.0):
+        optimiser.minimise(
+            lambda wanted=wanted: [x - wanted] if kind is nn.LevenbergMarquardt else (x - wanted) * (x - wanted)
+        )
+        assert x.value == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_fit_sees_its_own_data_and_weights(kind, compiled):
+    model = line()
+    optimiser = kind(model.parameters())
+    others, weights = [3.0 * number + 1.0 for number in NUMBERS], [1.0 + k % 4 for k in range(len(ROWS))]
+    nn.fit(model, ROWS, NUMBERS, epochs=50, optimiser=optimiser, compiled=compiled)
+    nn.fit(model, ROWS, others, epochs=50, optimiser=optimiser, compiled=compiled)
+    wanted = np.linalg.lstsq(design(), np.array(others), rcond=None)[0]
+    assert list(model.state_dict().values()) == pytest.approx(list(wanted), rel=1e-5)
+    history = nn.fit(
+        model, ROWS, others, epochs=50, optimiser=optimiser, sample_weight=weights, compiled=compiled
+    )  # fmt: skip
+    roots = np.sqrt(weights)
+    wanted = np.linalg.lstsq(roots[:, None] * design(), roots * others, rcond=None)[0]
+    assert list(model.state_dict().values()) == pytest.approx(list(wanted), rel=1e-5)
+    assert history.loss[-1] == pytest.approx(model.evaluate(ROWS, others, sample_weight=weights)["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_losses_are_those_of_the_model_that_a_callback_changed(compiled):
+    class Shifted(nn.Module):
+        def __init__(self):
+            self.inner, self.shift = line(), 0.0
+
+        def __call__(self, x):
+            return self.inner(x) + self.shift
+
+    model, true = Shifted(), []
+
+    def change(history):
+        model.shift = float(len(history.loss))
+        true.append(model.evaluate(ROWS, NUMBERS)["loss"])
+
+    history = nn.fit(model, ROWS, NUMBERS, optimiser="lbfgs", epochs=6, compiled=compiled, after_epoch=change)
+    assert history.loss[1:] == pytest.approx(true[: len(history.loss) - 1], rel=1e-9)
