@@ -123,7 +123,12 @@ class LBFGS(FullBatch):
             seen.append(found)
             return found[2], float(found[3] @ direction)
 
-        if _meets(at, total, float(slopes @ direction)):
+        try:
+            is_met = _meets(at, total, float(slopes @ direction))
+        except BaseException:  # such as Ctrl-C: no trial is left behind
+            problem.move(start)
+            raise
+        if is_met:
             return seen[-1]
         best = min(seen, key=lambda found: found[2], default=None)
         return best if best is not None and best[2] < total else None
@@ -156,6 +161,8 @@ def _meets(at: Callable[[float], tuple[float, float]], total: float, slope: floa
         else:
             low = trial
         length = 2.0 * length if high is None else _between(low, high)
+        if high is not None and length in (low[0], high[0]):
+            return False  # no number lies between them, as at a kink
     return False
 
 

@@ -1,7 +1,10 @@
 """Optimisers over all samples: against SciPy, NumPy and closed forms; in graphs, in machine code, and resumed."""
 
+import functools
+import itertools
 import math
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -284,3 +287,39 @@ def test_the_losses_are_those_of_the_model_that_a_callback_changed(compiled):
 
     history = nn.fit(model, ROWS, NUMBERS, optimiser="lbfgs", epochs=6, compiled=compiled, after_epoch=change)
     assert history.loss[1:] == pytest.approx(true[: len(history.loss) - 1], rel=1e-9)
+
+
+def test_a_kink_in_the_way_ends_the_search():
+    model = nn.MLP(1, [2, 1], activation="relu", seed=0)
+    rows, targets = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 0.0, 1.0]
+    history = nn.fit(model, rows, targets, optimiser="lbfgs", epochs=100)
+    assert history.stopped == "converged"
+    assert history.loss[-1] < 0.2
+    assert model.evaluate(rows, targets)["loss"] == pytest.approx(min(history.loss), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "hinge", functools.partial(nn.quantile, q=0.8), "huber"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_losses_with_kinks_go_down_alone(activation, loss):
+    for seed in range(6):
+        source = random.Random(seed)
+        rows = [[source.gauss(0, 1), source.gauss(0, 1)] for _ in range(12)]
+        targets = [source.choice([-1.0, 1.0]) if loss == "hinge" else a * b for a, b in rows]
+        model = nn.MLP(2, [4, 1], activation=activation, seed=seed)
+        history = nn.fit(model, rows, targets, loss=loss, optimiser="lbfgs", epochs=60, compiled=False)
+        losses = [*history.loss, model.evaluate(rows, targets, loss=loss)["loss"]]
+        assert all(after <= before * (1 + 1e-12) for before, after in itertools.pairwise(losses))
+
+
+def test_an_error_in_a_search_leaves_the_parameter_where_it_was():
+    x, calls = Var(3.0), []
+
+    def failing():
+        calls.append(x.value)
+        if len(calls) == 2:
+            raise RuntimeError("of the user's own")
+        return (x - 1.0) ** 4
+
+    with pytest.raises(RuntimeError, match="of the user's own"):
+        nn.LBFGS([x]).minimise(failing)
+    assert x.value == 3.0 != calls[1]
