@@ -25,7 +25,7 @@ from chainrule.errors import describe
 
 from .history import History
 from .module import Module
-from .optimisers import Optimiser
+from .optimisers import FullBatch, Optimiser
 
 
 class Training:
@@ -136,7 +136,13 @@ class ReduceOnPlateau(Callback):
         self.best, self.since = math.inf, 0
 
     def on_start(self, training: Training) -> None:
-        """Begin to watch."""
+        """Begin to watch.
+
+        Errors: `ValueError` for an optimiser that has no rate to reduce, such as `LBFGS`.
+        """
+        if isinstance(training.optimiser, FullBatch):
+            got = describe("optimiser", training.optimiser)
+            raise ValueError(f"ReduceOnPlateau expected an optimiser with a learning rate but got {got}")
         self.best, self.since = math.inf, 0
 
     def on_epoch(self, training: Training) -> None:

@@ -323,3 +323,23 @@ def test_an_error_in_a_search_leaves_the_parameter_where_it_was():
     with pytest.raises(RuntimeError, match="of the user's own"):
         nn.LBFGS([x]).minimise(failing)
     assert x.value == 3.0 != calls[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_are_not_taken_together_with_others(kind):
+    x, y = Var(1.0), Var(2.0)
+    with pytest.raises(
+        TypeError, match=r"Together expected optimisers that .* but got optimisers\[1\]=.*" + kind.__name__
+    ):
+        nn.Together(nn.SGD([x]), kind([y]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rate_is_reduced_where_there_is_none(kind):
+    model = model_of()
+    before = model.state_dict()
+    with pytest.raises(
+        ValueError, match=f"ReduceOnPlateau expected an optimiser with a learning rate but got .*{kind.__name__}"
+    ):
+        nn.fit(model, ROWS, NUMBERS, optimiser=kind, epochs=9, callbacks=nn.ReduceOnPlateau(patience=1))
+    assert model.state_dict() == before
