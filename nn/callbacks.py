@@ -79,7 +79,7 @@ class Callback:
         """Act at the end, when the parameters are those of the best epoch if there is `patience`."""
 
     def state(self) -> Any:
-        """Return what a checkpoint is to keep of this callback: plain data; by default nothing."""
+        """Return what a checkpoint is to keep of this callback: plain data; None, as by default, for nothing."""
         return None
 
     def set_state(self, state: Any) -> None:
@@ -290,6 +290,15 @@ class CSVLog(Callback):
         lines = training.history.csv(last=training.epoch > 1)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(lines)
+
+
+def remembering(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Return the callbacks whose class has a `state` of its own, of which a checkpoint keeps what it returns.
+
+    >>> [type(callback).__name__ for callback in remembering([Average(), MaxNorm(1.0)])]
+    ['Average']
+    """
+    return [callback for callback in callbacks if type(callback).state is not Callback.state]
 
 
 def find_callbacks(callbacks: Any) -> list[Callback]:

@@ -37,14 +37,8 @@ class FullSteps:
     """
 
     def __init__(self, steps: Steps, model: Module, recipe: Recipe, optimiser: FullBatch, samples: Samples) -> None:
-        name = type(optimiser).__name__
-        if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
-            raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
-        if recipe.draws:
-            raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
-        if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
-            raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
-        with needing(f"nn.{name}", "numpy"):
+        check_full(recipe, optimiser)
+        with needing(f"nn.{type(optimiser).__name__}", "numpy"):
             self.np: Any = importlib.import_module("numpy")
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
@@ -165,6 +159,20 @@ class FullSteps:
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
         return self.steps.predict(rows)
+
+
+def check_full(recipe: Recipe, optimiser: FullBatch) -> None:
+    """Refuse what such an optimiser cannot minimise.
+
+    Errors: `ValueError`.
+    """
+    name = type(optimiser).__name__
+    if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
+        raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
+    if recipe.draws:
+        raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
+    if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
+        raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
 
 
 def _errors(output: Any, target: Any, share: Any) -> list[Any]:
