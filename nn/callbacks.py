@@ -104,6 +104,17 @@ class Checkpoint(Callback):
         self.path = path
         self.every = whole_number("Checkpoint", "every", every)
 
+    def on_start(self, training: Training) -> None:
+        """Look whether the file can be written, before the first step.
+
+        Errors: `FileNotFoundError` where its folder is missing, `IsADirectoryError` where it is a folder itself.
+        """
+        path = Path(self.path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got path={str(path)!r}")
+        if path.is_dir():
+            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder path={str(path)!r}")
+
     def on_epoch(self, training: Training) -> None:
         """Write the file if it is due."""
         if training.epoch % self.every == 0 or training.history.stopped or training.epoch == training.epochs:

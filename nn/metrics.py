@@ -207,7 +207,7 @@ def check_two_classes(targets: Sequence[Any]) -> None:
     if count > 2:
         raise ValueError(
             f"accuracy expected two classes, as predictions are single numbers, but got {count} different targets; "
-            "take 'r2' or 'mae' for numbers, or a model with an output for each class"
+            "take 'r2' or 'mae' for numbers, or loss='cross_entropy' and a model with an output for each class"
         )
 
 

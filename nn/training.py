@@ -136,6 +136,8 @@ def fit(
         raise TypeError(f"fit expected a Module but got {describe('model', model)}")
     if not isinstance(compiled, bool) and compiled != "auto":
         raise ValueError(f"fit expected True, False or 'auto' but got {describe('compiled', compiled)}")
+    if shuffle not in (False, True):
+        raise ValueError(f"fit expected True or False but got {describe('shuffle', shuffle)}")
     if optimiser is not None and optimizer is not None:
         raise TypeError("fit expected one optimiser but got both optimiser and optimizer, which mean the same")
     listening = find_callbacks(callbacks)

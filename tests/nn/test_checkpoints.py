@@ -350,3 +350,13 @@ def test_any_training_goes_on_as_if_it_had_not_stopped(options, first, reducing,
         assert resumed.state_dict() == straight.state_dict()
     else:
         assert not path.exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path):
+    model = model_of()
+    before = model.state_dict()
+    for path, error in [(tmp_path / "nowhere" / "run", FileNotFoundError), (tmp_path, IsADirectoryError)]:
+        for options in ({"checkpoint": path}, {"callbacks": nn.Checkpoint(str(path))}):
+            with pytest.raises(error, match=f"Checkpoint expected .*path='{path}'$"):
+                nn.fit(model, ROWS, NUMBERS, epochs=2, **options)
+    assert model.state_dict() == before
