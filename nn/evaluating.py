@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from . import losses
 from .metrics import Metric, accuracy, as_float, mean_of, r2, rmse
 
 _MANY = 200  # samples whose loss is computed as machine code
+TRIED = 32  # samples at most, whose loss is compared with those of single ones
+_SAME = 1e-9  # of the greatest loss of a sample: sums in another order differ by rounding
 _MOST = 32  # different targets that are tried on a loss; of more, the least and the greatest
 
 _Loss = Callable[[Any, Any], Any]
@@ -101,6 +104,43 @@ def try_targets(loss: _Loss, prediction: Any, targets: Sequence[Any]) -> None:
     with no_grad():
         for target in _different(targets):
             loss([prediction], [target])
+
+
+def try_weights(loss: _Loss, predictions: Sequence[Any], targets: Sequence[Any], reader: str = "fit") -> None:
+    """Refuse a loss of the user's own that is no mean over samples, where samples have weights.
+
+    With weights the loss is the weighted mean of the losses of single samples; of another kind, such as a sum or a
+    correlation, that would be another loss.
+
+    Args:
+        loss, predictions, targets: of some samples.
+        reader: who asks.
+
+    Errors: `ValueError`, and those of the loss.
+
+    >>> try_weights(lambda p, t: sum(p), [1.0, 2.0], [0.0, 0.0])
+    Traceback (most recent call last):
+    ValueError: fit expected a loss that is a mean over samples, as there are weights, but got one that is 3 over 2 \
+samples, of which those of single samples have the mean 1.5
+    """
+    if is_ours(loss):
+        return
+    with no_grad():
+        whole = as_float("loss", loss(predictions, targets))
+        try:
+            each = [as_float("loss", loss([p], [t])) for p, t in zip(predictions, targets, strict=True)]
+        except (ValueError, ArithmeticError) as error:
+            raise ValueError(
+                f"{reader} expected a loss that is a mean over samples, as there are weights, but of a single sample "
+                f"it is an error: {error}"
+            ) from error
+    mean = sum(each) / len(each)
+    if not math.isfinite(whole) or math.isclose(whole, mean, rel_tol=0.0, abs_tol=_SAME * max(map(abs, each))):
+        return  # what is not finite, training tells
+    raise ValueError(
+        f"{reader} expected a loss that is a mean over samples, as there are weights, but got one that is {whole:.6g} "
+        f"over {len(each)} samples, of which those of single samples have the mean {mean:.6g}"
+    )
 
 
 def _different(targets: Sequence[Any]) -> list[Any]:

@@ -12,7 +12,7 @@ from chainrule.data import held, plain, to_float
 from chainrule.errors import describe
 
 from .data import samples_of, weights_of
-from .evaluating import loss_of, many, measured, try_targets
+from .evaluating import TRIED, loss_of, many, measured, try_targets, try_weights
 from .inside import on_array, walk
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics
@@ -164,6 +164,8 @@ class Module:
         weights = weights_of(sample_weight, None, targets, "evaluate")
         found = self.predict(many(rows))
         try_targets(measure, plain(found[:1])[0], targets)
+        if weights is not None:
+            try_weights(measure, plain(found[:TRIED]), plain(targets[:TRIED]), "evaluate")
         threshold = border(measure, targets, self)
         value = loss_of(measure, found, targets, weights)
         return {"loss": value, **measured(measures, targets, found, weights, threshold)}

@@ -17,7 +17,7 @@ from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
 from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
-from .evaluating import try_targets
+from .evaluating import TRIED, try_targets, try_weights
 from .full_steps import FullSteps, check_full
 from .history import History
 from .losses import find_loss
@@ -86,6 +86,7 @@ def fit(
         steps_per_epoch: how many steps an epoch has, which go on through the samples where the last epoch ended; None
             for each sample once.
         sample_weight: how much each sample counts in the loss, 0 or above; None for alike. Those held out keep theirs.
+            The loss has to be a mean over samples, which is tried on a batch.
         class_weight: how much the samples of each class count besides: a dict by class, or "balanced" where all
             classes are to count alike in sum. Held-out samples are measured without it.
         l1: how strongly parameters are drawn to 0: this times the sign of each is added to its derivative, 0 or above;
@@ -183,6 +184,9 @@ def fit(
     for part in filter(None, (parts.training, parts.held_out)):
         try_targets(measure, first, part[1])
     try_metrics(measures, first, seen[1])
+    if weights is not None:
+        few = min(size, TRIED)
+        try_weights(measure, [model(row) for row in rows[:few]], targets[:few])
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(

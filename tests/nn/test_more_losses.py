@@ -218,3 +218,25 @@ def test_probabilities_may_be_traced():
     found.backward()
     assert value == pytest.approx(found.value, rel=1e-14)
     assert list(slopes) == pytest.approx([leaf.grad for leaf in ours], rel=1e-14)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_advice_names_the_loss_that_is_meant(compiled):
+    classes = [k % 2 for k in range(20)]
+    with pytest.raises(
+        ValueError, match=r'nested alike .*; loss="cross_entropy" takes a class for each row of scores$'
+    ):
+        nn.fit(model_of(outputs=3), ROWS, classes, epochs=1, compiled=compiled)
+    with pytest.raises(ValueError, match=r'or fit with loss="binary_cross_entropy_with_logits"$'):
+        nn.fit(
+            nn.Neuron(2, activation=None, seed=1),
+            ROWS,
+            classes,
+            epochs=1,
+            loss="binary_cross_entropy",
+            compiled=compiled,
+        )
+    with pytest.raises(ValueError, match="loss='cross_entropy' and a model with an output for each class"):
+        nn.fit(model_of(), ROWS, [k % 3 for k in range(20)], epochs=1, metrics="accuracy", compiled=compiled)
+    with pytest.raises(ValueError, match=r"nested alike .*\(float\)$"):
+        nn.fit(model_of(outputs=3), ROWS, NUMBERS, epochs=1, compiled=compiled)

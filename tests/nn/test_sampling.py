@@ -3,6 +3,7 @@
 import random
 import sys
 
+import chainrule as cr
 import pytest
 from chainrule import nn
 from chainrule.nn.data import Batches, shuffled
@@ -133,3 +134,49 @@ def test_orders_are_the_same_with_numpy_as_without(count, monkeypatch):
     monkeypatch.setitem(sys.modules, "numpy", numpy)
     assert sorted(found) == list(range(count))
     assert source.random() == other.random()
+
+
+def total(predictions, targets):
+    return cr.sum([(p - t) ** 2 for p, t in zip(predictions, targets, strict=True)])
+
+
+def root(predictions, targets):
+    return cr.sqrt(nn.mse(predictions, targets))
+
+
+def spread(predictions, targets):
+    errors = [p - t for p, t in zip(predictions, targets, strict=True)]
+    mean = cr.sum(errors) / len(errors)
+    return cr.sum([(error - mean) ** 2 for error in errors]) / (len(errors) - 1)
+
+
+def by_hand(predictions, targets):
+    return total(predictions, targets) / len(targets)
+
+
+@pytest.mark.parametrize("compiled", [False, True, "auto"])
+@pytest.mark.parametrize("loss", [total, root, spread])
+@pytest.mark.parametrize("weigh", [{"sample_weight": [1.0] * 20}, {"class_weight": "balanced"}])
+def test_weights_need_a_loss_that_is_a_mean(weigh, loss, compiled):
+    model, classes = model_of(), [k % 2 for k in range(20)]
+    before = model.state_dict()
+    with pytest.raises(ValueError, match="fit expected a loss that is a mean over samples, as there are weights, but"):
+        nn.fit(model, ROWS, classes, loss=loss, epochs=2, compiled=compiled, **weigh)
+    assert model.state_dict() == before
+    with pytest.raises(ValueError, match="evaluate expected a loss that is a mean over samples"):
+        model.evaluate(ROWS, classes, loss, sample_weight=[2.0] * 20)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_mean_of_the_users_own_is_weighed(compiled):
+    losses = []
+    for loss in (by_hand, "mse"):
+        for weights in (None, [1.0] * 20, [1.0 + k % 3 for k in range(20)]):
+            model = model_of()
+            history = nn.fit(
+                model, ROWS, NUMBERS, loss=loss, epochs=3, seed=1, compiled=compiled, sample_weight=weights
+            )
+            losses.append(history.loss)
+    for k in range(3):
+        assert losses[k] == pytest.approx(losses[3 + k], rel=1e-9)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-9)
