@@ -102,8 +102,8 @@ def _missing(name: str, kind: str, self: Any) -> Any:
 def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return the method that represents a row, or a function of one number, in a class."""
 
-    def own(self: Any, *args: Any) -> Any:
-        return function(self, *args)
+    def own(self: Any, *args: Any, **named: Any) -> Any:
+        return function(self, *args, **named)
 
     own.__name__ = name
     own.__doc__ = function.__doc__

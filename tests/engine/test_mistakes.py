@@ -274,3 +274,13 @@ def test_classes_by_their_names():
             TypeError, match=r"y\[0\]='cat' \(str\); number the classes 0, 1, 2 \.\.\., or use MLPClass"
         ):
             nn.fit(nn.MLP(1, [2]), [[1.0], [2.0]], y, loss="cross_entropy", epochs=1)
+
+
+def test_methods_take_the_names_that_functions_take():
+    x = Var(-1.0)
+    assert x.leaky_relu(slope=0.2).value == -0.2
+    assert Var(3.0).maximum(y=4.0).value == 4.0
+    assert Var(3.0).clip(low=0.0, high=1.0).value == Var(3.0).clip(0.0, high=1.0).value == 1.0
+    assert chainrule.trace(lambda x: x.leaky_relu(slope=0.2), 1.0)(-1.0) == -0.2
+    with pytest.raises(TypeError, match=r"^leaky_relu expected its arguments \(x, slope\)"):
+        x.leaky_relu(slop=0.2)
