@@ -25,7 +25,7 @@ from chainrule.errors import describe
 
 from .history import History
 from .module import Module
-from .optimisers import Optimiser
+from .optimisers import FullBatch, Optimiser
 
 
 class Training:
@@ -79,7 +79,7 @@ class Callback:
         """Act at the end, when the parameters are those of the best epoch if there is `patience`."""
 
     def state(self) -> Any:
-        """Return what a checkpoint is to keep of this callback: plain data; by default nothing."""
+        """Return what a checkpoint is to keep of this callback: plain data; None, as by default, for nothing."""
         return None
 
     def set_state(self, state: Any) -> None:
@@ -103,6 +103,17 @@ class Checkpoint(Callback):
             raise TypeError(f"Checkpoint expected the path of a file but got {describe('path', path)}")
         self.path = path
         self.every = whole_number("Checkpoint", "every", every)
+
+    def on_start(self, training: Training) -> None:
+        """Look whether the file can be written, before the first step.
+
+        Errors: `FileNotFoundError` where its folder is missing, `IsADirectoryError` where it is a folder itself.
+        """
+        path = Path(self.path)
+        if not path.parent.is_dir():
+            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got path={str(path)!r}")
+        if path.is_dir():
+            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder path={str(path)!r}")
 
     def on_epoch(self, training: Training) -> None:
         """Write the file if it is due."""
@@ -136,7 +147,13 @@ class ReduceOnPlateau(Callback):
         self.best, self.since = math.inf, 0
 
     def on_start(self, training: Training) -> None:
-        """Begin to watch."""
+        """Begin to watch.
+
+        Errors: `ValueError` for an optimiser that has no rate to reduce, such as `LBFGS`.
+        """
+        if isinstance(training.optimiser, FullBatch):
+            got = describe("optimiser", training.optimiser)
+            raise ValueError(f"ReduceOnPlateau expected an optimiser with a learning rate but got {got}")
         self.best, self.since = math.inf, 0
 
     def on_epoch(self, training: Training) -> None:
@@ -284,6 +301,15 @@ class CSVLog(Callback):
         lines = training.history.csv(last=training.epoch > 1)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(lines)
+
+
+def remembering(callbacks: Iterable[Callback]) -> list[Callback]:
+    """Return the callbacks whose class has a `state` of its own, of which a checkpoint keeps what it returns.
+
+    >>> [type(callback).__name__ for callback in remembering([Average(), MaxNorm(1.0)])]
+    ['Average']
+    """
+    return [callback for callback in callbacks if type(callback).state is not Callback.state]
 
 
 def find_callbacks(callbacks: Any) -> list[Callback]:

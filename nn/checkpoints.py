@@ -94,10 +94,9 @@ def optimiser_state(optimiser: Optimiser) -> dict[str, Any]:
     for name, value in vars(optimiser).items():
         if name == "parameters":
             continue
-        if isinstance(value, Optimiser):
-            found[name] = optimiser_state(value)
-        elif isinstance(value, list | tuple) and value and all(isinstance(item, Optimiser) for item in value):
-            found[name] = list(map(optimiser_state, value))
+        inside = _inside(optimiser, name)
+        if inside:
+            found[name] = list(map(optimiser_state, inside))
         elif name == "memories":
             found[name] = _columns(value)
         elif _is_plain(value):
@@ -105,25 +104,54 @@ def optimiser_state(optimiser: Optimiser) -> dict[str, Any]:
     return {"kind": type(optimiser).__name__, "values": found}
 
 
-def set_optimiser_state(optimiser: Optimiser, state: dict[str, Any]) -> None:
-    """Go on from there.
+def check_optimiser_state(optimiser: Optimiser, state: dict[str, Any]) -> None:
+    """Refuse the state of another kind of optimiser, or of another number of parameters, with nothing changed.
 
-    Errors: `ValueError` where the state is that of another kind of optimiser.
+    Errors: `ValueError`.
     """
     kind = type(optimiser).__name__
     if state["kind"] != kind:
         raise ValueError(f"resume_from expected the optimiser of the checkpoint, {state['kind']}, but got {kind}")
+    if "memories" in state["values"]:
+        count = len(_rows(state["values"]["memories"]))
+        if count != len(optimiser.parameters):
+            raise ValueError(
+                f"resume_from expected the optimiser of the checkpoint, {kind} of {count} parameters, but got one of "
+                f"{len(optimiser.parameters)}"
+            )
     for name, value in state["values"].items():
-        own = getattr(optimiser, name, None)
-        if isinstance(own, Optimiser):
-            set_optimiser_state(own, value)
-        elif isinstance(own, list | tuple) and own and all(isinstance(item, Optimiser) for item in own):
-            for item, each in zip(own, value, strict=True):
+        inside = _inside(optimiser, name)
+        if not inside:
+            continue
+        if len(inside) != len(value):
+            raise ValueError(
+                f"resume_from expected the optimiser of the checkpoint, {kind} of {len(value)} optimisers, but got "
+                f"one of {len(inside)}"
+            )
+        for item, each in zip(inside, value, strict=True):
+            check_optimiser_state(item, each)
+
+
+def set_optimiser_state(optimiser: Optimiser, state: dict[str, Any]) -> None:
+    """Go on from there; `check_optimiser_state` says whether that can be done."""
+    for name, value in state["values"].items():
+        inside = _inside(optimiser, name)
+        if inside:
+            for item, each in zip(inside, value, strict=True):
                 set_optimiser_state(item, each)
         elif name == "memories":
             optimiser.memories = _rows(value)
         else:
             setattr(optimiser, name, value)
+
+
+def _inside(optimiser: Optimiser, name: str) -> Sequence[Optimiser]:
+    """Return the optimisers that an attribute is or holds; none where it is something else."""
+    own = getattr(optimiser, name, None)
+    items = [own] if isinstance(own, Optimiser) else own
+    if not isinstance(items, list | tuple) or not all(isinstance(item, Optimiser) for item in items):
+        return []
+    return items
 
 
 def _columns(memories: list[Any]) -> Any:

@@ -134,7 +134,7 @@ def weights_of(weights: Any, classes: Any, targets: Sequence[Any], reader: str =
     """
     found = None
     if weights is not None:
-        items = plain(weights, reader)
+        items = plain(weights, reader, "sample_weight")
         if isinstance(items, str) or not isinstance(items, Iterable):
             raise TypeError(f"{reader} expected a weight for each sample but got {describe('sample_weight', weights)}")
         found = [number_within(reader, f"sample_weight[{k}]", weight) for k, weight in enumerate(items)]

@@ -37,19 +37,14 @@ class FullSteps:
     """
 
     def __init__(self, steps: Steps, model: Module, recipe: Recipe, optimiser: FullBatch, samples: Samples) -> None:
-        name = type(optimiser).__name__
-        if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
-            raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
-        if recipe.draws:
-            raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
-        if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
-            raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
-        with needing(f"nn.{name}", "numpy"):
+        check_full(recipe, optimiser)
+        with needing(f"nn.{type(optimiser).__name__}", "numpy"):
             self.np: Any = importlib.import_module("numpy")
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
         self.batch: Sequence[int] = ()
         self.columns: tuple[Array, Array, Array] | None = None
+        self.known: Any = None  # to the optimiser
         self._compile()
 
     @property
@@ -133,7 +128,7 @@ class FullSteps:
         """Take an iteration for each batch, and yield the loss before it."""
         for batch in batches:
             if list(batch) != list(self.batch):
-                self.batch, self.columns = batch, None
+                self.batch, self.columns, self.known = batch, None, None
             loss = self.optimiser.iterate(self)
             self.optimiser.steps += int(math.isfinite(loss))
             yield loss
@@ -149,6 +144,7 @@ class FullSteps:
     def read_again(self) -> None:
         """Continue from parameters and model as they are now, whatever a callback changed there."""
         self.steps.read_again()
+        self.known = None
         if self._key() != self.key:
             self._compile()
 
@@ -163,6 +159,20 @@ class FullSteps:
     def predict(self, rows: list[Row]) -> Any:
         """Return the predictions for these rows, as plain numbers."""
         return self.steps.predict(rows)
+
+
+def check_full(recipe: Recipe, optimiser: FullBatch) -> None:
+    """Refuse what such an optimiser cannot minimise.
+
+    Errors: `ValueError`.
+    """
+    name = type(optimiser).__name__
+    if recipe.l1 or recipe.clip_value is not None or recipe.clip_norm is not None:
+        raise ValueError(f"fit expected no l1 and no clipping with {name}, which minimises the loss as it is")
+    if recipe.draws:
+        raise ValueError(f"fit expected no Dropout with {name}, whose losses would be another at every look")
+    if isinstance(optimiser, LevenbergMarquardt) and recipe.loss is not mse:
+        raise ValueError(f"fit expected the loss 'mse' with {name} but got {describe('loss', recipe.loss)}")
 
 
 def _errors(output: Any, target: Any, share: Any) -> list[Any]:

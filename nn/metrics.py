@@ -6,6 +6,7 @@ first. Those of one number each, of two classes, are told apart by a border that
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import sys
@@ -24,6 +25,7 @@ Metric = Callable[..., Any]
 _CLOSE = 1e-9
 _OFF = 1e-6  # from 1, of the sum of probabilities
 _MANY = 200  # samples that are taken as arrays
+_COLUMNS = ("epoch", "loss", "validation_loss", "learning_rate", "seconds")  # that a history has besides metrics
 
 
 def accuracy(targets: Any, predictions: Any, *, threshold: float | None = None, sample_weight: Any = None) -> float:
@@ -96,6 +98,8 @@ _BY_NAME: dict[str, Metric] = {"accuracy": accuracy, "r2": r2, "rmse": rmse}
 def find_metrics(metrics: Any, reader: str) -> dict[str, Metric]:
     """Return metrics by name: of one name, a list of names and functions, or a dict of them.
 
+    Errors: `ValueError` for two of one name, and for a name that a history calls something else by.
+
     >>> list(find_metrics(["accuracy", "mae"], "fit"))
     ['accuracy', 'mae']
     """
@@ -109,12 +113,30 @@ def find_metrics(metrics: Any, reader: str) -> dict[str, Metric]:
                 f"{reader} expected names of metrics, such as ['accuracy'], or a dict of functions by name but got "
                 f"{describe('metrics', metrics)}"
             )
-        metrics = {item if isinstance(item, str) else _name_of(item): item for item in metrics}
-    return {str(name): _found(metric, f"metrics[{name!r}]", reader) for name, metric in metrics.items()}
+        pairs = [(item if isinstance(item, str) else _name_of(item), item) for item in metrics]
+    else:
+        pairs = [(str(name), metric) for name, metric in metrics.items()]
+    found: dict[str, Metric] = {}
+    for name, item in pairs:
+        metric = _found(item, f"metrics[{name!r}]", reader)
+        if found.setdefault(name, metric) is not metric:
+            raise ValueError(
+                f"{reader} expected a different name for each metric but got {name!r} twice; give a dict of them by "
+                "name"
+            )
+        if name in _COLUMNS:
+            raise ValueError(
+                f"{reader} expected other names of metrics than {', '.join(_COLUMNS)} but got {name!r}; give a dict of "
+                "them by name"
+            )
+    return found
 
 
-def _name_of(metric: Any) -> str:
-    return str(getattr(metric, "__name__", type(metric).__name__))
+def _name_of(function: Any) -> str:
+    """Return the name of a function, with options or without, or of a class."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", type(function).__name__))
 
 
 def _found(metric: Any, name: str, reader: str) -> Metric:
@@ -185,7 +207,7 @@ def check_two_classes(targets: Sequence[Any]) -> None:
     if count > 2:
         raise ValueError(
             f"accuracy expected two classes, as predictions are single numbers, but got {count} different targets; "
-            "take 'r2' or 'mae' for numbers, or a model with an output for each class"
+            "take 'r2' or 'mae' for numbers, or loss='cross_entropy' and a model with an output for each class"
         )
 
 

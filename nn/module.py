@@ -18,7 +18,7 @@ from .losses import find_loss
 from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
 from .predicting import predicted_array, predictions
-from .tensors import spread
+from .tensors import grouped, shape_of, spread
 
 WIDE = 2_500
 """From so many parameters on, layers are compiled as loops: MLP 64-128-64-1 in the time of 390 samples."""
@@ -266,7 +266,8 @@ class Module:
         Args:
             state: numbers by name, or arrays for the layers.
             strict: whether each parameter needs a value and each value a parameter; False sets those that match, and
-                returns the names of both kinds that do not, as ``missing`` and ``unexpected``.
+                returns the names of both kinds that do not, as ``missing`` and ``unexpected``: an array of another
+                shape matches nothing.
 
         Errors: `ValueError` where names are missing or unexpected, `TypeError` for a value that is no number.
         Then nothing has been changed.
@@ -281,10 +282,11 @@ class Module:
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"load_state_dict expected a dict of names and numbers but got {describe('state', state)}")
-        state = self._by_number(state)
         parameters = self._parameters_by_name()
+        odd = [] if strict else self._of_other_shapes(state)
+        state = self._by_number({name: value for name, value in state.items() if name not in odd})
         missing = [name for name in parameters if name not in state]
-        unexpected = [name for name in state if name not in parameters]
+        unexpected = [*odd, *[name for name in state if name not in parameters]]
         if strict and (missing or unexpected):
             faults = [f"{fault}: {_listed(names)}" for fault, names in _faults(missing, unexpected)]
             raise ValueError(
@@ -296,6 +298,12 @@ class Module:
         for name, value in values.items():
             parameters[name].value = value
         return None if strict else Unmatched(missing, unexpected)
+
+    def _of_other_shapes(self, state: Mapping[str, Any]) -> list[str]:
+        """Return the names of arrays that are not of the shape that this model has under that name."""
+        arrays = {name: value.shape for name, value in state.items() if getattr(value, "shape", ())}
+        own = grouped(self.state_dict()) if arrays else {}
+        return [name for name, shape in arrays.items() if name in own and shape_of(own[name]) != tuple(shape)]
 
     @staticmethod
     def _by_number(state: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from chainrule.data import number_within
-
 from .steps import Steps
 
 
@@ -27,7 +25,7 @@ class Best:
     def __init__(self, steps: Steps, patience: int | None, tolerance: float, is_training_loss: bool) -> None:
         self.steps = steps
         self.patience = patience
-        self.tolerance = number_within("fit", "tolerance", tolerance)
+        self.tolerance = tolerance
         self.is_training_loss = is_training_loss
         self.least = math.inf
         self.epochs_since = 0

@@ -8,7 +8,15 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from .checkpoints import digest, optimiser_state, set_optimiser_state, set_source_state, source_state
+from .callbacks import Callback, remembering
+from .checkpoints import (
+    check_optimiser_state,
+    digest,
+    optimiser_state,
+    set_optimiser_state,
+    set_source_state,
+    source_state,
+)
 from .data import Batches
 from .history import History
 from .optimisers import Optimiser
@@ -66,10 +74,10 @@ class State:
             "history": self.history.kept(),
         }
 
-    def resume(self, kept: Mapping[str, Any]) -> None:
-        """Go on from what was kept.
+    def resume(self, kept: Mapping[str, Any], callbacks: Sequence[Callback]) -> None:
+        """Go on from what was kept; the callbacks take theirs when they have started.
 
-        Errors: `ValueError` where model, data or options are others; then nothing has been changed.
+        Errors: `ValueError` where model, data, options or callbacks are others; then nothing has been changed.
         """
         for name, value in {"data": self.digest, **self.same}.items():
             if kept["same"][name] != value:
@@ -77,8 +85,15 @@ class State:
                     f"fit expected the {name} of the checkpoint given as resume_from, {kept['same'][name]!r}, but got "
                     f"{value!r}"
                 )
-        model, parameters = self.history.model, kept["parameters"]
-        model.load_state_dict(dict(zip(parameters["names"], parameters["values"], strict=True)))
+        wanted = [name for name, _ in kept["callbacks"]]
+        names = [type(each).__name__ for each in remembering(callbacks)]
+        if names != wanted:
+            raise ValueError(f"fit expected the callbacks of the checkpoint, {wanted}, but got {names}")
+        model = self.history.model
+        parameters = dict(zip(kept["parameters"]["names"], kept["parameters"]["values"], strict=True))
+        if parameters.keys() == model.state_dict().keys():
+            check_optimiser_state(self.optimiser, kept["optimiser"])
+        model.load_state_dict(parameters)  # which refuses other names
         set_optimiser_state(self.optimiser, kept["optimiser"])
         set_source_state(self.source, kept["source"])
         self.order.waiting = kept["waiting"]

@@ -14,7 +14,7 @@ from typing import Any
 from chainrule import NonFiniteError
 from chainrule.data import plain
 
-from .callbacks import Callback, Training
+from .callbacks import Callback, Training, remembering
 from .checkpoints import write
 from .data import Batches, Samples
 from .evaluating import loss_of, many, measured
@@ -152,15 +152,9 @@ class Run:
         ended = self._call("on_start")
         if kept is not None:
             self.best.set_state(kept["best"])
-            own = [each for each in self.callbacks if each.state() is not None]
-            names = [type(each).__name__ for each in own]
-            if names != [name for name, _ in kept["callbacks"]]:
-                raise ValueError(
-                    f"fit expected the callbacks of the checkpoint, {[name for name, _ in kept['callbacks']]}, but got "
-                    f"{names}"
-                )
-            for each, (_, state) in zip(own, kept["callbacks"], strict=True):
-                each.set_state(state)
+            for each, (_, state) in zip(remembering(self.callbacks), kept["callbacks"], strict=True):
+                if state is not None:
+                    each.set_state(state)
         if self.callbacks:
             self.steps.read_again()
         if self.best.is_over:
@@ -282,7 +276,7 @@ class Run:
     def _keep(self, path: Any) -> None:
         if not self.is_between:
             raise ValueError("save expected to be called after an epoch but got called in the midst of one")
-        states = [[type(each).__name__, each.state()] for each in self.callbacks if each.state() is not None]
+        states = [[type(each).__name__, each.state()] for each in remembering(self.callbacks)]
         write(path, {**self.state.kept(), "best": self.best.state(), "callbacks": states})
 
     def _warn(self, losses: list[float]) -> None:

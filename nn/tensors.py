@@ -108,6 +108,15 @@ def _lists(state: Mapping[str, float]) -> dict[str, Any]:
     return found | kept
 
 
+def shape_of(value: Any) -> tuple[int, ...]:
+    """Return the shape of what `grouped` gives for a name.
+
+    >>> shape_of([[1.0, 2.0]]), shape_of([1.0]), shape_of(1.0)
+    ((1, 2), (1,), ())
+    """
+    return (len(value), *shape_of(value[0])) if isinstance(value, list) else ()
+
+
 def spread(key: str, value: Any, state: dict[str, float]) -> None:
     """Add the parameters of one tensor, as nested lists, to `state` by name.
 

@@ -18,7 +18,7 @@ from .checkpoints import read
 from .data import Batches, Division, samples_of, split, weights_of
 from .eager_steps import EagerSteps
 from .evaluating import try_targets
-from .full_steps import FullSteps
+from .full_steps import FullSteps, check_full
 from .history import History
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics
@@ -136,6 +136,8 @@ def fit(
         raise TypeError(f"fit expected a Module but got {describe('model', model)}")
     if not isinstance(compiled, bool) and compiled != "auto":
         raise ValueError(f"fit expected True, False or 'auto' but got {describe('compiled', compiled)}")
+    if shuffle not in (False, True):
+        raise ValueError(f"fit expected True or False but got {describe('shuffle', shuffle)}")
     if optimiser is not None and optimizer is not None:
         raise TypeError("fit expected one optimiser but got both optimiser and optimizer, which mean the same")
     listening = find_callbacks(callbacks)
@@ -157,6 +159,7 @@ def fit(
     each = None if steps_per_epoch is None else count_of("steps_per_epoch", steps_per_epoch)
     order = Batches(len(rows), size, source if shuffle else None, each)
     every = int(record) if isinstance(record, bool) else count_of("record", record)
+    tolerance = number_within("fit", "tolerance", tolerance)
     if patience is not None:
         patience = count_of("patience", patience)
     measures, measure = find_metrics(metrics, "fit"), find_loss(loss)
@@ -172,6 +175,8 @@ def fit(
         draws=draws_of(model, rows[0]),
         source=source,
     )
+    if isinstance(mover, FullBatch):
+        check_full(recipe, mover)
     shown = progress_of(progress)
     seen = parts.held_out or parts.training
     first = model.predict(rows[:1])[0]
@@ -196,7 +201,7 @@ def fit(
         [*samples, *(parts.held_out or ())],
     )
     if kept is not None:
-        state.resume(kept)
+        state.resume(kept, listening)
         compiled = kept["history"]["compiled"] if compiled == "auto" else compiled
     steps, history.reason = choose_steps(compiled, EagerSteps(model, recipe, rows, targets), epochs)
     history.compiled = not history.reason

@@ -79,8 +79,9 @@ _EACH = "apply it to each item, [f(x) for x in xs], or to a numpy.array of float
 def to_float(value: Any, function: str, argument: str, wanted: str = "a float or Var", several: str = _EACH) -> float:
     """Convert a real number of any type, another library's scalars included, to float.
 
-    Errors: `TypeError` names the function and the argument, also for a tensor that PyTorch differentiates by, whose
-    derivative would be lost, and for a masked number; `OverflowError` for what is beyond doubles.
+    Errors: `TypeError` names the function and the argument, also for a `Var` and for a tensor that PyTorch
+    differentiates by, whose derivative would be lost, and for a masked number; `OverflowError` for what is beyond
+    doubles.
     """
     # NumPy registers spans of time as whole numbers.
     is_plain = isinstance(value, Real) and type(value).__name__ != "timedelta64"
@@ -96,7 +97,10 @@ def to_float(value: Any, function: str, argument: str, wanted: str = "a float or
             raise OverflowError(f"{function} expected a number within the range of doubles but got {got}") from None
         except (TypeError, ValueError):
             pass  # a signalling nan: refused below
-    raise TypeError(f"{function} expected {wanted} but got {describe(argument, value)}{_advice(value, several)}")
+    got = describe(argument, value)
+    if hasattr(type(value), "__apply__") and not is_symbolic(value):  # a Var, where its graph would end
+        raise TypeError(f"{function} expected a plain number but got {got}; use its .value")
+    raise TypeError(f"{function} expected {wanted} but got {got}{_advice(value, several)}")
 
 
 def _advice(value: Any, several: str) -> str:

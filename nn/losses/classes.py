@@ -121,7 +121,7 @@ def _of_two(
         elif not is_symbolic(prediction) and not 0.0 <= prediction <= 1.0:
             raise ValueError(
                 f"{reader} expected predictions from 0 to 1 but got {describe('prediction', prediction)}; "
-                "pass from_logits=True for scores"
+                'for scores, call it with from_logits=True, or fit with loss="binary_cross_entropy_with_logits"'
             )
         else:
             yes, no = -chainrule.log(prediction), -chainrule.log1p(-prediction)

@@ -30,7 +30,8 @@ def mean_over(
     for position, (p, t) in enumerate(zip_same(reader, "", found, wanted)):
         if is_row(p) != is_row(t):
             got = f"{describe(f'predictions[{position}]', p)} and {describe(f'targets[{position}]', t)}"
-            raise ValueError(f"{reader} expected predictions and targets nested alike but got {got}")
+            advice = '; loss="cross_entropy" takes a class for each row of scores' if _is_class(t, p) else ""
+            raise ValueError(f"{reader} expected predictions and targets nested alike but got {got}{advice}")
         place = f"[{position}]"
         pairs = zip_same(reader, place, items(reader, place, p), items(reader, place, t)) if is_row(p) else [(p, t)]
         samples.append([(number(reader, p), number(reader, t)) for p, t in pairs])
@@ -93,6 +94,11 @@ def is_row(value: Any) -> bool:
     (True, False)
     """
     return isinstance(value, Iterable) and not isinstance(value, str) and getattr(value, "shape", None) != ()
+
+
+def _is_class(target: Any, scores: Any) -> bool:
+    """Return whether a target may be the class of a row of scores."""
+    return isinstance(target, int | float) and target in range(len(scores)) and len(scores) > 1
 
 
 def number(reader: str, value: Any) -> Scalar:

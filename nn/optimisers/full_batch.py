@@ -18,7 +18,13 @@ Array = Any
 
 
 class Problem(Protocol):
-    """What is to be made small, as a function of all parameters, and where they are."""
+    """What is to be made small, as a function of all parameters, and where they are.
+
+    Attributes:
+        known: what an optimiser computed of it last, to be used again; None where that may not hold any more.
+    """
+
+    known: Any
 
     @property
     def values(self) -> Array:
@@ -123,6 +129,7 @@ class _OfFunction:
 
     def __init__(self, parameters: Sequence[Var], function: Callable[[], Any], np: Any) -> None:
         self.parameters, self.function, self.np = parameters, function, np
+        self.known: Any = None
 
     @property
     def values(self) -> Array:

@@ -10,6 +10,7 @@ from chainrule.data import is_symbolic
 from chainrule.errors import describe
 
 from ..schedules import Schedule
+from .full_batch import FullBatch
 from .optimiser import Memory, Optimiser, checked
 
 
@@ -38,6 +39,12 @@ class Together(Optimiser):
             if not isinstance(optimiser, Optimiser) or isinstance(optimiser, Together):
                 got = describe(f"optimisers[{position}]", optimiser)
                 raise TypeError(f"Together expected optimisers, such as nn.SGD(parameters), but got {got}")
+            if isinstance(optimiser, FullBatch):
+                got = describe(f"optimisers[{position}]", optimiser)
+                raise TypeError(
+                    f"Together expected optimisers that move each parameter by its gradient but got {got}, which finds "
+                    "a step for all of its parameters at once"
+                )
         self.optimisers = optimisers
         self.parameters = checked([p for each in optimisers for p in each.parameters], "Together")
         self.scalars()

@@ -47,11 +47,11 @@ class LBFGS(FullBatch):
         super().__init__(parameters, weight_decay, tolerance)
         self.memory = whole_number("LBFGS", "memory", memory)
         self.pairs: list[list[list[float]]] = []  # the last moves, and how the slopes changed
-        self._latest: tuple[Array, float, float, Array] | None = None
 
     def iterate(self, problem: Problem) -> float:
         """Take one iteration; return the loss before it."""
         np, start = self._np, problem.values
+        self.has_converged = False
         loss, total, slopes = self._at(problem, start)
         if not math.isfinite(total) or not np.isfinite(slopes).all():
             return loss
@@ -71,7 +71,7 @@ class LBFGS(FullBatch):
             return loss
         values, _, after, changed = found
         problem.move(values)
-        self._latest = found
+        problem.known = found
         move, change = values - start, changed - slopes
         if move @ change > 1e-12 * float(np.sqrt((move @ move) * (change @ change))):
             self.pairs = [*self.pairs, [move.tolist(), change.tolist()]][-self.memory :]
@@ -82,9 +82,11 @@ class LBFGS(FullBatch):
 
     def _at(self, problem: Problem, values: Array) -> tuple[float, float, Array]:
         """Return the loss, the loss with `weight_decay` and the derivatives of this, which may be known already."""
-        if self._latest is None or not self._np.array_equal(self._latest[0], values):
-            self._latest = self._computed(problem, values)
-        return self._latest[1:]
+        known = problem.known
+        if known is None or not self._np.array_equal(known[0], values):
+            known = problem.known = self._computed(problem, values)
+        loss, total, slopes = known[1:]
+        return loss, total, slopes
 
     def _computed(self, problem: Problem, values: Array) -> tuple[Array, float, float, Array]:
         problem.move(values)
@@ -121,7 +123,12 @@ class LBFGS(FullBatch):
             seen.append(found)
             return found[2], float(found[3] @ direction)
 
-        if _meets(at, total, float(slopes @ direction)):
+        try:
+            is_met = _meets(at, total, float(slopes @ direction))
+        except BaseException:  # such as Ctrl-C: no trial is left behind
+            problem.move(start)
+            raise
+        if is_met:
             return seen[-1]
         best = min(seen, key=lambda found: found[2], default=None)
         return best if best is not None and best[2] < total else None
@@ -154,6 +161,8 @@ def _meets(at: Callable[[float], tuple[float, float]], total: float, slope: floa
         else:
             low = trial
         length = 2.0 * length if high is None else _between(low, high)
+        if high is not None and length in (low[0], high[0]):
+            return False  # no number lies between them, as at a kink
     return False
 
 

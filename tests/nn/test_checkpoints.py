@@ -206,6 +206,9 @@ def test_the_file_is_plain_json_and_whole(tmp_path):
         ({"optimiser": nn.SGD}, "the optimiser of the checkpoint, Adam, but got SGD"),
         ({"callbacks": nn.Average()}, r"the callbacks of the checkpoint, \[\], but got \['Average'\]"),
         ({"model": nn.MLP(2, [5, 1])}, "load_state_dict expected the 21 names"),
+        ({"optimiser": lambda p: nn.Adam(p[:3])}, "checkpoint, Adam of 17 parameters, but got one of 3"),
+        ({"optimiser": lambda p: nn.Together(nn.Adam(p[:3]), nn.SGD(p[3:]))}, "checkpoint, Adam, but got Together"),
+        ({"tolerance": -1.0}, "but got tolerance=-1.0"),
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )
@@ -213,8 +216,56 @@ def test_another_training_is_refused(change, message, tmp_path):
     path = tmp_path / "run"
     options = {"model": model_of(), "X": ROWS, "y": NUMBERS, "batch_size": 4, "epochs": 2}
     nn.fit(**options, checkpoint=path)
+    changed, source = {**options, **change}, random.Random(3)
+    model = changed["model"] = change.get("model", model_of(seed=3))
+    optimisers, make = [], changed.get("optimiser", nn.Adam)
+    changed["optimiser"] = lambda parameters: optimisers.append(make(parameters)) or optimisers[0]
+    before, start = model.state_dict(), source.getstate()
     with pytest.raises(ValueError, match=message):
-        nn.fit(**{**options, **change}, resume_from=path)
+        nn.fit(**changed, resume_from=path, seed=source)
+    # Nothing has been changed.
+    assert model.state_dict() == before
+    assert source.getstate() == start
+    assert all(optimiser.steps == 0 for optimiser in optimisers)
+
+
+def test_optimisers_together_are_checked_before_anything_is_set(tmp_path):
+    path, model = tmp_path / "run", model_of(seed=3)
+    nn.fit(
+        model_of(), ROWS, NUMBERS, epochs=2, checkpoint=path,
+        optimiser=lambda p: nn.Together(nn.SGD(p[:5]), nn.Adam(p[5:])),
+    )  # fmt: skip
+    before, parts = model.state_dict(), model.parameters()
+    for make, message in [
+        ([nn.SGD(parts[:5]), nn.RMSProp(parts[5:])], "the optimiser of the checkpoint, Adam, but got RMSProp"),
+        ([nn.SGD(parts[:4]), nn.Adam(parts[4:])], "SGD of 5 parameters, but got one of 4"),
+        ([nn.SGD(parts[:5]), nn.Adam(parts[5:9]), nn.Adam(parts[9:])], "Together of 2 optimisers, but got one of 3"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            nn.fit(model, ROWS, NUMBERS, epochs=4, resume_from=path, optimiser=nn.Together(*make))
+        assert model.state_dict() == before
+        assert [each.steps for each in make] == [0] * len(make)
+
+
+def test_a_callback_that_keeps_nothing_yet_is_resumed(tmp_path):
+    class Late(nn.Callback):
+        kept = None
+
+        def state(self):
+            return self.kept
+
+        def on_epoch(self, training):
+            if training.epoch > 2:
+                self.kept = training.epoch
+
+        def set_state(self, state):
+            self.kept = 10 * state
+
+    path, callback = tmp_path / "run", Late()
+    for epochs, wanted in [(2, None), (3, 3), (3, 30)]:
+        options = {"resume_from": path} if path.exists() else {}
+        nn.fit(model_of(), ROWS, NUMBERS, epochs=epochs, checkpoint=path, callbacks=callback, **options)
+        assert callback.kept == wanted
 
 
 @pytest.mark.parametrize(
@@ -299,3 +350,13 @@ def test_any_training_goes_on_as_if_it_had_not_stopped(options, first, reducing,
         assert resumed.state_dict() == straight.state_dict()
     else:
         assert not path.exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_refused_before_training(tmp_path):
+    model = model_of()
+    before = model.state_dict()
+    for path, error in [(tmp_path / "nowhere" / "run", FileNotFoundError), (tmp_path, IsADirectoryError)]:
+        for options in ({"checkpoint": path}, {"callbacks": nn.Checkpoint(str(path))}):
+            with pytest.raises(error, match=f"Checkpoint expected .*path='{path}'$"):
+                nn.fit(model, ROWS, NUMBERS, epochs=2, **options)
+    assert model.state_dict() == before

@@ -1,7 +1,10 @@
 """Optimisers over all samples: against SciPy, NumPy and closed forms; in graphs, in machine code, and resumed."""
 
+import functools
+import itertools
 import math
 import pickle
+import random
 
 import numpy as np
 import pytest
@@ -235,3 +238,108 @@ def test_dropout_is_refused():
 def test_wrong_calls(call, error, message):
     with pytest.raises(error, match=message):
         call(Var(1.0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_another_function_is_minimised_anew(kind):
+    x = Var(3.0)
+    optimiser = kind([x])
+    for wanted in (1.0, 7.0, -2.0):
+        optimiser.minimise(
+            lambda wanted=wanted: [x - wanted] if kind is nn.LevenbergMarquardt else (x - wanted) * (x - wanted)
+        )
+        assert x.value == pytest.approx(wanted, abs=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_second_fit_sees_its_own_data_and_weights(kind, compiled):
+    model = line()
+    optimiser = kind(model.parameters())
+    others, weights = [3.0 * number + 1.0 for number in NUMBERS], [1.0 + k % 4 for k in range(len(ROWS))]
+    nn.fit(model, ROWS, NUMBERS, epochs=50, optimiser=optimiser, compiled=compiled)
+    nn.fit(model, ROWS, others, epochs=50, optimiser=optimiser, compiled=compiled)
+    wanted = np.linalg.lstsq(design(), np.array(others), rcond=None)[0]
+    assert list(model.state_dict().values()) == pytest.approx(list(wanted), rel=1e-5)
+    history = nn.fit(
+        model, ROWS, others, epochs=50, optimiser=optimiser, sample_weight=weights, compiled=compiled
+    )  # fmt: skip
+    roots = np.sqrt(weights)
+    wanted = np.linalg.lstsq(roots[:, None] * design(), roots * others, rcond=None)[0]
+    assert list(model.state_dict().values()) == pytest.approx(list(wanted), rel=1e-5)
+    assert history.loss[-1] == pytest.approx(model.evaluate(ROWS, others, sample_weight=weights)["loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_losses_are_those_of_the_model_that_a_callback_changed(compiled):
+    class Shifted(nn.Module):
+        def __init__(self):
+            self.inner, self.shift = line(), 0.0
+
+        def __call__(self, x):
+            return self.inner(x) + self.shift
+
+    model, true = Shifted(), []
+
+    def change(history):
+        model.shift = float(len(history.loss))
+        true.append(model.evaluate(ROWS, NUMBERS)["loss"])
+
+    history = nn.fit(model, ROWS, NUMBERS, optimiser="lbfgs", epochs=6, compiled=compiled, after_epoch=change)
+    assert history.loss[1:] == pytest.approx(true[: len(history.loss) - 1], rel=1e-9)
+
+
+def test_a_kink_in_the_way_ends_the_search():
+    model = nn.MLP(1, [2, 1], activation="relu", seed=0)
+    rows, targets = [[0.0], [1.0], [2.0], [3.0]], [0.0, 1.0, 0.0, 1.0]
+    history = nn.fit(model, rows, targets, optimiser="lbfgs", epochs=100)
+    assert history.stopped == "converged"
+    assert history.loss[-1] < 0.2
+    assert model.evaluate(rows, targets)["loss"] == pytest.approx(min(history.loss), rel=1e-12)
+
+
+@pytest.mark.parametrize("loss", ["mse", "mae", "hinge", functools.partial(nn.quantile, q=0.8), "huber"])
+@pytest.mark.parametrize("activation", ["relu", "tanh"])
+def test_losses_with_kinks_go_down_alone(activation, loss):
+    for seed in range(6):
+        source = random.Random(seed)
+        rows = [[source.gauss(0, 1), source.gauss(0, 1)] for _ in range(12)]
+        targets = [source.choice([-1.0, 1.0]) if loss == "hinge" else a * b for a, b in rows]
+        model = nn.MLP(2, [4, 1], activation=activation, seed=seed)
+        history = nn.fit(model, rows, targets, loss=loss, optimiser="lbfgs", epochs=60, compiled=False)
+        losses = [*history.loss, model.evaluate(rows, targets, loss=loss)["loss"]]
+        assert all(after <= before * (1 + 1e-12) for before, after in itertools.pairwise(losses))
+
+
+def test_an_error_in_a_search_leaves_the_parameter_where_it_was():
+    x, calls = Var(3.0), []
+
+    def failing():
+        calls.append(x.value)
+        if len(calls) == 2:
+            raise RuntimeError("of the user's own")
+        return (x - 1.0) ** 4
+
+    with pytest.raises(RuntimeError, match="of the user's own"):
+        nn.LBFGS([x]).minimise(failing)
+    assert x.value == 3.0 != calls[1]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_they_are_not_taken_together_with_others(kind):
+    x, y = Var(1.0), Var(2.0)
+    with pytest.raises(
+        TypeError, match=r"Together expected optimisers that .* but got optimisers\[1\]=.*" + kind.__name__
+    ):
+        nn.Together(nn.SGD([x]), kind([y]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_rate_is_reduced_where_there_is_none(kind):
+    model = model_of()
+    before = model.state_dict()
+    with pytest.raises(
+        ValueError, match=f"ReduceOnPlateau expected an optimiser with a learning rate but got .*{kind.__name__}"
+    ):
+        nn.fit(model, ROWS, NUMBERS, optimiser=kind, epochs=9, callbacks=nn.ReduceOnPlateau(patience=1))
+    assert model.state_dict() == before

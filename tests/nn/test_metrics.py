@@ -228,3 +228,33 @@ def test_what_is_wrong_among_many_is_named_too():
         "loss": pytest.approx(model.evaluate(ROWS, [0, 1] * 10, "cross_entropy")["loss"], rel=1e-12),
         "<lambda>": 1.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("metrics", "message"),
+    [
+        ([lambda t, p: 1.0, lambda t, p: 2.0], "different name for each metric but got '<lambda>' twice; give a dict"),
+        ([functools.partial(nn.quantile, q=0.1), functools.partial(nn.quantile, q=0.9)], "but got 'quantile' twice"),
+        (["mae", lambda t, p: 1.0, functools.partial(nn.mae)], "but got 'mae' twice"),
+        ({1: "mae", "1": "mse"}, "but got '1' twice"),
+        ({"loss": "mae"}, "other names of metrics than epoch, .*, seconds but got 'loss'; give a dict"),
+        ({"seconds": "mae"}, "but got 'seconds'"),
+        ({"learning_rate": "mae"}, "but got 'learning_rate'"),
+        ({"validation_loss": "mae"}, "but got 'validation_loss'"),
+        ({"epoch": "mae"}, "but got 'epoch'"),
+    ],
+)
+def test_no_metric_hides_another_or_a_column(metrics, message):
+    model = nn.Neuron(2, seed=0)
+    before = model.state_dict()
+    with pytest.raises(ValueError, match=message):
+        nn.fit(model, CORNERS, XOR, epochs=2, metrics=metrics)
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(CORNERS, XOR, metrics=metrics)
+    assert model.state_dict() == before
+
+
+def test_a_function_with_options_has_its_name():
+    model = nn.Neuron(2, seed=0)
+    assert list(model.evaluate(CORNERS, XOR, metrics=functools.partial(nn.quantile, q=0.9))) == ["loss", "quantile"]
+    assert list(model.evaluate(CORNERS, XOR, metrics=["mae", nn.mae])) == ["loss", "mae"]

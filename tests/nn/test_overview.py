@@ -161,3 +161,29 @@ def test_an_optimiser_made_before_freezing_is_refused():
     model.layers[0].freeze()
     with pytest.raises(ValueError, match="some were frozen since it was made; make it anew"):
         nn.fit(model, ROWS, NUMBERS, optimiser=optimiser)
+
+
+def test_an_array_of_another_shape_loads_nothing():
+    numpy = pytest.importorskip("numpy")
+    for shape in [(3, 2), (1, 2), (2, 3), (2, 1), (2,), (2, 2, 1)]:
+        layer = nn.Layer(2, 2, seed=1)
+        before = layer.state_dict()
+        left = layer.load_state_dict({"weight": numpy.ones(shape), "bias": numpy.array([5.0, 6.0])}, strict=False)
+        assert left.unexpected == ["weight"]
+        assert left.missing == [name for name in before if "weights" in name]
+        assert layer.state_dict() == {**before, "neurons.0.bias": 5.0, "neurons.1.bias": 6.0}
+        with pytest.raises((ValueError, TypeError)):
+            layer.load_state_dict({"weight": numpy.ones(shape), "bias": numpy.ones(2)})
+    one = nn.Neuron(2, seed=1)
+    before = one.state_dict()
+    assert one.load_state_dict({"weights": numpy.ones(3), "bias": 4.0}, strict=False).unexpected == ["weights"]
+    assert one.state_dict() == {**before, "bias": 4.0}
+    assert one.load_state_dict({"weights": numpy.ones(2)}, strict=False).missing == ["bias"]
+    assert one.state_dict() == {"weights.0": 1.0, "weights.1": 1.0, "bias": 4.0}
+
+
+def test_a_var_in_a_state_is_asked_for_its_value():
+    with pytest.raises(
+        TypeError, match=r"^load_state_dict expected a plain number but got bias=Var\(.*; use its .value$"
+    ):
+        nn.Neuron(1).load_state_dict({"weights.0": 1.0, "bias": Var(2.0)})

@@ -292,6 +292,10 @@ def test_zero_epochs_change_nothing():
         ([10**400], [1.0], {}, ValueError, r"finite numbers but got X\[0\]=10+\.\.\. \(int\)"),
         ([[0.5, 10**400]], [1.0], {}, ValueError, r"finite numbers but got X\[0\]\[1\]=10+\.\.\. \(int\)"),
         (ROWS, NUMBERS, {"epochs": True}, ValueError, "whole number, 0 or above, but got epochs=True"),
+        (ROWS, NUMBERS, {"shuffle": "no"}, ValueError, "fit expected True or False but got shuffle='no'"),
+        (ROWS, NUMBERS, {"shuffle": None}, ValueError, "fit expected True or False but got shuffle=None"),
+        (ROWS, NUMBERS, {"sample_weight": 2.0}, TypeError, "a weight for each sample but got sample_weight=2.0"),
+        (ROWS, [Var(1.0)] * 20, {}, TypeError, r"plain number but got y\[0\]=Var\(1.0, .*; use its .value"),
         (ROWS, NUMBERS, {"tolerance": -1}, ValueError, "finite number, 0 or above, but got tolerance=-1"),
         (ROWS, NUMBERS, {"tolerance": math.nan}, ValueError, "tolerance=nan"),
         (ROWS, NUMBERS, {"metrics": 3}, TypeError, r"names of metrics, such as \['accuracy'\], .* but got metrics=3"),
@@ -380,3 +384,25 @@ def test_schedules_are_checked():
     with pytest.raises(ValueError, match=r"0 or above, but got lr\(2\)=-1.0"):
         optimiser.step()
     assert nn.warm_up(0.5, 2)(0) == 0.25
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_advice_names_the_loss_that_is_meant(compiled):
+    classes = [k % 2 for k in range(20)]
+    with pytest.raises(
+        ValueError, match=r'nested alike .*; loss="cross_entropy" takes a class for each row of scores$'
+    ):
+        nn.fit(model_of(outputs=3), ROWS, classes, epochs=1, compiled=compiled)
+    with pytest.raises(ValueError, match=r'or fit with loss="binary_cross_entropy_with_logits"$'):
+        nn.fit(
+            nn.Neuron(2, activation=None, seed=1),
+            ROWS,
+            classes,
+            epochs=1,
+            loss="binary_cross_entropy",
+            compiled=compiled,
+        )
+    with pytest.raises(ValueError, match="loss='cross_entropy' and a model with an output for each class"):
+        nn.fit(model_of(), ROWS, [k % 3 for k in range(20)], epochs=1, metrics="accuracy", compiled=compiled)
+    with pytest.raises(ValueError, match=r"nested alike .*\(float\)$"):
+        nn.fit(model_of(outputs=3), ROWS, NUMBERS, epochs=1, compiled=compiled)
