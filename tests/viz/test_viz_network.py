@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import chainrule as cr
 import pytest
 from chainrule import Var, nn, viz
+from chainrule.viz.drawing.measuring import label_size
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -113,6 +114,21 @@ def test_wide_layers_show_the_first_and_last_neurons() -> None:
     assert "25 more" in drawing.source and "85 more" in drawing.source
     assert len(places(drawing)) == 15 + 15 + 3
     assert len(lines_of(drawing)) == 15 * 15 + 15 * 3
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+@pytest.mark.parametrize(("inputs", "layers"), [(3, [17, 1]), (17, [3, 1]), (3, [4, 17]), (2, [20, 1]), (2, [4, 1])])
+def test_headings_stand_clear_of_neurons(direction: str, inputs: int, layers: list[int]) -> None:
+    """Of folded layers too, whose number of hidden neurons takes a place."""
+    source = viz.draw(nn.MLP(inputs, layers, activation="leaky_relu", seed=1), direction=direction).source
+    half = 72 * float(re.search(r'n1\.0"? \[.*? width=([\d.]+)', source, re.DOTALL)[1]) / 2  # type: ignore[index]
+    heads = re.findall(r'^\thead\d \[label=(<.*?>) class=heading.*?pos="(-?[\d.]+),(-?[\d.]+)"', source, re.MULTILINE)
+    assert len(heads) == 1 + len(layers)
+    for text, x, y in heads:
+        width, height = label_size(text, 11.0)
+        for name, (at_x, at_y) in places(viz.draw(nn.MLP(inputs, layers, seed=1), direction=direction)).items():
+            beside = abs(float(x) - at_x) >= width / 2 + half
+            assert beside or abs(float(y) - at_y) >= height / 2 + half, (text, name)
 
 
 def test_what_is_no_network_of_layers_is_refused() -> None:
