@@ -180,6 +180,23 @@ def test_several_outputs_are_drawn_together() -> None:
             viz.draw(wrong)
 
 
+def test_keys_name_results_without_a_label() -> None:
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    named = Var(1.0) * x
+    named.label = "own"
+    results = {"loss": x * y, "more": [x + y, {"b": x - y}], "named": named, "x again": x, 3: Var(5.0)}
+    source = viz.draw(results).source
+    for name in ("loss", "more[0]", "more[1][&#x27;b&#x27;]", "own", "x", "3"):
+        assert source.count(f"<b>{name}</b>") == 1
+    assert "named" not in source and "again" not in source
+    both = x / y
+    assert "<b>mean, best</b>" in viz.draw([both, {"mean": both, "best": both}]).source
+    assert "loss → whole" in viz.draw({"loss": both, "whole": both / 2.0}, highlight="loss").source
+    assert both.label is None
+    with pytest.raises(TypeError, match="draw expected a Var"):
+        viz.draw({"loss": x * y, "count": 3})
+
+
 def test_trainings_are_plotted(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=5, seed=0)
