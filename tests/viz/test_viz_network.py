@@ -214,6 +214,27 @@ def test_trainings_are_plotted(tmp_path: Path) -> None:
         viz.render(history, tmp_path / "loss.gif")
 
 
+def test_history_takes_options_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=5, seed=0)
+    assert viz.draw(history, of="seconds", ylabel="s", theme="dark").get_ylabel() == "s"
+    with pytest.raises(TypeError, match=r"draw expected of a History no options but of, ax, ylabel, theme .*digits=3"):
+        viz.draw(history, digits=3)
+    with pytest.raises(TypeError, match=r"render expected of a History no options but of, ylabel, theme .*ax=None"):
+        viz.render(history, tmp_path / "loss.svg", ax=None)
+    for function in (viz.draw, viz.render):
+        assert "History" in (function.__doc__ or "")
+
+
+def test_what_cannot_be_drawn_is_told_what_can(tmp_path: Path) -> None:
+    everything = "a Var, a list or dict of Vars, a model, a Program, a compiled function or a History"
+    for wrong in (nn.MLP, nn.History, cr.Program, Var, 3, "x", None):
+        with pytest.raises(TypeError, match=f"draw expected {everything} but got root="):
+            viz.draw(wrong)
+        with pytest.raises(TypeError, match=f"render expected {everything}, or a graphviz.Digraph, but got root="):
+            viz.render(wrong, tmp_path / "g.svg")
+
+
 def test_show_opens_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pygraphviz")
     opened: list[str] = []

@@ -44,8 +44,8 @@ class _Neuron:
 
 
 def is_model(root: Any) -> bool:
-    """Return whether something is a model and no graph."""
-    return callable(getattr(root, "named_parameters", None))
+    """Return whether something is a model and no graph; a class of models is none."""
+    return not isinstance(root, type) and callable(getattr(root, "named_parameters", None))
 
 
 def draw_network(model: Any, by: str, direction: str, theme: Theme, digits: int, reach: Any) -> graphviz.Digraph:

@@ -22,7 +22,9 @@ from chainrule.programs import Loop, Numbers, Place, View, number_names
 
 from ..theme import Role
 
-_DRAWN = "a Var, a list or dict of Vars, a model, a Program or a compiled function"
+DRAWN = "a Var, a list or dict of Vars, a model, a Program, a compiled function or a History"
+"""All that `chainrule.viz.draw` takes."""
+
 _DIGITS = re.compile(r"\d+")
 
 
@@ -106,13 +108,15 @@ def gather(source: Any) -> Picture:
         named = list(named_roots(source))
         roots = [root for _, root in named]
         if not roots or not all(isinstance(root, Var) for root in roots):
-            raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
+            raise TypeError(f"draw expected {DRAWN} but got {describe('root', source)}")
         nodes, places = _walk(roots, None)
         _call(nodes, [(name, places[id(root)]) for name, root in named if name and root.label is None])
         return Picture(nodes, tuple(dict.fromkeys([places[id(root)] for root in roots])), places, True)
     program = getattr(source, "program", source)
-    if not all(hasattr(program, part) for part in ("names", "constants", "steps", "outputs")):
-        raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
+    if isinstance(program, type) or not all(
+        hasattr(program, part) for part in ("names", "constants", "steps", "outputs")
+    ):
+        raise TypeError(f"draw expected {DRAWN} but got {describe('root', source)}")
     return _gather_program(program)
 
 
