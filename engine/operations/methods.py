@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..misspelt import FIELDS, advice
+from ..misspelt import FIELDS, FUNCTIONS, advice
 from .primitive import PRIMITIVES, Primitive, on_register
 
 comparisons: dict[str, Callable[[Any, Any], Any]] = {
@@ -48,7 +48,9 @@ def method_or_advice(name: str, kind: str) -> Callable[..., Any]:
     """Return the row or function for a method name; `AttributeError` says what may have been meant."""
     function = method_named(name)
     if function is None:
-        raise AttributeError(f"{kind!r} object has no attribute {name!r}{advice(name, FIELDS, ())}")
+        meant = FUNCTIONS.get(name, "")
+        others = {name: f"{meant}()"} if method_named(meant) else FIELDS
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}{advice(name, others, ())}")
     return function
 
 
