@@ -86,7 +86,32 @@ NAMES = {
     "lm": "LevenbergMarquardt",
     "acc": "accuracy",
 }
+# Of viz, and of what draws graphs elsewhere.
+PICTURES = {
+    "draw_dot": "draw",
+    "make_dot": "draw",
+    "to_dot": "draw",
+    "plot": "draw",
+    "visualize": "draw",
+    "plot_model": "draw",
+    "save": "render",
+    "savefig": "render",
+    "plot_loss": "plot_history",
+    "plot_boundary": "plot_decision_boundary",
+    "latex": "formula",
+}
+# Arguments of functions.
+ARGUMENTS = {
+    "min": "low",
+    "max": "high",
+    "a_min": "low",
+    "a_max": "high",
+    "lower": "low",
+    "upper": "high",
+    "negative_slope": "slope",
+}
 FIELDS = {
+    "_op": "op",
     "data": "value",
     "val": "value",
     "gradient": "grad",
@@ -112,10 +137,30 @@ def advice(name: str, others: dict[str, str], own: Iterable[str], prefix: str = 
     '; did you mean log?'
     >>> advice("sigmoyd", FUNCTIONS, ["sigmoid", "sin"], "chainrule.")
     '; did you mean chainrule.sigmoid?'
+    >>> advice("LeakyReLU", FUNCTIONS, ["elu", "leaky_relu"])
+    '; did you mean leaky_relu?'
     """
-    if name.startswith("__"):
-        return ""
+    meant = "" if name.startswith("__") else others.get(name) or next(iter(near(name, own)), "")
+    if not meant and not name.startswith("__"):
+        meant = next((right for wrong, right in others.items() if _plain(wrong) == _plain(name)), "")
+    return f"; did you mean {prefix}{meant}?" if meant else ""
+
+
+def near(name: str, own: Iterable[str], most: int = 1) -> list[str]:
+    """Return the names that are spelt nearly so, best first; only those that differ in capitals and strokes if any do.
+
+    >>> near("Relu", ["elu", "relu", "selu"], 3), near("tahn", ["tanh", "tan", "sin"], 3)
+    (['relu'], ['tan', 'tanh'])
+    """
     import difflib  # for this one moment: `import chainrule` stays light
 
-    meant = others.get(name) or next(iter(difflib.get_close_matches(name, list(own), n=1, cutoff=0.7)), "")
-    return f"; did you mean {prefix}{meant}?" if meant else ""
+    plain: dict[str, list[str]] = {}
+    for known in own:
+        plain.setdefault(_plain(known), []).append(known)
+    wanted = _plain(name)
+    found = [wanted] if wanted in plain else difflib.get_close_matches(wanted, plain, n=most, cutoff=0.7)
+    return [known for word in found for known in plain[word]][:most]
+
+
+def _plain(name: str) -> str:
+    return name.replace("_", "").lower()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable
 from typing import Any
 
 import chainrule
 from chainrule import Var
 from chainrule.errors import describe
+from chainrule.misspelt import FUNCTIONS, near
 
 Activation = Callable[[Any], Any]
 
@@ -45,8 +45,9 @@ def find_activation(activation: str | Activation | None) -> Activation:
         return linear
     function: Any = getattr(chainrule, activation, None)
     if not _takes_one_number(function):
-        likely = difflib.get_close_matches(activation, ["linear", *dir(chainrule)], n=10)
-        likely = [name for name in likely if name == "linear" or _takes_one_number(getattr(chainrule, name))]
+        elsewhere = FUNCTIONS.get(activation.lower())
+        likely = [elsewhere] if elsewhere else near(activation, ["linear", *dir(chainrule)], 10)
+        likely = [name for name in likely if name == "linear" or _takes_one_number(getattr(chainrule, name, None))]
         guesses = " or ".join(repr(name) for name in likely[:2])
         advice = f"; did you mean {guesses}?" if likely else "; or give the function itself"
         raise ValueError(

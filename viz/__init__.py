@@ -8,6 +8,10 @@
 'digraph "Computation graph of 9 nodes" {'
 """
 
+from typing import NoReturn
+
+from chainrule import misspelt as _misspelt
+
 from .drawing import to_svg as to_svg
 from .formulas import chain as chain
 from .formulas import formula as formula
@@ -24,3 +28,10 @@ from .showing import draw as draw
 from .showing import mimebundle as mimebundle
 from .showing import render as render
 from .showing import show as show
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Say of a name that is missing which one may have been meant."""
+    own = [known for known in globals() if not known.startswith("_")]
+    advice = _misspelt.advice(name, _misspelt.PICTURES, own, "viz.")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}{advice}")

@@ -15,6 +15,7 @@ from typing import Any
 import chainrule
 from chainrule import MissingDependencyError, Var
 from chainrule.errors import describe
+from chainrule.operations import PARTS
 
 from .formulas import CONSTANTS, ExpressionError, chain, evaluate, formula, functions, number, variables
 from .pages import explain, playground
@@ -199,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="chainrule",
         description="Compute an expression, its derivatives, and pictures of how they come about.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=_EXAMPLES + _listed(functions()),
+        epilog=_EXAMPLES + _listed([name for name in functions() if name not in PARTS]),
     )
     parser.add_argument("--version", action="version", version=f"chainrule {chainrule.__version__}")
     commands = parser.add_subparsers(
@@ -217,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
             help=summary,
             description=f"{summary[0].upper()}{summary[1:]}.",
             formatter_class=argparse.RawDescriptionHelpFormatter,
-            epilog=_EXAMPLES + _listed(functions()),
+            epilog=_EXAMPLES + _listed([name for name in functions() if name not in PARTS]),
         )
         command.add_argument("expression", metavar="EXPRESSION", help='such as "(x**2 + 3)**2 + y"')
         command.add_argument("values", metavar="name=value", nargs="*", help="the value of each variable")

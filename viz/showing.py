@@ -23,7 +23,10 @@ from .plots import figure_of, is_history, plot_history
 @functools.wraps(drawing.draw)
 def draw(root: Any, **options: Any) -> Any:
     """Draw what `chainrule.viz.drawing.draw` draws, or plot the history of a training."""
-    return plot_history(root, **options) if is_history(root) else drawing.draw(root, **options)
+    if not is_history(root):
+        return drawing.draw(root, **options)
+    _check_options("draw", options, ("of", "ax", "ylabel", "theme"))
+    return plot_history(root, **options)
 
 
 @functools.wraps(drawing.render)
@@ -31,6 +34,7 @@ def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     """Write what `chainrule.viz.drawing.render` writes, or the plot of a training."""
     if not is_history(root):
         return drawing.render(root, path, **options)
+    _check_options("render", options, ("of", "ylabel", "theme"))
     target = drawing.picture_target("render", path)
     content = _plotted(root, target.suffix[1:].lower(), options)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -78,6 +82,14 @@ def show(root: Any, **options: Any) -> Path:
     if not webbrowser.open(target.resolve().as_uri()):
         raise RuntimeError(f"show found no browser to open; the picture is {target}")
     return target
+
+
+def _check_options(reader: str, options: dict[str, Any], known: tuple[str, ...]) -> None:
+    """Raise an error that says what the plot of a training can be told."""
+    for name in options.keys() - set(known):
+        raise TypeError(
+            f"{reader} expected of a History no options but {', '.join(known)} but got {describe(name, options[name])}"
+        )
 
 
 def _plotted(history: Any, picture_format: str, options: dict[str, Any]) -> bytes:

@@ -513,13 +513,13 @@ class Var:
             return _unary(_ABS, x, self, 1.0)
         return _unary(_ABS, -x, self, -1.0) if x < 0.0 else _unary(_ABS, x * x, self, x)
 
-    def maximum(self, other: Any) -> Any:
+    def maximum(self, y: Any) -> Any:
         """Return the greater of two."""
-        return _extremum(_MAXIMUM, self, other, True)
+        return _extremum(_MAXIMUM, self, y, True)
 
-    def minimum(self, other: Any) -> Any:
+    def minimum(self, y: Any) -> Any:
         """Return the lesser of two."""
-        return _extremum(_MINIMUM, self, other, False)
+        return _extremum(_MINIMUM, self, y, False)
 
     # ---- functions, methods and NumPy ----
 

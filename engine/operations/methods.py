@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from ..misspelt import FIELDS, advice
+from ..misspelt import FIELDS, FUNCTIONS, advice
 from .primitive import PRIMITIVES, Primitive, on_register
 
 comparisons: dict[str, Callable[[Any, Any], Any]] = {
@@ -48,7 +48,9 @@ def method_or_advice(name: str, kind: str) -> Callable[..., Any]:
     """Return the row or function for a method name; `AttributeError` says what may have been meant."""
     function = method_named(name)
     if function is None:
-        raise AttributeError(f"{kind!r} object has no attribute {name!r}{advice(name, FIELDS, ())}")
+        meant = FUNCTIONS.get(name, "")
+        others = {name: f"{meant}()"} if method_named(meant) else FIELDS
+        raise AttributeError(f"{kind!r} object has no attribute {name!r}{advice(name, others, ())}")
     return function
 
 
@@ -102,8 +104,8 @@ def _missing(name: str, kind: str, self: Any) -> Any:
 def method_of(function: Callable[..., Any], name: str) -> Callable[..., Any]:
     """Return the method that represents a row, or a function of one number, in a class."""
 
-    def own(self: Any, *args: Any) -> Any:
-        return function(self, *args)
+    def own(self: Any, *args: Any, **named: Any) -> Any:
+        return function(self, *args, **named)
 
     own.__name__ = name
     own.__doc__ = function.__doc__

@@ -20,7 +20,7 @@ except ImportError:
 from ..data import number_in, to_float, truth
 from ..errors import describe as describe
 from ..pickling import Reduced, pickled_as, unpickled
-from .signatures import PLACE, Arguments, parameter
+from .signatures import PLACE, Arguments, bound, parameter
 
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
@@ -182,13 +182,7 @@ class Primitive:
 
     def placed(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[Any, ...]:
         """Put arguments given by name at their places."""
-        try:
-            bound = self.signature().bind(*args, **named)
-        except TypeError as error:
-            names = ", ".join(self.argument_names)
-            raise TypeError(f"{self.name} expected its arguments ({names}), each once, but: {error}") from None
-        bound.apply_defaults()
-        return bound.args
+        return bound(self.name, self.signature(), args, named)
 
     def apply(self, args: tuple[Any, ...]) -> Any:
         """Evaluate on floats, or delegate to the number type of an argument."""

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from typing import Any
+
+from ..misspelt import ARGUMENTS, advice
 
 ARGUMENT, PLACE = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY
 OPTION = inspect.Parameter.KEYWORD_ONLY
@@ -37,3 +40,21 @@ class Arguments:
 def parameter(name: str, default: Any = inspect.Parameter.empty, kind: Any = ARGUMENT) -> inspect.Parameter:
     """Describe one argument of a signature."""
     return inspect.Parameter(name, kind, default=default)
+
+
+def bound(
+    function: str, signature: inspect.Signature, args: tuple[Any, ...], named: Mapping[str, Any]
+) -> tuple[Any, ...]:
+    """Return all arguments in order, those given by name and the defaults too; `function` is named in errors."""
+    own = list(signature.parameters)
+    expected = f"{function} expected its arguments ({', '.join(own)}), each once, but"
+    for name in named:
+        if name not in own:
+            others = {wrong: right for wrong, right in ARGUMENTS.items() if right in own}
+            raise TypeError(f"{expected} got {name!r}{advice(name, others, own)}")
+    try:
+        taken = signature.bind(*args, **named)
+    except TypeError as error:
+        raise TypeError(f"{expected}: {error}") from None
+    taken.apply_defaults()
+    return taken.args

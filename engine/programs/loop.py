@@ -70,7 +70,8 @@ class Loop(Structural):
         stacked = [(length, *shape) for shape in given[carry : carry + self.stacked]] if kind != CALL else given
         self._begin(kind, len(body.names), (*given[:carry], *stacked, *given[carry + self.stacked :]))
         self.is_branch = kind == WHILE and length == 1
-        self.symbol = f"{'when' if self.is_branch else kind} {body.name}{f' × {length}' if length != 1 else ''}"
+        ran = f"when {self.condition.name}:" if self.is_branch and self.condition is not None else kind
+        self.symbol = f"{ran} {body.name}{f' × {length}' if length != 1 else ''}"
         self.__doc__ = f"Run {body.name}."
 
     @property

@@ -9,7 +9,7 @@ from pathlib import Path
 import chainrule
 import numpy as np
 import pytest
-from chainrule import Var, nn
+from chainrule import Var, nn, viz
 from chainrule.viz.command import main
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 @pytest.mark.parametrize(
     ("name", "meant"),
-    [("ln", "log"), ("max", "maximum"), ("jit", "compile"), ("arctan", "atan"), ("sigmoyd", "sigmoid")],
+    [("ln", "log"), ("max", "maximum"), ("jit", "compile"), ("arctan", "atan"), ("sigmoyd", "sigmoid")]
+    + [("Relu", "relu"), ("ReLU", "relu"), ("LeakyReLU", "leaky_relu"), ("var", "Var"), ("Ln", "log")],
 )
 def test_a_function_under_another_name(name, meant):
     with pytest.raises(AttributeError, match=rf"did you mean chainrule\.{meant}\?"):
@@ -25,7 +26,9 @@ def test_a_function_under_another_name(name, meant):
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("Linear", "Layer"), ("ReLU", "MLP"), ("MSELoss", "mse"), ("Adamm", "Adam")]
+    ("name", "meant"),
+    [("Linear", "Layer"), ("ReLU", "MLP"), ("MSELoss", "mse"), ("Adamm", "Adam")]
+    + [("mlp", "MLP"), ("linear", "Layer"), ("adamw", "AdamW")],
 )
 def test_a_layer_under_another_name(name, meant):
     with pytest.raises(AttributeError, match=rf"did you mean nn\.{meant}"):
@@ -33,7 +36,9 @@ def test_a_layer_under_another_name(name, meant):
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"), [("data", "value"), ("val", "value"), ("gradient", "grad"), ("_prev", "parents")]
+    ("name", "meant"),
+    [("data", "value"), ("val", "value"), ("gradient", "grad"), ("_prev", "parents"), ("_op", "op")]
+    + [("ln", r"log\(\)"), ("clamp", r"clip\(\)"), ("backprop", r"backward\(\)")],
 )
 def test_a_field_under_another_name(name, meant):
     x = Var(2.0)
@@ -42,8 +47,37 @@ def test_a_field_under_another_name(name, meant):
     assert not hasattr(x, name)
 
 
+@pytest.mark.parametrize(
+    ("name", "meant"), [("draw_dot", "draw"), ("plot_histroy", "plot_history"), ("Draw", "draw"), ("save", "render")]
+)
+def test_a_picture_under_another_name(name, meant):
+    with pytest.raises(AttributeError, match=rf"viz' has no attribute '{name}'; did you mean viz\.{meant}\?"):
+        getattr(viz, name)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("TanH", "tanh"), ("LeakyReLU", "leaky_relu"), ("Linear", "linear"), ("swish", "silu")]
+)
+def test_an_activation_under_another_name(name, meant):
+    with pytest.raises(ValueError, match=rf"got activation='{name}' \(str\); did you mean '{meant}'\?$"):
+        nn.Neuron(2, activation=name)
+
+
+def test_an_argument_under_another_name():
+    for wrong, message in (
+        (lambda x: chainrule.clip(x, min=0), r"clip .*\(x, low, high\), each once, but got 'min'; did you mean low\?"),
+        (lambda x: chainrule.clip(x, a_max=0, low=1), r"but got 'a_max'; did you mean high\?"),
+        (lambda x: chainrule.leaky_relu(x, negative_slope=1), r"but got 'negative_slope'; did you mean slope\?"),
+        (lambda x: chainrule.leaky_relu(x, slop=1), r"but got 'slop'; did you mean slope\?"),
+        (lambda x: chainrule.sin(x, min=1), r"sin expected its arguments \(x\), each once, but got 'min'$"),
+    ):
+        for x in (3.0, Var(3.0)):
+            with pytest.raises(TypeError, match=message):
+                wrong(x)
+
+
 def test_what_is_no_name_of_anything_gets_no_advice():
-    for owner in (chainrule, nn, Var(1.0)):
+    for owner in (chainrule, nn, viz, Var(1.0)):
         with pytest.raises(AttributeError) as caught:
             owner.xyzzy  # noqa: B018
         assert "did you mean" not in str(caught.value)
@@ -274,3 +308,13 @@ def test_classes_by_their_names():
             TypeError, match=r"y\[0\]='cat' \(str\); number the classes 0, 1, 2 \.\.\., or use MLPClass"
         ):
             nn.fit(nn.MLP(1, [2]), [[1.0], [2.0]], y, loss="cross_entropy", epochs=1)
+
+
+def test_methods_take_the_names_that_functions_take():
+    x = Var(-1.0)
+    assert x.leaky_relu(slope=0.2).value == -0.2
+    assert Var(3.0).maximum(y=4.0).value == 4.0
+    assert Var(3.0).clip(low=0.0, high=1.0).value == Var(3.0).clip(0.0, high=1.0).value == 1.0
+    assert chainrule.trace(lambda x: x.leaky_relu(slope=0.2), 1.0)(-1.0) == -0.2
+    with pytest.raises(TypeError, match=r"^leaky_relu expected its arguments \(x, slope\)"):
+        x.leaky_relu(slop=0.2)

@@ -313,7 +313,7 @@ def test_themes() -> None:
 @pytest.mark.parametrize("root", ["x", 1.0, None, [1.0]])
 def test_root_must_be_a_var(root: object) -> None:
     kind = type(root).__name__
-    wanted = "a Var, a list or dict of Vars, a model, a Program or a compiled function"
+    wanted = "a Var, a list or dict of Vars, a model, a Program, a compiled function or a History"
     with pytest.raises(TypeError, match=rf"draw expected {wanted} but got root=.* \({kind}\)"):
         viz.draw(root)  # type: ignore[arg-type]
     for write in (viz.to_svg, lambda root: viz.render(root, "never.svg")):

@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 import chainrule as cr
 import pytest
 from chainrule import Var, nn, viz
+from chainrule.viz.drawing.measuring import label_size
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -115,6 +116,21 @@ def test_wide_layers_show_the_first_and_last_neurons() -> None:
     assert len(lines_of(drawing)) == 15 * 15 + 15 * 3
 
 
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+@pytest.mark.parametrize(("inputs", "layers"), [(3, [17, 1]), (17, [3, 1]), (3, [4, 17]), (2, [20, 1]), (2, [4, 1])])
+def test_headings_stand_clear_of_neurons(direction: str, inputs: int, layers: list[int]) -> None:
+    """Of folded layers too, whose number of hidden neurons takes a place."""
+    source = viz.draw(nn.MLP(inputs, layers, activation="leaky_relu", seed=1), direction=direction).source
+    half = 72 * float(re.search(r'n1\.0"? \[.*? width=([\d.]+)', source, re.DOTALL)[1]) / 2  # type: ignore[index]
+    heads = re.findall(r'^\thead\d \[label=(<.*?>) class=heading.*?pos="(-?[\d.]+),(-?[\d.]+)"', source, re.MULTILINE)
+    assert len(heads) == 1 + len(layers)
+    for text, x, y in heads:
+        width, height = label_size(text, 11.0)
+        for name, (at_x, at_y) in places(viz.draw(nn.MLP(inputs, layers, seed=1), direction=direction)).items():
+            beside = abs(float(x) - at_x) >= width / 2 + half
+            assert beside or abs(float(y) - at_y) >= height / 2 + half, (text, name)
+
+
 def test_what_is_no_network_of_layers_is_refused() -> None:
     class Line(nn.Module):
         def __init__(self) -> None:
@@ -164,6 +180,23 @@ def test_several_outputs_are_drawn_together() -> None:
             viz.draw(wrong)
 
 
+def test_keys_name_results_without_a_label() -> None:
+    x, y = Var(2.0, label="x"), Var(3.0, label="y")
+    named = Var(1.0) * x
+    named.label = "own"
+    results = {"loss": x * y, "more": [x + y, {"b": x - y}], "named": named, "x again": x, 3: Var(5.0)}
+    source = viz.draw(results).source
+    for name in ("loss", "more[0]", "more[1][&#x27;b&#x27;]", "own", "x", "3"):
+        assert source.count(f"<b>{name}</b>") == 1
+    assert "named" not in source and "again" not in source
+    both = x / y
+    assert "<b>mean, best</b>" in viz.draw([both, {"mean": both, "best": both}]).source
+    assert "loss → whole" in viz.draw({"loss": both, "whole": both / 2.0}, highlight="loss").source
+    assert both.label is None
+    with pytest.raises(TypeError, match="draw expected a Var"):
+        viz.draw({"loss": x * y, "count": 3})
+
+
 def test_trainings_are_plotted(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=5, seed=0)
@@ -179,6 +212,27 @@ def test_trainings_are_plotted(tmp_path: Path) -> None:
     assert list(nn.History(history.model)._repr_mimebundle_()) == ["text/plain"]
     with pytest.raises(ValueError, match=r"ending in one of \.svg, \.png, \.pdf"):
         viz.render(history, tmp_path / "loss.gif")
+
+
+def test_history_takes_options_of_its_own(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    history = nn.fit(nn.Neuron(1, seed=0), [0.0, 1.0, 2.0], [0.0, 0.4, 0.7], epochs=5, seed=0)
+    assert viz.draw(history, of="seconds", ylabel="s", theme="dark").get_ylabel() == "s"
+    with pytest.raises(TypeError, match=r"draw expected of a History no options but of, ax, ylabel, theme .*digits=3"):
+        viz.draw(history, digits=3)
+    with pytest.raises(TypeError, match=r"render expected of a History no options but of, ylabel, theme .*ax=None"):
+        viz.render(history, tmp_path / "loss.svg", ax=None)
+    for function in (viz.draw, viz.render):
+        assert "History" in (function.__doc__ or "")
+
+
+def test_what_cannot_be_drawn_is_told_what_can(tmp_path: Path) -> None:
+    everything = "a Var, a list or dict of Vars, a model, a Program, a compiled function or a History"
+    for wrong in (nn.MLP, nn.History, cr.Program, Var, 3, "x", None):
+        with pytest.raises(TypeError, match=f"draw expected {everything} but got root="):
+            viz.draw(wrong)
+        with pytest.raises(TypeError, match=f"render expected {everything}, or a graphviz.Digraph, but got root="):
+            viz.render(wrong, tmp_path / "g.svg")
 
 
 def test_show_opens_a_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -266,6 +266,42 @@ def test_broken_dot_gives_way_to_pygraphviz(tmp_path: Path, monkeypatch: pytest.
 
 
 @needs_renderer
+@pytest.mark.skipif(importlib.util.find_spec("pygraphviz") is None, reason="pygraphviz is not installed")
+def test_drawing_renders_itself_without_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the methods that every `graphviz.Digraph` has."""
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    monkeypatch.chdir(tmp_path)
+    drawing = viz.draw(example())
+    assert drawing.pipe("svg", encoding="utf-8") == viz.to_svg(example()) == drawing.pipe(format="svg").decode()
+    assert drawing.pipe().startswith(b"%PDF")
+    assert drawing.render("g") == "g.pdf" and Path("g.pdf").read_bytes().startswith(b"%PDF")
+    assert Path("g").read_text("utf-8") == drawing.source
+    written = viz.draw(example()).render("graph.gv", directory="new", format="png", cleanup=True)
+    assert Path(written) == Path("new/graph.gv.png") and Path(written).read_bytes().startswith(b"\x89PNG")
+    assert not Path("new/graph.gv").exists()
+    assert viz.draw(example()).render(outfile="out.svg") == "out.svg"
+    assert Path("out.svg").read_text("utf-8") == viz.to_svg(example())
+    opened: list[str] = []
+    monkeypatch.setattr(graphviz, "view", lambda path, quiet: opened.append(path))
+    assert viz.draw(example()).view("seen") == "seen.pdf" and opened == ["seen.pdf"]
+    for needs_program in (lambda: drawing.pipe("svg", engine="neato"), lambda: drawing.render("h", engine="neato")):
+        with pytest.raises(graphviz.ExecutableNotFound) as caught:
+            needs_program()
+        assert caught.value.__notes__ == ["engine needs it; viz.render(drawing, 'graph.svg') does not"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the stand-in for dot is a shell script")
+def test_drawing_renders_itself_by_dot_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "dot"
+    program.write_text('#!/bin/sh\ncase "$*" in *-O*) echo picture > g.pdf ;; *) echo picture ;; esac\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    drawing = viz.draw(example())
+    assert drawing.pipe("svg") == b"picture\n"
+    assert drawing.render("g") == "g.pdf" and Path("g.pdf").read_text() == "picture\n"
+
+
 def test_notebook_shows_text_and_picture() -> None:
     z = example()
     bundle = viz.mimebundle(z)

@@ -46,10 +46,11 @@ def draw(
     can be added before it goes to `render`.
 
     Args:
-        root: the Var whose graph to draw, or a list, tuple or dict of several, nested at will; or a `Program`, or a
-            compiled function. In a program a loop is one box; what it runs is a program, too, and drawn by
-            ``draw(program.steps[k].op.body)``. Or a model of `nn`: its neurons by layer, its weights as lines, and for
-            two inputs what each neuron makes of them.
+        root: the Var whose graph to draw, or a list, tuple or dict of several, nested at will; keys of a dict are the
+            names of results without a label. Or a `Program`, or a compiled function: a loop is one box; what it runs
+            is a program, too, and drawn by ``draw(program.steps[k].op.body)``. Or a model of `nn`: its neurons by
+            layer, its weights as lines, and for two inputs what each neuron makes of them. Or the History of a
+            training: its losses are plotted, by the options of `plot_history` (`of`, `ax`, `ylabel`, `theme`), on axes.
         direction: where the computation flows: "LR" for left to right, "RL", "TB" for top to bottom, "BT".
         show: what to write: any of "label", "value", "grad", and "partials", the local derivatives, at the edges.
         collapse: "neuron", "layer" or "module" folds each of these parts of a model to one node with counts. A

@@ -14,6 +14,7 @@ from chainrule.errors import describe
 from .dot import draw
 from .layout import laid_out
 from .network import is_model
+from .picture import DRAWN
 from .themed import follow_reader
 
 FORMATS = ("svg", "png", "pdf")
@@ -23,10 +24,11 @@ def render(root: Any, path: str | os.PathLike[str], **options: Any) -> Path:
     """Write the graph below `root` as a picture and return its path.
 
     Args:
-        root: a Var, or another thing that `draw` takes, or what it made of one.
+        root: what `draw` takes: a Var, lists and dicts of them, a model, a `Program`, a compiled function, or the
+            History of a training; or what it made of one.
         path: where to write; its suffix chooses the format: ``.svg``, ``.png`` or ``.pdf``. Folders that are
             missing are made. The file is there whole or not at all.
-        options: those of `draw`, where `root` is not drawn yet.
+        options: those of `draw`, where `root` is not drawn yet; of a History `of`, `ylabel` and `theme`.
 
     Raises `MissingDependencyError`, which says what to install, where there is neither ``dot`` nor pygraphviz,
     and `RuntimeError` with Graphviz's own words where it fails.
@@ -71,15 +73,11 @@ def to_svg(root: Any, **options: Any) -> str:
 
 
 def _digraph(function: str, root: Any, options: dict[str, Any]) -> graphviz.Digraph:
-    if (
-        isinstance(root, Var | list | tuple | dict)
-        or is_model(root)
-        or hasattr(root, "steps")
-        or hasattr(root, "program")
-    ):
+    is_program = not isinstance(root, type) and (hasattr(root, "steps") or hasattr(root, "program"))
+    if isinstance(root, Var | list | tuple | dict) or is_model(root) or is_program:
         return draw(root, **options)
     if not isinstance(root, graphviz.Digraph):
-        raise TypeError(f"{function} expected a Var, a model or a graphviz.Digraph but got {describe('root', root)}")
+        raise TypeError(f"{function} expected {DRAWN}, or a graphviz.Digraph, but got {describe('root', root)}")
     if options:
         got = ", ".join(options)
         raise TypeError(f"{function} expected no options with a graphviz.Digraph but got {got}; give them to draw")

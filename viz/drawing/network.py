@@ -15,6 +15,7 @@ from chainrule.errors import describe
 
 from ..theme import Theme, mix
 from .cards import markup, stacked, tooltip
+from .measuring import label_size
 from .units import UnitPath, part_at, path_of
 from .writer import NODE, Drawing
 
@@ -43,8 +44,8 @@ class _Neuron:
 
 
 def is_model(root: Any) -> bool:
-    """Return whether something is a model and no graph."""
-    return callable(getattr(root, "named_parameters", None))
+    """Return whether something is a model and no graph; a class of models is none."""
+    return not isinstance(root, type) and callable(getattr(root, "named_parameters", None))
 
 
 def draw_network(model: Any, by: str, direction: str, theme: Theme, digits: int, reach: Any) -> graphviz.Digraph:
@@ -142,13 +143,17 @@ class _Network:
         """Return where the shown neurons of a layer stand, along and across."""
         shown = self.shown[k]
         pitch = self.size + _ROOM
-        gaps = len(shown) < len(self.layers[k])
-        rows = len(shown) + gaps
+        rows = self._rows(k)
+        gaps = rows - len(shown)
         half = (len(shown) + 1) // 2 if gaps else rows
         return {
             number: (self._along(k), (row + (gaps and row >= half) - (rows - 1) / 2) * pitch)
             for row, number in enumerate(shown)
         }
+
+    def _rows(self, k: int) -> int:
+        """Return how many places a layer takes: one for each shown neuron, and one for all that are not."""
+        return len(self.shown[k]) + (len(self.shown[k]) < len(self.layers[k]))
 
     def _along(self, k: int) -> float:
         most = max(map(len, self.shown))
@@ -165,8 +170,10 @@ class _Network:
         names = dict.fromkeys([_activation_name(neuron) for neuron in layer]) if k else {}
         told = ", ".join(filter(None, names))
         text = f"layer {k}" + (f"<br/>{markup(told)}" if told else "") if k else "inputs"
-        # Beside a layer from left to right in the others.
-        across = max(map(len, self.shown)) * (self.size + _ROOM) / 2 + 1.5 * _ROOM
+        # Clear of the first neuron of the longest layer; beside it where layers stand as rows.
+        width, height = label_size(f"<{text}>", 11.0)
+        across = max(map(self._rows, range(len(self.layers)))) * (self.size + _ROOM) / 2
+        across += (width if self.upright else height) / 2 + _ROOM / 2
         style = {"shape": "plain", "style": "", "fontcolor": self.theme.quiet, "fontsize": "11", "class": "heading"}
         drawing.node(f"head{k}", f"<{text}>", _attributes=style | {"pos": self._at(self._along(k), -across)})
         hidden = len(layer) - len(self.shown[k])

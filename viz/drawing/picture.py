@@ -11,7 +11,7 @@ import gc
 import itertools
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -22,7 +22,9 @@ from chainrule.programs import Loop, Numbers, Place, View, number_names
 
 from ..theme import Role
 
-_DRAWN = "a Var, a list or dict of Vars, a model, a Program or a compiled function"
+DRAWN = "a Var, a list or dict of Vars, a model, a Program, a compiled function or a History"
+"""All that `chainrule.viz.draw` takes."""
+
 _DIGITS = re.compile(r"\d+")
 
 
@@ -103,32 +105,47 @@ def gather(source: Any) -> Picture:
     (1,)
     """
     if isinstance(source, Var | list | tuple | dict):
-        roots = list(roots_of(source))
+        named = list(named_roots(source))
+        roots = [root for _, root in named]
         if not roots or not all(isinstance(root, Var) for root in roots):
-            raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
+            raise TypeError(f"draw expected {DRAWN} but got {describe('root', source)}")
         nodes, places = _walk(roots, None)
+        _call(nodes, [(name, places[id(root)]) for name, root in named if name and root.label is None])
         return Picture(nodes, tuple(dict.fromkeys([places[id(root)] for root in roots])), places, True)
     program = getattr(source, "program", source)
-    if not all(hasattr(program, part) for part in ("names", "constants", "steps", "outputs")):
-        raise TypeError(f"draw expected {_DRAWN} but got {describe('root', source)}")
+    if isinstance(program, type) or not all(
+        hasattr(program, part) for part in ("names", "constants", "steps", "outputs")
+    ):
+        raise TypeError(f"draw expected {DRAWN} but got {describe('root', source)}")
     return _gather_program(program)
 
 
-def roots_of(source: Any) -> Iterator[Any]:
-    """Yield what lists, tuples and dicts hold, however deep, from the first to the last.
+def named_roots(source: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what lists, tuples and dicts hold, however deep, from the first to the last, with its name by dict keys.
 
-    >>> list(roots_of({"a": [1, (2, 3)], "b": 4}))
-    [1, 2, 3, 4]
+    >>> list(named_roots({"a": [1, (2, 3)], "b": 4}))
+    [('a[0]', 1), ('a[1][0]', 2), ('a[1][1]', 3), ('b', 4)]
+    >>> list(named_roots([1, {"b": 2}]))
+    [('', 1), ('b', 2)]
     """
-    pending = [source]
+    pending = [("", source)]
     while pending:
-        item = pending.pop()
+        name, item = pending.pop()
         if isinstance(item, dict):
-            pending += reversed(list(item.values()))
+            pending += [(f"{name}[{key!r}]" if name else str(key), inner) for key, inner in reversed(item.items())]
         elif isinstance(item, list | tuple):
-            pending += reversed(item)
+            pending += [(name and f"{name}[{k}]", item[k]) for k in range(len(item) - 1, -1, -1)]
         else:
-            yield item
+            yield name, item
+
+
+def _call(nodes: list[Node], named: Iterable[tuple[str, int]]) -> None:
+    """Label nodes, given by their places, with all the names that each has."""
+    called: dict[int, list[str]] = {}
+    for name, place in named:
+        called.setdefault(place, []).append(name)
+    for place, names in called.items():
+        nodes[place] = nodes[place]._replace(label=", ".join(names))
 
 
 def _gather_program(program: Any) -> Picture:
@@ -168,13 +185,9 @@ def _gather_program(program: Any) -> Picture:
         nodes.append(Node("step" if outputs.isdisjoint(own) else "root", math.nan, None, None, op, tuple(found)))
     roots = [find(number) for number in program.outputs]
     if len(roots) > 1:
-        called: dict[int, list[str]] = {}
-        for own_roots, name in zip(roots, number_names("result", program.result), strict=True):
-            for root in own_roots:
-                called.setdefault(root, []).append(name)
-        for root, names in called.items():
-            if nodes[root].role == "root":
-                nodes[root] = nodes[root]._replace(label=", ".join(names))
+        names = number_names("result", program.result)
+        named = [(name, root) for own_roots, name in zip(roots, names, strict=True) for root in own_roots]
+        _call(nodes, [(name, root) for name, root in named if nodes[root].role == "root"])
     return Picture(nodes, tuple(itertools.chain(*roots)), {}, False)
 
 

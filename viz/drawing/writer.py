@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, cast
 
 import graphviz
 from chainrule import Primitive
+from chainrule.data import write_whole
 
 from ..theme import Scale, Theme
 from .cards import (
@@ -66,10 +68,55 @@ INTO_FRAME = {"minlen": "2"}
 
 
 class Drawing(graphviz.Digraph):  # type: ignore[misc]
-    """A `graphviz.Digraph` that notebooks can show without ``dot`` on the PATH."""
+    """A `graphviz.Digraph` that is shown and written without ``dot`` on the PATH, too."""
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None, **_: Any) -> dict[str, str]:
         return mimebundle_of(repr(self), lambda: laid_out(self, "svg").decode())
+
+    def pipe(self, format: str | None = None, *, encoding: str | None = None, **options: Any) -> bytes | str:
+        """Return the picture, as `graphviz.Digraph.pipe` does; errors are those of `chainrule.viz.render`."""
+        try:
+            return cast(bytes | str, super().pipe(format, encoding=encoding, **options))
+        except graphviz.ExecutableNotFound as error:
+            _check_simple(error, options)
+        picture = laid_out(self, format or self.format)
+        return picture if encoding is None else picture.decode(encoding)
+
+    def render(
+        self,
+        filename: Any = None,
+        directory: Any = None,
+        view: bool = False,
+        cleanup: bool = False,
+        format: str | None = None,
+        *,
+        outfile: Any = None,
+        **options: Any,
+    ) -> str:
+        """Write text and picture, as `graphviz.Digraph.render` does; errors are those of `chainrule.viz.render`."""
+        target = None if outfile is None else Path(self.directory if directory is None else "", outfile)
+        named = {"directory": directory, "view": view, "cleanup": cleanup, "format": format, "outfile": outfile}
+        try:
+            return str(super().render(filename, **named, **options))
+        except graphviz.ExecutableNotFound as error:
+            _check_simple(error, options)
+        text = Path(self.filepath)  # written already
+        kind = format or (target.suffix[1:].lower() if target is not None else self.format)
+        target = target or text.with_name(f"{text.name}.{kind}")
+        write_whole(target, laid_out(self, kind))
+        if cleanup:
+            text.unlink()
+        if view or options.get("quiet_view"):
+            graphviz.view(str(target), quiet=bool(options.get("quiet_view")))
+        return str(target)
+
+
+def _check_simple(error: graphviz.ExecutableNotFound, options: dict[str, Any]) -> None:
+    """Raise the error that a program of Graphviz is missing where an option asks for one."""
+    asked = [name for name in ("engine", "renderer", "formatter", "neato_no_op") if options.get(name) is not None]
+    if asked:
+        error.add_note(f"{', '.join(asked)} needs it; viz.render(drawing, 'graph.svg') does not")
+        raise error
 
 
 def order_of(operation: Primitive, arguments: int) -> dict[str, str]:

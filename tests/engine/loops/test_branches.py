@@ -239,6 +239,16 @@ def test_programs_are_kept_listed_and_drawn(f, tmp_path):
     assert "when " in viz.draw(trace(f, 0.7, 0.3)).source or f is counted
 
 
+def test_drawings_tell_branches_apart():
+    for program, names in (
+        (trace(lambda x: cr.cond(x > 0, cr.sqrt, cr.sqrt, x), 1.0), ["true", "false"]),
+        (trace(lambda x: cr.switch(x, [cr.sqrt, cr.sqrt, cr.sqrt], x), 1.0), ["is 0", "is 1", "is 2"]),
+    ):
+        source = viz.draw(program).source
+        for name in names:
+            assert f"<when {name}: sqrt>" in source
+
+
 def test_fori_loop():
     def power(n, x):
         return cr.fori_loop(0, n, lambda _, c: c * x, 1)
