@@ -153,6 +153,7 @@ def check(svg: str) -> Plan:
             assert box.left <= covered.left and covered.right <= box.right + 0.5, f"{text!r} leaves its box"
     for k, (text, label) in enumerate(plan.labels):
         assert not any(label.overlaps(other, 1.0) for _, other in plan.labels[k + 1 :]), f"{text!r} is covered"
+        assert not any(label.overlaps(title, 1.0) for title in plan.titles), f"{text!r} covers a title"
     return plan
 
 
@@ -245,6 +246,23 @@ def test_sizes_follow_what_is_written() -> None:
 @pytest.mark.parametrize("collapse", ["neuron", "layer", "module"])
 def test_folded_networks_are_in_order_too(collapse: str) -> None:
     check(viz.to_svg(network(), collapse=collapse))
+
+
+@pytest.mark.parametrize("direction", ["LR", "RL", "TB", "BT"])
+@pytest.mark.parametrize(("inputs", "layers"), [(2, [3, 1]), (3, [3, 1]), (2, [4, 1]), (5, [2, 4, 2])])
+@pytest.mark.parametrize("collapse", ["neuron", "layer"])
+def test_lines_into_a_folded_part_leave_room_for_their_numbers(
+    inputs: int, layers: list[int], collapse: str, direction: str
+) -> None:
+    row = [Var(0.5 + k, label=f"x{k + 1}") for k in range(inputs)]
+    found = nn.MLP(inputs, layers, seed=1)(row)
+    loss = found[0] + found[1] if isinstance(found, list) else found
+    loss.backward()
+    plan = check(viz.to_svg(loss, collapse=collapse, direction=direction))
+    assert plan.labels
+    points = [point for curve in plan.curves for point in curve]
+    for text, label in plan.labels:
+        assert not any(map(label.holds, points)), f"a line crosses {text!r}"
 
 
 def test_operations_are_filled_whatever_their_shape() -> None:

@@ -173,12 +173,15 @@ def weight_of(link: Link) -> float:
     return 4.0 if link.left.part is None and link.right.part is None else 1.0
 
 
-def settle(column: list[Slot], wanted: list[float], weights: list[float], apart: float | None = None) -> None:
-    """Set places in this order without overlaps, with the least squares of the ways from where slots want to be."""
+def settle(column: list[Slot], wanted: list[float], weights: list[float], apart: list[float] | None = None) -> None:
+    """Set places in this order without overlaps, with the least squares of the ways from where slots want to be.
+
+    `apart` says how far each slot stays from the one above it, where that is not what both take.
+    """
     shift, offsets = 0.0, []
     for k, slot in enumerate(column):
         if k:
-            gap = column[k - 1].below + GAP + slot.above if apart is None else apart
+            gap = column[k - 1].below + GAP + slot.above if apart is None else apart[k]
             lanes = slot.part is None or column[k - 1].part is None
             shift += gap - (GAP - 3 if lanes and apart is None else 0.0)
         offsets.append(shift)

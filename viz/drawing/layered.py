@@ -34,6 +34,7 @@ _ARROW = 22.0  # the least band with arrow heads
 _STEEP = 0.16  # of the way that lines go across, as width of their band
 _WIDEST = 160.0
 _SWEEPS = 4
+_CLEAR = 3.0  # between a label and the line above it
 
 
 def arrange(root: Part, lines: Sequence[Line]) -> bool:
@@ -275,7 +276,7 @@ class _Frame:
                 ]
                 column_order = sorted(range(len(column)), key=wanted.__getitem__)
                 column[:] = [column[k] for k in column_order]
-                settle(column, [wanted[k] for k in column_order], [1.0] * len(column), APART)
+                settle(column, [wanted[k] for k in column_order], [1.0] * len(column), list(map(self._room, column)))
             self._number()
 
     # ---- places along the flow ----
@@ -322,6 +323,13 @@ class _Frame:
         width = max(least, min(_WIDEST, _ARROW + _STEEP * bend) if bend > 1.0 else 0.0)
         flat = begin + max(labels, default=0.0)
         return Band(begin, flat, flat + width)
+
+    def _room(self, slot: Slot) -> float:
+        """Return what a line that enters or leaves takes, which is more where its label stands on it."""
+        labels = [
+            line.label[1] for link in slot.after for line in link.lines if line.label and self._carries(link, line)
+        ]
+        return max([APART, *[across + _CLEAR for across in labels]])
 
     def _carries(self, link: Link, line: Line) -> bool:
         """Return whether a link leads to the head of a line, and is nobody else's where it begins."""
