@@ -293,7 +293,7 @@ def test_drawing_renders_itself_without_dot(tmp_path: Path, monkeypatch: pytest.
 @pytest.mark.skipif(os.name != "posix", reason="the stand-in for dot is a shell script")
 def test_drawing_renders_itself_by_dot_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "dot"
-    program.write_text('#!/bin/sh\ncase "$*" in *-O*) echo picture > g.pdf ;; *) echo picture ;; esac\n')
+    program.write_text('#!/bin/sh\ncase "$*" in *-O*) echo picture > g.pdf ;; *) cat >e; echo picture ;; esac\n')
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.chdir(tmp_path)
