@@ -85,7 +85,8 @@ def offer(kind: type) -> None:
         function = method_named(name)
         assert function is not None
         add(function, name)
-    for name in FIELDS.keys() - own:
+    known = {name for name, meant in FUNCTIONS.items() if method_named(meant)}.difference(method_names())
+    for name in (known | FIELDS.keys()) - own:
         setattr(kind, name, property(functools.partial(_missing, name, kind.__name__)))
     _offers.append(add)
 

@@ -9,7 +9,7 @@ def test_it_is_printed_as_a_small_table():
     history = nn.fit(model_of(), ROWS, NUMBERS, epochs=3, validation=0.2, metrics=["r2", "mae"], seed=0)
     lines = str(history).splitlines()
     assert lines[0] == repr(history)
-    assert lines[1].split("  ")[-1] == "seconds"
+    assert lines[1].split("  ")[-1].strip() == "seconds"
     assert lines[1].split() == ["epoch", "loss", "validation", "loss", "r2", "mae", "learning", "rate", "seconds"]
     assert [line.split()[0] for line in lines[2:]] == ["1", "2", "3"]
     assert lines[4].split()[1] == f"{history.loss[2]:.4g}"
