@@ -243,19 +243,17 @@ class Primitive:
         return self
 
 
+# A dictionary of arguments by name, even an empty one, would cost every call a third of its time.
 if not cython.compiled:
     take_names: Any = None  # primitive.pxd has it: only compiled code calls it
-
-# A dictionary of arguments by name, even an empty one, would cost every call a third of its time.
-if cython.compiled:
-    take_names(Primitive)
-else:
     _call = Primitive.__call__
 
     def _call_named(self: Primitive, *args: Any, **named: Any) -> Any:
         return _call(self, *(self.placed(args, named) if named else args))
 
     Primitive.__call__ = _call_named  # type: ignore[method-assign]
+else:
+    take_names(Primitive)
 
 
 @cython.cclass
