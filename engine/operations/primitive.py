@@ -22,6 +22,9 @@ from ..errors import describe as describe
 from ..pickling import Reduced, pickled_as, unpickled
 from .signatures import PLACE, Arguments, bound, parameter
 
+if not cython.compiled:
+    take_names: Any = None  # of primitive.pxd: only compiled code calls it
+
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
 
@@ -245,7 +248,6 @@ class Primitive:
 
 # A dictionary of arguments by name, even an empty one, would cost every call a third of its time.
 if not cython.compiled:
-    take_names: Any = None  # primitive.pxd has it: only compiled code calls it
     _call = Primitive.__call__
 
     def _call_named(self: Primitive, *args: Any, **named: Any) -> Any:
