@@ -34,6 +34,16 @@ MEASURED = {
 }
 
 
+def check_gates(text):
+    """Find the tutorial's rate, iterations and results in what gates.py printed."""
+    assert "the rate 1.\n" in text
+    assert "It predicts 0.500, 0.500, 0.500, 0.500." in text
+    assert "By steps of 1: " in text and "9 parameters" in text and "2000 iterations" in text
+    gradients = re.findall(r"By (finite differences|backpropagation): first gradients (.*);", text)
+    assert [way for way, _ in gradients] == ["finite differences", "backpropagation"] * 2
+    assert gradients[0][1] == gradients[1][1] and gradients[2][1] == gradients[3][1]
+
+
 # How files begin and end, by suffix.
 ENDS = {
     ".gif": (b"GIF89a", b"\x3b"),
@@ -158,6 +168,8 @@ def test_demo_runs(script, tmp_path):
         # Those of a gallery come in two themes.
         shown = re.sub("_(light|dark)", "", picture.name)
         assert f"`{shown}" in (DEMOS / "README.md").read_text(encoding="utf-8")
+    if script == "gates.py":
+        check_gates(done.stdout)
     if script in MEASURED:
         pattern, low, high = MEASURED[script]
         found = re.search(pattern, done.stdout)

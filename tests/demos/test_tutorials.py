@@ -83,16 +83,6 @@ def test_degrees_that_are_not_scaled_end_anywhere_and_scaled_ones_at_the_truth(t
     assert pictures == {"celsius_raw.png"}
 
 
-def test_gates_are_learned_as_in_the_tutorial(tmp_path):
-    text, _ = run(tmp_path, "gates.py")
-    assert "the rate 1.\n" in text
-    assert "It predicts 0.500, 0.500, 0.500, 0.500." in text
-    assert "By steps of 1: " in text and "9 parameters" in text and "2000 iterations" in text
-    gradients = re.findall(r"By (finite differences|backpropagation): first gradients (.*);", text)
-    assert [way for way, _ in gradients] == ["finite differences", "backpropagation"] * 2
-    assert gradients[0][1] == gradients[1][1] and gradients[2][1] == gradients[3][1]
-
-
 def test_the_confusion_matrix_counts_every_digit_once(monkeypatch):
     digits = demo("digits", monkeypatch)
     actual, found = [0, 1, 1, 8, 8, 8], [0, 1, 7, 8, 1, 1]
