@@ -8,6 +8,7 @@ import time
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import in_threads
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import kernel
@@ -50,11 +51,7 @@ def test_calls_of_several_threads_share_helpers():
             if not all(map(np.array_equal, found, expected)):
                 wrong.append(found)
 
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
+    in_threads(*[call] * 4)
     assert wrong == []
     np.testing.assert_allclose(expected[0], np.sin(x) * x, rtol=1e-13)
 
