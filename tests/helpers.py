@@ -2,6 +2,7 @@
 
 import importlib.util
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import chainrule as cr
 import numpy as np
@@ -20,6 +21,12 @@ def special_points(arity):
     """List points for a row, each argument being every special number once."""
     shifted = SPECIAL[3:] + SPECIAL[:3]
     return list(zip(*[SPECIAL, shifted, SPECIAL[::-1], shifted[::-1]][:arity], strict=True))
+
+
+def in_threads(*functions):
+    """Call functions at the same time, each in a thread of its own; return their results, or raise what one raised."""
+    with ThreadPoolExecutor(len(functions)) as pool:
+        return [*map(Future.result, [pool.submit(f) for f in functions])]
 
 
 # ---- results ----

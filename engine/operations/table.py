@@ -346,6 +346,7 @@ strong_mul = primitive("strong_mul", "×", evaluate=ieee.strong_mul, partials=la
     exact=lambda mp, x, y: x * y, commutes=True, cheap=True, any_constant=True, doc="Return x * y, and 0 if either is exactly 0.")
 strong_sub = primitive("strong_sub", "−", evaluate=lambda x, y: 0.0 if x == y else x - y, partials=lambda z, x, y: (1.0, -1.0), domain=(R, R),
     exact=lambda mp, x, y: x - y, doc="Return x - y, and 0 also where both are the same infinity.")
+# Stored programs have it; softmax takes `share`.
 fraction = primitive("fraction", "x/(x+y)", evaluate=ieee.fraction, partials=lambda z, x, y: (fraction(y, x) / (x + y), -z / (x + y)),
     domain=(POSITIVE, POSITIVE), exact=lambda mp, x, y: x / (x + y), doc="Return x / (x + y).")
 share = primitive("share", "x/(x+y)", evaluate=lambda x, y: x * ieee.div(1.0, x + y), partials=lambda z, x, y: (y * (r := 1.0 / (x + y)) * r, -x * r * r),

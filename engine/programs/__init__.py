@@ -10,6 +10,7 @@ from .dependence import inputs_differ as inputs_differ
 from .dependence import reached_outputs as reached_outputs
 from .dependence import read_beyond as read_beyond
 from .dependence import varying as varying
+from .dependence import waits as waits
 from .digests import digest_of as digest_of
 from .gathering import Gather as Gather
 from .gathering import Scatter as Scatter

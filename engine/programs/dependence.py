@@ -52,6 +52,17 @@ def varying(program: Program, batched: Sequence[bool]) -> list[bool]:
     return flow(program, batched_inputs(program, batched))
 
 
+def waits(program: Program, counted: Sequence[bool]) -> list[int]:
+    """Return for each step for how many of those that are counted, one after another, it waits."""
+    level = [0] * program.offset
+    own: list[int] = []
+    for (op, args), counts in zip(program.steps, counted, strict=True):
+        most = level[args[0]] if len(args) == 1 else max([level[k] for k in args], default=0)
+        own.append(most)
+        level += [most + counts] * op.results
+    return own
+
+
 def input_flags(loop: Loop, wanted: Sequence[bool]) -> list[bool]:
     """Return whether each input of a loop's body depends on arguments that count."""
     return _through_iterations(loop, wanted, reached_outputs)

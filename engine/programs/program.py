@@ -20,6 +20,7 @@ from __future__ import annotations
 import importlib
 import itertools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -195,6 +196,17 @@ class Program:
             outputs=tuple([new[k] for k in self.outputs]),
             **changes,
         )
+
+    def reordered(self, order: Sequence[int]) -> Program:
+        """Return the program with its steps in this order of their places, each after those that it takes from."""
+        if all(map(operator.eq, order, range(len(order)))):
+            return self
+        new, count = list(range(self.count)), self.offset
+        for place in order:
+            first, results = self.firsts[place], self.steps[place].op.results
+            new[first : first + results] = range(count, count + results)
+            count += results
+        return self.renumbered([self.steps[place] for place in order], new)
 
     def with_lists_apart(self) -> Program:
         """Return the program with a value for each number of a list in its result, where a list is one value."""

@@ -10,13 +10,4 @@ from ..programs import Program, varying
 def hoist(program: Program, batched: Sequence[bool]) -> Program:
     """Move the steps that depend on shared arguments only before all others."""
     varies, firsts = varying(program, batched), program.firsts
-    order = sorted(range(len(program.steps)), key=lambda place: varies[firsts[place]])
-    if order == list(range(len(order))):
-        return program
-    new = list(range(program.count))
-    count = program.offset
-    for place in order:
-        first, results = firsts[place], program.steps[place].op.results
-        new[first : first + results] = range(count, count + results)
-        count += results
-    return program.renumbered([program.steps[place] for place in order], new)
+    return program.reordered(sorted(range(len(firsts)), key=lambda place: varies[firsts[place]]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Program, Shape, Step, values_in_tuple
+from ..programs import COUNTED, MAP, SCAN, Builder, Loop, Program, Shape, Step, values_in_tuple, waits
 from .inlining import body_of, inlined
 
 Key = tuple[int, ...]  # of an argument: its value, and of what is carried also whose it is
@@ -53,11 +53,12 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
     ]
     if any(new.op is not old.op for new, old in zip(inner, program.steps, strict=True)):
         program = replace(program, steps=tuple(inner))
-    waits = _waits(program)
-    groups = _groups(program, waits)
+    is_loop = [isinstance(op, Loop) for op, _ in inner]
+    waiting = waits(program, is_loop)
+    groups = _groups(program, waiting)
     if not groups:
         return program
-    order = sorted(range(len(inner)), key=lambda place: (waits[place], isinstance(inner[place].op, Loop)))
+    order = sorted(range(len(inner)), key=lambda place: (waiting[place], is_loop[place]))
     builder, new = Builder.like(program)
     new += range(program.offset, program.count)
     written: set[int] = set()
@@ -74,18 +75,7 @@ def _merged_once(program: Program, known: dict[int, tuple[Program, Program]]) ->
     return builder.finish(program, [new[k] for k in program.outputs])
 
 
-def _waits(program: Program) -> list[int]:
-    """Return for how many loops, one after another, each step waits."""
-    level = [0] * program.offset
-    own: list[int] = []
-    for op, args in program.steps:
-        most = level[args[0]] if len(args) == 1 else max([level[k] for k in args], default=0)
-        own.append(most)
-        level += [most + 1] * op.results if isinstance(op, Loop) else [most]
-    return own
-
-
-def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
+def _groups(program: Program, waiting: Sequence[int]) -> dict[int, list[int]]:
     """Return the loops to run as one by each of them: they wait for none of each other."""
     found: dict[int, list[int]] = {}
     alike: dict[tuple[str, int, int, bool, int], list[list[int]]] = {}
@@ -95,7 +85,7 @@ def _groups(program: Program, waits: Sequence[int]) -> dict[int, list[int]]:
             continue
         count = args[op.carry + op.rows] if op.kind == COUNTED else -1
         size, rows = loops[place] = len(op.body), set(args[op.carry : op.carry + op.rows])
-        groups = alike.setdefault((op.kind, waits[place], op.length, op.backwards, count), [])
+        groups = alike.setdefault((op.kind, waiting[place], op.length, op.backwards, count), [])
         for members in groups:
             total = size + sum([loops[k][0] for k in members])
             if op.kind == SCAN and total > _SMALL:

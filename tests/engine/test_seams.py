@@ -9,13 +9,12 @@ import copy
 import functools
 import math
 import pickle
-import threading
 from fractions import Fraction
 
 import chainrule as cr
 import pytest
 from chainrule import Var
-from helpers import BACKENDS
+from helpers import BACKENDS, in_threads
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from polynomials import Polynomial
@@ -23,19 +22,11 @@ from polynomials import Polynomial
 # ---- terms: a name and what belongs to it; a body has one variable more than what surrounds it, or two ----
 
 
-def _in_a_thread(f):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(f()))
-    thread.start()
-    thread.join()
-    return found[0]
-
-
 COPIES = {
     "copy": copy.copy,
     "deepcopy": lambda x: copy.deepcopy([x])[0],
     "pickle": lambda x: pickle.loads(pickle.dumps(x)),
-    "in a thread": lambda x: _in_a_thread(lambda: copy.deepcopy(x)),
+    "in a thread": lambda x: in_threads(lambda: copy.deepcopy(x))[0],
     "same": lambda x: x,
 }
 WRAPPERS = {

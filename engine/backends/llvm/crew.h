@@ -40,6 +40,7 @@
 typedef struct crew_job {
     void (*work)(struct crew_job *, long); /* takes the number of the worker, 0 for who posted it */
     struct crew_job *next;
+    long parts, taken;   /* how many there are, and were taken */
     long wanted, joined; /* helpers that may still join, that have joined: both under the gate */
     long working;        /* helpers that have joined and are not done */
 } crew_job;
@@ -74,8 +75,9 @@ static void crew_leave(void)
 /* Offer a job to so many helpers; return how many have to be called. */
 static long crew_post(crew_job *job, long wanted)
 {
+    long coming;
     job->wanted = wanted;
-    job->joined = job->working = 0;
+    job->taken = job->joined = job->working = 0;
     crew_enter();
     job->next = crew_posted;
     crew_posted = job;
@@ -84,7 +86,15 @@ static long crew_post(crew_job *job, long wanted)
     crew_from = sched_getcpu();
 #endif
     CREW_ADD(&crew_open, 1);
-    return wanted - CREW_READ(&crew_waiting) - CREW_READ(&crew_coming);
+    coming = CREW_READ(&crew_coming); /* below 0 where Ctrl-C came while threads were called, and some came */
+    return wanted - CREW_READ(&crew_waiting) - (coming > 0 ? coming : 0);
+}
+
+/* Take the next part of a job; return its number, -1 if none is left. */
+static long crew_take(crew_job *job)
+{
+    long part = CREW_ADD(&job->taken, 1);
+    return part < job->parts ? part : -1;
 }
 
 /* Let no more helpers join a job. */

@@ -36,9 +36,11 @@ cdef extern from "pythread.h" nogil:  # Cython's own declaration asks for the in
 cdef extern from "crew.h" nogil:
     ctypedef struct Job "crew_job":
         void (*work)(Job *, long) noexcept nogil
+        long parts
     long crew_coming
     long crew_add "CREW_ADD"(long *place, long more)
     long crew_post(Job *job, long wanted)
+    long crew_take(Job *job)
     void crew_withdraw(Job *job)
     bint crew_left(Job *job)
     void crew_linger(long long patience)
@@ -103,17 +105,14 @@ running = threading.local()  # .work is that of the call whose code a thread run
 cdef unsigned long main_thread = threading.main_thread().ident
 
 
-def note_main_thread():
+def begin_in_child():
+    """Know the only thread of a forked process."""
     global main_thread
     main_thread = PyThread_get_thread_ident()
-
-
-def forget_helpers():
     crew_forget()
 
 
-at_fork(after_in_child=note_main_thread)
-at_fork(after_in_child=forget_helpers)
+at_fork(after_in_child=begin_in_child)
 
 
 cdef struct Watch:
@@ -184,7 +183,7 @@ cdef class Work:
     def share(self, part, long parts, long long each, long long n, out, bint sums, bint calls_back):
         """Run the parts of a batch in threads, each so many samples."""
         cdef BatchJob job
-        job.part, job.parts, job.each, job.n = <Part> <uintptr_t> part, parts, each, n
+        job.part, job.job.parts, job.each, job.n = <Part> <uintptr_t> part, parts, each, n
         job.out, job.sums, job.count = <char *> <uintptr_t> out, sums, 0
         share_batch(&job, self, calls_back)
 
@@ -255,7 +254,6 @@ cdef struct BatchJob:
     char *out
     long long *flag
     long long n, each
-    long parts, next
     bint sums, doubtful
     void *memory  # the call's `Work`
     int width, count  # of the units in which threads look for a nan themselves
@@ -269,7 +267,6 @@ cdef struct LoopJob:
     LoopPart part
     void *context
     long long *flag
-    long parts, next
     void *frame  # of who posted it
     void *watch
     char *frames  # of helpers, so many bytes each, with the watch at the start
@@ -282,7 +279,6 @@ cdef struct Search:
     const char *numbers
     Py_ssize_t size
     int width
-    long parts, next
     bint found
 
 
@@ -291,10 +287,7 @@ cdef void work_on_search(Job *posted, long worker) noexcept nogil:
     cdef Search *job = <Search *> posted
     cdef Py_ssize_t first
     cdef long place
-    while not job.found:
-        place = crew_add(&job.next, 1)
-        if place >= job.parts:
-            break
+    while not job.found and (place := crew_take(posted)) >= 0:
         first = place * SEARCHED
         if has_nan(job.numbers + first * job.width, min(SEARCHED, job.size - first), job.width):
             job.found = True
@@ -306,7 +299,7 @@ cdef bint any_nan(const char *numbers, Py_ssize_t size, int width, long helpers)
     if not helpers or size < 4 * SEARCHED:
         return has_nan(numbers, size, width)
     job.job.work, job.numbers, job.size, job.width = work_on_search, numbers, size, width
-    job.parts, job.next, job.found = <long> ((size + SEARCHED - 1) // SEARCHED), 0, False
+    job.job.parts, job.found = <long> ((size + SEARCHED - 1) // SEARCHED), False
     crew_post(&job.job, helpers)
     work_on_search(&job.job, 0)
     crew_withdraw(&job.job)
@@ -321,10 +314,7 @@ cdef void work_on_batch(Job *posted, long worker) noexcept nogil:
     cdef long long first, last, begin
     cdef long place
     cdef int k
-    while not job.flag[0]:
-        place = crew_add(&job.next, 1)
-        if place >= job.parts:
-            break
+    while not job.flag[0] and (place := crew_take(posted)) >= 0:
         first = place * job.each
         last = min(job.n, first + job.each)
         # Sums are kept for each part, so that they do not depend on which thread was quicker.
@@ -348,10 +338,7 @@ cdef void work_on_loop(Job *posted, long worker) noexcept nogil:
     cdef LoopJob *job = <LoopJob *> posted
     cdef char *own = NULL if worker == 0 else job.frames + (worker - 1) * job.size
     cdef long place
-    while not job.flag[0]:
-        place = crew_add(&job.next, 1)
-        if place >= job.parts:
-            break
+    while not job.flag[0] and (place := crew_take(posted)) >= 0:
         if own == NULL:
             job.part(job.context, place, job.frame, job.watch)
         else:
@@ -364,6 +351,16 @@ def linger():
         crew_linger(PATIENCE)
 
 
+cdef call_helpers(long missing, long size):
+    """Have so many threads come, of a pool of at least this size."""
+    cdef long called = 0
+    crew_add(&crew_coming, missing)
+    try:
+        called = len(submit(missing, linger, size))
+    finally:
+        crew_add(&crew_coming, called - missing)
+
+
 cdef share_job(Job *job, Work memory):
     """Work on a job with the helpers that there are for a call, until all of it is done."""
     cdef long missing = crew_post(job, memory.helpers)
@@ -371,8 +368,7 @@ cdef share_job(Job *job, Work memory):
     try:
         try:
             if missing > 0:
-                crew_add(&crew_coming, missing)
-                crew_add(&crew_coming, len(submit(missing, linger, memory.helpers)) - missing)
+                call_helpers(missing, memory.helpers)
             with nogil:
                 job.work(job, 0)
         finally:
@@ -396,7 +392,7 @@ cdef share_batch(BatchJob *job, Work memory, bint calls_back):
     """Share the parts of a batch between threads."""
     job.job.work = work_calling_back if calls_back else work_on_batch
     job.start, job.flag = memory.start, &memory.flag
-    job.next, job.doubtful, job.memory = 0, False, <void *> memory
+    job.doubtful, job.memory = False, <void *> memory
     share_job(&job.job, memory)
 
 
@@ -408,7 +404,7 @@ cdef void share(
     cdef LoopJob job
     try:
         job.job.work, job.part, job.context, job.flag = work_on_loop, part, context, &memory.flag
-        job.parts, job.next, job.frame, job.watch = parts, 0, frame, watch
+        job.job.parts, job.frame, job.watch = parts, frame, watch
         job.size = (size + WATCH + 63) & ~63
         job.frames = memory.frames(job.size)
         share_job(&job.job, memory)
@@ -577,7 +573,7 @@ cdef class Entry:
         cdef int k
         each, parts, copies = self.split(n)
         memory = self.large.pop() if self.large else Work(self.work, copies, self.helpers)
-        job.part, job.parts, job.each, job.n, job.out = self.part, parts, each, n, out
+        job.part, job.job.parts, job.each, job.n, job.out = self.part, parts, each, n, out
         job.width, job.sums, job.count = self.width, self.finish != NULL, 0
         if self.exact is not None and not job.sums and len(self.units) <= UNITS:
             job.count = <int> len(self.units)
@@ -592,7 +588,7 @@ cdef class Entry:
         memory.check()
         if job.sums:
             with nogil:
-                self.finish(memory.start, job.parts, n, out)
+                self.finish(memory.start, job.job.parts, n, out)
         self.large.append(memory)
         if self.exact is None or job.count:
             return job.doubtful

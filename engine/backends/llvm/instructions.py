@@ -93,13 +93,13 @@ class Operations:
 
     def template(self, op: Primitive, many: bool = False) -> str:
         """Return the text for one operation, of which there may be `many`; {c} stands for the condition of `where`."""
-        many = many and self._spells(op)
+        many = many and self.spells(op)
         text = self._templates.get((op, many))
         if text is None:
             text = self._templates[op, many] = self._called(op) if many else self._write(op)
         return text
 
-    def _spells(self, op: Primitive) -> bool:
+    def spells(self, op: Primitive) -> bool:
         """Return whether an operation is written by several others."""
         return op.name == "exp" and not op.custom and self._writes_exp
 
@@ -112,7 +112,7 @@ class Operations:
 
     def _write(self, op: Primitive) -> str:
         type_, mask, zero, name, double = self.type, self.mask, self.zero, op.name, self.machine.double
-        if self._spells(op):
+        if self.spells(op):
             self._intrinsic("fma", 3)
             if self._scales:
                 symbol, declared = exponential.scaling(self.machine)

@@ -8,6 +8,7 @@ import time
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import in_threads
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import kernel
@@ -50,28 +51,30 @@ def test_calls_of_several_threads_share_helpers():
             if not all(map(np.array_equal, found, expected)):
                 wrong.append(found)
 
-    callers = [threading.Thread(target=call) for _ in range(4)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
+    in_threads(*[call] * 4)
     assert wrong == []
     np.testing.assert_allclose(expected[0], np.sin(x) * x, rtol=1e-13)
 
 
 @needs_entry
 def test_no_thread_is_called_twice_for_one_call():
-    """Those that were called and have not come are counted, and so is what could not be started."""
+    """Those that were called and have not come are counted, and so is what could not be started, or not called."""
     code = """
 import chainrule as cr, numpy as np
 from chainrule.backends.llvm import kernel
 entry, called = kernel._entry_module(), []
 def submit(count, function, size):
     called.append((count, size))
-    return [] if len(called) == 1 else [None] * count
+    if len(called) == 1:
+        raise KeyboardInterrupt
+    return [] if len(called) == 3 else [None] * count
 entry.submit = submit
 f = cr.compile(lambda a: cr.sin(a) * a, batch="a", backend="llvm", threads=9)
 x = np.linspace(0.0, 1.0, 100_000)
+try:
+    f(x)
+except KeyboardInterrupt:
+    called.append("interrupted")
 same = [np.allclose(f(x), np.sin(x) * x, rtol=1e-13) for _ in range(4)]
 for _ in range(8):
     entry.linger()
@@ -79,4 +82,4 @@ print(all(same), called)
 """
     # A process of its own has no threads that wait already.
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
-    assert done.stdout == "True [(8, 8), (8, 8)]\n", done.stderr
+    assert done.stdout == "True [(8, 8), 'interrupted', (8, 8), (8, 8)]\n", done.stderr

@@ -7,12 +7,11 @@ import math
 import os
 import subprocess
 import sys
-import threading
 
 import chainrule as cr
 import numpy as np
 import pytest
-from helpers import flat
+from helpers import flat, in_threads
 
 pytest.importorskip("llvmlite")
 BUILT = importlib.util.find_spec("chainrule.backends.llvm.entry") is not None
@@ -300,11 +299,7 @@ def test_several_threads_may_call_at_once():
             if found[0] != expected[0] or not np.array_equal(found[1], expected[1]):
                 wrong.append(found)
 
-    workers = [threading.Thread(target=work) for _ in range(4)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    in_threads(*[work] * 4)
     assert wrong == []
 
 

@@ -66,6 +66,22 @@ def test_a_batch_of_one_lane_and_inside_a_map():
     np.testing.assert_allclose(found, expected, rtol=1e-13)
 
 
+def test_exponentials_of_exponentials():
+    """Steps that stand next to one another may wait for one another."""
+
+    def step(carry, row):
+        chain = cr.exp(cr.exp(cr.exp(cr.exp(row[0] + 0.0 * carry))))
+        several = [cr.exp(x * carry) for x in row]
+        return cr.exp(-chain) + 0.1 * several[1], sum(several) + cr.exp(cr.exp(several[2])) + cr.exp(several[3])
+
+    rows = rng.normal(size=(20, 5)) * 0.1 - 3.0
+    total = cr.value_and_grad(lambda rows: sum(cr.scan(step, 1.0, rows)[1]))
+    value, gradient = cr.compile(total, backend="llvm")(rows)
+    expected, slopes = cr.compile(total, backend="python")(rows)
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(gradient, slopes, rtol=1e-12, atol=1e-13)
+
+
 def test_few_or_waiting_exponentials_stay_calls():
     def chain(rows):
         return cr.scan(lambda carry, row: (cr.exp(-cr.exp(-cr.exp(-cr.exp(carry * row[0])))), carry), 1.0, rows)[1]

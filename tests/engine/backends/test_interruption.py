@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-import threading
 from concurrent.futures import Future
 
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import in_threads
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import kernel, work
@@ -235,12 +235,7 @@ def test_errors_reach_the_call_that_made_them_only(form, batch, threads):
                 if str(error) != f"refused {number}":
                     wrong.append(error)
 
-    threads = [threading.Thread(target=right) for _ in range(2)]
-    threads += [threading.Thread(target=faulty, args=(-float(k),)) for k in (1, 2)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(right, right, lambda: faulty(-1.0), lambda: faulty(-2.0))
     assert wrong == []
 
 

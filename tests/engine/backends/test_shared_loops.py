@@ -6,6 +6,7 @@ import threading
 import chainrule as cr
 import numpy as np
 import pytest
+from helpers import in_threads
 
 pytest.importorskip("llvmlite")
 from chainrule.backends.llvm import source
@@ -112,13 +113,8 @@ def test_rows_of_the_users_own_are_called_in_one_thread():
 
 def test_several_calls_at_once():
     step = cr.compile(cr.value_and_grad(lambda x: np.sum(np.sin(x) * x)), backend="llvm", threads=2)
-    expected, found = step(x), []
-    runners = [threading.Thread(target=lambda: found.append(step(x))) for _ in range(4)]
-    for runner in runners:
-        runner.start()
-    for runner in runners:
-        runner.join()
-    for value, gradient in found:
+    expected = step(x)
+    for value, gradient in in_threads(*[lambda: step(x)] * 4):
         assert value == expected[0]
         assert gradient.tobytes() == expected[1].tobytes()
 

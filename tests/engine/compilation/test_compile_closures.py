@@ -1,14 +1,13 @@
 """What a compiled function closes over is an input: read at each call, and differentiated through."""
 
 import pickle
-import threading
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var, grad, nn
 from chainrule.errors import TraceError
-from helpers import BACKENDS
+from helpers import BACKENDS, in_threads
 
 XS = np.linspace(-1.0, 1.0, 7)
 REDUCE = {None: lambda values: values, "sum": np.sum, "mean": np.mean}
@@ -147,20 +146,7 @@ def _rounded(x):
 
 
 def _other_thread(x):
-    found = []
-
-    def compute():
-        try:
-            found.append(x * W)
-        except TraceError as error:
-            found.append(error)
-
-    thread = threading.Thread(target=compute)
-    thread.start()
-    thread.join()
-    if isinstance(found[0], TraceError):
-        raise found[0]
-    return found[0]
+    return in_threads(lambda: x * W)[0]
 
 
 def _backward(x):

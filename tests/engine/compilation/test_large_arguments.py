@@ -1,15 +1,15 @@
 """compile() around large arrays: what happens beside machine code does not depend on how many numbers there are."""
 
+import functools
 import gc
 import sys
-import threading
 import warnings
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule.programs import Numbers
-from helpers import BACKENDS
+from helpers import BACKENDS, in_threads
 
 
 def squares(x):
@@ -171,11 +171,7 @@ def test_memory_of_copies_serves_calls_of_any_size_and_threads():
             if not np.array_equal(compiled(x, y), x.astype(float) - 2.0 * y):
                 wrong.append((seed, n))
 
-    threads = [threading.Thread(target=call, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[functools.partial(call, seed) for seed in range(4)])
     assert not wrong
     x, y = rng.random(10).astype(np.float32), [1.0] * 10
     first = compiled(x, y)

@@ -5,12 +5,12 @@ import dataclasses
 import pickle
 import subprocess
 import sys
-import threading
 
 import chainrule as cr
 import numpy as np
 import pytest
 from chainrule import Var, grad, hessian, hvp, jacobian, jvp, taylor, vjp
+from helpers import in_threads
 
 
 @dataclasses.dataclass
@@ -156,12 +156,8 @@ def test_a_pickle_of_a_traced_number_ends_with_its_trace():
         pickle.loads(kept[0])
 
 
-def _in_a_thread(f, *args):
-    found = []
-    thread = threading.Thread(target=lambda: found.append(f(*args)))
-    thread.start()
-    thread.join()
-    return found[0]
+def _in_a_thread(f):
+    return in_threads(f)[0]
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,5 +1,6 @@
 """The core, compiled or interpreted: fast paths are their rows, memory, threads, signals; both forms pass all tests."""
 
+import functools
 import gc
 import math
 import random
@@ -13,7 +14,7 @@ import chainrule as cr
 import pytest
 from chainrule import PRIMITIVES, Var
 from chainrule.graph.var import local_partials
-from helpers import same
+from helpers import in_threads, same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -283,11 +284,7 @@ def test_threads_with_graphs_of_their_own():
         results[seed] = (y.value, x.grad)
 
     together, alone = {}, {}
-    threads = [threading.Thread(target=work, args=(seed, together)) for seed in (1, 2, 3, 4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    in_threads(*[functools.partial(work, seed, together) for seed in (1, 2, 3, 4)])
     for seed in (1, 2, 3, 4):
         work(seed, alone)
     assert together == alone
@@ -303,11 +300,7 @@ def test_threads_that_share_leaves_lose_no_update():
             for _ in range(300):
                 (w * 2.0 + w).backward()
 
-        threads = [threading.Thread(target=work) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        in_threads(*[work] * 4)
     finally:
         sys.setswitchinterval(before)
     assert w.grad == 3.0 * 300 * 4

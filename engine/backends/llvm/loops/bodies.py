@@ -24,7 +24,7 @@ from .module import Module, Written
 from .parts import order_of, overlaps
 from .passing_on import PassedOn
 from .rows_by_index import gather, scatter
-from .side_by_side import FEWEST, exponentials, exponentials_together, next_to
+from .side_by_side import exponentials, exponentials_together, next_to
 from .writer import Run, Writer
 
 CHUNK = 200  # steps in a function
@@ -38,7 +38,7 @@ class Body(Writer):
         if run.lanes == 1:
             run = run._replace(program=exponentials_together(module, run.program))
         super().__init__(module, run)
-        self._many_functions = sum(op.name == "exp" for op, _ in run.program.steps) > _FEW
+        self._many_functions = sum(self.wide.spells(op) for op, _ in run.program.steps) > _FEW
         self.doubtful: set[int] = set()  # outputs of which none is written if any is nan
         self.copy = ""  # how the names of values end
         self._parameters = ", ".join([*[f"ptr %r{k}" for k in range(run.pointers)], "ptr %frame, ptr %watch"])
@@ -148,8 +148,8 @@ class Body(Writer):
     def _several(self, place: int, chunk_of: Sequence[int]) -> int:
         """Write exponentials of single numbers that follow one another, if these are some; return how many."""
         program, end = self.program, bisect.bisect(chunk_of, self._chunk)
-        count = next_to(program, place, end) if self.lanes == 1 else 0
-        if count < FEWEST or not self.module.machine.fused:
+        count = next_to(self.module, program, place, end) if self.lanes == 1 else 0
+        if not count:
             return 0
         values = program.firsts[place : place + count]
         operands = [self.operand(program.steps[k].args[0], False) for k in range(place, place + count)]

@@ -6,46 +6,40 @@ The shares of fourteen classes in a scan take two vectors instead of fourteen ca
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
+from itertools import compress, takewhile
 
 from ....operations import Primitive, table
-from ....programs import Builder, Program
+from ....programs import Program, waits
 from .module import Module
 
-FEWEST = 4  # that are worth a vector
+_FEWEST = 4  # that are worth a vector
 
 
 def exponentials_together(module: Module, program: Program) -> Program:
     """Return a program for single numbers whose exponentials stand next to those that they can be computed with."""
-    machine = module.machine
-    if not (machine.fused and machine.lanes >= FEWEST) or sum(is_exponential(op) for op, _ in program.steps) < FEWEST:
+    spells = _spells(module)
+    flags = [spells(op) for op, _ in program.steps]
+    if sum(flags) < _FEWEST:
         return program
-    waits = [0] * program.offset  # of each value, for how many exponentials one after another
-    ranks: list[int] = []
-    for op, args in program.steps:
-        rank = 2 * max([waits[k] for k in args], default=0) + is_exponential(op)
-        ranks.append(rank)
-        waits += [(rank + 1) // 2] * op.results
-    groups = Counter(rank for rank in ranks if rank % 2)
-    if max(groups.values()) < FEWEST:
+    waiting = waits(program, flags)
+    if max(Counter(compress(waiting, flags)).values()) < _FEWEST:
         return program
-    builder, new = Builder.like(program)
-    new += range(program.offset, program.count)
-    for place in sorted(range(len(ranks)), key=ranks.__getitem__):
-        (op, args), first = program.steps[place], program.firsts[place]
-        new[first : first + op.results] = builder.results(op, tuple([new[k] for k in args]))
-    return builder.finish(program, [new[k] for k in program.outputs])
+    return program.reordered(sorted(range(len(flags)), key=lambda place: (waiting[place], flags[place])))
 
 
-def is_exponential(op: Primitive) -> bool:
-    """Return whether a step is an exponential of the table's."""
-    return op.name == "exp" and not op.custom
+def next_to(module: Module, program: Program, first: int, end: int) -> int:
+    """Return how many steps from a place on, up to another, are exponentials of values before it; 0 if too few."""
+    spells, start = _spells(module), program.firsts[first]
+    steps = map(program.steps.__getitem__, range(first, end))
+    count = sum(1 for _ in takewhile(lambda step: spells(step.op) and step.args[0] < start, steps))
+    return count if count >= _FEWEST else 0
 
 
-def next_to(program: Program, first: int, end: int) -> int:
-    """Return how many steps from a place on, to another one at most, are exponentials."""
-    return sum(1 for _ in takewhile(is_exponential, [op for op, _ in program.steps[first:end]]))
+def _spells(module: Module) -> Callable[[Primitive], bool]:
+    """Return whether an operation is an exponential, as a function: of none where vectors hold too few."""
+    lanes = module.machine.lanes
+    return module.operations(lanes if lanes >= _FEWEST else 1).spells
 
 
 def exponentials(module: Module, operands: Sequence[str], names: Sequence[str], key: int) -> list[str]:
