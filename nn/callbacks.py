@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from chainrule import Var
@@ -109,11 +108,11 @@ class Checkpoint(Callback):
 
         Errors: `FileNotFoundError` where its folder is missing, `IsADirectoryError` where it is a folder itself.
         """
-        path = Path(self.path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got path={str(path)!r}")
-        if path.is_dir():
-            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder path={str(path)!r}")
+        path = os.fspath(self.path)
+        if not os.path.isdir(os.path.dirname(path) or os.curdir):
+            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got {path=}")
+        if os.path.isdir(path):
+            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder {path=}")
 
     def on_epoch(self, training: Training) -> None:
         """Write the file if it is due."""
@@ -290,16 +289,17 @@ class CSVLog(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"CSVLog expected the path of a file but got {describe('path', path)}")
-        self.path = Path(path)
+        self.path = path
 
     def on_start(self, training: Training) -> None:
         """Begin the file."""
-        self.path.write_text(training.history.csv() if training.epoch else "", encoding="utf-8")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(training.history.csv() if training.epoch else "")
 
     def on_epoch(self, training: Training) -> None:
         """Add a row, under one of names if it is the first."""
         lines = training.history.csv(last=training.epoch > 1)
-        with self.path.open("a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             file.write(lines)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import statistics
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -92,7 +91,7 @@ class Run:
         best: the best epoch so far.
         callbacks: those that listen, in order.
         every: after how many epochs parameters are recorded; 0 for never.
-        bar: shows how far it is.
+        bar: shows how far it is; None for no bar.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Run:
         best: Best,
         callbacks: list[Callback],
         every: int,
-        bar: Bar,
+        bar: Bar | None,
     ) -> None:
         history = state.history
         self.training = Training(history.model, state.optimiser, history, epochs, self._keep)
@@ -137,7 +136,8 @@ class Run:
             self._call("on_end")
             raise
         finally:
-            self.bar.close()
+            if self.bar is not None:
+                self.bar.close()
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
@@ -230,7 +230,7 @@ class Run:
                 if self.interrupt.asked:
                     self._answer()
                 history.batch_loss.append(value)
-                if not self.bar.is_hidden:
+                if self.bar is not None:
                     self.bar.show(len(history.batch_loss), value, self.training.epoch)
                 if self.interrupt.asked:
                     self._answer()
@@ -286,7 +286,7 @@ class Run:
         seen = self.history.batch_loss[:count]
         if self.has_warned or len(seen) < count:
             return
-        first, greatest = statistics.median_low(seen), max(losses)
+        first, greatest = sorted(seen)[(count - 1) // 2], max(losses)
         if greatest > _GROWTH * max(abs(first), _LEAST_LOSS):
             self.has_warned = True
             warnings.warn(

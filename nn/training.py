@@ -11,7 +11,7 @@ from chainrule import Var
 from chainrule.data import number_within
 from chainrule.errors import describe
 
-from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
+from .arguments import count_of, find_optimiser, shows_progress, source_of, try_metrics
 from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
 from .checkpoints import read
@@ -178,7 +178,7 @@ def fit(
     )
     if isinstance(mover, FullBatch):
         check_full(recipe, mover)
-    shown = progress_of(progress)
+    shown = shows_progress(progress)
     seen = parts.held_out or parts.training
     first = model.predict(rows[:1])[0]
     for part in filter(None, (parts.training, parts.held_out)):
@@ -215,7 +215,7 @@ def fit(
         history.rows, history.targets = parts.training
     best = Best(steps, patience, tolerance, parts.held_out is None)
     measuring = Measuring(seen, parts.held_out is not None, measures, measure, counting, history.threshold)
-    bar = Bar(epochs, order.each, len(history.loss), shown)
+    bar = Bar(epochs, order.each, len(history.loss)) if shown else None
     return Run(epochs, steps, recipe, state, parts.training, measuring, best, listening, every, bar).go(kept)
 
 
