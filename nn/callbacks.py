@@ -23,6 +23,7 @@ from chainrule.data import number_within, whole_number
 from chainrule.errors import describe
 
 from .history import History
+from .lowest import Plateau
 from .module import Module
 from .optimisers import FullBatch, Optimiser
 
@@ -120,7 +121,7 @@ class Checkpoint(Callback):
             training.save(self.path)
 
 
-class ReduceOnPlateau(Callback):
+class ReduceOnPlateau(Plateau, Callback):
     """Multiply the learning rate by `factor` when the loss has not become lower for `patience` epochs.
 
     Args:
@@ -137,14 +138,6 @@ class ReduceOnPlateau(Callback):
     [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
-    def __init__(self, patience: int = 10, factor: float = 0.5, least: float = 0.0, tolerance: float = 0.0) -> None:
-        name = "ReduceOnPlateau"
-        self.patience = whole_number(name, "patience", patience)
-        self.factor = number_within(name, "factor", factor, 1.0, zero=False)
-        self.least = number_within(name, "least", least)
-        self.tolerance = number_within(name, "tolerance", tolerance)
-        self.best, self.since = math.inf, 0
-
     def on_start(self, training: Training) -> None:
         """Begin to watch.
 
@@ -158,14 +151,9 @@ class ReduceOnPlateau(Callback):
     def on_epoch(self, training: Training) -> None:
         """Look at the loss of the epoch, and reduce the rate if that is due."""
         history, optimiser = training.history, training.optimiser
-        loss = (history.validation_loss or history.loss)[-1]
-        if loss < self.best - self.tolerance:
-            self.best, self.since = loss, 0
-            return
-        self.since += 1
-        if self.since >= self.patience:
-            self.since = 0
-            optimiser.lr = max(self.least, self.factor * optimiser.lr)
+        rate = self.reduced(optimiser.lr, (history.validation_loss or history.loss)[-1])
+        if rate != optimiser.lr:
+            optimiser.lr = rate
 
     def state(self) -> Any:
         """Return the least loss and how long ago it was."""
