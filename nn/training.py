@@ -190,10 +190,9 @@ def fit(
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(
-        source,
+        recipe,
         order,
         history,
-        mover,
         parts.taken,
         {
             "loss": getattr(measure, "__name__", type(measure).__name__),
@@ -216,7 +215,7 @@ def fit(
     best = Best(steps, patience, tolerance, parts.held_out is None)
     measuring = Measuring(seen, parts.held_out is not None, measures, measure, counting, history.threshold)
     bar = Bar(epochs, order.each, len(history.loss)) if shown else None
-    return Run(epochs, steps, recipe, state, parts.training, measuring, best, listening, every, bar).go(kept)
+    return Run(epochs, steps, state, parts.training, measuring, best, listening, every, bar).go(kept)
 
 
 def _weights(own: Any, classes: Any, targets: Sequence[Any], parts: Division) -> tuple[Any, Any]:
