@@ -150,8 +150,8 @@ class ReduceOnPlateau(Plateau, Callback):
 
     def on_epoch(self, training: Training) -> None:
         """Look at the loss of the epoch, and reduce the rate if that is due."""
-        history, optimiser = training.history, training.optimiser
-        rate = self.reduced(optimiser.lr, (history.validation_loss or history.loss)[-1])
+        optimiser = training.optimiser
+        rate = self.reduced(optimiser.lr, training.history.watched()[-1])
         if rate != optimiser.lr:
             optimiser.lr = rate
 

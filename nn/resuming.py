@@ -95,5 +95,5 @@ class State:
         set_source_state(self.recipe.source, kept["source"])
         self.order.waiting = kept["waiting"]
         self.history.go_on(kept["history"])
-        for loss in self.history.validation_loss or self.history.loss:
+        for loss in self.history.watched():
             optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew

@@ -175,8 +175,8 @@ class Run:
         history.validation_loss += held_out
         for name, value in metrics.items():
             history.metrics[name].append(value)
-        self.best.after((history.validation_loss or history.loss)[-1])
-        self.optimiser.measure((history.validation_loss or history.loss)[-1])
+        self.best.after(history.watched()[-1])
+        self.optimiser.measure(history.watched()[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
