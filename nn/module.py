@@ -17,7 +17,7 @@ from .inside import on_array, walk
 from .losses import find_loss
 from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
-from .predicting import predicted_array, predictions
+from .predicting import predictions
 from .tensors import grouped, shape_of, spread
 
 WIDE = 2_500
@@ -124,21 +124,18 @@ class Module:
         [2.0, 8.0]
         """
         data = held(X, type(self).__name__, "X")
-        if hasattr(data, "tolist") and data.shape:
-            found = predicted_array(self, data)
-            if found is not None:
-                return found
-        rows = plain(data)
+        is_array = hasattr(data, "tolist") and bool(data.shape)
+        rows = data if is_array else plain(data)
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
             )
-        outputs = predictions(self, list(rows))
-        if rows is X:
-            return outputs
+        outputs = predictions(self, rows if is_array else list(rows))
+        if rows is X and not is_array:
+            return list(plain(outputs))
         import numpy
 
-        return numpy.array(outputs)
+        return numpy.asarray(outputs)
 
     def evaluate(
         self,
