@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from chainrule import Var
@@ -14,7 +14,7 @@ from chainrule.errors import describe
 from .data import samples_of, weights_of
 from .evaluating import TRIED, loss_of, many, measured, try_targets, try_weights
 from .inside import on_array, walk
-from .losses import find_loss
+from .losses import Loss, find_loss
 from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
 from .predicting import predictions
@@ -141,7 +141,7 @@ class Module:
         self,
         X: Any,
         y: Any,
-        loss: str | Callable[[Any, Any], Any] = "mse",
+        loss: str | Loss = "mse",
         metrics: str | Iterable[str | Metric] | Mapping[str, str | Metric] | None = None,
         sample_weight: Any = None,
     ) -> dict[str, float]:

@@ -19,11 +19,11 @@ from .data import Batches, Samples
 from .evaluating import loss_of, many, measured
 from .history import History
 from .interrupts import Interrupt
+from .losses import Loss
 from .metrics import Metric
 from .module import Module
 from .patience import Best
 from .progress import Bar
-from .recipe import Loss
 from .resuming import State
 from .steps import Steps
 

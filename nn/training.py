@@ -20,13 +20,13 @@ from .eager_steps import EagerSteps
 from .evaluating import TRIED, try_targets, try_weights
 from .full_steps import FullSteps, check_full
 from .history import History
-from .losses import find_loss
-from .metrics import Metric, border, find_metrics
+from .losses import Loss, find_loss
+from .metrics import Metric, border, find_metrics, name_of
 from .module import Module
 from .optimisers import FullBatch, Optimiser
 from .patience import Best
 from .progress import Bar
-from .recipe import Loss, Recipe
+from .recipe import Recipe
 from .resuming import State
 from .running import Measuring, Run
 from .schedules import Schedule
@@ -195,7 +195,7 @@ def fit(
         history,
         parts.taken,
         {
-            "loss": getattr(measure, "__name__", type(measure).__name__),
+            "loss": name_of(measure),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
