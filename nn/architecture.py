@@ -113,7 +113,3 @@ class Latest(Generic[T]):
         self._found[key] = made
         while len(self._found) > self.most:
             self._found.pop(next(iter(self._found)), None)
-
-    def drop(self, key: Hashable) -> None:
-        """Forget what was made for a key."""
-        self._found.pop(key, None)

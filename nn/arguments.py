@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -92,14 +93,14 @@ def count_of(name: str, number: Any, least: int = 1) -> int:
     return whole_number("fit", name, number, least)
 
 
-def progress_of(progress: Any) -> bool | None:
-    """Return whether to show a bar; None for on a terminal only.
+def shows_progress(progress: Any) -> bool:
+    """Return whether to show a bar, which "auto" does on a terminal only.
 
-    >>> progress_of("auto") is None
+    >>> shows_progress(True)
     True
     """
     if isinstance(progress, str) and progress == "auto":
-        return None
+        return sys.stderr is not None and sys.stderr.isatty()
     if not isinstance(progress, bool):
         raise ValueError(f"fit expected True, False or 'auto' but got {describe('progress', progress)}")
     return progress

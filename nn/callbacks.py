@@ -16,7 +16,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any
 
 from chainrule import Var
@@ -24,6 +23,7 @@ from chainrule.data import number_within, whole_number
 from chainrule.errors import describe
 
 from .history import History
+from .lowest import Plateau
 from .module import Module
 from .optimisers import FullBatch, Optimiser
 
@@ -109,11 +109,11 @@ class Checkpoint(Callback):
 
         Errors: `FileNotFoundError` where its folder is missing, `IsADirectoryError` where it is a folder itself.
         """
-        path = Path(self.path)
-        if not path.parent.is_dir():
-            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got path={str(path)!r}")
-        if path.is_dir():
-            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder path={str(path)!r}")
+        path = os.fspath(self.path)
+        if not os.path.isdir(os.path.dirname(path) or os.curdir):
+            raise FileNotFoundError(f"Checkpoint expected a file in a folder that is there but got {path=}")
+        if os.path.isdir(path):
+            raise IsADirectoryError(f"Checkpoint expected the path of a file but got the folder {path=}")
 
     def on_epoch(self, training: Training) -> None:
         """Write the file if it is due."""
@@ -121,7 +121,7 @@ class Checkpoint(Callback):
             training.save(self.path)
 
 
-class ReduceOnPlateau(Callback):
+class ReduceOnPlateau(Plateau, Callback):
     """Multiply the learning rate by `factor` when the loss has not become lower for `patience` epochs.
 
     Args:
@@ -138,14 +138,6 @@ class ReduceOnPlateau(Callback):
     [1.0, 1.0, 1.0, 0.1, 0.1]
     """
 
-    def __init__(self, patience: int = 10, factor: float = 0.5, least: float = 0.0, tolerance: float = 0.0) -> None:
-        name = "ReduceOnPlateau"
-        self.patience = whole_number(name, "patience", patience)
-        self.factor = number_within(name, "factor", factor, 1.0, zero=False)
-        self.least = number_within(name, "least", least)
-        self.tolerance = number_within(name, "tolerance", tolerance)
-        self.best, self.since = math.inf, 0
-
     def on_start(self, training: Training) -> None:
         """Begin to watch.
 
@@ -158,15 +150,10 @@ class ReduceOnPlateau(Callback):
 
     def on_epoch(self, training: Training) -> None:
         """Look at the loss of the epoch, and reduce the rate if that is due."""
-        history, optimiser = training.history, training.optimiser
-        loss = (history.validation_loss or history.loss)[-1]
-        if loss < self.best - self.tolerance:
-            self.best, self.since = loss, 0
-            return
-        self.since += 1
-        if self.since >= self.patience:
-            self.since = 0
-            optimiser.lr = max(self.least, self.factor * optimiser.lr)
+        optimiser = training.optimiser
+        rate = self.reduced(optimiser.lr, training.history.watched()[-1])
+        if rate != optimiser.lr:
+            optimiser.lr = rate
 
     def state(self) -> Any:
         """Return the least loss and how long ago it was."""
@@ -290,16 +277,17 @@ class CSVLog(Callback):
     def __init__(self, path: str | os.PathLike[str]) -> None:
         if not isinstance(path, str | os.PathLike):
             raise TypeError(f"CSVLog expected the path of a file but got {describe('path', path)}")
-        self.path = Path(path)
+        self.path = path
 
     def on_start(self, training: Training) -> None:
         """Begin the file."""
-        self.path.write_text(training.history.csv() if training.epoch else "", encoding="utf-8")
+        with open(self.path, "w", encoding="utf-8") as file:
+            file.write(training.history.csv() if training.epoch else "")
 
     def on_epoch(self, training: Training) -> None:
         """Add a row, under one of names if it is the first."""
         lines = training.history.csv(last=training.epoch > 1)
-        with self.path.open("a", encoding="utf-8") as file:
+        with open(self.path, "a", encoding="utf-8") as file:
             file.write(lines)
 
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import os
 import random
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from chainrule.data import write_whole
@@ -45,7 +43,8 @@ def read(path: str | os.PathLike[str], names: Iterable[str] = ()) -> dict[str, A
     if not isinstance(path, str | os.PathLike):
         raise TypeError(f"fit expected the path of a checkpoint but got {describe('resume_from', path)}")
     try:
-        whole = json.loads(Path(path).read_bytes())
+        with open(path, "rb") as file:
+            whole = json.load(file)
         if not isinstance(whole, dict) or whole.get("format") != FORMAT:
             raise ValueError(f"it is no {FORMAT}")
         if whole.get("version") != VERSION:
@@ -64,6 +63,8 @@ def digest(parts: Iterable[Sequence[Any] | None]) -> str:
     >>> digest([[1, 2.0]]) == digest([[1.0, 2]]) != digest([[1.0], [2.0]])
     True
     """
+    import hashlib  # imported here, since most trainings keep nothing
+
     found = hashlib.sha256()
     for part in parts:
         items = [] if part is None else part

@@ -6,7 +6,7 @@ import functools
 import inspect
 import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import chainrule
@@ -20,8 +20,6 @@ _MANY = 200  # samples whose loss is computed as machine code
 TRIED = 32  # samples at most, whose loss is compared with those of single ones
 _SAME = 1e-9  # of the greatest loss of a sample: sums in another order differ by rounding
 _MOST = 32  # different targets that are tried on a loss; of more, the least and the greatest
-
-_Loss = Callable[[Any, Any], Any]
 
 
 def measured(
@@ -53,7 +51,7 @@ def measured(
 
 
 def loss_of(
-    loss: _Loss, predictions: Sequence[Any], targets: Sequence[Any], weights: Sequence[float] | None = None
+    loss: losses.Loss, predictions: Sequence[Any], targets: Sequence[Any], weights: Sequence[float] | None = None
 ) -> float:
     """Return a loss as a number; with weights, the mean of those of single samples.
 
@@ -90,7 +88,7 @@ def is_ours(loss: Any) -> bool:
     return (loss.func if isinstance(loss, functools.partial) else loss) in losses.BY_NAME.values()
 
 
-def try_targets(loss: _Loss, prediction: Any, targets: Sequence[Any]) -> None:
+def try_targets(loss: losses.Loss, prediction: Any, targets: Sequence[Any]) -> None:
     """Call a loss of ``nn`` with each different target, and one prediction: a class that has no score is refused.
 
     Errors: those of the loss.
@@ -106,7 +104,7 @@ def try_targets(loss: _Loss, prediction: Any, targets: Sequence[Any]) -> None:
             loss([prediction], [target])
 
 
-def try_weights(loss: _Loss, predictions: Sequence[Any], targets: Sequence[Any], reader: str = "fit") -> None:
+def try_weights(loss: losses.Loss, predictions: Sequence[Any], targets: Sequence[Any], reader: str = "fit") -> None:
     """Refuse a loss of the user's own that is no mean over samples, where samples have weights.
 
     With weights the loss is the weighted mean of the losses of single samples; of another kind, such as a sum or a
@@ -151,7 +149,7 @@ def _different(targets: Sequence[Any]) -> list[Any]:
     return sorted(distinct) if len(distinct) <= _MOST else [min(distinct), max(distinct)]
 
 
-def _of_samples(loss: _Loss, predictions: Any, targets: Any) -> Any:
+def _of_samples(loss: losses.Loss, predictions: Any, targets: Any) -> Any:
     """Return the loss of each sample as an array; None where they are few, or the loss may be no mean over samples."""
     numpy = sys.modules.get("numpy")
     if numpy is None or len(predictions) < _MANY or len(predictions) != len(targets) or not is_ours(loss):
@@ -170,7 +168,7 @@ def _of_samples(loss: _Loss, predictions: Any, targets: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=32)
-def _by_sample(loss: _Loss) -> Any:
+def _by_sample(loss: losses.Loss) -> Any:
     """Return the loss as a function of arrays of predictions and targets, compiled."""
     return chainrule.compile(lambda prediction, target: loss([prediction], [target]), batch=("prediction", "target"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import math
 from collections.abc import Iterator, Sequence
@@ -26,24 +27,20 @@ Array = Any
 
 @final
 class FullSteps:
-    """Run one iteration of an optimiser for each batch, with losses and gradients that other steps compute.
+    """Run one iteration of an optimiser for each batch, which is all samples, as other steps compute their loss.
 
     Args:
         steps: through graphs or as machine code; the parameters are theirs.
-        model, recipe, optimiser: what is trained, and how.
+        model, recipe, optimiser: what is trained, and how; `check_full` says whether the optimiser can do that.
         samples: rows and targets.
-
-    Errors: `ValueError` where the optimiser cannot minimise what the recipe asks for.
     """
 
     def __init__(self, steps: Steps, model: Module, recipe: Recipe, optimiser: FullBatch, samples: Samples) -> None:
-        check_full(recipe, optimiser)
         with needing(f"nn.{type(optimiser).__name__}", "numpy"):
             self.np: Any = importlib.import_module("numpy")
         self.steps, self.model, self.recipe, self.optimiser = steps, model, recipe, optimiser
         self.rows, self.targets = samples
-        self.batch: Sequence[int] = ()
-        self.columns: tuple[Array, Array, Array] | None = None
+        self.everything = range(len(self.rows))
         self.known: Any = None  # to the optimiser
         self._compile()
 
@@ -79,23 +76,23 @@ class FullSteps:
         self.steps.go_back(values.tolist())
 
     def loss_and_slopes(self) -> tuple[float, Array]:
-        """Return the loss over the batch, and its derivatives."""
-        loss = self.steps.take(self.batch)
+        """Return the loss, and its derivatives."""
+        loss = self.steps.take(self.everything)
         self.steps.write_back()
         return loss, self.np.array([parameter.grad for parameter in self.optimiser.parameters])
 
     def errors(self) -> Array:
-        """Return the errors over the batch, each with the root of its share in the loss."""
+        """Return the errors, each with the root of its share in the loss."""
         if not self.is_compiled:
             return self.np.array([error.value for error in self._recorded()])
         with chainrule.no_grad():
-            return self.np.column_stack(self.compiled_errors(self.values, *self._columns())).ravel()
+            return self.np.column_stack(self.compiled_errors(self.values, *self._columns)).ravel()
 
     def errors_and_slopes(self) -> tuple[Array, Array]:
         """Return the errors, and the derivatives of each as a row."""
         if self.is_compiled:
             with chainrule.no_grad():
-                slopes = self.compiled_slopes(self.values, *self._columns())
+                slopes = self.compiled_slopes(self.values, *self._columns)
             return self.errors(), self.np.stack(slopes, axis=1).reshape(-1, len(self.optimiser.parameters))
         errors, slopes = self._recorded(), []
         for error in errors:
@@ -109,26 +106,21 @@ class FullSteps:
         model = self.model.with_parameters([moving.get(id(p), p) for p in self.model.parameters()])
         return _errors(model(x), target, share)
 
+    @functools.cached_property
     def _columns(self) -> tuple[Array, Array, Array]:
-        """Return rows, targets and roots of shares of the batch, which is the same one each time as a rule."""
-        if self.columns is None:
-            chosen = [[part[k] for k in self.batch] for part in (self.rows, self.targets)]
-            rows, targets = [self.np.array(part, dtype=float) for part in chosen]
-            self.columns = rows, targets, self.np.sqrt(self.recipe.shares(self.batch))
-        return self.columns
+        """Rows, targets and roots of shares, as arrays."""
+        rows, targets = [self.np.array(part, dtype=float) for part in (self.rows, self.targets)]
+        return rows, targets, self.np.sqrt(self.recipe.shares(self.everything))
 
     def _recorded(self) -> list[Var]:
-        shares = [math.sqrt(share) for share in self.recipe.shares(self.batch)]
-        each = [_errors(self.model(self.rows[k]), self.targets[k], s) for k, s in zip(self.batch, shares, strict=True)]
-        return [error for errors in each for error in errors]
+        samples = zip(self.rows, self.targets, self.recipe.shares(self.everything), strict=True)
+        return [error for x, target, s in samples for error in _errors(self.model(x), target, math.sqrt(s))]
 
     # ---- what is called ----
 
     def run(self, batches: Sequence[Sequence[int]]) -> Iterator[float]:
         """Take an iteration for each batch, and yield the loss before it."""
-        for batch in batches:
-            if list(batch) != list(self.batch):
-                self.batch, self.columns, self.known = batch, None, None
+        for _ in batches:
             loss = self.optimiser.iterate(self)
             self.optimiser.steps += int(math.isfinite(loss))
             yield loss

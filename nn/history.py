@@ -76,10 +76,14 @@ class History:
     @property
     def best_epoch(self) -> int:
         """The epoch with the lowest validation loss, or training loss if there is no validation."""
-        watched = self.validation_loss or self.loss
+        watched = self.watched()
         if not watched:
             raise ValueError("best_epoch expected a History of at least one epoch but got one of none")
         return min(range(len(watched)), key=watched.__getitem__)
+
+    def watched(self) -> list[float]:
+        """Return the losses that tell which epoch is best: those of validation where there are any."""
+        return self.validation_loss or self.loss
 
     def columns(self) -> dict[str, list[Any]]:
         """Return a list by name with an item for each epoch: its number, counted from 1, losses, metrics and the rest.

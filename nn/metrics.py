@@ -113,7 +113,7 @@ def find_metrics(metrics: Any, reader: str) -> dict[str, Metric]:
                 f"{reader} expected names of metrics, such as ['accuracy'], or a dict of functions by name but got "
                 f"{describe('metrics', metrics)}"
             )
-        pairs = [(item if isinstance(item, str) else _name_of(item), item) for item in metrics]
+        pairs = [(item if isinstance(item, str) else name_of(item), item) for item in metrics]
     else:
         pairs = [(str(name), metric) for name, metric in metrics.items()]
     found: dict[str, Metric] = {}
@@ -132,8 +132,12 @@ def find_metrics(metrics: Any, reader: str) -> dict[str, Metric]:
     return found
 
 
-def _name_of(function: Any) -> str:
-    """Return the name of a function, with options or without, or of a class."""
+def name_of(function: Any) -> str:
+    """Return the name of a function, with options or without, or of a class.
+
+    >>> name_of(functools.partial(losses.huber, delta=2.0))
+    'huber'
+    """
     while isinstance(function, functools.partial):
         function = function.func
     return str(getattr(function, "__name__", type(function).__name__))
@@ -151,7 +155,7 @@ def _found(metric: Any, name: str, reader: str) -> Metric:
     return known[metric]
 
 
-def border(loss: Callable[[Any, Any], Any], targets: Sequence[Any], model: Any) -> float | None:
+def border(loss: losses.Loss, targets: Sequence[Any], model: Any) -> float | None:
     """Return the score between two classes: that for which the loss is the same, whichever of them is true.
 
     None where targets are no two classes, or the loss is of no such kind and the last function of the model says
@@ -181,7 +185,7 @@ def border(loss: Callable[[Any, Any], Any], targets: Sequence[Any], model: Any) 
     return {"sigmoid": 0.5, "hardsigmoid": 0.5, "tanh": 0.0}.get(last)
 
 
-def _is_border(loss: Callable[[Any, Any], Any], low: float, high: float, score: float) -> bool:
+def _is_border(loss: losses.Loss, low: float, high: float, score: float) -> bool:
     try:
         here = [as_float("loss", loss([score], [target])) for target in (low, high)]
         above = [as_float("loss", loss([score + 0.25 * (high - low)], [target])) for target in (low, high)]
@@ -197,7 +201,7 @@ def _last_function(model: Any) -> str:
             (part for part in (getattr(model, n, None) for n in ("stages", "layers", "neurons")) if part), None
         )
         if not isinstance(inside, list):
-            return _name_of(getattr(model, "activation", model))
+            return name_of(getattr(model, "activation", model))
         model = inside[-1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from chainrule import Var
@@ -14,10 +14,10 @@ from chainrule.errors import describe
 from .data import samples_of, weights_of
 from .evaluating import TRIED, loss_of, many, measured, try_targets, try_weights
 from .inside import on_array, walk
-from .losses import find_loss
+from .losses import Loss, find_loss
 from .metrics import Metric, border, find_metrics
 from .overview import Summary, Weights, outputs_inside, summary_of
-from .predicting import predicted_array, predictions
+from .predicting import predictions
 from .tensors import grouped, shape_of, spread
 
 WIDE = 2_500
@@ -124,27 +124,24 @@ class Module:
         [2.0, 8.0]
         """
         data = held(X, type(self).__name__, "X")
-        if hasattr(data, "tolist") and data.shape:
-            found = predicted_array(self, data)
-            if found is not None:
-                return found
-        rows = plain(data)
+        is_array = hasattr(data, "tolist") and bool(data.shape)
+        rows = data if is_array else plain(data)
         if isinstance(rows, str | Mapping) or not isinstance(rows, Iterable):
             raise TypeError(
                 f"predict expected an iterable of rows but got {describe('X', X)}; for one row, call the model"
             )
-        outputs = predictions(self, list(rows))
-        if rows is X:
-            return outputs
+        outputs = predictions(self, rows if is_array else list(rows))
+        if rows is X and not is_array:
+            return list(plain(outputs))
         import numpy
 
-        return numpy.array(outputs)
+        return numpy.asarray(outputs)
 
     def evaluate(
         self,
         X: Any,
         y: Any,
-        loss: str | Callable[[Any, Any], Any] = "mse",
+        loss: str | Loss = "mse",
         metrics: str | Iterable[str | Metric] | Mapping[str, str | Metric] | None = None,
         sample_weight: Any = None,
     ) -> dict[str, float]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
+from .lowest import Lowest
 from .steps import Steps
 
 
-class Best:
+class Best(Lowest):
     """Remember the parameters of the best epoch, and when patience runs out.
 
     A training loss is measured before the steps of its epoch, so that it speaks of the parameters before them, in one
@@ -23,12 +23,10 @@ class Best:
     """
 
     def __init__(self, steps: Steps, patience: int | None, tolerance: float, is_training_loss: bool) -> None:
+        super().__init__(tolerance)
         self.steps = steps
         self.patience = patience
-        self.tolerance = tolerance
         self.is_training_loss = is_training_loss
-        self.least = math.inf
-        self.epochs_since = 0
         self.start: list[float] = []
         self.states: list[list[float]] = []
 
@@ -38,17 +36,14 @@ class Best:
 
     def after(self, loss: float) -> None:
         """Take note of the loss of an epoch."""
-        if loss < self.least - self.tolerance:
-            self.least, self.epochs_since = loss, 0
+        if self.is_lower(loss):
             now = self.steps.snapshot()
             self.states = [self.start, now] if self.is_training_loss else [now]
-        else:
-            self.epochs_since += 1
 
     @property
     def is_over(self) -> bool:
         """Whether patience has run out."""
-        return self.patience is not None and self.epochs_since >= self.patience
+        return self.patience is not None and self.since >= self.patience
 
     def restore(self, current_loss: Callable[[], float]) -> None:
         """Go back to the best epoch; of two candidate states, to the one of lower loss."""
@@ -69,8 +64,8 @@ class Best:
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         states = [list(map(float, state)) for state in self.states]
-        return {"least": self.least, "epochs_since": self.epochs_since, "states": states}
+        return {"least": self.best, "epochs_since": self.since, "states": states}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
-        self.least, self.epochs_since, self.states = state["least"], state["epochs_since"], state["states"]
+        self.best, self.since, self.states = state["least"], state["epochs_since"], state["states"]

@@ -25,8 +25,8 @@ _PROBES_LATER = 2
 _MOST_TRIED = 1_000_000  # parameters times rows that are tried in both ways
 
 
-def predictions(model: Any, rows: list[Any]) -> list[Any]:
-    """Return the output of `model` for each row, as numbers.
+def predictions(model: Any, rows: Any) -> Any:
+    """Return the output of `model` for each row of a list or array as numbers: an array of them, or a list.
 
     >>> from chainrule.nn import Neuron
     >>> neuron = Neuron(1, activation=None, initialise=lambda source, nin, nout: 2.0)
@@ -35,9 +35,9 @@ def predictions(model: Any, rows: list[Any]) -> list[Any]:
     """
     found = predicted_array(model, rows)
     if found is not None:
-        return list(plain(found))
+        return found
     with no_grad():
-        return [_value(model(row)) for row in rows]
+        return [_value(model(row)) for row in plain(rows)]
 
 
 def predicted_array(model: Any, rows: Any, at_once: bool = False) -> Any:

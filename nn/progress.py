@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 
-from tqdm import tqdm
-
 _PAUSE = 0.2  # seconds between two times
 
 
@@ -16,20 +14,13 @@ class Bar:
         epochs: how many there are.
         each: how many steps an epoch has.
         done: how many epochs were taken before.
-        progress: True, False, or None for a bar on a terminal only.
     """
 
-    def __init__(self, epochs: int, each: int, done: int, progress: bool | None) -> None:
+    def __init__(self, epochs: int, each: int, done: int) -> None:
+        from tqdm import tqdm  # imported here, since it takes a quarter of the time of `import chainrule.nn`
+
         self.epochs = epochs
-        self.bar = tqdm(
-            total=epochs * each,
-            initial=done * each,
-            desc="training",
-            unit="step",
-            mininterval=_PAUSE,
-            disable=None if progress is None else not progress,
-        )
-        self.is_hidden = bool(self.bar.disable)
+        self.bar = tqdm(total=epochs * each, initial=done * each, desc="training", unit="step", mininterval=_PAUSE)
         self.shown = done * each
         self.latest: tuple[int, float, int] | None = None
         self.due = 0.0

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import chainrule
 
+from .losses import Loss
 from .optimisers import Optimiser
-
-Loss = Callable[[Any, Any], Any]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import random
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -19,7 +18,7 @@ from .checkpoints import (
 )
 from .data import Batches
 from .history import History
-from .optimisers import Optimiser
+from .recipe import Recipe
 
 
 @dataclasses.dataclass
@@ -27,19 +26,17 @@ class State:
     """What a training is at, besides its steps and callbacks: what a checkpoint keeps and sets again.
 
     Attributes:
-        source: of random numbers.
+        recipe: what a step does, with the optimiser and the source of random numbers.
         order: of the batches.
         history: what was measured.
-        optimiser: what it remembers.
         held_out: the positions of samples drawn to be held out; None where none were drawn.
         same: what has to be the same when a training is resumed, by name.
         data: the samples, of which a checkpoint keeps a digest.
     """
 
-    source: random.Random
+    recipe: Recipe
     order: Batches
     history: History
-    optimiser: Optimiser
     held_out: Sequence[int] | None
     same: Mapping[str, Any]
     data: Sequence[Sequence[Any]]
@@ -67,8 +64,8 @@ class State:
         return {
             "same": {"data": self.digest, **self.same},
             "parameters": {"names": list(parameters), "values": list(parameters.values())},
-            "optimiser": optimiser_state(self.optimiser),
-            "source": source_state(self.source),
+            "optimiser": optimiser_state(self.recipe.optimiser),
+            "source": source_state(self.recipe.source),
             "waiting": [list(map(int, batch)) for batch in self.order.waiting],
             "held_out": self.held_out,
             "history": self.history.kept(),
@@ -89,14 +86,14 @@ class State:
         names = [type(each).__name__ for each in remembering(callbacks)]
         if names != wanted:
             raise ValueError(f"fit expected the callbacks of the checkpoint, {wanted}, but got {names}")
-        model = self.history.model
+        model, optimiser = self.history.model, self.recipe.optimiser
         parameters = dict(zip(kept["parameters"]["names"], kept["parameters"]["values"], strict=True))
         if parameters.keys() == model.state_dict().keys():
-            check_optimiser_state(self.optimiser, kept["optimiser"])
+            check_optimiser_state(optimiser, kept["optimiser"])
         model.load_state_dict(parameters)  # which refuses other names
-        set_optimiser_state(self.optimiser, kept["optimiser"])
-        set_source_state(self.source, kept["source"])
+        set_optimiser_state(optimiser, kept["optimiser"])
+        set_source_state(self.recipe.source, kept["source"])
         self.order.waiting = kept["waiting"]
         self.history.go_on(kept["history"])
-        for loss in self.history.validation_loss or self.history.loss:
-            self.optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew
+        for loss in self.history.watched():
+            optimiser.measure(loss)  # schedules are not kept: one that asks for losses sees them anew

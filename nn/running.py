@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-import statistics
 import time
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,11 +19,11 @@ from .data import Batches, Samples
 from .evaluating import loss_of, many, measured
 from .history import History
 from .interrupts import Interrupt
+from .losses import Loss
 from .metrics import Metric
 from .module import Module
 from .patience import Best
 from .progress import Bar
-from .recipe import Loss, Recipe
 from .resuming import State
 from .steps import Steps
 
@@ -83,39 +82,36 @@ class Run:
     """Go through epochs, and end well whatever ends them.
 
     Args:
-        training: what callbacks see.
+        epochs: how many there are to be.
         steps: that move the parameters.
-        recipe: what they do.
         state: what a checkpoint keeps.
         samples: those trained on.
         measuring: what is measured after an epoch.
         best: the best epoch so far.
         callbacks: those that listen, in order.
         every: after how many epochs parameters are recorded; 0 for never.
-        bar: shows how far it is.
+        bar: shows how far it is; None for no bar.
     """
 
     def __init__(
         self,
         epochs: int,
         steps: Steps,
-        recipe: Recipe,
         state: State,
         samples: Samples,
         measuring: Measuring,
         best: Best,
         callbacks: list[Callback],
         every: int,
-        bar: Bar,
+        bar: Bar | None,
     ) -> None:
-        history = state.history
-        self.training = Training(history.model, state.optimiser, history, epochs, self._keep)
-        self.steps, self.recipe, self.state, self.samples = steps, recipe, state, samples
+        history, self.optimiser = state.history, state.recipe.optimiser
+        self.training = Training(history.model, self.optimiser, history, epochs, self._keep)
+        self.steps, self.state, self.samples, self.history = steps, state, samples, history
         self.measuring, self.best, self.callbacks, self.every, self.bar = measuring, best, callbacks, every, bar
-        self.history = history
         self.of_batches = [each for each in callbacks if type(each).on_batch is not Callback.on_batch]
         self.interrupt = Interrupt()
-        self.unheard = state.optimiser.steps - len(history.batch_loss)  # steps that an optimiser took elsewhere
+        self.unheard = self.optimiser.steps - len(history.batch_loss)  # steps that an optimiser took elsewhere
         self.has_warned = False
         self.is_between = True  # two epochs
 
@@ -137,7 +133,8 @@ class Run:
             self._call("on_end")
             raise
         finally:
-            self.bar.close()
+            if self.bar is not None:
+                self.bar.close()
         if self.best.patience is not None:
             self.best.restore(self._current_loss)
         self.steps.write_back()
@@ -159,13 +156,13 @@ class Run:
             self.steps.read_again()
         if self.best.is_over:
             self.history.stopped = "patience"
-        elif kept is not None and self.state.optimiser.has_converged:
+        elif kept is not None and self.optimiser.has_converged:
             self.history.stopped = "converged"
         elif ended:
             self.history.stopped = "callback"
 
     def _epoch(self) -> None:
-        history, start, rate = self.history, time.perf_counter(), self.state.optimiser.lr
+        history, start, rate = self.history, time.perf_counter(), self.optimiser.lr
         portions, first = self.state.order.epoch(), len(history.batch_loss)
         self.best.before()
         self.is_between = False
@@ -178,8 +175,8 @@ class Run:
         history.validation_loss += held_out
         for name, value in metrics.items():
             history.metrics[name].append(value)
-        self.best.after((history.validation_loss or history.loss)[-1])
-        self.state.optimiser.measure((history.validation_loss or history.loss)[-1])
+        self.best.after(history.watched()[-1])
+        self.optimiser.measure(history.watched()[-1])
         epoch = self.training.epoch
         is_recorded = bool(self.every) and epoch % self.every == 0
         if self.callbacks or is_recorded:
@@ -189,7 +186,7 @@ class Run:
         history.seconds.append(time.perf_counter() - start)
         self.is_between = True
         self._warn(losses)
-        if self.state.optimiser.has_converged:
+        if self.optimiser.has_converged:
             history.stopped = "converged"
         if self.best.is_over:
             history.stopped = "patience"
@@ -230,7 +227,7 @@ class Run:
                 if self.interrupt.asked:
                     self._answer()
                 history.batch_loss.append(value)
-                if not self.bar.is_hidden:
+                if self.bar is not None:
                     self.bar.show(len(history.batch_loss), value, self.training.epoch)
                 if self.interrupt.asked:
                     self._answer()
@@ -240,11 +237,11 @@ class Run:
 
     def _answer(self) -> None:
         """Raise `KeyboardInterrupt`, which was asked for, if the losses of all steps taken are noted."""
-        if self.state.optimiser.steps - self.unheard == len(self.history.batch_loss):
+        if self.optimiser.steps - self.unheard == len(self.history.batch_loss):
             raise KeyboardInterrupt
 
     def _mean(self, losses: list[float], portions: Sequence[Sequence[int]]) -> float:
-        weights = self.recipe.weights
+        weights = self.state.recipe.weights
         counts = [len(p) if weights is None else sum(weights[k] for k in p) for p in portions]
         total = sum(counts)
         return sum(value * (count / total) for value, count in zip(losses, counts, strict=True)) if total else 0.0
@@ -286,7 +283,7 @@ class Run:
         seen = self.history.batch_loss[:count]
         if self.has_warned or len(seen) < count:
             return
-        first, greatest = statistics.median_low(seen), max(losses)
+        first, greatest = sorted(seen)[(count - 1) // 2], max(losses)
         if greatest > _GROWTH * max(abs(first), _LEAST_LOSS):
             self.has_warned = True
             warnings.warn(

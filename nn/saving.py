@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-from pathlib import Path
 from typing import Any
 
 from chainrule.data import write_whole
@@ -106,7 +105,8 @@ def _read(path: Any) -> tuple[Any, dict[str, float]]:
     if _is_tensors(path):
         return _read_tensors(path)
     try:
-        content = json.loads(Path(path).read_bytes())
+        with open(path, "rb") as file:
+            content = json.load(file)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} expected a model in JSON, but it is truncated or not JSON: {error}") from None
     _check_format(path, content, VERSION)
@@ -135,7 +135,7 @@ def _read_tensors(path: Any) -> tuple[Any, dict[str, float]]:
 
 
 def _is_tensors(path: Any) -> bool:
-    return Path(path).suffix == _SUFFIX
+    return os.path.splitext(path)[1] == _SUFFIX
 
 
 def _float(path: Any, name: str, value: Any) -> float:

@@ -23,6 +23,8 @@ import chainrule
 from chainrule.data import number_within, whole_number
 from chainrule.errors import describe
 
+from .lowest import Plateau
+
 Schedule = Callable[[int], float]
 
 
@@ -143,7 +145,7 @@ def restart_schedule(first: float, last: float, steps: int, factor: int = 1) -> 
 
 
 @final
-class plateau_schedule:
+class plateau_schedule(Plateau):
     """Multiply the rate by `factor` when the loss has not become lower for `patience` epochs.
 
     `fit` tells it the loss of each epoch (of validation, if any); a loop by hand calls `measure` itself. The callback
@@ -166,13 +168,8 @@ class plateau_schedule:
     def __init__(
         self, first: float, patience: int = 10, factor: float = 0.5, least: float = 0.0, tolerance: float = 0.0
     ) -> None:
-        name = "plateau_schedule"
-        self.rate = number_within(name, "first", first)
-        self.patience = whole_number(name, "patience", patience)
-        self.factor = number_within(name, "factor", factor, 1.0, zero=False)
-        self.least = number_within(name, "least", least)
-        self.tolerance = number_within(name, "tolerance", tolerance)
-        self.best, self.since = math.inf, 0
+        self.rate = number_within("plateau_schedule", "first", first)
+        super().__init__(patience, factor, least, tolerance)
 
     def __call__(self, step: int) -> float:
         """Return the rate as it is now, whatever the number of steps."""
@@ -180,12 +177,7 @@ class plateau_schedule:
 
     def measure(self, loss: float) -> None:
         """Take note of the loss of an epoch."""
-        if loss < self.best - self.tolerance:
-            self.best, self.since = loss, 0
-            return
-        self.since += 1
-        if self.since >= self.patience:
-            self.rate, self.since = min(self.rate, max(self.least, self.rate * self.factor)), 0
+        self.rate = self.reduced(self.rate, loss)
 
 
 # What a schedule computes, with its own numbers first: a partial call is pickled, a function inside a function is not.

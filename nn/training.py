@@ -11,7 +11,7 @@ from chainrule import Var
 from chainrule.data import number_within
 from chainrule.errors import describe
 
-from .arguments import count_of, find_optimiser, progress_of, source_of, try_metrics
+from .arguments import count_of, find_optimiser, shows_progress, source_of, try_metrics
 from .blocks import draws_of
 from .callbacks import AfterEpoch, Callback, Checkpoint, find_callbacks
 from .checkpoints import read
@@ -20,13 +20,13 @@ from .eager_steps import EagerSteps
 from .evaluating import TRIED, try_targets, try_weights
 from .full_steps import FullSteps, check_full
 from .history import History
-from .losses import find_loss
-from .metrics import Metric, border, find_metrics
+from .losses import Loss, find_loss
+from .metrics import Metric, border, find_metrics, name_of
 from .module import Module
 from .optimisers import FullBatch, Optimiser
 from .patience import Best
 from .progress import Bar
-from .recipe import Loss, Recipe
+from .recipe import Recipe
 from .resuming import State
 from .running import Measuring, Run
 from .schedules import Schedule
@@ -178,7 +178,7 @@ def fit(
     )
     if isinstance(mover, FullBatch):
         check_full(recipe, mover)
-    shown = progress_of(progress)
+    shown = shows_progress(progress)
     seen = parts.held_out or parts.training
     first = model.predict(rows[:1])[0]
     for part in filter(None, (parts.training, parts.held_out)):
@@ -190,13 +190,12 @@ def fit(
 
     history = History(model, metrics={name: [] for name in measures}, threshold=border(measure, samples[1], model))
     state = State(
-        source,
+        recipe,
         order,
         history,
-        mover,
         parts.taken,
         {
-            "loss": getattr(measure, "__name__", type(measure).__name__),
+            "loss": name_of(measure),
             "metrics": list(measures),
             "batch_size": size,
             "shuffle": bool(shuffle),
@@ -215,8 +214,8 @@ def fit(
         history.rows, history.targets = parts.training
     best = Best(steps, patience, tolerance, parts.held_out is None)
     measuring = Measuring(seen, parts.held_out is not None, measures, measure, counting, history.threshold)
-    bar = Bar(epochs, order.each, len(history.loss), shown)
-    return Run(epochs, steps, recipe, state, parts.training, measuring, best, listening, every, bar).go(kept)
+    bar = Bar(epochs, order.each, len(history.loss)) if shown else None
+    return Run(epochs, steps, state, parts.training, measuring, best, listening, every, bar).go(kept)
 
 
 def _weights(own: Any, classes: Any, targets: Sequence[Any], parts: Division) -> tuple[Any, Any]:

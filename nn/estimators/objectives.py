@@ -9,7 +9,7 @@ import chainrule
 import numpy
 
 from .. import losses
-from ..recipe import Loss
+from ..losses import Loss
 
 
 class Objective(NamedTuple):
@@ -25,7 +25,7 @@ class Objective(NamedTuple):
     """
 
     loss: Loss
-    each: Callable[[Any, Any], Any]
+    each: Loss
     output: Callable[[Any], Any]
     out_activation: str
     outputs: int

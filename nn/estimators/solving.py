@@ -22,10 +22,11 @@ from ..eager_steps import EagerSteps
 from ..full_steps import FullSteps
 from ..history import History
 from ..layers import MLP
+from ..losses import Loss
 from ..machine_steps import MachineSteps
 from ..optimisers import SGD, LevenbergMarquardt, Optimiser
 from ..predicting import predicted_array
-from ..recipe import Loss, Recipe
+from ..recipe import Recipe
 from ..steps import Steps, choose_steps
 from .moves import Penalised
 from .objectives import Objective

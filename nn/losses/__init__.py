@@ -5,6 +5,7 @@ from .classes import binary_cross_entropy_with_logits as binary_cross_entropy_wi
 from .classes import cross_entropy as cross_entropy
 from .classes import hinge as hinge
 from .naming import BY_NAME as BY_NAME
+from .naming import Loss as Loss
 from .naming import find_loss as find_loss
 from .numbers import gaussian as gaussian
 from .numbers import huber as huber

@@ -12,6 +12,9 @@ from .classes import binary_cross_entropy, binary_cross_entropy_with_logits, cro
 from .items import Scalar
 from .numbers import gaussian, huber, log_cosh, mae, mse, poisson, quantile
 
+Loss = Callable[[Any, Any], Any]
+"""A function of predictions and targets."""
+
 BY_NAME: dict[str, Callable[[Any, Any], Scalar]] = {
     function.__name__: function
     for function in (

@@ -71,7 +71,7 @@ LAYERS = {
     "viz/plots": "axes outputs attention curves boundary gradients surface film animation __init__",
     "nn": """
         architecture predicting losses/ metrics evaluating data tensors overview inside module activations
-        initialise layers blocks/ schedules optimisers/ recipe history eager_steps step_functions
+        initialise layers blocks/ lowest schedules optimisers/ recipe history eager_steps step_functions
         machine_steps steps full_steps arguments callbacks checkpoints resuming patience progress interrupts
         running training building saving chain converting export estimators/ __init__
     """,

@@ -74,6 +74,13 @@ def test_import_needs_little_of_python():
     assert run(code).strip() == "set()"
 
 
+def test_import_of_nn_waits_with_what_few_trainings_need():
+    """A bar of progress, the digest of a checkpoint, and paths: a third of the time that `nn` took."""
+    slow = ["tqdm", "hashlib", "pathlib", "statistics"]
+    code = f"import sys; old = set(sys.modules); import chainrule.nn; print(set({slow!r}) & set(sys.modules) - old)"
+    assert run(code).strip() == "set()"
+
+
 def test_import_is_lazy_about_its_own_parts():
     assert run("import sys, chainrule; print('chainrule.viz' in sys.modules); chainrule.viz.draw").strip() == "False"
 

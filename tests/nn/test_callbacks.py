@@ -146,6 +146,12 @@ def test_the_rate_is_reduced_on_a_plateau_of_held_out_loss():
     assert history.learning_rate[-1] < 0.5
 
 
+def test_a_plateau_raises_no_rate_to_the_least():
+    rates = nn.ReduceOnPlateau(patience=1, least=0.5)
+    history = nn.fit(nn.Neuron(1, None, seed=0), [1.0], [0.0], optimiser="sgd", lr=0.0, epochs=4, callbacks=rates)
+    assert history.learning_rate == [0.0] * 4
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

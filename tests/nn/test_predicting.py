@@ -109,6 +109,17 @@ class Scaled(nn.Module):
         return Scaled.factor * self.options["scale"][0] * self.weight * x[0] + self.shift
 
 
+def test_rows_of_an_array_are_counted_once(monkeypatch):
+    numpy = pytest.importorskip("numpy")
+    monkeypatch.setattr("chainrule.nn.predicting._networks", architecture.Latest(4))
+    made = compilations(monkeypatch)
+    model, rows = model_of(), ROWS * 5
+    assert model.predict(numpy.array(rows)).tolist() == [model(row).value for row in rows]
+    assert made == []
+    model.predict(rows)
+    assert len(made) == 1, "100 rows of an array and 100 of a list are 200"
+
+
 def test_what_is_changed_in_a_model_counts_in_its_predictions(monkeypatch):
     pytest.importorskip("numpy")
     model, rows = Scaled(), [[0.01 * k] for k in range(1, 400)]
