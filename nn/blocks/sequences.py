@@ -15,7 +15,7 @@ from ..activations import Activation
 from ..initialise import Initialiser, random_source
 from ..layers import Layer
 from ..module import Module
-from .rows import Rows, is_whole, of_each, rows_in
+from .rows import Rows, is_number, is_whole, of_each, rows_in
 
 
 @final
@@ -44,7 +44,7 @@ class Embedding(Module):
 
     def __call__(self, x: Any) -> Any:
         """Return the row of a number, or the rows of several."""
-        if not is_whole(x) and not isinstance(x, list | tuple) and not getattr(x, "shape", ()):
+        if is_number(x):
             return self._of_one(x)
         rows = of_each(self._of_one, x)
         if not self.flat:
