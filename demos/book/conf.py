@@ -1,7 +1,5 @@
 """Settings of Sphinx for the book."""
 
-from datetime import timedelta
-
 import chainrule
 
 project = "chainrule"
@@ -10,8 +8,6 @@ copyright = "the chainrule authors, MIT licence"
 release = version = chainrule.__version__
 extensions = [
     "myst_nb",
-    "sphinx.ext.autodoc",
-    "sphinx.ext.napoleon",
     "sphinx.ext.mathjax",
 ]
 html_theme = "furo"
@@ -25,23 +21,16 @@ html_theme_options = {
 html_static_path = ["static"]
 html_css_files = ["book.css"]
 default_role = "code"
-nitpicky = False
 myst_enable_extensions = ["dollarmath", "deflist", "colon_fence"]
 myst_heading_anchors = 3
 
 # Every example runs while the book is built, and one that raises without saying so stops it.
 nb_execution_mode = "force"
-nb_execution_timeout = 120
+nb_execution_timeout = 300  # of one cell, beside a whole test suite
 nb_execution_raise_on_error = True
 nb_execution_in_temp = True
 nb_merge_streams = True
 nb_mime_priority_overrides = [("html", "image/svg+xml", 0)]
 
-# The reference is written from the docstrings themselves; their types are in the signatures.
-autodoc_typehints = "none"
-autodoc_member_order = "bysource"
-autodoc_preserve_defaults = True
-napoleon_numpy_docstring = False
-linkcheck_timeout = timedelta(seconds=20).seconds
-exclude_patterns = ["README.md"]
+linkcheck_timeout = 20
 suppress_warnings = ["mystnb.unknown_mime_type"]

@@ -35,8 +35,8 @@ ROOMS = {"nn", "viz", "testing", "__version__"}
 def write_reference(folder: Path) -> None:
     """Write a page for each topic and a list of them."""
     folder.mkdir(parents=True)
-    for page, (module, title, names) in PAGES.items():
-        (folder / f"{page}.rst").write_text(f"{heading(title, '=')}\n" + "\n".join(entries(module, names)))
+    for page, (_, title, _) in PAGES.items():
+        (folder / f"{page}.rst").write_text(f"{heading(title, '=')}\n" + "\n".join(entries(page)))
     pages = "\n".join(f"   {page}" for page in PAGES)
     text = (
         f"{heading('Reference', '=')}\nEvery public name, from its docstring. Examples are run by the tests.\n\n"
@@ -61,9 +61,9 @@ def public(module: Any) -> list[str]:
     return [name for name in kept if not inspect.ismodule(getattr(module, name))]
 
 
-def entries(module: Any, names: str) -> list[str]:
-    """Describe each name in reStructuredText."""
-    page = next(page for page, (owner, _, named) in PAGES.items() if owner is module and named == names)
+def entries(page: str) -> list[str]:
+    """Describe each name of a page in reStructuredText."""
+    module = PAGES[page][0]
     return [f".. py:currentmodule:: {module.__name__}\n", *(entry(module, name) for name in names_on(page))]
 
 

@@ -22,6 +22,9 @@ from ..errors import describe as describe
 from ..pickling import Reduced, pickled_as, unpickled
 from .signatures import PLACE, Arguments, bound, parameter
 
+if not cython.compiled:
+    take_names: Any = None  # of primitive.pxd: only compiled code calls it
+
 # A float, or an object whose class defines __apply__: what a rule computes with.
 Scalar = Any
 
@@ -243,19 +246,16 @@ class Primitive:
         return self
 
 
-if not cython.compiled:
-    take_names: Any = None  # primitive.pxd has it: only compiled code calls it
-
 # A dictionary of arguments by name, even an empty one, would cost every call a third of its time.
-if cython.compiled:
-    take_names(Primitive)
-else:
+if not cython.compiled:
     _call = Primitive.__call__
 
     def _call_named(self: Primitive, *args: Any, **named: Any) -> Any:
         return _call(self, *(self.placed(args, named) if named else args))
 
     Primitive.__call__ = _call_named  # type: ignore[method-assign]
+else:
+    take_names(Primitive)
 
 
 @cython.cclass
