@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import inspect
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from chainrule.data import whole_number
 from chainrule.errors import describe
-from chainrule.misspelt import NAMES, advice
 
 from .metrics import Metric, accuracy, check_two_classes
 from .module import Module
-from .optimisers import Adam, FullBatch, Optimiser, Together
+from .optimisers import Adam, Optimiser, optimiser_named
 from .schedules import Schedule
 
 
@@ -29,7 +27,7 @@ def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -
         optimiser = Adam(model.parameters(), lr=0.01)
     elif not isinstance(optimiser, Optimiser):
         if isinstance(optimiser, str):
-            optimiser = _named(optimiser)
+            optimiser = optimiser_named(optimiser)
         if not callable(optimiser):
             raise TypeError(
                 f"fit expected an optimiser, a class of them or its name but got {describe('optimiser', optimiser)}"
@@ -51,23 +49,6 @@ def find_optimiser(optimiser: Any, model: Module, lr: float | Schedule | None) -
     if lr is not None:
         optimiser.lr = lr
     return optimiser
-
-
-def _named(name: str) -> type[Optimiser]:
-    known = {kind.__name__.lower(): kind for kind in _kinds(Optimiser) if kind not in (FullBatch, Together)}
-    if name.lower() not in known:
-        meant = advice(name.lower(), NAMES, known)
-        raise ValueError(f"fit expected one of {', '.join(sorted(known))} but got {describe('optimiser', name)}{meant}")
-    return known[name.lower()]
-
-
-def _kinds(base: type[Optimiser]) -> Iterator[type[Optimiser]]:
-    """Yield the public classes of optimisers of this package that are made of parameters."""
-    for kind in base.__subclasses__():
-        is_public = kind.__module__.startswith(f"{__package__}.") and not kind.__name__.startswith("_")
-        if is_public and "parameters" in inspect.signature(kind).parameters:
-            yield kind
-        yield from _kinds(kind)
 
 
 def source_of(seed: int | random.Random | None) -> random.Random:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, final
 
 import chainrule
-from chainrule import Var, no_grad
+from chainrule import no_grad
 from chainrule.data import number_within
 
 from ..module import Module
@@ -45,12 +46,10 @@ class Dropout(Module):
 
     def _thinned(self, x: Any, draws: _Draws) -> Any:
         if is_whole(x):
-            count = 1
-            for size in x.shape:
-                count *= size
+            count = math.prod(x.shape)
             kept = of_each(self._kept, x.reshape(count), draws.next(count))
             return kept if len(x.shape) == 1 else kept.reshape(*x.shape)
-        if isinstance(x, Var) or not hasattr(x, "__len__"):
+        if not hasattr(x, "__len__"):
             return self._kept(x, draws.next(1)[0])
         return [self._thinned(item, draws) for item in x]
 

@@ -10,7 +10,7 @@ from chainrule.data import number_within, to_float, whole_number
 from chainrule.errors import describe
 
 from ..module import Module
-from .rows import Numbers, holds_rows, is_whole, of_each, on_rows
+from .rows import Numbers, holds_rows, is_number, of_each, on_rows
 
 
 @final
@@ -100,7 +100,7 @@ class PReLU(Module):
         """Return a number for a number, a row for a row, and rows for rows."""
         if holds_rows(x):
             return of_each(self, x)
-        if not is_whole(x) and not isinstance(x, list | tuple) and not getattr(x, "shape", ()):
+        if is_number(x):
             return self._of_one(x, self.slopes[0])
         if self.count == 1:
             return of_each(lambda item: self._of_one(item, self.slopes[0]), x)

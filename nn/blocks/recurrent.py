@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
+from collections.abc import Callable
 from typing import Any, final
 
 import chainrule
@@ -42,8 +44,9 @@ class _Recurrent(Module):
     def _output(self, state: Any) -> Any:
         return state
 
+    @abstractmethod
     def _after(self, state: Any, row: Numbers) -> Any:
-        raise NotImplementedError
+        """Return the state after one more row."""
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.nin}, {self.nout}{', sequence=True' if self.sequence else ''})"
@@ -58,7 +61,7 @@ class RNN(_Recurrent):
         nout: how many numbers are remembered, and given out; they begin at 0.
         activation: a name or function, as for `Layer`.
         sequence: whether to give a row for each row, instead of the one after the last.
-        initialise, seed: as for `Layer`.
+        initialise, seed, initialise_bias: as for `Layer`.
 
     Source: Elman 1990, "Finding Structure in Time".
 
@@ -76,16 +79,43 @@ class RNN(_Recurrent):
         sequence: bool = False,
         initialise: str | Initialiser | None = None,
         seed: int | random.Random | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         super().__init__(nin, nout, sequence)
-        self.layer = Layer(self.nin + self.nout, self.nout, activation, initialise, seed)
+        self.layer = Layer(self.nin + self.nout, self.nout, activation, initialise, seed, initialise_bias)
 
     def _after(self, state: Any, row: Numbers) -> Any:
         return list(self.layer.forward([*row, *state]))
 
 
+class _Gated(_Recurrent):
+    """Have several layers that read the row, what is remembered or both; a subclass says which."""
+
+    def __init__(
+        self,
+        nin: int,
+        nout: int,
+        sequence: bool = False,
+        initialise: str | Initialiser | None = None,
+        seed: int | random.Random | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
+    ) -> None:
+        super().__init__(nin, nout, sequence)
+        source = random_source(seed)
+
+        def layer(nin: int, activation: str | None, bias: float = 0.0) -> Layer:
+            start = bias if initialise_bias is None else initialise_bias
+            return Layer(nin, self.nout, activation, initialise, source, start)
+
+        self._make(layer)
+
+    @abstractmethod
+    def _make(self, layer: Callable[..., Layer]) -> None:
+        """Make the layers by a function of how many numbers each reads, its activation and where biases begin."""
+
+
 @final
-class GRU(_Recurrent):
+class GRU(_Gated):
     """Remember by two gates: one that says how much is replaced, one that says what of the old the new is made of.
 
     Args: those of `RNN`, without activation.
@@ -97,20 +127,10 @@ class GRU(_Recurrent):
     3
     """
 
-    def __init__(
-        self,
-        nin: int,
-        nout: int,
-        sequence: bool = False,
-        initialise: str | Initialiser | None = None,
-        seed: int | random.Random | None = None,
-    ) -> None:
-        super().__init__(nin, nout, sequence)
-        nin, nout, source = self.nin, self.nout, random_source(seed)
-        self.reset = Layer(nin + nout, nout, "sigmoid", initialise, source)
-        self.keep = Layer(nin + nout, nout, "sigmoid", initialise, source)
-        self.new = Layer(nin, nout, None, initialise, source)
-        self.old = Layer(nout, nout, None, initialise, source)
+    def _make(self, layer: Callable[..., Layer]) -> None:
+        joined = self.nin + self.nout
+        self.reset, self.keep = layer(joined, "sigmoid"), layer(joined, "sigmoid")
+        self.new, self.old = layer(self.nin, None), layer(self.nout, None)
 
     def _after(self, state: Any, row: Numbers) -> Any:
         joined = [*row, *state]
@@ -120,34 +140,22 @@ class GRU(_Recurrent):
 
 
 @final
-class LSTM(_Recurrent):
+class LSTM(_Gated):
     """Remember in cells that gates write to, clear and read: long short-term memory.
 
     Args: those of `RNN`, without activation.
 
     Source: Hochreiter and Schmidhuber 1997, "Long Short-Term Memory", with the forget gate of Gers, Schmidhuber and
-    Cummins 2000, whose biases begin at 1.
+    Cummins 2000, whose biases begin at 1 unless `initialise_bias` is given.
 
     >>> len(LSTM(2, 3, seed=1)([[1.0, 2.0], [3.0, 4.0]]))
     3
     """
 
-    def __init__(
-        self,
-        nin: int,
-        nout: int,
-        sequence: bool = False,
-        initialise: str | Initialiser | None = None,
-        seed: int | random.Random | None = None,
-    ) -> None:
-        super().__init__(nin, nout, sequence)
-        nin, nout, source = self.nin, self.nout, random_source(seed)
-        self.write = Layer(nin + nout, nout, "sigmoid", initialise, source)
-        self.keep = Layer(nin + nout, nout, "sigmoid", initialise, source)
-        self.new = Layer(nin + nout, nout, "tanh", initialise, source)
-        self.read = Layer(nin + nout, nout, "sigmoid", initialise, source)
-        for neuron in self.keep.neurons:
-            neuron.bias.value = 1.0
+    def _make(self, layer: Callable[..., Layer]) -> None:
+        joined = self.nin + self.nout
+        self.write, self.keep = layer(joined, "sigmoid"), layer(joined, "sigmoid", bias=1.0)
+        self.new, self.read = layer(joined, "tanh"), layer(joined, "sigmoid")
 
     def _start(self) -> Any:
         return [0.0] * self.nout, [0.0] * self.nout

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any, final
 
-from chainrule import Var
 from chainrule.errors import describe
 
 from ..layers import Sequential
 from ..module import Module
-from .rows import holds_rows, is_whole, of_each
+from .rows import holds_rows, is_number, of_each
 
 
 @final
@@ -35,20 +35,12 @@ class Residual(Module):
 
 
 def _sum(x: Any, y: Any) -> Any:
-    if not _is_sequence(x):
+    if is_number(x):
         return x + y
-    if not _is_sequence(y):
+    if is_number(y):
         y = [y]  # the only number of a row, as layers give it
     if len(x) != len(y) or holds_rows(x) != holds_rows(y):
         raise ValueError(
             f"Residual expected stages that keep {len(x)} numbers or rows but got {len(y)}: {describe('f(x)', y)}"
         )
-    return of_each(_sum if holds_rows(x) else _plus, x, y)
-
-
-def _plus(x: Any, y: Any) -> Any:
-    return x + y
-
-
-def _is_sequence(x: Any) -> bool:
-    return not isinstance(x, Var) and (is_whole(x) or isinstance(x, list | tuple) or bool(getattr(x, "shape", ())))
+    return of_each(_sum if holds_rows(x) else operator.add, x, y)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -24,6 +25,15 @@ def is_whole(x: Any) -> bool:
     return hasattr(type(x), "__whole__")
 
 
+def is_number(x: Any) -> bool:
+    """Return whether `x` is one number, rather than a list or array of them.
+
+    >>> is_number(1.0), is_number([1.0])
+    (True, False)
+    """
+    return not isinstance(x, list | tuple) and not getattr(x, "shape", ())
+
+
 def holds_rows(x: Any) -> bool:
     """Return whether `x` is several rows, rather than one.
 
@@ -33,7 +43,7 @@ def holds_rows(x: Any) -> bool:
     shape = getattr(x, "shape", None)
     if shape:
         return len(shape) > 1
-    return isinstance(x, list | tuple) and any(isinstance(item, list | tuple) or _has_axes(item) for item in x)
+    return isinstance(x, list | tuple) and not all(map(is_number, x))
 
 
 def rows_in(x: Any, width: int, reader: str) -> Rows:
@@ -45,9 +55,7 @@ def rows_in(x: Any, width: int, reader: str) -> Rows:
     2
     """
     if is_whole(x):
-        count = 1
-        for size in x.shape:
-            count *= size
+        count = math.prod(x.shape)
         if x.shape[1:] == (width,) or (len(x.shape) == 1 and count % width == 0):
             rows: Rows = x.reshape(count // width, width)
             return rows
@@ -82,7 +90,3 @@ def of_each(f: Callable[..., Any], *columns: Sequence[Any]) -> Any:
     if any(is_whole(column) for column in columns):
         return chainrule.map(lambda items: f(*items), tuple(columns))
     return [f(*items) for items in zip(*columns, strict=True)]
-
-
-def _has_axes(item: Any) -> bool:
-    return bool(getattr(item, "shape", ()))

@@ -15,7 +15,7 @@ from ..activations import Activation
 from ..initialise import Initialiser, random_source
 from ..layers import Layer
 from ..module import Module
-from .rows import Rows, is_whole, of_each, rows_in
+from .rows import Rows, is_number, is_whole, of_each, rows_in
 
 
 @final
@@ -44,7 +44,7 @@ class Embedding(Module):
 
     def __call__(self, x: Any) -> Any:
         """Return the row of a number, or the rows of several."""
-        if not is_whole(x) and not isinstance(x, list | tuple) and not getattr(x, "shape", ()):
+        if is_number(x):
             return self._of_one(x)
         rows = of_each(self._of_one, x)
         if not self.flat:
@@ -83,7 +83,7 @@ class Conv1d(Module):
         width: how many rows the layer sees at once.
         stride: how many rows it moves on.
         padding: how many rows of zeros are put before and after.
-        activation, initialise, seed: as for `Layer`.
+        activation, initialise, seed, initialise_bias: as for `Layer`.
 
     The weights of a neuron are those of the first row it sees, then of the second, and so on.
 
@@ -104,11 +104,12 @@ class Conv1d(Module):
         activation: str | Activation | None = "relu",
         initialise: str | Initialiser | None = None,
         seed: int | random.Random | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         self.nin, self.nout = whole_number("Conv1d", "nin", nin), whole_number("Conv1d", "nout", nout)
         self.width, self.stride = whole_number("Conv1d", "width", width), whole_number("Conv1d", "stride", stride)
         self.padding = whole_number("Conv1d", "padding", padding, 0)
-        self.layer = Layer(self.nin * self.width, self.nout, activation, initialise, seed)
+        self.layer = Layer(self.nin * self.width, self.nout, activation, initialise, seed, initialise_bias)
 
     def __call__(self, x: Any) -> Any:
         """Return the rows of the result; `x` is rows of `nin` numbers, or all of them in one long row."""
@@ -137,7 +138,7 @@ class Attention(Module):
         size: how many numbers a row has, and a row of the result.
         heads: in how many equal parts rows are asked and answered, each by itself.
         causal: whether a row sees only itself and those before it.
-        initialise, seed: as for `Layer`.
+        initialise, seed, initialise_bias: as for `Layer`.
 
     Source: Vaswani et al. 2017, "Attention Is All You Need".
 
@@ -153,13 +154,14 @@ class Attention(Module):
         causal: bool = False,
         initialise: str | Initialiser | None = None,
         seed: int | random.Random | None = None,
+        initialise_bias: str | float | Initialiser | None = None,
     ) -> None:
         self.size, self.heads = whole_number("Attention", "size", size), whole_number("Attention", "heads", heads)
         if self.size % self.heads:
             raise ValueError(f"Attention expected heads that divide {self.size} but got {describe('heads', heads)}")
         self.causal, source = bool(causal), random_source(seed)
         self.query, self.key, self.value, self.mix = [
-            Layer(self.size, self.size, None, initialise, source) for _ in range(4)
+            Layer(self.size, self.size, None, initialise, source, initialise_bias) for _ in range(4)
         ]
 
     def __call__(self, x: Any) -> Any:

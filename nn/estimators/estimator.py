@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -42,7 +43,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     _optimiser: Penalised | None
 
     def _keep(self, parameters: Mapping[str, Any]) -> None:
-        """Set the parameters, as they came, as attributes of the same names."""
+        """Set the parameters, as they came, as attributes of the same names.
+
+        Each class lists its own in full, since scikit-learn reads their names from the signature of its ``__init__``.
+        """
         self.__dict__.update({name: value for name, value in parameters.items() if name != "self"})
 
     # ---- attributes ----
@@ -132,10 +136,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _checked(self, X: Any, y: Any, reset: bool, **options: Any) -> tuple[Any, Any]:
         """Return rows and targets as arrays."""
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], dtype=numpy.float64, multi_output=True, reset=reset, **options
-        )
+        X, y = self._validated(X, y, multi_output=True, reset=reset, **options)
         return _dense(X), y
+
+    def _validated(self, *data: Any, **options: Any) -> Any:
+        return validate_data(self, *data, accept_sparse=["csr", "csc"], dtype=numpy.float64, **options)
 
     def _begins_anew(self, incremental: bool) -> bool:
         return "model_" not in vars(self) or not (self.warm_start or incremental)
@@ -167,7 +172,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _begin(self, settings: Settings, nin: int, objective: Objective, source: Any) -> None:
         """Make a new network; its weights and biases are drawn as scikit-learn draws them."""
         sizes = [*settings.hidden, objective.outputs]
-        model = MLP(nin, sizes, settings.activation, initialise=_zero)
+        model = MLP(nin, sizes, settings.activation, initialise="zeros")
         for layer in model.layers:
             # Glorot and Bengio 2010, for biases as well; sigmoids get less.
             bound = math.sqrt((2.0 if settings.activation == "sigmoid" else 6.0) / (layer.nin + layer.nout))
@@ -219,17 +224,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def _stratifies(self) -> bool:
         return False
 
+    @abstractmethod
     def _score(self, scores: Any, targets: Any, weights: Any) -> float:
         """Return the score of scores of the network, as ``score`` has it of predictions."""
-        raise NotImplementedError
 
     # ---- predicting ----
 
     def _scores(self, X: Any) -> Any:
         """Return what the network gives for each row: a number, or a row of several."""
         check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=numpy.float64, reset=False)
-        return scores_of(self.model_, _dense(X), self.history_.compiled)
+        return scores_of(self.model_, _dense(self._validated(X, reset=False)), self.history_.compiled)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -239,7 +243,3 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
 def _dense(X: Any) -> Any:
     return X.toarray() if hasattr(X, "toarray") else X
-
-
-def _zero(source: Any, nin: int, nout: int) -> float:
-    return 0.0

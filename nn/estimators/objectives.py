@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import chainrule
@@ -18,15 +18,13 @@ class Objective(NamedTuple):
     Attributes:
         loss: the mean over samples of the sum over outputs, of scores and targets; what steps descend.
         each: the same for each sample, of arrays of rows.
-        output: what becomes of an array of scores in a prediction.
-        out_activation: the name that scikit-learn has for that.
+        out_activation: the name that scikit-learn has for what becomes of scores in a prediction.
         outputs: how many scores a sample has.
         divisor: what `loss` is divided by where it is reported.
     """
 
     loss: Loss
     each: Loss
-    output: Callable[[Any], Any]
     out_activation: str
     outputs: int
     divisor: int = 1
@@ -45,7 +43,7 @@ def squared_error(outputs: int) -> Objective:
     >>> squared_error(2).measured(numpy.array([[1.0, 0.0]]), numpy.array([[0.0, 2.0]]), None)
     1.25
     """
-    return Objective(_half_squared, _half_squared_of_each, _same, "identity", outputs, outputs)
+    return Objective(_half_squared, _half_squared_of_each, "identity", outputs, outputs)
 
 
 def poisson(outputs: int) -> Objective:
@@ -54,12 +52,12 @@ def poisson(outputs: int) -> Objective:
     >>> poisson(1).loss([0.0], [0.0]), poisson(1).loss([0.0], [1.0])
     (1.0, 0.0)
     """
-    return Objective(_half_deviance, _half_deviance_of_each, numpy.exp, "exp", outputs)
+    return Objective(_half_deviance, _half_deviance_of_each, "exp", outputs)
 
 
 def one_of_several(classes: int) -> Objective:
     """The cross-entropy of one of several classes, each with a score."""
-    return Objective(losses.cross_entropy, _surprise_of_each, _same, "softmax", classes)
+    return Objective(losses.cross_entropy, _surprise_of_each, "softmax", classes)
 
 
 def yes_or_no(labels: int) -> Objective:
@@ -68,11 +66,7 @@ def yes_or_no(labels: int) -> Objective:
     >>> yes_or_no(2).loss([[0.0, 1000.0]], [[0.0, 0.0]]) > 1000
     True
     """
-    return Objective(_binary, _binary_of_each, _same, "logistic", labels)
-
-
-def _same(scores: Any) -> Any:
-    return scores
+    return Objective(_binary, _binary_of_each, "logistic", labels)
 
 
 def _width(rows: Sequence[Any]) -> int:

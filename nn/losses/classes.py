@@ -54,7 +54,6 @@ def binary_cross_entropy(
     >>> binary_cross_entropy([1000.0], [0], from_logits=True)
     1000.0
     """
-
     return _of_two("binary_cross_entropy", predictions, targets, from_logits, weights)
 
 

@@ -12,6 +12,7 @@ from .moments import Adamax as Adamax
 from .moments import AdamW as AdamW
 from .moments import NAdam as NAdam
 from .moments import RAdam as RAdam
+from .naming import optimiser_named as optimiser_named
 from .optimiser import Memory as Memory
 from .optimiser import Optimiser as Optimiser
 from .squares import Adadelta as Adadelta

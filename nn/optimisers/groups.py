@@ -47,7 +47,8 @@ class Together(Optimiser):
                 )
         self.optimisers = optimisers
         self.parameters = checked([p for each in optimisers for p in each.parameters], "Together")
-        self.scalars()
+        ends = [0, *itertools.accumulate(len(each.scalars()) for each in optimisers)]
+        self._spans = [slice(*span) for span in itertools.pairwise(ends)]
 
     @property
     def lr(self) -> float:
@@ -101,10 +102,7 @@ class Together(Optimiser):
 
     def scalars(self) -> tuple[float, ...]:
         """Return the scalars of all optimisers, one after the other."""
-        scalars = [each.scalars() for each in self.optimisers]
-        ends = [0, *itertools.accumulate(map(len, scalars))]
-        self._spans = list(itertools.pairwise(ends))
-        return tuple(itertools.chain.from_iterable(scalars))
+        return tuple(itertools.chain.from_iterable(each.scalars() for each in self.optimisers))
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value and memory of one parameter by the rule of its optimiser."""
@@ -122,7 +120,7 @@ class Together(Optimiser):
     def _by_one(self, k: int, value: Any, grad: Any, own: list[Any], scalars: tuple[Any, ...]) -> list[Any]:
         """Return the new value by one optimiser's rule, and the memory at its full length."""
         length = len(self.optimisers[k].memories[0])
-        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[slice(*self._spans[k])])
+        value, kept = self.optimisers[k].update(value, grad, tuple(own[:length]), *scalars[self._spans[k]])
         return [value, *kept, *own[length:]]
 
     def step(self) -> None:

@@ -21,7 +21,9 @@ class LBFGS(FullBatch):
     """Quasi-Newton steps over all samples, with the curvature seen in the last few of them: limited-memory BFGS.
 
     Each iteration looks for a length that meets Wolfe's strong conditions. It is written here, not taken from SciPy,
-    whose minimisation cannot stop between iterations: so callbacks, patience, checkpoints and Ctrl-C work as ever.
+    whose minimisation is one call that keeps the steps it remembers to itself: taken one by one, iterations can be
+    checkpointed and resumed, and callbacks, patience and Ctrl-C work as ever. `MLPClassifier` and `MLPRegressor`, whose
+    parameters mean what they do in scikit-learn, call SciPy's, as that does.
 
     Args:
         parameters, weight_decay, tolerance: those of `FullBatch`.
@@ -58,13 +60,14 @@ class LBFGS(FullBatch):
         self.has_converged = bool(np.abs(slopes).max() <= self.tolerance)
         if self.has_converged:
             return loss
-        direction = self._direction(slopes)
-        if not self.pairs or not direction @ slopes < 0.0:
-            self.pairs, direction = [], -slopes / max(1.0, float(np.abs(slopes).sum()))
+        steepest = -slopes / max(1.0, float(np.abs(slopes).sum()))
+        direction = self._direction(slopes) if self.pairs else steepest
+        if not direction @ slopes < 0.0:
+            self.pairs, direction = [], steepest
         found = self._search(problem, start, total, slopes, direction)
         if found is None and self.pairs:
             self.pairs = []
-            found = self._search(problem, start, total, slopes, -slopes / max(1.0, float(np.abs(slopes).sum())))
+            found = self._search(problem, start, total, slopes, steepest)
         if found is None:
             problem.move(start)
             self.has_converged = True  # no descent is left that rounding would show
@@ -102,9 +105,8 @@ class LBFGS(FullBatch):
             share = (move @ left) / (move @ change)
             shares.append(share)
             left = left - share * change
-        if pairs:
-            move, change = pairs[-1]
-            left = left * ((move @ change) / (change @ change))
+        move, change = pairs[-1]
+        left = left * ((move @ change) / (change @ change))
         for (move, change), share in zip(pairs, reversed(shares), strict=True):
             left = left + (share - (change @ left) / (move @ change)) * move
         return left

@@ -12,7 +12,39 @@ from ..schedules import Schedule
 from .optimiser import Memory, Optimiser
 
 
-class Adam(Optimiser):
+class _Moments(Optimiser):
+    """What Adam and its kin have in common: two shares, a divisor kept from 0, weight decay in the gradient."""
+
+    def __init__(
+        self,
+        parameters: Iterable[Var],
+        lr: float | Schedule = 0.001,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        super().__init__(parameters, lr, memory=(0.0, 0.0))
+        self.betas = self._shares(betas)
+        self.eps = self._in_range("eps", eps, zero=False)
+        self.weight_decay = self._in_range("weight_decay", weight_decay)
+
+    def scalars(self) -> tuple[float, ...]:
+        """Return learning rate, weight decay, eps and both shares."""
+        return self.lr, self.weight_decay, self.eps, *self.betas
+
+
+def _means(memory: Memory, slope: Any, first: Any, second: Any) -> tuple[Any, Any]:
+    """Return the running means of slopes and of their squares, one slope later."""
+    mean = first * memory[0] + (1.0 - first) * slope
+    return mean, second * memory[1] + (1.0 - second) * slope * slope
+
+
+def _gathered(share: float, steps: int) -> float:
+    """Return ``1 - share**steps``, the weights of a running mean so far, without cancellation."""
+    return -math.expm1(steps * math.log(share)) if share else 1.0
+
+
+class Adam(_Moments):
     """Step along a running mean of gradients, divided by the root of a running mean of squares; both bias-corrected.
 
     Args:
@@ -42,17 +74,14 @@ class Adam(Optimiser):
         weight_decay: float = 0.0,
         amsgrad: bool = False,
     ) -> None:
+        super().__init__(parameters, lr, betas, eps, weight_decay)
         self.amsgrad = bool(amsgrad)
-        super().__init__(parameters, lr, memory=(0.0,) * (3 if self.amsgrad else 2))
-        self.betas = self._shares(betas)
-        self.eps = self._in_range("eps", eps, zero=False)
-        self.weight_decay = self._in_range("weight_decay", weight_decay)
+        if self.amsgrad:
+            self.memories = [(*memory, 0.0) for memory in self.memories]
 
     def scalars(self) -> tuple[float, ...]:
         """Return learning rate, weight decay, eps, both shares, and what the means of this step are divided by."""
-        first, second = self.betas
-        step = self.steps + 1
-        return self.lr, self.weight_decay, self.eps, first, second, _gathered(first, step), _gathered(second, step)
+        return *super().scalars(), *[_gathered(share, self.steps + 1) for share in self.betas]
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory holds both means, with amsgrad the greatest square too."""
@@ -61,16 +90,10 @@ class Adam(Optimiser):
 
     def _moved(self, value: Any, slope: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         lr, eps, first, second, correction, square_correction = scalars
-        mean = first * memory[0] + (1.0 - first) * slope
-        square = second * memory[1] + (1.0 - second) * slope * slope
+        mean, square = _means(memory, slope, first, second)
         greatest = (maximum(memory[2], square),) if self.amsgrad else ()
         divisor = sqrt((greatest or (square,))[0] / square_correction) + eps
         return value - lr * (mean / correction) / divisor, (mean, square, *greatest)
-
-
-def _gathered(share: float, steps: int) -> float:
-    """Return ``1 - share**steps``, the weights of a running mean so far, without cancellation."""
-    return -math.expm1(steps * math.log(share)) if share else 1.0
 
 
 @final
@@ -105,24 +128,6 @@ class AdamW(Adam):
         return self._moved(value - lr * weight_decay * value, grad, memory, lr, *rest)
 
 
-class _Moments(Optimiser):
-    """What variants of Adam have in common: two shares, a divisor kept from 0, weight decay in the gradient."""
-
-    def __init__(
-        self,
-        parameters: Iterable[Var],
-        lr: float | Schedule,
-        betas: tuple[float, float],
-        eps: float,
-        weight_decay: float,
-        memory: Memory = (0.0, 0.0),
-    ) -> None:
-        super().__init__(parameters, lr, memory)
-        self.betas = self._shares(betas)
-        self.eps = self._in_range("eps", eps, zero=False)
-        self.weight_decay = self._in_range("weight_decay", weight_decay)
-
-
 @final
 class NAdam(_Moments):
     """`Adam` with Nesterov's look ahead: a step along the mean as it will be after the next gradient.
@@ -148,7 +153,8 @@ class NAdam(_Moments):
         weight_decay: float = 0.0,
         momentum_decay: float = 0.004,
     ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay, memory=(0.0, 0.0, 1.0))
+        super().__init__(parameters, lr, betas, eps, weight_decay)
+        self.memories = [(*memory, 1.0) for memory in self.memories]
         self.momentum_decay = self._in_range("momentum_decay", momentum_decay)
 
     def scalars(self) -> tuple[float, ...]:
@@ -156,14 +162,13 @@ class NAdam(_Moments):
         first, second = self.betas
         step = self.steps + 1
         now, next_ = [first * (1.0 - 0.5 * 0.96 ** (k * self.momentum_decay)) for k in (step, step + 1)]
-        return self.lr, self.weight_decay, self.eps, first, second, now, next_, _gathered(second, step)
+        return *super().scalars(), now, next_, _gathered(second, step)
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory holds both means, and the product of all steps' shares."""
         lr, weight_decay, eps, first, second, now, next_, correction = scalars
         slope = grad + weight_decay * value
-        mean = first * memory[0] + (1.0 - first) * slope
-        square = second * memory[1] + (1.0 - second) * slope * slope
+        mean, square = _means(memory, slope, first, second)
         product = memory[2] * now
         ahead = slope * ((1.0 - now) / (1.0 - product)) + mean * (next_ / (1.0 - product * next_))
         return value - lr * ahead / (sqrt(square / correction) + eps), (mean, square, product)
@@ -184,16 +189,6 @@ class RAdam(_Moments):
     0.8
     """
 
-    def __init__(
-        self,
-        parameters: Iterable[Var],
-        lr: float | Schedule = 0.001,
-        betas: tuple[float, float] = (0.9, 0.999),
-        eps: float = 1e-8,
-        weight_decay: float = 0.0,
-    ) -> None:
-        super().__init__(parameters, lr, betas, eps, weight_decay)
-
     def scalars(self) -> tuple[float, ...]:
         """Return learning rate, weight decay, eps, both shares, the correction, and two weights of which one is 0.
 
@@ -208,14 +203,13 @@ class RAdam(_Moments):
         if length > 5.0:
             share = (length - 4.0) * (length - 2.0) * most / ((most - 4.0) * (most - 2.0) * length)
             plain, divided = 0.0, math.sqrt(gathered * share)
-        return self.lr, self.weight_decay, self.eps, first, second, _gathered(first, step), plain, divided
+        return *super().scalars(), _gathered(first, step), plain, divided
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory holds both means."""
         lr, weight_decay, eps, first, second, correction, plain, divided = scalars
         slope = grad + weight_decay * value
-        mean = first * memory[0] + (1.0 - first) * slope
-        square = second * memory[1] + (1.0 - second) * slope * slope
+        mean, square = _means(memory, slope, first, second)
         return value - lr * (mean / correction) * (plain + divided / (sqrt(square) + eps)), (mean, square)
 
 
@@ -246,8 +240,7 @@ class Adamax(_Moments):
 
     def scalars(self) -> tuple[float, ...]:
         """Return learning rate, weight decay, eps, both shares, and what the mean of this step is divided by."""
-        first, second = self.betas
-        return self.lr, self.weight_decay, self.eps, first, second, _gathered(first, self.steps + 1)
+        return *super().scalars(), _gathered(self.betas[0], self.steps + 1)
 
     def update(self, value: Any, grad: Any, memory: Memory, /, *scalars: Any) -> tuple[Any, Memory]:
         """Return the new value of one parameter; the memory holds the mean and the maximum."""

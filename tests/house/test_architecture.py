@@ -76,7 +76,7 @@ LAYERS = {
         running training building saving chain converting export estimators/ __init__
     """,
     "nn/blocks": "rows dropout normalising recurrent sequences residual __init__",
-    "nn/optimisers": "optimiser descent squares moments full_batch groups lbfgs least_squares __init__",
+    "nn/optimisers": "optimiser descent squares moments full_batch groups lbfgs least_squares naming __init__",
     "nn/losses": "items numbers classes naming __init__",
     "nn/estimators": "settings moves objectives solving estimator regressor classifier __init__",
 }

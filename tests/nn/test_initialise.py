@@ -103,6 +103,33 @@ def test_biases_start_where_they_are_told():
 
 
 @pytest.mark.parametrize(
+    "make",
+    [
+        lambda **options: nn.RNN(2, 3, **options),
+        lambda **options: nn.GRU(2, 3, **options),
+        lambda **options: nn.LSTM(2, 3, **options),
+        lambda **options: nn.Conv1d(2, 3, width=2, **options),
+        lambda **options: nn.Attention(4, **options),
+    ],
+    ids=["RNN", "GRU", "LSTM", "Conv1d", "Attention"],
+)
+def test_blocks_made_of_layers_hand_on_where_biases_start(make):
+    def parts(is_bias, **options):
+        named = make(seed=1, **options).named_parameters()
+        return [parameter.value for name, parameter in named if name.endswith("bias") is is_bias]
+
+    assert set(parts(True, initialise_bias=0.25)) == {0.25}
+    assert len(set(parts(True, initialise_bias="uniform"))) == len(parts(True))
+    assert parts(False, initialise_bias=0.25) == parts(False)
+
+
+def test_the_biases_of_the_gate_that_keeps_begin_at_1_unless_told():
+    assert [neuron.bias.value for neuron in nn.LSTM(2, 3).keep.neurons] == [1.0] * 3
+    assert [neuron.bias.value for neuron in nn.LSTM(2, 3).read.neurons] == [0.0] * 3
+    assert [neuron.bias.value for neuron in nn.LSTM(2, 3, initialise_bias="zeros").keep.neurons] == [0.0] * 3
+
+
+@pytest.mark.parametrize(
     ("value", "error", "message"),
     [
         ("zeroes", ValueError, "initialise_bias expected one of 'uniform', .* but got initialise_bias='zeroes'"),

@@ -1,8 +1,10 @@
 """Optimisers: the recurrence written out, torch's, and errors that say what to do."""
 
+import importlib
 import math
 import pickle
 import random
+import re
 
 import pytest
 from chainrule import Var, nn
@@ -251,3 +253,15 @@ def test_own_scalars_reach_machine_code():
         )  # fmt: skip
         assert history.compiled is compiled
     assert models[1].state_dict() == pytest.approx(models[0].state_dict(), rel=1e-12)
+
+
+def test_every_optimiser_of_parameters_is_known_by_its_name_and_no_other():
+    pytest.importorskip("sklearn")
+    importlib.import_module("chainrule.nn.estimators")  # has optimisers of its own, which are none of fit's
+    kinds = [kind for kind in vars(nn).values() if isinstance(kind, type) and issubclass(kind, nn.Optimiser)]
+    names = sorted({kind.__name__.lower() for kind in kinds} - {"optimiser", "together", "fullbatch"})
+    known = f"fit expected one of {', '.join(names)} but got optimiser='x'"
+    with pytest.raises(ValueError, match=re.escape(known)):
+        nn.fit(nn.Neuron(1), [[1.0]], [1.0], optimiser="x")
+    for name in names:
+        assert nn.fit(nn.Neuron(1, seed=1), [[1.0]], [1.0], optimiser=name, epochs=1).loss
