@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from chainrule import Var
-from chainrule.data import number_within, whole_number
+from chainrule.data import check_path, number_within, whole_number
 from chainrule.errors import describe
 
 from .history import History
@@ -99,8 +99,7 @@ class Checkpoint(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str], every: int = 1) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"Checkpoint expected the path of a file but got {describe('path', path)}")
+        check_path("Checkpoint", path)
         self.path = path
         self.every = whole_number("Checkpoint", "every", every)
 
@@ -275,8 +274,7 @@ class CSVLog(Callback):
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        if not isinstance(path, str | os.PathLike):
-            raise TypeError(f"CSVLog expected the path of a file but got {describe('path', path)}")
+        check_path("CSVLog", path)
         self.path = path
 
     def on_start(self, training: Training) -> None:

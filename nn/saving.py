@@ -7,7 +7,7 @@ import math
 import os
 from typing import Any
 
-from chainrule.data import write_whole
+from chainrule.data import check_path, write_whole
 from chainrule.errors import describe
 
 from .building import architecture, built
@@ -43,7 +43,7 @@ def save(model: Module, path: str | os.PathLike[str]) -> None:
     """
     if not isinstance(model, Module):
         raise TypeError(f"save expected a Module but got {describe('model', model)}")
-    _check_path("save", path)
+    check_path("save", path)
     described, state = architecture(model), model.state_dict()
     if _is_tensors(path):
         kept = {"format": FORMAT, "version": str(VERSION), "architecture": json.dumps(described)}
@@ -78,7 +78,7 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     """
     if isinstance(path, Module):
         path, model = model, path  # type: ignore[assignment]
-    _check_path("load", path)
+    check_path("load", path)
     if not isinstance(model, Module | None):
         raise TypeError(f"load expected a Module but got {describe('model', model)}")
     described, parameters = _read(path)
@@ -93,11 +93,6 @@ def load(path: str | os.PathLike[str] | Module, model: Module | str | os.PathLik
     except ValueError as error:
         raise ValueError(f"{path} does not fit the model: {error}") from None
     return model
-
-
-def _check_path(reader: str, path: Any) -> None:
-    if not isinstance(path, str | os.PathLike):
-        raise TypeError(f"{reader} expected the path of a file but got {describe('path', path)}")
 
 
 def _read(path: Any) -> tuple[Any, dict[str, float]]:

@@ -3,6 +3,7 @@
 from .csr import Places as Places
 from .csr import Sparse as Sparse
 from .csr import scipy_sparse as scipy_sparse
+from .files import check_path as check_path
 from .files import write_whole as write_whole
 from .jacobians import blocks as blocks
 from .jacobians import in_tuples as in_tuples

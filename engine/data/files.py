@@ -4,6 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+from typing import Any
+
+from ..errors import describe
+
+
+def check_path(reader: str, path: Any) -> None:
+    """Refuse what is no path of a file, such as one that is open.
+
+    >>> check_path("save", None)
+    Traceback (most recent call last):
+    TypeError: save expected the path of a file but got path=None (NoneType)
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{reader} expected the path of a file but got {describe('path', path)}")
 
 
 def write_whole(path: str | os.PathLike[str], data: bytes) -> None:
