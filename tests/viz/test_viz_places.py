@@ -154,6 +154,7 @@ def check(svg: str) -> Plan:
     for k, (text, label) in enumerate(plan.labels):
         assert not any(label.overlaps(other, 1.0) for _, other in plan.labels[k + 1 :]), f"{text!r} is covered"
         assert not any(label.overlaps(title, 1.0) for title in plan.titles), f"{text!r} covers a title"
+        assert not any(label.holds(point, -0.5) for curve in plan.curves for point in curve), f"a line crosses {text!r}"
     return plan
 
 
@@ -192,6 +193,10 @@ def test_no_line_crosses_a_title_or_a_card_of_others(seed: int) -> None:
     assert "layout=nop2" in drawing.source
     plan = check(viz.to_svg(drawing))
     assert len(plan.curves) == len([line for line in drawing.body if "->" in line])
+
+
+def test_labels_wider_than_their_card_keep_clear_of_lines() -> None:
+    check(viz.to_svg(random_loss(random.Random(17)), direction="TB"))
 
 
 def network() -> Var:

@@ -137,3 +137,41 @@ function teller({ nodes, root, values, partials }) {
     return ["Done: all gradients", inputs.map((at) => line(`${total(at)} = ${show(grads[at] ?? 0, 17)}`, "code"))];
   };
 }
+
+function tell(heading, lines) {
+  const h2 = document.createElement("h2");
+  h2.textContent = heading;
+  element("told").replaceChildren(h2, ...lines);
+}
+
+// Bring a step, whose own card is `card`, into view inside the frame of the graph; the page itself stays where it is.
+function keep_in_view(frame, card) {
+  const box = frame.getBoundingClientRect();
+  const own = card.getBoundingClientRect();
+  const cards = [...frame.querySelectorAll(".node.now, .node.from")].map((g) => g.getBoundingClientRect());
+  for (const [start, end, scroll] of [["left", "right", "scrollLeft"], ["top", "bottom", "scrollTop"]]) {
+    const low = Math.min(...cards.map((g) => g[start]));
+    const high = Math.max(...cards.map((g) => g[end]));
+    if (low >= box[start] && high <= box[end]) continue;
+    // Where not all have room, the step itself counts.
+    const middle = high - low <= box[end] - box[start] ? low + high : own[start] + own[end];
+    frame[scroll] += (middle - box[start] - box[end]) / 2;
+  }
+}
+
+// Return a field for a number with its label and an output beside it; `take` is given each number that is typed.
+function number_field(id, name, number, take) {
+  const [box, label, input, output] = ["div", "label", "input", "output"].map((tag) => document.createElement(tag));
+  box.className = "leaf";
+  label.textContent = name;
+  label.htmlFor = input.id = id;
+  Object.assign(input, { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false, value: show(number, 17) });
+  input.addEventListener("input", () => {
+    const value = parse(input.value);
+    input.setAttribute("aria-invalid", String(value === null));
+    input.title = value === null ? "A number is wanted, such as -0.5, 1e3 or inf" : "";
+    if (value !== null) take(value);
+  });
+  box.append(label, input, output);
+  return { box, input, output };
+}

@@ -33,19 +33,7 @@ function paint(step, added, grads) {
       element(`a${step.at}.${place}`).classList.add("now");
     });
   }
-  // Brought into view inside its frame; the page itself stays where it is.
-  const frame = element("graph").getBoundingClientRect();
-  const boxes = [...document.querySelectorAll("#graph .node.now, #graph .node.from")].map((g) => g.getBoundingClientRect());
-  for (const [start, end, scroll] of [["left", "right", "scrollLeft"], ["top", "bottom", "scrollTop"]]) {
-    const low = Math.min(...boxes.map((box) => box[start]));
-    const high = Math.max(...boxes.map((box) => box[end]));
-    if (low >= frame[start] && high <= frame[end]) continue;
-    // Where not all have room, the step itself counts.
-    const all = high - low <= frame[end] - frame[start];
-    const box = element(`v${step.at}`).getBoundingClientRect();
-    const middle = all ? low + high : box[start] + box[end];
-    element("graph")[scroll] += (middle - frame[start] - frame[end]) / 2;
-  }
+  keep_in_view(element("graph"), element(`v${step.at}`));
 }
 
 // ---- a step ----
@@ -58,9 +46,7 @@ function show_step(to) {
   const step = steps[now];
   const { grads, added } = gradients(now);
   const [heading, lines] = told(step, added, grads);
-  const h2 = document.createElement("h2");
-  h2.textContent = heading;
-  element("told").replaceChildren(h2, ...lines);
+  tell(heading, lines);
   paint(step, added, grads);
   for (const [k, output] of outputs) {
     output.textContent = !nodes[k].wanted ? "constant" : grads[k] === null ? "no gradient yet" : `gradient ${show(grads[k])}`;
@@ -80,30 +66,13 @@ function offer() {
   if (locked !== null) element("leaves").append(line(locked));
   nodes.forEach((node, k) => {
     if (!node.editable) return;
-    const box = document.createElement("div");
-    const label = document.createElement("label");
-    const input = document.createElement("input");
-    const output = document.createElement("output");
-    box.className = "leaf";
-    label.textContent = node.name;
-    label.htmlFor = input.id = `input${k}`;
-    input.type = "text";
-    input.inputMode = "decimal";
-    input.autocomplete = "off";
-    input.spellcheck = false;
-    input.value = show(values[k], 17);
-    input.disabled = locked !== null;
-    input.addEventListener("input", () => {
-      const value = parse(input.value);
-      input.setAttribute("aria-invalid", String(value === null));
-      input.title = value === null ? "A number is wanted, such as -0.5, 1e3 or inf" : "";
-      if (value === null) return;
+    const { box, input, output } = number_field(`input${k}`, node.name, values[k], (value) => {
       values[k] = value;
       compute();
       go(now);
     });
+    input.disabled = locked !== null;
     outputs.set(k, output);
-    box.append(label, input, output);
     element("leaves").append(box);
   });
 }

@@ -74,10 +74,9 @@ class Slot:
 
     @property
     def above(self) -> float:
-        if self.part is not None:
-            return self.part.above
-        labels = [line.label[1] for link in self.after for line in link.lines if line.label is not None]
-        return max(labels, default=LANE)
+        labels = [line.label[1] - link.out for link in self.after for line in link.lines if line.label is not None]
+        # A label may reach further than the card that its line leaves.
+        return max(labels, default=LANE) if self.part is None else max([self.part.above, *labels])
 
     @property
     def below(self) -> float:

@@ -29,11 +29,10 @@ function expression_tab(changed) {
     if (graph === null) return "";
     const { grads, added } = graph.gradients(now);
     const [heading, lines] = told(graph.steps[now], added, grads);
-    const h2 = document.createElement("h2");
-    h2.textContent = heading;
-    element("told").replaceChildren(h2, ...lines);
+    tell(heading, lines);
     painted(element("graph"), graph, now, grads);
-    keep_in_view(element("graph"));
+    const card = element("graph").querySelector(".node.now");
+    if (card) keep_in_view(element("graph"), card);
     const end = graph.gradients(graph.steps.length - 1).grads;
     for (const output of document.querySelectorAll("#fields output")) {
       const k = Number(output.dataset.place);
@@ -100,21 +99,13 @@ function expression_tab(changed) {
   function fields() {
     element("fields").replaceChildren(...graph.nodes.flatMap((node, k) => {
       if (!node.editable) return [];
-      const [box, label, input, output, hold, check] = ["div", "label", "input", "output", "label", "input"].map((tag) => document.createElement(tag));
-      box.className = "leaf";
-      label.textContent = node.name;
-      label.htmlFor = input.id = `input-${node.name}`;
-      Object.assign(input, { type: "text", inputMode: "decimal", autocomplete: "off", spellcheck: false, value: show(numbers[node.name], 17) });
-      input.addEventListener("input", () => {
-        const value = parse(input.value);
-        input.setAttribute("aria-invalid", String(value === null));
-        input.title = value === null ? "A number is wanted, such as -0.5, 1e3 or inf" : "";
-        if (value === null) return;
+      const { box, input, output } = number_field(`input-${node.name}`, node.name, numbers[node.name], (value) => {
         start[node.name] = value;
         history = [];
         set({ [node.name]: value });
         moved([]);
       });
+      const [hold, check] = ["label", "input"].map((tag) => document.createElement(tag));
       input.dataset.name = node.name;
       output.dataset.place = k;
       check.type = "checkbox";
@@ -127,7 +118,7 @@ function expression_tab(changed) {
       hold.append(check, "hold");
       hold.title = `Keep ${node.name} as it is when walking downhill`;
       check.setAttribute("aria-label", `Hold ${node.name}`);
-      box.append(label, input, hold, output);
+      output.before(hold);
       return [box];
     }));
     element("descent").hidden = element("leaves").hidden = !graph.nodes.some((node) => node.editable);
@@ -233,20 +224,4 @@ function expression_tab(changed) {
       hold: [...held].join(","), rate: element("rate").value, step: now || "",
     }),
   };
-}
-
-// Bring the current step into view inside its frame; the page itself stays where it is.
-function keep_in_view(frame) {
-  const cards = [...frame.querySelectorAll(".node.now, .node.from")].map((g) => g.getBoundingClientRect());
-  if (cards.length === 0) return;
-  const box = frame.getBoundingClientRect();
-  const now = frame.querySelector(".node.now").getBoundingClientRect();
-  for (const [start, end, scroll] of [["left", "right", "scrollLeft"], ["top", "bottom", "scrollTop"]]) {
-    const low = Math.min(...cards.map((card) => card[start]));
-    const high = Math.max(...cards.map((card) => card[end]));
-    if (low >= box[start] && high <= box[end]) continue;
-    // Where not all have room, the step itself counts.
-    const middle = high - low <= box[end] - box[start] ? low + high : now[start] + now[end];
-    frame[scroll] += (middle - box[start] - box[end]) / 2;
-  }
 }
